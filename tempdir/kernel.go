@@ -1,0 +1,128 @@
+package tempdir
+
+import (
+	"io/fs"
+	"time"
+)
+
+// A Kernel makes the system calls of the protocol, one method a call. The
+// methods carry the names of the spec's actions, so a method's name is also
+// the name of a crash point and of an event in a trace.
+//
+// The default is the running kernel; [WithKernel] puts another in its place:
+// a recorder, a scheduler, a fault injector or a file system in memory. A
+// Kernel that wraps another can embed it and override single methods.
+//
+// Descriptors are small integers that mean something only to the Kernel that
+// returned them. Methods return bare errnos ([golang.org/x/sys/unix.Errno]);
+// the callers add operation and path. A name is one path element below the
+// directory dir, or, where the parameter is called entry, "temp-dir-<id>/<n>-<hint>"
+// below root. A Kernel must be safe for concurrent use.
+type Kernel interface {
+	// OpenRoot opens the directory path, which must not be a symbolic link.
+	// ordered reports that the file system makes renames durable before any
+	// later unlink, so that [Kernel.SyncData] is not needed (rule 11).
+	// openat2, fstatfs.
+	OpenRoot(path string) (root int, ordered bool, err error)
+
+	// OpenUnnamed creates a file without a name in root's file system.
+	// openat with O_TMPFILE.
+	OpenUnnamed(root int) (fd int, err error)
+	// CreateLock creates name, which must not exist: the fallback where
+	// OpenUnnamed is not supported. openat with O_CREAT and O_EXCL.
+	CreateLock(root int, name string) (fd int, err error)
+	// OpenLock opens name, which must exist and must not be a symbolic link
+	// (rule 3: no O_CREAT). openat.
+	OpenLock(root int, name string) (fd int, err error)
+	// TakeLock takes the exclusive lock of fd's open file description; EAGAIN
+	// means that another open file description has it. fcntl with F_OFD_SETLK.
+	TakeLock(fd int) error
+	// WriteOwner writes the owner record. pwrite.
+	WriteOwner(fd int, record []byte) error
+	// LinkLock gives the unnamed file fd the name name; EEXIST means that
+	// somebody else has it. linkat.
+	LinkLock(fd, root int, name string) error
+	// Stat describes the inode that fd holds. statx.
+	Stat(fd int) (Attributes, error)
+	// StatName describes the inode that name refers to now, and does not
+	// follow a symbolic link. It is the recheck of rule 2. statx.
+	StatName(dir int, name string) (Attributes, error)
+	// RemoveLock unlinks the lock file name. unlinkat.
+	RemoveLock(root int, name string) error
+
+	// MakeData creates the data directory name. mkdirat.
+	MakeData(root int, name string) error
+	// StageDeletion renames the path victim to entry, never over an existing
+	// name. renameat2 with RENAME_NOREPLACE.
+	StageDeletion(victim string, root int, entry string) error
+	// Commit renames entry to the path destination, never over an existing
+	// name. renameat2 with RENAME_NOREPLACE.
+	Commit(root int, entry, destination string) error
+	// SyncData makes the entries of dir durable. fsync.
+	SyncData(dir int) error
+	// RemoveData removes the empty data directory name. unlinkat.
+	RemoveData(root int, name string) error
+
+	// OpenDirectory opens the directory name and refuses symbolic links and
+	// mount points, same-device bind mounts included (rule 9). openat2.
+	OpenDirectory(dir int, name string) (fd int, err error)
+	// List appends the next entries of the directory fd to entries; it
+	// appends none at the end. "." and ".." are left out. getdents64.
+	List(fd int, entries []Entry) ([]Entry, error)
+	// RemoveEntry unlinks name, which is not a directory. unlinkat.
+	RemoveEntry(dir int, name string) error
+	// RemoveDirectory removes the empty directory name. unlinkat.
+	RemoveDirectory(dir int, name string) error
+	// Hoist renames the directory name to hoisted in the directory data, never
+	// over an existing name: how a deep tree is removed with few descriptors.
+	// renameat2 with RENAME_NOREPLACE.
+	Hoist(dir int, name string, data int, hoisted string) error
+	// MakeTraversable gives the owner every permission on the directory name,
+	// without following a symbolic link. openat2, fchmodat, close.
+	MakeTraversable(dir int, name string) error
+	// ClearFlags clears the immutable and the append-only flag of name.
+	// openat2, ioctl, ioctl, close.
+	ClearFlags(dir int, name string) error
+
+	// InspectLock reads what people want to know of the lock file name. It
+	// takes no lock, changes nothing and is no part of the protocol.
+	// openat, fcntl with F_OFD_GETLK, pread, close.
+	InspectLock(root int, name string) (Inspection, error)
+
+	// Close closes fd; if fd held a lock, the lock is free afterwards. close.
+	Close(fd int) error
+}
+
+// Attributes are what the protocol asks of an inode.
+type Attributes struct {
+	Device    uint64      // with Inode, the identity of the inode while it is held open
+	Inode     uint64      // reused once the inode has no name and no descriptor (rule 7)
+	Links     uint32      // 0: the inode has no name
+	Mode      fs.FileMode // type bits only
+	Bytes     int64       // allocated on disk
+	Changed   time.Time   // the newer of modification and status change
+	MountRoot bool        // a mount point, in the caller's mount namespace
+	Immutable bool        // the immutable or the append-only flag is set
+}
+
+// same reports whether a and b are one inode. It is meaningful only while one
+// of them is held by a descriptor.
+func (a Attributes) same(b Attributes) bool {
+	return a.Device == b.Device && a.Inode == b.Inode
+}
+
+// An Entry is one name that [Kernel.List] found.
+type Entry struct {
+	Name string
+	// Type holds the type bits, or [fs.ModeIrregular] where the file system
+	// does not say.
+	Type fs.FileMode
+}
+
+// An Inspection is what [Kernel.InspectLock] saw.
+type Inspection struct {
+	Attributes
+	Held   bool   // somebody holds the lock
+	Holder int    // process id of the holder if the lock is a POSIX lock (upstream), else 0
+	Record []byte // the first bytes of the file: an owner record, or anything
+}

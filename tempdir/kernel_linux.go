@@ -1,0 +1,332 @@
+package tempdir
+
+import (
+	"encoding/binary"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// linuxKernel is the default [Kernel]: the running kernel.
+//
+// Every call is repeated after EINTR. Where the first try may have taken effect
+// (link, mkdir, rename on a network file system), the second says EEXIST or
+// ENOENT, and the callers treat those as what they are everywhere: not ours.
+type linuxKernel struct{}
+
+// again repeats a call that a signal cut off.
+func again(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
+			return err
+		}
+	}
+}
+
+// againFD is again for calls that return a descriptor.
+func againFD(call func() (int, error)) (int, error) {
+	for {
+		if fd, err := call(); err != unix.EINTR {
+			return fd, err
+		}
+	}
+}
+
+// resolve keeps a lookup inside the directory it starts from (rule 9).
+const resolve = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV
+
+// openBeneath opens one name below dir without following links or crossing mounts.
+func openBeneath(dir int, name string, flags uint64) (int, error) {
+	return againFD(func() (int, error) {
+		return unix.Openat2(dir, name, &unix.OpenHow{Flags: flags | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: resolve})
+	})
+}
+
+func (linuxKernel) OpenRoot(path string) (root int, ordered bool, err error) {
+	root, err = againFD(func() (int, error) {
+		return unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{
+			Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC,
+		})
+	})
+	if err != nil {
+		return -1, false, err
+	}
+	var info unix.Statfs_t
+	if err := again(func() error { return unix.Fstatfs(root, &info) }); err != nil {
+		unix.Close(root)
+		return -1, false, err
+	}
+	switch info.Type {
+	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.TMPFS_MAGIC, unix.RAMFS_MAGIC:
+		ordered = true
+	}
+	return root, ordered, nil
+}
+
+func (linuxKernel) OpenUnnamed(root int) (int, error) {
+	return againFD(func() (int, error) {
+		return unix.Openat(root, ".", unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	})
+}
+
+func (linuxKernel) CreateLock(root int, name string) (int, error) {
+	return againFD(func() (int, error) {
+		return unix.Openat(root, name, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	})
+}
+
+func (linuxKernel) OpenLock(root int, name string) (int, error) {
+	return againFD(func() (int, error) {
+		return unix.Openat(root, name, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	})
+}
+
+func (linuxKernel) TakeLock(fd int) error {
+	return again(func() error {
+		return unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
+	})
+}
+
+func (linuxKernel) WriteOwner(fd int, record []byte) error {
+	return again(func() error {
+		_, err := unix.Pwrite(fd, record, 0)
+		return err
+	})
+}
+
+func (linuxKernel) LinkLock(fd, root int, name string) error {
+	err := again(func() error {
+		return unix.Linkat(unix.AT_FDCWD, procPath(fd), root, name, unix.AT_SYMLINK_FOLLOW)
+	})
+	if err == unix.ENOENT {
+		// No /proc here. The other way needs CAP_DAC_READ_SEARCH before Linux 6.10.
+		err = again(func() error { return unix.Linkat(fd, "", root, name, unix.AT_EMPTY_PATH) })
+	}
+	return err
+}
+
+// procPath is the path by which calls that take no descriptor reach fd.
+func procPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
+
+func (linuxKernel) Stat(fd int) (Attributes, error) {
+	return statx(fd, "", unix.AT_EMPTY_PATH)
+}
+
+func (linuxKernel) StatName(dir int, name string) (Attributes, error) {
+	return statx(dir, name, unix.AT_SYMLINK_NOFOLLOW)
+}
+
+func statx(dir int, name string, flags int) (Attributes, error) {
+	var s unix.Statx_t
+	err := again(func() error {
+		return unix.Statx(dir, name, flags|unix.AT_NO_AUTOMOUNT, unix.STATX_BASIC_STATS, &s)
+	})
+	if err != nil {
+		return Attributes{}, err
+	}
+	changed := time.Unix(s.Mtime.Sec, int64(s.Mtime.Nsec))
+	if ctime := time.Unix(s.Ctime.Sec, int64(s.Ctime.Nsec)); ctime.After(changed) {
+		changed = ctime
+	}
+	return Attributes{
+		Device:    unix.Mkdev(s.Dev_major, s.Dev_minor),
+		Inode:     s.Ino,
+		Links:     s.Nlink,
+		Mode:      typeOf(uint32(s.Mode) & unix.S_IFMT >> 12),
+		Bytes:     int64(s.Blocks) * 512,
+		Changed:   changed,
+		MountRoot: s.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0,
+		Immutable: s.Attributes&(unix.STATX_ATTR_IMMUTABLE|unix.STATX_ATTR_APPEND) != 0,
+	}, nil
+}
+
+// typeOf translates DT_* numbers, which are the S_IF* numbers shifted.
+func typeOf(dt uint32) fs.FileMode {
+	switch dt {
+	case unix.DT_REG:
+		return 0
+	case unix.DT_DIR:
+		return fs.ModeDir
+	case unix.DT_LNK:
+		return fs.ModeSymlink
+	case unix.DT_FIFO:
+		return fs.ModeNamedPipe
+	case unix.DT_SOCK:
+		return fs.ModeSocket
+	case unix.DT_CHR:
+		return fs.ModeDevice | fs.ModeCharDevice
+	case unix.DT_BLK:
+		return fs.ModeDevice
+	}
+	return fs.ModeIrregular
+}
+
+func (linuxKernel) RemoveLock(root int, name string) error {
+	return again(func() error { return unix.Unlinkat(root, name, 0) })
+}
+
+func (linuxKernel) MakeData(root int, name string) error {
+	return again(func() error { return unix.Mkdirat(root, name, 0o700) })
+}
+
+func (linuxKernel) StageDeletion(victim string, root int, entry string) error {
+	return again(func() error {
+		return unix.Renameat2(unix.AT_FDCWD, victim, root, entry, unix.RENAME_NOREPLACE)
+	})
+}
+
+func (linuxKernel) Commit(root int, entry, destination string) error {
+	return again(func() error {
+		return unix.Renameat2(root, entry, unix.AT_FDCWD, destination, unix.RENAME_NOREPLACE)
+	})
+}
+
+func (linuxKernel) SyncData(dir int) error {
+	return again(func() error { return unix.Fsync(dir) })
+}
+
+func (linuxKernel) RemoveData(root int, name string) error {
+	return again(func() error { return unix.Unlinkat(root, name, unix.AT_REMOVEDIR) })
+}
+
+func (linuxKernel) OpenDirectory(dir int, name string) (int, error) {
+	return openBeneath(dir, name, unix.O_RDONLY|unix.O_DIRECTORY)
+}
+
+// listBytes is how much of a directory one getdents64 reads.
+const listBytes = 16 << 10
+
+func (linuxKernel) List(fd int, entries []Entry) ([]Entry, error) {
+	var buf [listBytes]byte
+	for {
+		n := 0
+		err := again(func() (err error) {
+			n, err = unix.Getdents(fd, buf[:])
+			return err
+		})
+		if err != nil || n <= 0 {
+			return entries, err
+		}
+		before := len(entries)
+		entries = appendEntries(entries, buf[:n])
+		if len(entries) > before {
+			return entries, nil
+		}
+		// Only "." and "..": an empty result would say that this is the end.
+	}
+}
+
+// appendEntries decodes struct linux_dirent64, see getdents64(2).
+func appendEntries(entries []Entry, buf []byte) []Entry {
+	const (
+		lengthAt = unsafe.Offsetof(unix.Dirent{}.Reclen)
+		typeAt   = unsafe.Offsetof(unix.Dirent{}.Type)
+		nameAt   = unsafe.Offsetof(unix.Dirent{}.Name)
+	)
+	for len(buf) > int(nameAt) {
+		length := int(binary.NativeEndian.Uint16(buf[lengthAt:]))
+		name, _, _ := strings.Cut(string(buf[nameAt:length]), "\x00")
+		if name != "." && name != ".." {
+			entries = append(entries, Entry{Name: name, Type: typeOf(uint32(buf[typeAt]))})
+		}
+		buf = buf[length:]
+	}
+	return entries
+}
+
+func (linuxKernel) RemoveEntry(dir int, name string) error {
+	return again(func() error { return unix.Unlinkat(dir, name, 0) })
+}
+
+func (linuxKernel) RemoveDirectory(dir int, name string) error {
+	return again(func() error { return unix.Unlinkat(dir, name, unix.AT_REMOVEDIR) })
+}
+
+func (linuxKernel) Hoist(dir int, name string, data int, hoisted string) error {
+	return again(func() error { return unix.Renameat2(dir, name, data, hoisted, unix.RENAME_NOREPLACE) })
+}
+
+func (linuxKernel) MakeTraversable(dir int, name string) error {
+	// O_PATH needs no permission on the directory itself, and chmod through
+	// /proc reaches exactly what was opened, whatever has the name by then.
+	fd, err := openBeneath(dir, name, unix.O_PATH|unix.O_DIRECTORY)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	return again(func() error { return unix.Fchmodat(unix.AT_FDCWD, procPath(fd), 0o700, 0) })
+}
+
+func (linuxKernel) ClearFlags(dir int, name string) error {
+	fd, err := openBeneath(dir, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	flags, err := unix.IoctlGetInt(fd, unix.FS_IOC_GETFLAGS)
+	if err != nil {
+		return err
+	}
+	return unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, flags&^(unix.STATX_ATTR_IMMUTABLE|unix.STATX_ATTR_APPEND))
+}
+
+func (linuxKernel) InspectLock(root int, name string) (Inspection, error) {
+	fd, err := openBeneath(root, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
+	if err != nil {
+		return Inspection{}, err
+	}
+	defer unix.Close(fd)
+	seen := Inspection{}
+	if seen.Attributes, err = statx(fd, "", unix.AT_EMPTY_PATH); err != nil || seen.Mode != 0 {
+		return seen, err
+	}
+	lock := unix.Flock_t{Type: unix.F_WRLCK}
+	if err := again(func() error { return unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, &lock) }); err != nil {
+		return seen, err
+	}
+	seen.Held = lock.Type != unix.F_UNLCK
+	seen.Holder = int(max(lock.Pid, 0)) // -1: an open file description has it
+	record := make([]byte, maxRecord)
+	n, err := unix.Pread(fd, record, 0)
+	if err == nil {
+		seen.Record = record[:n]
+	}
+	return seen, nil
+}
+
+// Close is not repeated after EINTR: Linux has closed the descriptor by then.
+func (linuxKernel) Close(fd int) error { return unix.Close(fd) }
+
+// thisProcess describes the running process. What /proc does not tell stays
+// empty: the record is for people.
+func thisProcess(purpose string) Owner {
+	owner := Owner{PID: os.Getpid(), Executable: filepath.Base(os.Args[0]), Purpose: purpose}
+	if boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil {
+		owner.Boot = strings.TrimSpace(string(boot))
+	}
+	if stat, err := os.ReadFile("/proc/self/stat"); err == nil {
+		// Field 22 is the start time; field 2, the program, may hold blanks and
+		// ends with the last parenthesis. See proc_pid_stat(5).
+		_, rest, _ := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), " ")
+		if fields := strings.Fields(rest); len(fields) > 19 {
+			owner.Start, _ = strconv.ParseUint(fields[19], 10, 64)
+		}
+	}
+	return owner
+}
+
+// bareErrno strips the operation and path that package os adds.
+func bareErrno(err error) error {
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return err
+}

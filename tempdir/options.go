@@ -1,0 +1,59 @@
+package tempdir
+
+import (
+	"io/fs"
+	"time"
+)
+
+// An Option changes what [Open] returns.
+type Option func(*options)
+
+type options struct {
+	make       fs.FileMode // permissions of a root to be made; 0: do not make it
+	purpose    string
+	mixed      bool
+	lockGrace  time.Duration
+	dataGrace  time.Duration
+	clearFlags bool
+	kernel     Kernel
+}
+
+// Make makes the root, and its parents, with these permissions if it does not
+// exist. 0o700 suits a store that one user owns.
+func Make(perm fs.FileMode) Option {
+	return func(o *options) { o.make = perm }
+}
+
+// Purpose is one line for people that goes into the owner record of every
+// instance, such as "image removal".
+func Purpose(text string) Option {
+	return func(o *options) { o.purpose = text }
+}
+
+// MixedFleet is for a root that is shared with containers/storage as released
+// (rule 13). Its decimal ids count as instances instead of foreign names, and
+// recovery leaves alone, as [Young], a lock file without data that is younger
+// than lockGrace, because upstream's creators publish their lock files
+// unlocked, and data without a lock file that is younger than dataGrace,
+// because an upstream owner may hold a ghost lock.
+//
+// The age is that of the newer of modification and status change; a time in
+// the future counts as young. A minute and a day are sensible values. The
+// graces are a heuristic: an upstream process that sleeps longer inside its
+// window can still lose its data, and upstream recoverers can always harm
+// upstream owners.
+func MixedFleet(lockGrace, dataGrace time.Duration) Option {
+	return func(o *options) { o.mixed, o.lockGrace, o.dataGrace = true, lockGrace, dataGrace }
+}
+
+// ClearFlags clears immutable and append-only flags that keep data from being
+// removed, instead of reporting them. It needs CAP_LINUX_IMMUTABLE. A flag
+// belongs to the inode: if the file has another name outside, that is affected.
+func ClearFlags() Option {
+	return func(o *options) { o.clearFlags = true }
+}
+
+// WithKernel makes every system call of the protocol through k.
+func WithKernel(k Kernel) Option {
+	return func(o *options) { o.kernel = k }
+}

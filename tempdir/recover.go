@@ -1,0 +1,280 @@
+//go:build linux
+
+package tempdir
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Recover removes what crashed and failed processes left in the root, and
+// reports what it did.
+//
+// An instance whose lock is held is live and is skipped; Recover never waits.
+// A lock that is free is taken and, after the recheck, the instance is removed:
+// data first, lock file last (spec: List, OpenLock, TakeLock, StatName,
+// OpenDirectory, SyncData, RemoveEntry, RemoveData, RemoveLock, Close). Data
+// without a lock file is adopted first, by linking a locked file to its lock
+// file's name (spec: OpenUnnamed, TakeLock, LinkLock). Foreign names are
+// reported and never touched; see also [MixedFleet].
+//
+// Recover needs no store lock and should be called without one. It may run at
+// any time, many times at once, in any number of processes, and may be killed
+// anywhere; the next call goes on.
+//
+// Failures are contained: an instance that cannot be removed keeps both its
+// names for a later retry, the others go on, and the error joins one error an
+// instance. Whether that should fail the caller's own operation is for the
+// caller to say; a store should open all the same. If ctx is done, Recover
+// stops and returns the report so far with the context's error.
+//
+// The cost is one listing of the root and, for a live instance, four system
+// calls.
+func (r *Root) Recover(ctx context.Context) (Report, error) {
+	const op = "recover"
+	var report Report
+	if err := r.acquire(op); err != nil {
+		return report, err
+	}
+	defer r.release()
+	found, foreign, err := r.list(op)
+	if err != nil {
+		return report, err
+	}
+	report.Foreign = foreign
+	var failures []error
+	for _, names := range found {
+		if err := ctx.Err(); err != nil {
+			failures = append(failures, &Error{Op: op, Path: r.path, Err: err})
+			break
+		}
+		result := Result{ID: names.id}
+		result.Outcome, result.Adopted, result.Err = r.recoverOne(ctx, op, names)
+		if result.Err != nil {
+			result.Outcome = Failed
+			failures = append(failures, result.Err)
+		}
+		report.Results = append(report.Results, result)
+	}
+	return report, errors.Join(failures...)
+}
+
+// names are the names of one id that a listing saw. A listing is not atomic, so
+// a name that it missed may exist; nothing destructive follows from its absence.
+type names struct {
+	id                 string
+	lock, data         bool
+	lockType, dataType fs.FileMode
+}
+
+// list reads the root: ids in order, foreign names in order.
+func (r *Root) list(op string) (found []names, foreign []string, err error) {
+	// A descriptor of its own, because the reading position belongs to the open
+	// file description and others may be listing through r.fd.
+	dir, err := r.kernel.OpenDirectory(r.fd, ".")
+	if err != nil {
+		return nil, nil, r.rootErr(op, "", err)
+	}
+	defer r.kernel.Close(dir)
+	index := make(map[string]int)
+	var entries []Entry
+	for {
+		entries, err = r.kernel.List(dir, entries[:0])
+		if err != nil {
+			return nil, nil, r.rootErr(op, "", err)
+		}
+		if len(entries) == 0 {
+			break
+		}
+		for _, entry := range entries {
+			id, lock, ok := parseName(entry.Name, r.options.mixed)
+			if !ok {
+				foreign = append(foreign, entry.Name)
+				continue
+			}
+			i, seen := index[id]
+			if !seen {
+				i = len(found)
+				index[id] = i
+				found = append(found, names{id: id})
+			}
+			if lock {
+				found[i].lock, found[i].lockType = true, entry.Type
+			} else {
+				found[i].data, found[i].dataType = true, entry.Type
+			}
+		}
+	}
+	slices.SortFunc(found, func(a, b names) int {
+		if a.id < b.id {
+			return -1
+		}
+		return 1
+	})
+	slices.Sort(foreign)
+	return found, foreign, nil
+}
+
+// recoverOne removes one instance, or says why not.
+func (r *Root) recoverOne(ctx context.Context, op string, n names) (outcome Outcome, adopted bool, err error) {
+	if name, odd := n.odd(); odd {
+		return Failed, false, &Error{Op: op, Path: r.join(name), Kind: ErrForeign}
+	}
+	switch young, err := r.young(n); {
+	case errors.Is(err, unix.ENOENT):
+		return Vanished, false, nil
+	case err != nil:
+		return Failed, false, &Error{Op: op, Path: r.join(lockName(n.id)), Err: err}
+	case young:
+		return Young, false, nil
+	}
+	var lock int
+	if n.lock {
+		lock, outcome, err = r.takeStale(op, n.id)
+	} else {
+		lock, outcome, err = r.adopt(op, n.id)
+	}
+	if err != nil || outcome != Recovered {
+		return outcome, false, err
+	}
+	// From here on this process holds the lock of a stale instance. The id is
+	// never reused, so nobody can become its owner any more (rule 6).
+	if _, err := r.removeData(ctx, op, n.id, true); err != nil {
+		r.kernel.Close(lock) // the lock is released; both names stay (rule 5)
+		return Failed, !n.lock, err
+	}
+	if err := r.removeLock(op, n.id, lock); err != nil && !errors.Is(err, ErrInstanceGone) {
+		return Failed, !n.lock, err
+	}
+	return Recovered, !n.lock, nil
+}
+
+// odd returns a name whose type is not that of an instance. A device is not
+// even opened: that could have effects of its own.
+func (n names) odd() (name string, odd bool) {
+	switch {
+	case n.lock && n.lockType != 0 && n.lockType != fs.ModeIrregular:
+		return lockName(n.id), true
+	case n.data && n.dataType != fs.ModeDir && n.dataType != fs.ModeIrregular:
+		return dataName(n.id), true
+	}
+	return "", false
+}
+
+// takeStale takes the lock of an existing lock file. The outcome is Recovered
+// if the lock is ours to act on.
+func (r *Root) takeStale(op, id string) (lock int, outcome Outcome, err error) {
+	name := lockName(id)
+	// spec: OpenLock. Without O_CREAT: a name that is gone stays gone (rule 3).
+	lock, err = r.kernel.OpenLock(r.fd, name)
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		return -1, Vanished, nil
+	case errors.Is(err, unix.ELOOP), errors.Is(err, unix.EISDIR), errors.Is(err, unix.ENXIO):
+		return -1, Failed, &Error{Op: op, Path: r.join(name), Kind: ErrForeign, Err: err}
+	case err != nil:
+		return -1, Failed, &Error{Op: op, Path: r.join(name), Err: err}
+	}
+	outcome, err = r.claim(op, id, lock)
+	if err != nil || outcome != Recovered {
+		r.kernel.Close(lock)
+		lock = -1
+	}
+	return lock, outcome, err
+}
+
+// claim takes the lock of the descriptor and rechecks it.
+func (r *Root) claim(op, id string, lock int) (Outcome, error) {
+	name := lockName(id)
+	failed := func(kind, err error) (Outcome, error) {
+		return Failed, &Error{Op: op, Path: r.join(name), Kind: kind, Err: err}
+	}
+	held, err := r.kernel.Stat(lock)
+	switch {
+	case err != nil:
+		return failed(nil, err)
+	case held.Mode != 0:
+		return failed(ErrForeign, nil)
+	case held.Links > 1:
+		// No lock file of an instance ever has two names. This one is somebody
+		// else's file as well, which may be locked for other reasons.
+		return failed(ErrForeign, unix.EMLINK)
+	}
+	if err := r.kernel.TakeLock(lock); err != nil {
+		if isBusy(err) {
+			return Skipped, nil
+		}
+		return failed(nil, err) // F9: not being able to lock is not being live
+	}
+	// spec: StatName. The lock may be a ghost lock: whoever had it before may
+	// have unlinked the file between our open and our lock (rule 2).
+	ours, err := r.recheck(lock, name)
+	switch {
+	case err != nil:
+		return failed(nil, err)
+	case !ours:
+		return Vanished, nil
+	}
+	return Recovered, nil
+}
+
+// adopt makes a lock file for data that has none, with its lock held. Whoever
+// links first has the instance; a lock file that the listing missed is found
+// out here, by EEXIST (rule 3).
+func (r *Root) adopt(op, id string) (lock int, outcome Outcome, err error) {
+	lock, err = r.publishLocked(lockName(id))
+	switch {
+	case errors.Is(err, errTaken):
+		return -1, Skipped, nil
+	case err != nil:
+		return -1, Failed, r.rootErr(op, lockName(id), err)
+	}
+	return lock, Recovered, nil
+}
+
+// young reports whether the mixed-fleet rule says to leave the instance alone.
+func (r *Root) young(n names) (bool, error) {
+	if !r.options.mixed || n.lock && n.data {
+		return false, nil
+	}
+	name, grace := dataName(n.id), r.options.dataGrace
+	if n.lock {
+		name, grace = lockName(n.id), r.options.lockGrace
+	}
+	if grace == 0 {
+		return false, nil
+	}
+	a, err := r.kernel.StatName(r.fd, name)
+	if err != nil {
+		return false, err
+	}
+	return time.Since(a.Changed) < grace, nil
+}
+
+// removeLock is the last step of every instance: recheck, unlink the lock file
+// and close it. Only the holder whose descriptor still has the name may unlink
+// it (rule 4); if it has not, the error is ErrInstanceGone and the name, if
+// there is one, is a stranger's.
+func (r *Root) removeLock(op, id string, lock int) error {
+	name := lockName(id)
+	ours, err := r.recheck(lock, name)
+	if err == nil && ours {
+		err = r.kernel.RemoveLock(r.fd, name)
+		if errors.Is(err, unix.ENOENT) {
+			err = nil // a stranger was faster; the name is gone all the same
+		}
+	}
+	r.kernel.Close(lock)
+	switch {
+	case err != nil:
+		return &Error{Op: op, Path: r.join(name), Err: err}
+	case !ours:
+		return &Error{Op: op, Path: r.join(name), Kind: ErrInstanceGone}
+	}
+	return nil
+}

@@ -1,0 +1,96 @@
+package tempdir
+
+import (
+	"fmt"
+	"time"
+)
+
+// A State is what an observer can say of the names of one id, or of a foreign
+// name, at one moment; it may be out of date at once.
+type State int
+
+const (
+	Live    State = iota + 1 // the lock is held
+	Stale                    // a lock file, and nobody holds the lock
+	Orphan                   // data without lock file
+	Foreign                  // a name that is not ours
+	Unknown                  // the lock file cannot be read; see Instance.Err
+)
+
+var stateNames = map[State]string{Live: "live", Stale: "stale", Orphan: "orphan", Foreign: "foreign", Unknown: "unknown"}
+
+// String returns the state's name in lower case.
+func (s State) String() string { return enumName(stateNames, s) }
+
+// MarshalText returns the state's name.
+func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// An Instance is what [Root.Instances] saw of one id, or one foreign name.
+type Instance struct {
+	Name    string    `json:"name"`             // the id, or the foreign name
+	State   State     `json:"state"`            //
+	Data    bool      `json:"data"`             // the data directory exists
+	Changed time.Time `json:"changed"`          // of the lock file; of the data or the foreign name where there is none
+	Owner   *Owner    `json:"owner,omitempty"`  // from the owner record; nil if there is none or it is garbage
+	Holder  int       `json:"holder,omitempty"` // process id that the kernel names as holder: upstream's locks only, else 0
+	Err     error     `json:"-"`                // why State is Unknown
+}
+
+// Usage is what the data of one instance takes on disk.
+type Usage struct {
+	Files   int64 `json:"files"`   // names of any type below the data directory
+	Bytes   int64 `json:"bytes"`   // allocated bytes; an inode with several names counts with each
+	Partial bool  `json:"partial"` // something could not be read: both numbers are lower bounds
+}
+
+// An Outcome is what [Root.Recover] did about one id.
+type Outcome int
+
+const (
+	Skipped   Outcome = iota + 1 // live: the lock is held
+	Young                        // left alone for now: see [MixedFleet]
+	Recovered                    // data and lock file are gone
+	Vanished                     // another process finished it meanwhile
+	Failed                       // could not be removed; see Result.Err
+)
+
+var outcomeNames = map[Outcome]string{Skipped: "live", Young: "young", Recovered: "recovered", Vanished: "vanished", Failed: "failed"}
+
+// String returns the outcome's name in lower case.
+func (o Outcome) String() string { return enumName(outcomeNames, o) }
+
+// MarshalText returns the outcome's name.
+func (o Outcome) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
+
+// A Result is what [Root.Recover] did about one id.
+type Result struct {
+	ID      string  `json:"id"`
+	Outcome Outcome `json:"outcome"`
+	Adopted bool    `json:"adopted,omitempty"` // it was an orphan
+	Err     error   `json:"-"`                 // with Failed
+}
+
+// A Report says what one call of [Root.Recover] saw and did. It takes memory
+// in proportion to the number of instances.
+type Report struct {
+	Results []Result `json:"results"` // one an id, in the order of the ids
+	Foreign []string `json:"foreign"` // names that are not ours, sorted; never touched
+}
+
+// Count returns how many ids had the outcome.
+func (r Report) Count(outcome Outcome) int {
+	n := 0
+	for _, result := range r.Results {
+		if result.Outcome == outcome {
+			n++
+		}
+	}
+	return n
+}
+
+func enumName[E ~int](names map[E]string, e E) string {
+	if name, ok := names[e]; ok {
+		return name
+	}
+	return fmt.Sprintf("%T(%d)", e, int(e))
+}

@@ -1,0 +1,146 @@
+//go:build linux
+
+package tempdir
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Root is a handle on one root directory: the directory that several
+// processes share, with a lock file and a data directory for every instance.
+//
+// A Root holds one descriptor, nothing process-wide and no goroutine. All its
+// methods may be called concurrently; two Roots for one directory, under
+// whatever names, exclude each other like two processes do (rule 8).
+type Root struct {
+	path    string
+	options options
+	kernel  Kernel
+	fd      int
+	ordered bool   // renames are durable before later unlinks
+	record  []byte // the owner record of every instance
+
+	// named is set once O_TMPFILE turned out not to work here, so that it is
+	// not tried again for every instance.
+	named atomic.Bool
+
+	mu     sync.Mutex
+	users  int // calls and live instances that use fd
+	closed bool
+}
+
+// Open opens the root directory path.
+//
+// The last element of path must be a directory and not a symbolic link
+// ([errors.Is] unix.ENOTDIR otherwise): resolve links first if you trust them.
+// Every later call uses the descriptor opened here, so renaming the root or
+// mounting over it does not redirect them; only [Addition.Path] is a path.
+//
+// Open changes nothing on disk, except with [Make], and does not recover: call
+// [Root.Recover] when no store lock is held. It returns an error that matches
+// [errors.ErrUnsupported] where the kernel lacks openat2 (Linux before 5.6).
+func Open(path string, opts ...Option) (*Root, error) {
+	const op = "open root"
+	r := &Root{}
+	for _, option := range opts {
+		option(&r.options)
+	}
+	r.kernel = r.options.kernel
+	if r.kernel == nil {
+		r.kernel = linuxKernel{}
+	}
+	if path == "" {
+		return nil, &Error{Op: op, Path: path, Err: unix.ENOENT}
+	}
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, &Error{Op: op, Path: path, Err: err}
+	}
+	r.path = absolute
+	if r.options.make != 0 {
+		if err := os.MkdirAll(r.path, r.options.make); err != nil {
+			return nil, &Error{Op: op, Path: r.path, Err: bareErrno(err)}
+		}
+	}
+	r.fd, r.ordered, err = r.kernel.OpenRoot(r.path)
+	if err != nil {
+		return nil, &Error{Op: op, Path: r.path, Err: err}
+	}
+	r.record = thisProcess(r.options.purpose).encode()
+	return r, nil
+}
+
+// Path returns the absolute path that the root was opened by.
+func (r *Root) Path() string { return r.path }
+
+// Close gives the root up: every later call returns [ErrClosed]. Instances that
+// are live keep working, and the descriptor is closed with the last of them.
+func (r *Root) Close() error {
+	r.mu.Lock()
+	if r.closed {
+		r.mu.Unlock()
+		return &Error{Op: "close root", Path: r.path, Kind: ErrClosed}
+	}
+	r.closed = true
+	r.users++ // this call, so that exactly one release closes the descriptor
+	r.mu.Unlock()
+	r.release()
+	return nil
+}
+
+// acquire keeps the descriptor open until release. Without the count, a number
+// that the kernel has given to another file could be used for an unlink.
+func (r *Root) acquire(op string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return &Error{Op: op, Path: r.path, Kind: ErrClosed}
+	}
+	r.users++
+	return nil
+}
+
+func (r *Root) release() {
+	r.mu.Lock()
+	r.users--
+	last := r.closed && r.users == 0
+	r.mu.Unlock()
+	if last {
+		r.kernel.Close(r.fd) // nothing to recover: nothing was written through it
+	}
+}
+
+func (r *Root) join(names ...string) string {
+	return filepath.Join(append([]string{r.path}, names...)...)
+}
+
+// rootErr is for a failure to make something directly in the root.
+func (r *Root) rootErr(op, name string, err error) error {
+	if errors.Is(err, unix.ENOENT) {
+		// The descriptor is good and the name is one element, so it is the
+		// directory itself that has been removed.
+		return &Error{Op: op, Path: r.path, Kind: ErrRootGone}
+	}
+	return &Error{Op: op, Path: r.join(name), Err: err}
+}
+
+// recheck is rule 2: it reports whether name still refers to the inode that fd
+// holds. While fd is open its inode number cannot be reused, so equal numbers
+// mean one inode, and one that has a name (rule 7).
+func (r *Root) recheck(fd int, name string) (bool, error) {
+	held, err := r.kernel.Stat(fd)
+	if err != nil {
+		return false, err
+	}
+	named, err := r.kernel.StatName(r.fd, name)
+	if errors.Is(err, unix.ENOENT) {
+		return false, nil
+	}
+	return err == nil && held.Links > 0 && held.same(named), err
+}

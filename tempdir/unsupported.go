@@ -1,0 +1,70 @@
+//go:build !linux
+
+package tempdir
+
+import (
+	"context"
+	"errors"
+)
+
+// A Root is a handle on one root directory. On this system it cannot be opened.
+type Root struct{ path string }
+
+// A Dir is a live instance. On this system there are none.
+type Dir struct{}
+
+// An Addition is a path inside an instance. On this system there are none.
+type Addition struct{}
+
+// Open returns an error that matches [errors.ErrUnsupported]: the protocol
+// needs open file description locks, openat2 and renames that never replace,
+// and doing without them would lose data.
+func Open(path string, _ ...Option) (*Root, error) {
+	return nil, unsupported("open root", path)
+}
+
+// Path returns the path of the root.
+func (r *Root) Path() string { return r.path }
+
+// Close is not supported on this system.
+func (r *Root) Close() error { return unsupported("close root", r.path) }
+
+// Create is not supported on this system.
+func (r *Root) Create() (*Dir, error) { return nil, unsupported("create", r.path) }
+
+// Recover is not supported on this system.
+func (r *Root) Recover(context.Context) (Report, error) {
+	return Report{}, unsupported("recover", r.path)
+}
+
+// Instances is not supported on this system.
+func (r *Root) Instances(context.Context) ([]Instance, error) {
+	return nil, unsupported("list", r.path)
+}
+
+// Usage is not supported on this system.
+func (r *Root) Usage(context.Context, string) (Usage, error) {
+	return Usage{}, unsupported("measure", r.path)
+}
+
+// ID returns "".
+func (d *Dir) ID() string { return "" }
+
+// StageDeletion is not supported on this system.
+func (d *Dir) StageDeletion(path string) error { return unsupported("stage deletion", path) }
+
+// StageAddition is not supported on this system.
+func (d *Dir) StageAddition() (*Addition, error) { return nil, unsupported("stage addition", "") }
+
+// Close is not supported on this system.
+func (d *Dir) Close(context.Context) error { return unsupported("close", "") }
+
+// Path returns "".
+func (a *Addition) Path() string { return "" }
+
+// Commit is not supported on this system.
+func (a *Addition) Commit(destination string) error { return unsupported("commit", destination) }
+
+func unsupported(op, path string) error {
+	return &Error{Op: op, Path: path, Err: errors.ErrUnsupported}
+}
