@@ -48,6 +48,9 @@ var (
 	// for the same reason.
 	ErrRootGone error = &kind{"root directory gone", nil}
 
+	// ErrHeld: the lock is held, by another process or by this one.
+	ErrHeld error = &kind{"the lock is held", nil}
+
 	// ErrForeign: a name in the root is not ours: it has not the grammar or not
 	// the type of a name of an instance. It was not touched.
 	ErrForeign error = &kind{"name not ours", nil}

@@ -3,8 +3,10 @@ package tempdir
 import (
 	"crypto/rand"
 	"encoding/hex"
+	mathrand "math/rand/v2"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Names on disk are those of containers/storage, so that both can share a root.
@@ -17,10 +19,24 @@ const (
 // 128 bits, so that no id is ever drawn twice (rule 6).
 const idBytes = 16
 
-// newID draws an id. It cannot fail: [rand.Read] never returns an error.
-func newID() string {
+// An idSource draws ids. Its generator is seeded from the operating system once,
+// with more bits than an id has, so that drawing one makes no system call.
+type idSource struct {
+	mu        sync.Mutex
+	generator *mathrand.ChaCha8
+}
+
+func newIDSource() *idSource {
+	var seed [32]byte
+	rand.Read(seed[:]) // never fails
+	return &idSource{generator: mathrand.NewChaCha8(seed)}
+}
+
+func (s *idSource) draw() string {
 	var raw [idBytes]byte
-	rand.Read(raw[:])
+	s.mu.Lock()
+	s.generator.Read(raw[:]) // never fails
+	s.mu.Unlock()
 	return hex.EncodeToString(raw[:])
 }
 
@@ -43,7 +59,7 @@ func parseName(name string, mixed bool) (id string, lock, ok bool) {
 	return "", false, false
 }
 
-// isOwnID reports whether id is one that newID could have drawn.
+// isOwnID reports whether id is one that an idSource could have drawn.
 func isOwnID(id string) bool {
 	if len(id) != 2*idBytes {
 		return false
@@ -85,9 +101,14 @@ func entryName(n uint64, hint string) string {
 	return string(name)
 }
 
-// lastElement is the last element of path, without trailing slashes; it is
-// "" for "" and for "/".
-func lastElement(path string) string {
+// splitPath splits path before its last element. It looks at the text alone, as
+// the kernel does: "a/../b" is not "b" if a is a symbolic link. The last element
+// is without trailing slashes, and "" for "" and for "/".
+func splitPath(path string) (dir, last string) {
 	path = strings.TrimRight(path, "/")
-	return path[strings.LastIndexByte(path, '/')+1:]
+	i := strings.LastIndexByte(path, '/') + 1
+	if dir = path[:i]; dir == "" {
+		dir = "./"
+	}
+	return dir, path[i:]
 }

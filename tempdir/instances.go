@@ -46,6 +46,10 @@ func (r *Root) Instances(ctx context.Context) ([]Instance, error) {
 // inspect looks at one id; exists is false if it is gone since it was listed.
 func (r *Root) inspect(op string, n names) (instance Instance, exists bool) {
 	instance = Instance{Name: n.id, Data: n.data}
+	if n.err != nil {
+		instance.State, instance.Err = Unknown, n.err
+		return instance, true
+	}
 	if name, odd := n.odd(); odd {
 		instance.State = Unknown
 		instance.Err = &Error{Op: op, Path: r.join(name), Kind: ErrForeign}

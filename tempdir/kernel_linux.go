@@ -1,6 +1,7 @@
 package tempdir
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"io/fs"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -20,6 +22,9 @@ import (
 // (link, mkdir, rename on a network file system), the second says EEXIST or
 // ENOENT, and the callers treat those as what they are everywhere: not ours.
 type linuxKernel struct{}
+
+// LinuxKernel returns the default [Kernel], for others to wrap.
+func LinuxKernel() Kernel { return linuxKernel{} }
 
 // again repeats a call that a signal cut off.
 func again(call func() error) error {
@@ -106,8 +111,12 @@ func (linuxKernel) LinkLock(fd, root int, name string) error {
 		return unix.Linkat(unix.AT_FDCWD, procPath(fd), root, name, unix.AT_SYMLINK_FOLLOW)
 	})
 	if err == unix.ENOENT {
-		// No /proc here. The other way needs CAP_DAC_READ_SEARCH before Linux 6.10.
-		err = again(func() error { return unix.Linkat(fd, "", root, name, unix.AT_EMPTY_PATH) })
+		// No /proc here, or root was removed. The other way to say the same needs
+		// CAP_DAC_READ_SEARCH before Linux 6.10, so its own refusal says little.
+		other := again(func() error { return unix.Linkat(fd, "", root, name, unix.AT_EMPTY_PATH) })
+		if other == nil || other == unix.EEXIST {
+			err = other
+		}
 	}
 	return err
 }
@@ -304,23 +313,24 @@ func (linuxKernel) InspectLock(root int, name string) (Inspection, error) {
 // Close is not repeated after EINTR: Linux has closed the descriptor by then.
 func (linuxKernel) Close(fd int) error { return unix.Close(fd) }
 
-// thisProcess describes the running process. What /proc does not tell stays
-// empty: the record is for people.
-func thisProcess(purpose string) Owner {
-	owner := Owner{PID: os.Getpid(), Executable: filepath.Base(os.Args[0]), Purpose: purpose}
+// thisProcess describes the running process. It does not change, so it is read
+// once, when the first root is opened: that takes more system calls than all
+// the rest of opening one. What /proc does not tell stays empty.
+var thisProcess = sync.OnceValue(func() Owner {
+	owner := Owner{PID: os.Getpid(), Executable: filepath.Base(os.Args[0])}
 	if boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil {
 		owner.Boot = strings.TrimSpace(string(boot))
 	}
 	if stat, err := os.ReadFile("/proc/self/stat"); err == nil {
 		// Field 22 is the start time; field 2, the program, may hold blanks and
 		// ends with the last parenthesis. See proc_pid_stat(5).
-		_, rest, _ := strings.Cut(string(stat[strings.LastIndexByte(string(stat), ')')+1:]), " ")
-		if fields := strings.Fields(rest); len(fields) > 19 {
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+		if len(fields) > 19 {
 			owner.Start, _ = strconv.ParseUint(fields[19], 10, 64)
 		}
 	}
 	return owner
-}
+})
 
 // bareErrno strips the operation and path that package os adds.
 func bareErrno(err error) error {

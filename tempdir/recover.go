@@ -70,6 +70,7 @@ type names struct {
 	id                 string
 	lock, data         bool
 	lockType, dataType fs.FileMode
+	err                error // why a type could not be found out
 }
 
 // list reads the root: ids in order, foreign names in order.
@@ -97,11 +98,25 @@ func (r *Root) list(op string) (found []names, foreign []string, err error) {
 				foreign = append(foreign, entry.Name)
 				continue
 			}
+			var unknown error
+			if entry.Type == fs.ModeIrregular { // the file system does not say
+				a, err := r.kernel.StatName(r.fd, entry.Name)
+				if errors.Is(err, unix.ENOENT) {
+					continue // gone by now
+				}
+				if err != nil {
+					unknown = &Error{Op: op, Path: r.join(entry.Name), Err: err}
+				}
+				entry.Type = a.Mode
+			}
 			i, seen := index[id]
 			if !seen {
 				i = len(found)
 				index[id] = i
 				found = append(found, names{id: id})
+			}
+			if unknown != nil {
+				found[i].err = unknown
 			}
 			if lock {
 				found[i].lock, found[i].lockType = true, entry.Type
@@ -122,6 +137,9 @@ func (r *Root) list(op string) (found []names, foreign []string, err error) {
 
 // recoverOne removes one instance, or says why not.
 func (r *Root) recoverOne(ctx context.Context, op string, n names) (outcome Outcome, adopted bool, err error) {
+	if n.err != nil {
+		return Failed, false, n.err
+	}
 	if name, odd := n.odd(); odd {
 		return Failed, false, &Error{Op: op, Path: r.join(name), Kind: ErrForeign}
 	}
@@ -148,7 +166,7 @@ func (r *Root) recoverOne(ctx context.Context, op string, n names) (outcome Outc
 		r.kernel.Close(lock) // the lock is released; both names stay (rule 5)
 		return Failed, !n.lock, err
 	}
-	if err := r.removeLock(op, n.id, lock); err != nil && !errors.Is(err, ErrInstanceGone) {
+	if err := r.removeLock(op, lockName(n.id), lock); err != nil && !errors.Is(err, ErrInstanceGone) {
 		return Failed, !n.lock, err
 	}
 	return Recovered, !n.lock, nil
@@ -158,9 +176,9 @@ func (r *Root) recoverOne(ctx context.Context, op string, n names) (outcome Outc
 // even opened: that could have effects of its own.
 func (n names) odd() (name string, odd bool) {
 	switch {
-	case n.lock && n.lockType != 0 && n.lockType != fs.ModeIrregular:
+	case n.lock && n.lockType != 0:
 		return lockName(n.id), true
-	case n.data && n.dataType != fs.ModeDir && n.dataType != fs.ModeIrregular:
+	case n.data && n.dataType != fs.ModeDir:
 		return dataName(n.id), true
 	}
 	return "", false
@@ -169,58 +187,16 @@ func (n names) odd() (name string, odd bool) {
 // takeStale takes the lock of an existing lock file. The outcome is Recovered
 // if the lock is ours to act on.
 func (r *Root) takeStale(op, id string) (lock int, outcome Outcome, err error) {
-	name := lockName(id)
-	// spec: OpenLock. Without O_CREAT: a name that is gone stays gone (rule 3).
-	lock, err = r.kernel.OpenLock(r.fd, name)
+	lock, err = r.tryLock(op, lockName(id))
 	switch {
-	case errors.Is(err, unix.ENOENT):
+	case err == nil:
+		return lock, Recovered, nil
+	case errors.Is(err, ErrHeld):
+		return -1, Skipped, nil
+	case errors.Is(err, fs.ErrNotExist):
 		return -1, Vanished, nil
-	case errors.Is(err, unix.ELOOP), errors.Is(err, unix.EISDIR), errors.Is(err, unix.ENXIO):
-		return -1, Failed, &Error{Op: op, Path: r.join(name), Kind: ErrForeign, Err: err}
-	case err != nil:
-		return -1, Failed, &Error{Op: op, Path: r.join(name), Err: err}
 	}
-	outcome, err = r.claim(op, id, lock)
-	if err != nil || outcome != Recovered {
-		r.kernel.Close(lock)
-		lock = -1
-	}
-	return lock, outcome, err
-}
-
-// claim takes the lock of the descriptor and rechecks it.
-func (r *Root) claim(op, id string, lock int) (Outcome, error) {
-	name := lockName(id)
-	failed := func(kind, err error) (Outcome, error) {
-		return Failed, &Error{Op: op, Path: r.join(name), Kind: kind, Err: err}
-	}
-	held, err := r.kernel.Stat(lock)
-	switch {
-	case err != nil:
-		return failed(nil, err)
-	case held.Mode != 0:
-		return failed(ErrForeign, nil)
-	case held.Links > 1:
-		// No lock file of an instance ever has two names. This one is somebody
-		// else's file as well, which may be locked for other reasons.
-		return failed(ErrForeign, unix.EMLINK)
-	}
-	if err := r.kernel.TakeLock(lock); err != nil {
-		if isBusy(err) {
-			return Skipped, nil
-		}
-		return failed(nil, err) // F9: not being able to lock is not being live
-	}
-	// spec: StatName. The lock may be a ghost lock: whoever had it before may
-	// have unlinked the file between our open and our lock (rule 2).
-	ours, err := r.recheck(lock, name)
-	switch {
-	case err != nil:
-		return failed(nil, err)
-	case !ours:
-		return Vanished, nil
-	}
-	return Recovered, nil
+	return -1, Failed, err
 }
 
 // adopt makes a lock file for data that has none, with its lock held. Whoever
@@ -254,27 +230,4 @@ func (r *Root) young(n names) (bool, error) {
 		return false, err
 	}
 	return time.Since(a.Changed) < grace, nil
-}
-
-// removeLock is the last step of every instance: recheck, unlink the lock file
-// and close it. Only the holder whose descriptor still has the name may unlink
-// it (rule 4); if it has not, the error is ErrInstanceGone and the name, if
-// there is one, is a stranger's.
-func (r *Root) removeLock(op, id string, lock int) error {
-	name := lockName(id)
-	ours, err := r.recheck(lock, name)
-	if err == nil && ours {
-		err = r.kernel.RemoveLock(r.fd, name)
-		if errors.Is(err, unix.ENOENT) {
-			err = nil // a stranger was faster; the name is gone all the same
-		}
-	}
-	r.kernel.Close(lock)
-	switch {
-	case err != nil:
-		return &Error{Op: op, Path: r.join(name), Err: err}
-	case !ours:
-		return &Error{Op: op, Path: r.join(name), Kind: ErrInstanceGone}
-	}
-	return nil
 }

@@ -5,6 +5,7 @@ package tempdir
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"golang.org/x/sys/unix"
@@ -26,8 +27,8 @@ const (
 )
 
 // removeData removes the data directory of id, which is locked by the caller,
-// with everything in it. found is false if there is none. staged says that
-// something may be in it. The error is a *LeftoverError.
+// with everything in it. found is false if there is none, or none any more.
+// staged says that something may be in it. The error is a *LeftoverError.
 //
 // It removes entry after entry and goes on after failures, so that as little as
 // possible is left and one call names the reasons. It may be cut off anywhere.
@@ -74,7 +75,7 @@ func (r *Root) removeData(ctx context.Context, op, id string, staged bool) (foun
 	if v.left.Failed > 0 {
 		return true, &v.left
 	}
-	return true, nil
+	return !v.gone, nil
 }
 
 // A removal is the state of one walk that removes a data directory.
@@ -85,6 +86,7 @@ type removal struct {
 	name    string  // of the data directory
 	levels  []level // from the data directory down to where the walk is
 	hoisted uint64  // number of the next hoisted directory
+	gone    bool    // the data directory was taken away under the walk
 	left    LeftoverError
 }
 
@@ -113,6 +115,10 @@ func (v *removal) step() {
 	l := &v.levels[top]
 	if len(l.entries) == 0 {
 		entries, err := v.kernel.List(l.fd, l.batch[:0])
+		if errors.Is(err, unix.ENOENT) {
+			v.lose(top) // removed while open
+			return
+		}
 		if err != nil {
 			v.fail(top, v.explain(top, "", err))
 			v.pop(false)
@@ -208,15 +214,14 @@ func (v *removal) finish(top int) {
 		return
 	}
 	err := v.remove(top-1, l.name, true)
-	l = &v.levels[top]
 	switch {
 	case err == nil:
 		v.pop(true)
 	case !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.EEXIST):
-		v.failAbove(top, err)
+		v.fail(top, err)
 		v.pop(false)
 	case l.scans >= scans || !l.removed && l.idle >= idleScans:
-		v.failAbove(top, err)
+		v.fail(top, err)
 		v.pop(false)
 	default:
 		v.rescan(top)
@@ -232,15 +237,22 @@ func (v *removal) rescan(top int) {
 	l.scans++
 	l.removed = false
 	fd, err := v.open(top-1, l.name)
-	if err != nil {
-		if !errors.Is(err, unix.ENOENT) {
-			v.failAbove(top, v.explain(top-1, l.name, err))
-		}
-		v.pop(errors.Is(err, unix.ENOENT))
-		return
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		v.lose(top)
+	case err != nil:
+		v.fail(top, v.explain(top-1, l.name, err))
+		v.pop(false)
+	default:
+		v.kernel.Close(l.fd)
+		l.fd = fd
 	}
-	v.kernel.Close(l.fd)
-	l.fd = fd
+}
+
+// lose leaves the deepest level, whose directory somebody else removed.
+func (v *removal) lose(top int) {
+	v.gone = top == 0
+	v.pop(true)
 }
 
 // pop leaves the deepest level.
@@ -257,14 +269,9 @@ func (v *removal) pop(removed bool) {
 	}
 }
 
-// fail counts one name in the level that cannot be removed.
+// fail counts one name that cannot be removed: one in the level, or the level's
+// own directory.
 func (v *removal) fail(top int, err error) {
-	v.levels[top].failed = true
-	v.left.add(err)
-}
-
-// failAbove counts the directory of the level itself.
-func (v *removal) failAbove(top int, err error) {
 	v.levels[top].failed = true
 	v.left.add(err)
 }
@@ -278,16 +285,22 @@ func (v *removal) dir(top int) int {
 }
 
 // open opens the directory name in the level, after mending its permissions if
-// need be. The error is the bare errno.
+// need be.
 func (v *removal) open(top int, name string) (int, error) {
 	fd, err := v.kernel.OpenDirectory(v.dir(top), name)
 	if errors.Is(err, unix.EACCES) {
-		v.mendPermissions(top)
-		if v.kernel.MakeTraversable(v.dir(top), name) == nil {
-			fd, err = v.kernel.OpenDirectory(v.dir(top), name)
+		v.mendPermissions(top) // the level may not be searchable either
+		if mendErr := v.kernel.MakeTraversable(v.dir(top), name); mendErr != nil {
+			return -1, unmended(err, mendErr)
 		}
+		fd, err = v.kernel.OpenDirectory(v.dir(top), name)
 	}
 	return fd, err
+}
+
+// unmended is err, with the reason why what it is about could not be mended.
+func unmended(err, mendErr error) error {
+	return fmt.Errorf("%w (its mode cannot be changed: %w)", err, mendErr)
 }
 
 // remove unlinks name in the level, after mending what keeps it from being
@@ -306,7 +319,12 @@ func (v *removal) remove(top int, name string, directory bool) error {
 		switch {
 		case err == nil, errors.Is(err, unix.ENOENT):
 			return nil
-		case attempt == 0 && errors.Is(err, unix.EACCES) && v.mendPermissions(top):
+		case attempt == 0 && errors.Is(err, unix.EACCES):
+			if mended, mendErr := v.mendPermissions(top); mendErr != nil {
+				return v.explain(top, name, unmended(err, mendErr))
+			} else if !mended {
+				return v.explain(top, name, err)
+			}
 		case attempt == 0 && errors.Is(err, unix.EPERM) && v.clearFlags(top, name):
 		default:
 			return v.explain(top, name, err)
@@ -316,12 +334,13 @@ func (v *removal) remove(top int, name string, directory bool) error {
 
 // mendPermissions makes the level's directory writable, once. Nobody needs its
 // mode any more. Modes of files are left alone: a file may have other names.
-func (v *removal) mendPermissions(top int) bool {
+func (v *removal) mendPermissions(top int) (mended bool, err error) {
 	if top < 0 || v.levels[top].mended {
-		return false // the root is not ours to change
+		return false, nil // the root is not ours to change
 	}
 	v.levels[top].mended = true
-	return v.kernel.MakeTraversable(v.dir(top-1), v.levels[top].name) == nil
+	err = v.kernel.MakeTraversable(v.dir(top-1), v.levels[top].name)
+	return err == nil, err
 }
 
 // clearFlags clears the flags of name and of the level's directory that keep

@@ -25,6 +25,7 @@ type Root struct {
 	fd      int
 	ordered bool   // renames are durable before later unlinks
 	record  []byte // the owner record of every instance
+	ids     *idSource
 
 	// named is set once O_TMPFILE turned out not to work here, so that it is
 	// not tried again for every instance.
@@ -47,13 +48,13 @@ type Root struct {
 // [errors.ErrUnsupported] where the kernel lacks openat2 (Linux before 5.6).
 func Open(path string, opts ...Option) (*Root, error) {
 	const op = "open root"
-	r := &Root{}
+	r := &Root{ids: newIDSource()}
 	for _, option := range opts {
 		option(&r.options)
 	}
 	r.kernel = r.options.kernel
 	if r.kernel == nil {
-		r.kernel = linuxKernel{}
+		r.kernel = LinuxKernel()
 	}
 	if path == "" {
 		return nil, &Error{Op: op, Path: path, Err: unix.ENOENT}
@@ -72,7 +73,9 @@ func Open(path string, opts ...Option) (*Root, error) {
 	if err != nil {
 		return nil, &Error{Op: op, Path: r.path, Err: err}
 	}
-	r.record = thisProcess(r.options.purpose).encode()
+	owner := thisProcess()
+	owner.Purpose = r.options.purpose
+	r.record = owner.encode()
 	return r, nil
 }
 
@@ -122,25 +125,15 @@ func (r *Root) join(names ...string) string {
 
 // rootErr is for a failure to make something directly in the root.
 func (r *Root) rootErr(op, name string, err error) error {
-	if errors.Is(err, unix.ENOENT) {
-		// The descriptor is good and the name is one element, so it is the
-		// directory itself that has been removed.
+	// ENOENT: the descriptor is good and the name is one element, so it is the
+	// directory itself that has been removed. ext4 says EPERM to O_TMPFILE there.
+	gone := errors.Is(err, unix.ENOENT)
+	if errors.Is(err, unix.EPERM) {
+		held, err := r.kernel.Stat(r.fd)
+		gone = err == nil && held.Links == 0
+	}
+	if gone {
 		return &Error{Op: op, Path: r.path, Kind: ErrRootGone}
 	}
 	return &Error{Op: op, Path: r.join(name), Err: err}
-}
-
-// recheck is rule 2: it reports whether name still refers to the inode that fd
-// holds. While fd is open its inode number cannot be reused, so equal numbers
-// mean one inode, and one that has a name (rule 7).
-func (r *Root) recheck(fd int, name string) (bool, error) {
-	held, err := r.kernel.Stat(fd)
-	if err != nil {
-		return false, err
-	}
-	named, err := r.kernel.StatName(r.fd, name)
-	if errors.Is(err, unix.ENOENT) {
-		return false, nil
-	}
-	return err == nil && held.Links > 0 && held.same(named), err
 }

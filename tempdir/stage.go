@@ -5,7 +5,6 @@ package tempdir
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -39,7 +38,9 @@ func (d *Dir) ID() string { return d.id }
 // and its cost does not depend on what is below path. A crash leaves the victim
 // whole, at either name.
 //
-// The last element of path is not followed if it is a symbolic link. Errors
+// The last element of path is not followed if it is a symbolic link. Renaming a
+// directory writes its "..", so the kernel answers EACCES to an ordinary user
+// whose victim is a directory without write permission. Errors
 // match [ErrVictimGone], [ErrCrossDevice], [ErrMountPoint] (path is a mount
 // point), [ErrForeign] (path is a part of an instance of this root),
 // [ErrInstanceGone] or [ErrClosed]; the victim is then where it was.
@@ -50,12 +51,12 @@ func (d *Dir) StageDeletion(path string) error {
 	if d.closed {
 		return &Error{Op: op, Path: path, Kind: ErrClosed}
 	}
-	base := lastElement(path)
-	if err := d.root.refuseOwn(op, path, base); err != nil {
+	if err := d.root.refuseOwn(op, path); err != nil {
 		return err
 	}
+	_, hint := splitPath(path)
 	for range stageAttempts {
-		entry := d.reserve(base)
+		entry := d.reserve(hint)
 		err := d.root.kernel.StageDeletion(path, d.root.fd, entry)
 		if err == nil {
 			return nil
@@ -134,7 +135,7 @@ func (a *Addition) Commit(destination string) error {
 	case d.closed:
 		return &Error{Op: op, Path: destination, Kind: ErrClosed}
 	}
-	if err := d.root.refuseOwn(op, destination, lastElement(destination)); err != nil {
+	if err := d.root.refuseOwn(op, destination); err != nil {
 		return err
 	}
 	err := d.root.kernel.Commit(d.root.fd, a.entry, destination)
@@ -195,7 +196,7 @@ func (d *Dir) Close(ctx context.Context) error {
 	if !found {
 		err = &Error{Op: op, Path: d.dataPath(), Kind: ErrInstanceGone}
 	}
-	return errors.Join(err, d.root.removeLock(op, d.id, d.lock))
+	return errors.Join(err, d.root.removeLock(op, lockName(d.id), d.lock))
 }
 
 func (d *Dir) dataPath() string { return d.root.join(dataName(d.id)) }
@@ -245,14 +246,15 @@ func (r *Root) mountKind(dir int, name string) error {
 // root: staging it would take an instance away from its owner. Only a name
 // with the grammar costs a look at its directory, so that an ordinary victim
 // costs the rename alone.
-func (r *Root) refuseOwn(op, path, base string) error {
-	if base == "" || base == "." || base == ".." {
+func (r *Root) refuseOwn(op, path string) error {
+	dir, last := splitPath(path)
+	if last == "" || last == "." || last == ".." {
 		return &Error{Op: op, Path: path, Err: unix.EINVAL}
 	}
-	if _, _, ok := parseName(base, true); !ok {
+	if _, _, ok := parseName(last, true); !ok {
 		return nil
 	}
-	parent, err := r.kernel.StatName(unix.AT_FDCWD, filepath.Dir(path)+"/.")
+	parent, err := r.kernel.StatName(unix.AT_FDCWD, dir+".")
 	if err != nil {
 		return nil // the rename will say what is wrong with path
 	}

@@ -47,6 +47,19 @@ func (r *Root) Usage(context.Context, string) (Usage, error) {
 	return Usage{}, unsupported("measure", r.path)
 }
 
+// A Lock is a lock file whose lock this process holds. On this system there are
+// none.
+type Lock struct{}
+
+// CreateLock is not supported on this system.
+func (r *Root) CreateLock(name string) (*Lock, error) { return nil, unsupported("create lock", name) }
+
+// TryLock is not supported on this system.
+func (r *Root) TryLock(name string) (*Lock, error) { return nil, unsupported("try lock", name) }
+
+// Delete is not supported on this system.
+func (l *Lock) Delete() error { return unsupported("delete lock", "") }
+
 // ID returns "".
 func (d *Dir) ID() string { return "" }
 

@@ -1,0 +1,138 @@
+//go:build linux
+
+package tempdir_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/afterlock/afterlock/tempdir"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// makeFiles makes a layer of empty files, 100 in a directory.
+func makeFiles(b *testing.B, path string, files int) {
+	require.NoError(b, os.Mkdir(path, 0o755))
+	for i := range files {
+		if i%100 == 0 {
+			require.NoError(b, os.Mkdir(filepath.Join(path, fmt.Sprint(i/100)), 0o755))
+		}
+		require.NoError(b, unix.Mknod(filepath.Join(path, fmt.Sprint(i/100), fmt.Sprint(i)), unix.S_IFREG|0o644, 0))
+	}
+}
+
+// How long a store that deletes a layer holds its lock: ours, and with the
+// removal under the lock. Reported as lock-ns/op; ns/op is the whole deletion,
+// without making the layer.
+func BenchmarkLockHold(b *testing.B) {
+	for _, files := range []int{10, 1000, 100_000} {
+		for _, c := range []struct {
+			name   string
+			delete func(root *tempdir.Root, layer string) (held time.Duration, err error)
+		}{
+			{"afterlock", func(root *tempdir.Root, layer string) (time.Duration, error) {
+				dir, err := root.Create()
+				if err != nil {
+					return 0, err
+				}
+				locked := time.Now()
+				err = dir.StageDeletion(layer)
+				held := time.Since(locked)
+				if err != nil {
+					return 0, err
+				}
+				return held, dir.Close(background)
+			}},
+			{"RemoveAll", func(_ *tempdir.Root, layer string) (time.Duration, error) {
+				locked := time.Now()
+				err := os.RemoveAll(layer)
+				return time.Since(locked), err
+			}},
+		} {
+			b.Run(fmt.Sprintf("files=%d/%s", files, c.name), func(b *testing.B) {
+				root := openRoot(b)
+				layer := beside(root, "layer")
+				var held time.Duration
+				for b.Loop() {
+					b.StopTimer()
+					makeFiles(b, layer, files)
+					b.StartTimer()
+					h, err := c.delete(root, layer)
+					if err != nil {
+						b.Fatal(err)
+					}
+					held += h
+				}
+				b.ReportMetric(float64(held.Nanoseconds())/float64(b.N), "lock-ns/op")
+			})
+		}
+	}
+}
+
+// Time and allocations of single operations. Their system calls do not vary:
+// TestProtocolCalls lists them.
+func BenchmarkOperations(b *testing.B) {
+	operations := []struct {
+		name string
+		run  func(b *testing.B, root *tempdir.Root)
+	}{
+		{"create+close", func(b *testing.B, root *tempdir.Root) {
+			for b.Loop() {
+				dir, err := root.Create()
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := dir.Close(background); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}},
+		{"stage a deletion", func(b *testing.B, root *tempdir.Root) {
+			// A victim that comes back, so that the loop needs nothing else.
+			victim := beside(root, "victim")
+			require.NoError(b, os.WriteFile(victim, nil, 0o644))
+			dir, err := root.Create()
+			require.NoError(b, err)
+			entry := 0
+			for b.Loop() {
+				if err := dir.StageDeletion(victim); err != nil {
+					b.Fatal(err)
+				}
+				b.StopTimer()
+				require.NoError(b, os.Rename(fmt.Sprintf("%s/temp-dir-%s/%d-victim", root.Path(), dir.ID(), entry), victim))
+				entry++
+				b.StartTimer()
+			}
+			require.NoError(b, dir.Close(background))
+		}},
+		{"recover, empty root", func(b *testing.B, root *tempdir.Root) {
+			for b.Loop() {
+				if _, err := root.Recover(background); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}},
+		{"recover, 100 live", func(b *testing.B, root *tempdir.Root) {
+			for range 100 {
+				dir, err := root.Create()
+				require.NoError(b, err)
+				b.Cleanup(func() { dir.Close(background) })
+			}
+			for b.Loop() {
+				if _, err := root.Recover(background); err != nil {
+					b.Fatal(err)
+				}
+			}
+		}},
+	}
+	for _, operation := range operations {
+		b.Run(operation.name, func(b *testing.B) {
+			b.ReportAllocs()
+			operation.run(b, openRoot(b))
+		})
+	}
+}

@@ -1,0 +1,253 @@
+//go:build linux
+
+package tempdir
+
+import (
+	"errors"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Lock is a lock file whose lock this process holds. It is what instances are
+// made of; on its own it guards something that lies elsewhere, such as another
+// kind of staging directory. Use names that are none of an instance, or
+// [Root.Recover] will take the file for one.
+//
+// The lock is held until [Lock.Delete], or until the process ends; a Lock that
+// is dropped stays held. It belongs to one goroutine.
+type Lock struct {
+	root *Root
+	name string
+	fd   int // -1 once deleted
+}
+
+// CreateLock makes the lock file name in the root, with its lock held.
+//
+// The file appears with its lock taken (spec: OpenUnnamed, TakeLock, LinkLock);
+// where O_TMPFILE is not supported, it is locked and rechecked right after (spec:
+// CreateLock, TakeLock, StatName). If somebody else has the name, or takes the
+// lock first, the error matches [io/fs.ErrExist]. A failure leaves nothing or,
+// without O_TMPFILE, a file that is not locked; so does a crash.
+func (r *Root) CreateLock(name string) (*Lock, error) {
+	return r.newLock("create lock", name, func(op string) (int, error) {
+		fd, err := r.publishLocked(name)
+		if errors.Is(err, errTaken) {
+			return -1, &Error{Op: op, Path: r.join(name), Err: unix.EEXIST}
+		}
+		if err != nil {
+			return -1, r.rootErr(op, name, err)
+		}
+		return fd, nil
+	})
+}
+
+// TryLock takes the lock of the existing lock file name in the root, and never
+// waits or creates (spec: OpenLock, TakeLock, StatName).
+//
+// Errors match [ErrHeld], [io/fs.ErrNotExist] (there is no such file, or there
+// is none any more: the lock would have been a ghost lock), or [ErrForeign]:
+// what is there is not a regular file with one name, and was not touched.
+func (r *Root) TryLock(name string) (*Lock, error) {
+	return r.newLock("try lock", name, func(op string) (int, error) { return r.tryLock(op, name) })
+}
+
+// newLock wraps the descriptor that take returns.
+func (r *Root) newLock(op, name string, take func(op string) (int, error)) (*Lock, error) {
+	if name == "" || name == "." || name == ".." || strings.ContainsRune(name, '/') {
+		return nil, &Error{Op: op, Path: name, Err: unix.EINVAL}
+	}
+	if err := r.acquire(op); err != nil {
+		return nil, err
+	}
+	fd, err := take(op)
+	if err != nil {
+		r.release()
+		return nil, err
+	}
+	return &Lock{root: r, name: name, fd: fd}, nil
+}
+
+// Delete rechecks that the name still is the file whose lock is held, unlinks
+// it and releases the lock, in this order (spec: StatName, RemoveLock, Close).
+//
+// If the name is gone or somebody else's, nothing is unlinked and the error is
+// [ErrInstanceGone]. The lock is released whatever Delete returns; calling it
+// again returns [ErrClosed].
+func (l *Lock) Delete() error {
+	const op = "delete lock"
+	if l.fd < 0 {
+		return &Error{Op: op, Path: l.root.join(l.name), Kind: ErrClosed}
+	}
+	err := l.root.removeLock(op, l.name, l.fd)
+	l.fd = -1
+	l.root.release()
+	return err
+}
+
+// errTaken says that a lock file went to somebody else; another id may not.
+var errTaken = errors.New("taken by another process")
+
+// publishLocked makes the lock file name appear with its lock held (rule 1), or
+// returns errTaken if somebody else has the name or took the lock.
+func (r *Root) publishLocked(name string) (int, error) {
+	if r.named.Load() {
+		return r.publishNamed(name)
+	}
+	lock, err := r.kernel.OpenUnnamed(r.fd)
+	if err == nil {
+		err = r.kernel.TakeLock(lock)
+		if err == nil {
+			r.writeOwner(lock)
+			err = r.kernel.LinkLock(lock, r.fd, name)
+		}
+		if err == nil {
+			return lock, nil
+		}
+		r.kernel.Close(lock) // the file has no name: this is the end of it
+	}
+	switch {
+	case errors.Is(err, unix.EEXIST):
+		return -1, errTaken
+	case lacksUnnamed(err):
+		r.named.Store(true)
+		return r.publishNamed(name)
+	}
+	return -1, err
+}
+
+// lacksUnnamed reports whether err says that O_TMPFILE, or linking such a file,
+// does not work here: EISDIR from kernels and EINVAL from file systems that
+// never heard of it, ENOENT without /proc. If it was something else, the
+// fallback will meet it again and say so.
+func lacksUnnamed(err error) bool {
+	return isUnsupported(err) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT)
+}
+
+// publishNamed is the fallback: the lock file is visible before it is locked,
+// so a recoverer may take it for stale, and even unlink it before it is locked
+// here. The recheck tells (rule 2).
+func (r *Root) publishNamed(name string) (int, error) {
+	lock, err := r.kernel.CreateLock(r.fd, name)
+	if err != nil {
+		if errors.Is(err, unix.EEXIST) {
+			err = errTaken
+		}
+		return -1, err
+	}
+	ours := false
+	if err = r.kernel.TakeLock(lock); err == nil {
+		ours, err = r.recheck(lock, name)
+	}
+	if err == nil && ours {
+		r.writeOwner(lock)
+		return lock, nil
+	}
+	// The name stays: it may be a recoverer's by now, and if it is not, it is a
+	// stale lock file like any other (rule 4).
+	r.kernel.Close(lock)
+	if err == nil || isBusy(err) {
+		err = errTaken
+	}
+	return -1, err
+}
+
+// writeOwner fills in the lock file for people. It is not worth a failure: on a
+// full disk a deletion matters more.
+func (r *Root) writeOwner(lock int) {
+	_ = r.kernel.WriteOwner(lock, r.record)
+}
+
+// isBusy reports whether TakeLock failed because the lock is held. POSIX allows
+// EACCES for that too, but on Linux EACCES is a security module's refusal, and
+// a lock that cannot be taken is a failure, not a live instance.
+func isBusy(err error) bool { return errors.Is(err, unix.EAGAIN) }
+
+// tryLock takes the lock of an existing lock file. The errors are those of
+// [Root.TryLock].
+func (r *Root) tryLock(op, name string) (int, error) {
+	failure := func(kind, err error) error {
+		return &Error{Op: op, Path: r.join(name), Kind: kind, Err: err}
+	}
+	// spec: OpenLock. Without O_CREAT: a name that is gone stays gone (rule 3).
+	lock, err := r.kernel.OpenLock(r.fd, name)
+	switch {
+	case errors.Is(err, unix.ELOOP), errors.Is(err, unix.EISDIR), errors.Is(err, unix.ENXIO):
+		return -1, failure(ErrForeign, err)
+	case err != nil:
+		return -1, failure(nil, err)
+	}
+	if err := r.claim(lock, name, failure); err != nil {
+		r.kernel.Close(lock)
+		return -1, err
+	}
+	return lock, nil
+}
+
+// claim takes the lock of the descriptor and rechecks it.
+func (r *Root) claim(lock int, name string, failure func(kind, err error) error) error {
+	held, err := r.kernel.Stat(lock)
+	switch {
+	case err != nil:
+		return failure(nil, err)
+	case held.Mode != 0:
+		return failure(ErrForeign, nil)
+	case held.Links > 1:
+		// No lock file of ours ever has two names. This one is somebody else's
+		// file as well, which may be locked for other reasons.
+		return failure(ErrForeign, unix.EMLINK)
+	}
+	if err := r.kernel.TakeLock(lock); err != nil {
+		if isBusy(err) {
+			return failure(ErrHeld, err)
+		}
+		return failure(nil, err) // not being able to lock is not being live
+	}
+	// spec: StatName. The lock may be a ghost lock: whoever had it before may
+	// have unlinked the file between our open and our lock (rule 2).
+	ours, err := r.recheck(lock, name)
+	if err == nil && !ours {
+		err = unix.ENOENT
+	}
+	if err != nil {
+		return failure(nil, err)
+	}
+	return nil
+}
+
+// recheck is rule 2: it reports whether name still refers to the inode that fd
+// holds. While fd is open its inode number cannot be reused, so equal numbers
+// mean one inode, and one that has a name (rule 7).
+func (r *Root) recheck(fd int, name string) (bool, error) {
+	held, err := r.kernel.Stat(fd)
+	if err != nil {
+		return false, err
+	}
+	named, err := r.kernel.StatName(r.fd, name)
+	if errors.Is(err, unix.ENOENT) {
+		return false, nil
+	}
+	return err == nil && held.Links > 0 && held.same(named), err
+}
+
+// removeLock is the last step of every instance and of [Lock.Delete]: recheck,
+// unlink the lock file and close it. Only the holder whose descriptor still has
+// the name may unlink it (rule 4); if it has not, the error is ErrInstanceGone
+// and the name, if there is one, is a stranger's.
+func (r *Root) removeLock(op, name string, lock int) error {
+	ours, err := r.recheck(lock, name)
+	if err == nil && ours {
+		err = r.kernel.RemoveLock(r.fd, name)
+		if errors.Is(err, unix.ENOENT) {
+			err = nil // a stranger was faster; the name is gone all the same
+		}
+	}
+	r.kernel.Close(lock)
+	switch {
+	case err != nil:
+		return &Error{Op: op, Path: r.join(name), Err: err}
+	case !ours:
+		return &Error{Op: op, Path: r.join(name), Kind: ErrInstanceGone}
+	}
+	return nil
+}

@@ -1,0 +1,419 @@
+//go:build linux
+
+package tempdir_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/afterlock/afterlock/tempdir"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// stageNew makes an instance with what build makes as its only entry, and
+// returns it with the path of that entry.
+func stageNew(t testing.TB, root *tempdir.Root, build func(path string)) (*tempdir.Dir, string) {
+	t.Helper()
+	dir, err := root.Create()
+	require.NoError(t, err)
+	addition, err := dir.StageAddition()
+	require.NoError(t, err)
+	build(addition.Path())
+	return dir, addition.Path()
+}
+
+// makeDeep makes a chain of directories, each with a file, below path. It works
+// by descriptors: the path of the deepest is far longer than PATH_MAX.
+func makeDeep(t testing.TB, path string, levels int, name string) {
+	t.Helper()
+	require.NoError(t, os.Mkdir(path, 0o755))
+	fd, err := unix.Open(path, unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	require.NoError(t, err)
+	for range levels {
+		require.NoError(t, unix.Mkdirat(fd, name, 0o755))
+		require.NoError(t, unix.Mknodat(fd, "file", unix.S_IFREG|0o644, 0))
+		next, err := unix.Openat(fd, name, unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		require.NoError(t, err)
+		unix.Close(fd)
+		fd = next
+	}
+	unix.Close(fd)
+}
+
+// Any depth takes a bounded number of descriptors, with names as long as they
+// can be.
+func TestDeepTreesAreRemovedWithFewDescriptors(t *testing.T) {
+	for _, c := range []struct {
+		levels int
+		name   string
+	}{
+		{1, "d"}, {31, "d"}, {32, "d"}, {33, "d"}, {34, "d"}, {100, "d"}, {300, strings.Repeat("d", 255)}, {10_000, "d"},
+	} {
+		t.Run(fmt.Sprintf("%d levels of %d bytes", c.levels, len(c.name)), func(t *testing.T) {
+			if testing.Short() && c.levels > 1000 {
+				t.Skip("skipped, because -short: it takes seconds on a disk")
+			}
+			kernel := newTap()
+			root := openRoot(t, tempdir.WithKernel(kernel))
+			dir, _ := stageNew(t, root, func(path string) { makeDeep(t, path, c.levels, c.name) })
+			require.NoError(t, dir.Close(background))
+			assert.Empty(t, rootNames(t, root))
+			assert.LessOrEqual(t, kernel.most, 36, "descriptors open at a time")
+			assert.Empty(t, kernel.open)
+			if c.levels == 10_000 {
+				assert.Less(t, strings.Count(kernel.take(), "Hoist"), c.levels/30)
+			}
+		})
+	}
+}
+
+// A hoist that the file system refuses costs descriptors, not the removal.
+func TestDeepTreeWithoutHoisting(t *testing.T) {
+	kernel := newTap()
+	kernel.set(func(method, _ string) error {
+		if method == "Hoist" {
+			return unix.EXDEV // other project quota
+		}
+		return nil
+	})
+	root := openRoot(t, tempdir.WithKernel(kernel))
+	dir, _ := stageNew(t, root, func(path string) { makeDeep(t, path, 100, "d") })
+	require.NoError(t, dir.Close(background))
+	assert.Empty(t, rootNames(t, root))
+}
+
+// With few descriptors left the tree is hoisted earlier.
+func TestDeepTreeWhenDescriptorsRunOut(t *testing.T) {
+	kernel := newTap()
+	root := openRoot(t, tempdir.WithKernel(kernel))
+	dir, _ := stageNew(t, root, func(path string) { makeDeep(t, path, 100, "d") })
+	limit := len(kernel.open) + 4
+	kernel.set(func(method, _ string) error {
+		if method == "OpenDirectory" && len(kernel.open) >= limit {
+			return unix.EMFILE
+		}
+		return nil
+	})
+	require.NoError(t, dir.Close(background))
+	assert.Empty(t, rootNames(t, root))
+}
+
+// A failure deep down: hoisted parts do not hide it, it is named once, and all
+// the rest is gone.
+func TestDeepTreeWithOneEntryThatStays(t *testing.T) {
+	kernel := newTap()
+	root := openRoot(t, tempdir.WithKernel(kernel))
+	dir, _ := stageNew(t, root, func(path string) {
+		makeDeep(t, path, 80, "d")
+		require.NoError(t, os.WriteFile(filepath.Join(path, strings.Repeat("d/", 70), "stays"), nil, 0o644))
+	})
+	kernel.set(func(method, name string) error {
+		if method == "RemoveEntry" && name == "stays" {
+			return unix.EIO
+		}
+		return nil
+	})
+	err := dir.Close(background)
+	var left *tempdir.LeftoverError
+	require.ErrorAs(t, err, &left)
+	require.Len(t, left.Reasons, 1)
+	require.ErrorContains(t, err, "/stays: input/output error")
+	left2 := 0
+	require.NoError(t, filepath.WalkDir(root.Path(), func(_ string, entry os.DirEntry, err error) error {
+		if !entry.IsDir() && !strings.HasPrefix(entry.Name(), "lock-") {
+			left2++
+		}
+		return err
+	}))
+	assert.Equal(t, 1, left2, "files")
+	kernel.set(nil)
+	_, err = root.Recover(background)
+	require.NoError(t, err)
+	assert.Empty(t, rootNames(t, root))
+}
+
+func TestEveryTypeAndNameIsRemoved(t *testing.T) {
+	root := openRoot(t)
+	outside := makeLayer(t, beside(root, "outside"))
+	dir, _ := stageNew(t, root, func(path string) {
+		require.NoError(t, os.Mkdir(path, 0o755))
+		at := func(name string) string { return filepath.Join(path, name) }
+		for _, name := range []string{
+			strings.Repeat("n", 255), "\xff\xfe not UTF-8", "new\nline", " ", "-rf", "*", ".hidden", "...", "a\\b",
+		} {
+			require.NoError(t, os.WriteFile(at(name), nil, 0o644))
+			require.NoError(t, os.Mkdir(at(name[:len(name)/2+len(name)%2]+"+d"), 0o755))
+		}
+		require.NoError(t, unix.Mkfifo(at("fifo"), 0o644))
+		require.NoError(t, unix.Mknod(at("socket"), unix.S_IFSOCK|0o644, 0))
+		require.NoError(t, os.Symlink(outside, at("link to a directory")))
+		require.NoError(t, os.Symlink(filepath.Join(outside, "readme"), at("link to a file")))
+		require.NoError(t, os.Symlink("..", at("link upwards")))
+		require.NoError(t, os.Symlink("nowhere", at("dangling")))
+		require.NoError(t, os.Link(filepath.Join(outside, "readme"), at("hard link")))
+		require.NoError(t, os.WriteFile(at("mode 0000"), nil, 0))
+		if os.Getuid() == 0 {
+			require.NoError(t, unix.Mknod(at("whiteout"), unix.S_IFCHR, 0))
+			require.NoError(t, unix.Mknod(at("null"), unix.S_IFCHR|0o666, int(unix.Mkdev(1, 3))))
+			require.NoError(t, unix.Mknod(at("block"), unix.S_IFBLK|0o600, int(unix.Mkdev(7, 200))))
+		} else {
+			t.Log("device nodes skipped, because this is not root")
+		}
+	})
+	require.NoError(t, dir.Close(background))
+	assert.Empty(t, rootNames(t, root))
+	requireLayer(t, outside)
+}
+
+// A victim may be anything that has a name.
+func TestVictimOfEveryType(t *testing.T) {
+	root := openRoot(t)
+	outside := makeLayer(t, beside(root, "outside"))
+	dir, err := root.Create()
+	require.NoError(t, err)
+	victim := beside(root, "victim")
+	for _, build := range []func() error{
+		func() error { return os.WriteFile(victim, nil, 0o644) },
+		func() error { return os.Mkdir(victim, 0) },
+		func() error { return os.Symlink(outside, victim) },
+		func() error { return unix.Mkfifo(victim, 0o644) },
+		func() error { return unix.Mknod(victim, unix.S_IFSOCK|0o644, 0) },
+	} {
+		require.NoError(t, build())
+		if err := dir.StageDeletion(victim); os.Getuid() != 0 && err != nil {
+			// Moving a directory needs to write its "..".
+			require.ErrorIs(t, err, unix.EACCES)
+			require.NoError(t, os.Chmod(victim, 0o700))
+			require.NoError(t, dir.StageDeletion(victim))
+		} else {
+			require.NoError(t, err)
+		}
+	}
+	require.NoError(t, dir.Close(background))
+	requireLayer(t, outside)
+	assert.Empty(t, rootNames(t, root))
+}
+
+func init() {
+	// unreadable PATH: stages and removes a tree of directories that its owner
+	// may neither read, nor write, nor search.
+	children["unreadable"] = func(arguments []string) {
+		root := must(tempdir.Open(arguments[0]))
+		dir := must(root.Create())
+		addition := must(dir.StageAddition())
+		deep := addition.Path()
+		for i := range 40 {
+			deep = filepath.Join(deep, fmt.Sprint(i))
+		}
+		must(0, os.MkdirAll(deep, 0o700))
+		must(0, os.WriteFile(filepath.Join(deep, "file"), nil, 0o000))
+		for ; deep != filepath.Dir(addition.Path()); deep = filepath.Dir(deep) {
+			must(0, os.Mkdir(filepath.Join(deep, "e"), 0o700))
+			must(0, os.WriteFile(filepath.Join(deep, "f"), nil, 0o444))
+			must(0, os.Chmod(filepath.Join(deep, "e"), 0o000))
+			must(0, os.Chmod(deep, os.FileMode(len(deep)%2)*0o555)) // 0000 and 0555
+		}
+		must(0, dir.Close(background))
+		say("%d names left", len(must(os.ReadDir(arguments[0]))))
+	}
+}
+
+// Nobody needs the modes of directories that go, so they do not keep an
+// ordinary user from removing them (F37).
+func TestUnreadableDirectoriesOfAnOrdinaryUser(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "root")
+	require.NoError(t, os.Mkdir(path, 0o700))
+	cmd := childCommand(t, "unreadable", path)
+	if os.Getuid() == 0 {
+		asOrdinaryUser(t, cmd, path)
+	}
+	assert.Equal(t, "0 names left", start(t, cmd).line(t))
+}
+
+// asOrdinaryUser makes cmd run without privileges and path that user's.
+func asOrdinaryUser(t testing.TB, cmd *exec.Cmd, path string) {
+	const nobody = 65534
+	for dir := filepath.Dir(path); dir != "/"; dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err != nil || info.Mode().Perm()&0o001 == 0 {
+			require.NoError(t, os.Chmod(dir, 0o755))
+		}
+	}
+	require.NoError(t, os.Chown(path, nobody, nobody))
+	binary := filepath.Join(filepath.Dir(path), "binary") // the test binary may be out of reach
+	require.NoError(t, exec.Command("cp", cmd.Path, binary).Run())
+	require.NoError(t, os.Chmod(binary, 0o755))
+	cmd.Path = binary
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+}
+
+// Mounts are reported with their path, and nothing behind them is touched,
+// neither another file system nor the same one bound again (F33).
+func TestMountsInTheDataAreReportedAndKept(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("skipped, because mounting needs root")
+	}
+	root := openRoot(t)
+	outside := makeLayer(t, beside(root, "outside"))
+	dir, entry := stageNew(t, root, func(path string) { makeLayer(t, path) })
+	bind, other, file := filepath.Join(entry, "bind"), filepath.Join(entry, "other"), filepath.Join(entry, "file")
+	require.NoError(t, os.Mkdir(bind, 0o755))
+	require.NoError(t, os.Mkdir(other, 0o755))
+	require.NoError(t, os.WriteFile(file, nil, 0o644))
+	mount := func(source, target, kind string, flags uintptr) {
+		if err := unix.Mount(source, target, kind, flags, ""); err != nil {
+			t.Skipf("skipped, because this root may not mount: %v", err)
+		}
+		t.Cleanup(func() { unix.Unmount(target, unix.MNT_DETACH) })
+	}
+	mount(outside, bind, "", unix.MS_BIND)
+	mount("none", other, "tmpfs", 0)
+	mount(filepath.Join(outside, "readme"), file, "", unix.MS_BIND)
+	require.NoError(t, os.WriteFile(filepath.Join(other, "kept"), nil, 0o644))
+
+	err := dir.Close(background)
+	require.ErrorIs(t, err, tempdir.ErrMountPoint)
+	var left *tempdir.LeftoverError
+	require.ErrorAs(t, err, &left)
+	assert.Equal(t, 3, left.Failed)
+	for _, path := range []string{bind, other, file} {
+		assert.ErrorContains(t, err, path+": "+tempdir.ErrMountPoint.Error())
+	}
+	requireLayer(t, outside)
+	assert.FileExists(t, filepath.Join(other, "kept"))
+	entries, err := os.ReadDir(entry)
+	require.NoError(t, err)
+	assert.Len(t, entries, 3, "the rest is gone")
+
+	for _, path := range []string{bind, other, file} {
+		require.NoError(t, unix.Unmount(path, 0))
+	}
+	_, err = root.Recover(background)
+	require.NoError(t, err)
+	requireLayer(t, outside)
+	assert.Empty(t, rootNames(t, root))
+}
+
+func TestImmutableFlagsAreReportedOrCleared(t *testing.T) {
+	root := openRoot(t)
+	setFlag := func(path string, flag int) {
+		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		require.NoError(t, err)
+		defer unix.Close(fd)
+		if err := unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, flag); err != nil {
+			t.Skipf("skipped, because flags cannot be set here: %v", err)
+		}
+	}
+	const immutable, appendOnly = 0x10, 0x20 // FS_IMMUTABLE_FL, FS_APPEND_FL
+	var flagged []string
+	dir, entry := stageNew(t, root, func(path string) {
+		makeLayer(t, path)
+		require.NoError(t, os.MkdirAll(filepath.Join(path, "frozen/inner"), 0o755))
+		flagged = []string{filepath.Join(path, "readme"), filepath.Join(path, "usr/bin"), filepath.Join(path, "frozen")}
+		setFlag(flagged[0], immutable)
+		t.Cleanup(func() { // only what is still there
+			for _, path := range flagged {
+				if _, err := os.Lstat(path); err == nil {
+					setFlag(path, 0)
+				}
+			}
+		})
+		setFlag(flagged[1], appendOnly)
+		setFlag(flagged[2], immutable)
+	})
+	err := dir.Close(background)
+	require.ErrorIs(t, err, tempdir.ErrImmutable)
+	for _, path := range []string{flagged[0], flagged[1] + "/true", flagged[2] + "/inner"} {
+		assert.ErrorContains(t, err, path+": "+tempdir.ErrImmutable.Error())
+	}
+	assert.NoDirExists(t, filepath.Join(entry, "etc"), "the rest is gone")
+
+	clearing := openAt(t, root.Path(), tempdir.ClearFlags())
+	_, err = clearing.Recover(background)
+	require.NoError(t, err)
+	assert.Empty(t, rootNames(t, root))
+}
+
+// Somebody is still writing into a victim: names that appear after a directory
+// was listed make its removal fail with ENOTEMPTY, and it is listed again (F36).
+func TestNamesThatAppearWhileADirectoryIsRemoved(t *testing.T) {
+	kernel := newTap()
+	root := openRoot(t, tempdir.WithKernel(kernel))
+	dir, entry := stageNew(t, root, func(path string) { makeLayer(t, path) })
+	appear := 20
+	kernel.set(func(method, name string) error {
+		if method == "RemoveDirectory" && appear > 0 {
+			appear--
+			where := filepath.Join(entry, name)
+			if name == filepath.Base(entry) {
+				where = entry
+			}
+			os.WriteFile(filepath.Join(where, fmt.Sprint("late", appear)), nil, 0o644)
+		}
+		return nil
+	})
+	require.NoError(t, dir.Close(background))
+	assert.Zero(t, appear)
+	assert.Empty(t, rootNames(t, root))
+}
+
+// A directory that never gets empty is given up, and reported.
+func TestDirectoryThatNeverGetsEmpty(t *testing.T) {
+	kernel := newTap()
+	root := openRoot(t, tempdir.WithKernel(kernel))
+	dir, entry := stageNew(t, root, func(path string) { makeLayer(t, path) })
+	kernel.set(func(method, name string) error {
+		if method == "RemoveDirectory" && name == "etc" {
+			return unix.ENOTEMPTY // with nothing to list: a broken file system
+		}
+		return nil
+	})
+	err := dir.Close(background)
+	require.ErrorIs(t, err, unix.ENOTEMPTY)
+	require.ErrorContains(t, err, filepath.Join(entry, "etc"))
+}
+
+// A directory becomes a link between being listed and being opened: the link
+// goes, its target stays.
+func TestDirectorySwappedForALink(t *testing.T) {
+	kernel := newTap()
+	root := openRoot(t, tempdir.WithKernel(kernel))
+	outside := makeLayer(t, beside(root, "outside"))
+	dir, entry := stageNew(t, root, func(path string) { makeLayer(t, path) })
+	swapped := false
+	kernel.set(func(method, name string) error {
+		if method == "OpenDirectory" && name == "usr" && !swapped {
+			swapped = true
+			require.NoError(t, os.RemoveAll(filepath.Join(entry, "usr")))
+			require.NoError(t, os.Symlink(outside, filepath.Join(entry, "usr")))
+		}
+		return nil
+	})
+	require.NoError(t, dir.Close(background))
+	assert.True(t, swapped)
+	requireLayer(t, outside)
+	assert.Empty(t, rootNames(t, root))
+}
+
+// A victim can be larger than one listing.
+func TestManyEntries(t *testing.T) {
+	root := openRoot(t)
+	const files = 5000
+	dir, _ := stageNew(t, root, func(path string) {
+		require.NoError(t, os.Mkdir(path, 0o755))
+		for i := range files {
+			require.NoError(t, unix.Mknod(filepath.Join(path, fmt.Sprintf("%0100d", i)), unix.S_IFREG|0o644, 0))
+		}
+	})
+	usage, err := root.Usage(background, dir.ID())
+	require.NoError(t, err)
+	assert.Equal(t, int64(files+1), usage.Files)
+	require.NoError(t, dir.Close(background))
+	assert.Empty(t, rootNames(t, root))
+}
