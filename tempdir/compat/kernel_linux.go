@@ -1,0 +1,5 @@
+package compat
+
+import "github.com/afterlock/afterlock/tempdir"
+
+func defaultKernel() tempdir.Kernel { return tempdir.LinuxKernel() }

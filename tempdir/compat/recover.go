@@ -1,0 +1,53 @@
+package compat
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"log/slog"
+
+	"github.com/afterlock/afterlock/tempdir"
+)
+
+// RecoverStaleDirs removes what crashed and failed processes left in rootDir.
+// Live instances are skipped; it never waits. A root that does not exist is
+// nothing to do.
+//
+// The error is about the root as a whole: it cannot be opened or listed. An
+// instance that cannot be removed is no error, so that no store is refused
+// service because of one leftover: it is a warning in [slog.Default], it keeps
+// its names, and the next call tries again. [RecoverStaleDirsReport] tells more.
+//
+// It needs no store lock and should be called without one. It may run at any
+// time, many times at once, and may be killed anywhere.
+func RecoverStaleDirs(rootDir string) error {
+	report, err := RecoverStaleDirsReport(rootDir)
+	for _, result := range report.Results {
+		if result.Err != nil {
+			slog.Warn("stale instance not removed", "root", rootDir, "id", result.ID, "error", result.Err)
+		}
+	}
+	if report.Count(tempdir.Failed) > 0 {
+		return nil
+	}
+	return err
+}
+
+// RecoverStaleDirsReport is [RecoverStaleDirs], and returns what it did about
+// each id and which names it left alone as foreign. The error joins one error
+// an instance that could not be removed, or is about the root as a whole.
+func RecoverStaleDirsReport(rootDir string) (tempdir.Report, error) {
+	root, err := openRoot(rootDir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return tempdir.Report{}, nil
+	case err != nil:
+		return tempdir.Report{}, err
+	}
+	defer root.Close()
+	report, err := root.Recover(context.Background())
+	if len(report.Results) == 0 && errors.Is(err, tempdir.ErrRootGone) {
+		err = nil // removed after it was opened
+	}
+	return report, err
+}

@@ -1,0 +1,182 @@
+//go:build linux
+
+package compat_test
+
+import (
+	"bytes"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/afterlock/afterlock/tempdir"
+	"github.com/afterlock/afterlock/tempdir/compat"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// instance lays out the names of an id as a dead process leaves them.
+func instance(t *testing.T, root, id string, lock, data bool) {
+	if lock {
+		require.NoError(t, os.WriteFile(filepath.Join(root, "lock-"+id), nil, 0o600))
+	}
+	if data {
+		require.NoError(t, os.Mkdir(filepath.Join(root, "temp-dir-"+id), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(root, "temp-dir-"+id, "0-x-"+id), nil, 0o600))
+	}
+}
+
+// decimal is an id as upstream draws them.
+const decimal = "1234567890"
+
+var hexadecimal = strings.Repeat("0f", 16)
+
+func TestRecoverRemovesStaleAndSkipsLive(t *testing.T) {
+	root := t.TempDir()
+	td, lockFile, data := newTempDir(t, root)
+	require.NoError(t, td.StageDeletion(victim(t, "file")))
+	instance(t, root, decimal, true, true)
+	instance(t, root, hexadecimal, true, true)
+
+	require.NoError(t, compat.RecoverStaleDirs(root))
+	require.ElementsMatch(t, []string{filepath.Base(lockFile), filepath.Base(data)}, names(t, root))
+	require.Equal(t, []string{"1-file"}, names(t, data))
+}
+
+func TestRecoverOfAMissingRootIsNothing(t *testing.T) {
+	require.NoError(t, compat.RecoverStaleDirs(filepath.Join(t.TempDir(), "missing")))
+	file := victim(t, "file")
+	require.ErrorIs(t, compat.RecoverStaleDirs(file), unix.ENOTDIR)
+	require.FileExists(t, file)
+}
+
+func TestRecoverLeavesForeignNames(t *testing.T) {
+	root := t.TempDir()
+	foreign := []string{"lock-stale", "temp-dir-stale", "lock-", "temp-dir-007", "unlock-7", "LOCK-7"}
+	for _, name := range foreign {
+		require.NoError(t, os.WriteFile(filepath.Join(root, name), nil, 0o600))
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(root, "lock-7"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(root, "temp-dir-8"), nil, 0o600))
+	before := names(t, root)
+
+	require.NoError(t, compat.RecoverStaleDirs(root))
+	require.Equal(t, before, names(t, root))
+	report, err := compat.RecoverStaleDirsReport(root)
+	require.ErrorIs(t, err, tempdir.ErrForeign, "an id, and not the type")
+	require.ElementsMatch(t, foreign, report.Foreign)
+}
+
+func TestOneLeftoverFailsNobody(t *testing.T) {
+	root, stuck := t.TempDir(), true
+	var log bytes.Buffer
+	defer slog.SetDefault(slog.Default())
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	hook(t, &hooks{removeEntry: func(name string) error {
+		if stuck && name == "0-x-"+decimal {
+			return unix.EPERM
+		}
+		return nil
+	}})
+	instance(t, root, decimal, true, true)
+	instance(t, root, hexadecimal, true, true)
+
+	require.NoError(t, compat.RecoverStaleDirs(root))
+	require.Equal(t, []string{"lock-" + decimal, "temp-dir-" + decimal}, names(t, root), "both names, and the others went on")
+	require.Contains(t, log.String(), "id="+decimal)
+
+	report, err := compat.RecoverStaleDirsReport(root)
+	require.ErrorIs(t, err, tempdir.ErrLeftover)
+	require.Equal(t, 1, report.Count(tempdir.Failed))
+
+	stuck = false
+	log.Reset()
+	require.NoError(t, compat.RecoverStaleDirs(root))
+	require.Empty(t, names(t, root))
+	require.Empty(t, log.String())
+}
+
+func TestLocksThatCannotBeTriedAreReported(t *testing.T) {
+	root := t.TempDir()
+	hook(t, &hooks{takeLock: func() error { return unix.ENOLCK }})
+	instance(t, root, decimal, true, true)
+	_, err := compat.RecoverStaleDirsReport(root)
+	require.ErrorIs(t, err, unix.ENOLCK)
+	require.Len(t, names(t, root), 2)
+}
+
+func TestWhatAnUpstreamProcessMayBeUsingStays(t *testing.T) {
+	for name, c := range map[string]struct {
+		lock, data bool
+		grace      time.Duration
+	}{
+		"bare lock file": {lock: true, grace: time.Minute},
+		"orphan":         {data: true, grace: 24 * time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root, age := t.TempDir(), time.Duration(0)
+			hook(t, &hooks{age: func(a *tempdir.Attributes) { a.Changed = time.Now().Add(-age) }})
+			instance(t, root, decimal, c.lock, c.data)
+
+			age = c.grace - time.Second*10
+			require.NoError(t, compat.RecoverStaleDirs(root))
+			require.Len(t, names(t, root), 1, "young")
+			age = c.grace
+			require.NoError(t, compat.RecoverStaleDirs(root))
+			require.Empty(t, names(t, root), "old")
+		})
+	}
+}
+
+func TestTwoNamesOfOneRootExclude(t *testing.T) {
+	root, link := t.TempDir(), filepath.Join(t.TempDir(), "link")
+	require.NoError(t, os.Symlink(root, link))
+	for _, c := range [][2]string{{root, link}, {link, root}} {
+		td, lockFile, data := newTempDir(t, c[0])
+		require.NoError(t, compat.RecoverStaleDirs(c[1]))
+		require.FileExists(t, lockFile)
+		require.DirExists(t, data)
+		_, err := compat.TryLockPath(filepath.Join(c[1], filepath.Base(lockFile)))
+		require.ErrorIs(t, err, tempdir.ErrHeld)
+		require.NoError(t, td.Cleanup())
+	}
+}
+
+func TestOtherProcessLiveThenKilled(t *testing.T) {
+	root := t.TempDir()
+	kill := child(t, "instance", root)
+	require.NoError(t, compat.RecoverStaleDirs(root))
+	live := names(t, root)
+	require.Len(t, live, 2, "live: skipped")
+	require.Equal(t, []string{"0-addition"}, names(t, filepath.Join(root, live[1])))
+	kill()
+	require.NoError(t, compat.RecoverStaleDirs(root))
+	require.Empty(t, names(t, root), "stale: removed")
+}
+
+func TestUpstreamProcessLiveThenKilled(t *testing.T) {
+	root := t.TempDir()
+	instance(t, root, decimal, true, true)
+	kill := child(t, "posix", filepath.Join(root, "lock-"+decimal))
+	require.NoError(t, compat.RecoverStaleDirs(root))
+	require.Len(t, names(t, root), 2)
+	kill()
+	require.NoError(t, compat.RecoverStaleDirs(root))
+	require.Empty(t, names(t, root))
+}
+
+func TestOrdinaryLeftoversOfAnyModeGo(t *testing.T) {
+	root := t.TempDir()
+	instance(t, root, decimal, true, true)
+	for _, mode := range []fs.FileMode{0, 0o500} {
+		dir := filepath.Join(root, "temp-dir-"+decimal, mode.String())
+		require.NoError(t, os.Mkdir(dir, 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600))
+		require.NoError(t, os.Chmod(dir, mode))
+	}
+	require.NoError(t, compat.RecoverStaleDirs(root))
+	require.Empty(t, names(t, root))
+}

@@ -1,0 +1,268 @@
+//go:build linux
+
+package compat_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/afterlock/afterlock/internal/testfs"
+	"github.com/afterlock/afterlock/tempdir"
+	"github.com/afterlock/afterlock/tempdir/compat"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+func TestNewTempDirMakesTheRootAndBothNames(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "overlay", "tempdirs")
+	td, lockFile, data := newTempDir(t, root)
+	require.Equal(t, root, td.RootDir)
+	require.FileExists(t, lockFile)
+	require.DirExists(t, data)
+	info, err := os.Stat(root)
+	require.NoError(t, err)
+	require.Equal(t, fs.ModeDir|0o700, info.Mode())
+	require.Regexp(t, `^lock-[0-9a-f]{32}$`, filepath.Base(lockFile), "128 bits, hexadecimal")
+}
+
+func TestStageDeletionNumbersEntries(t *testing.T) {
+	td, err := compat.NewTempDir(t.TempDir())
+	require.NoError(t, err)
+	defer td.Cleanup()
+	for _, name := range []string{"simple.txt", "with spaces", "-dashes", "\x1b[2J", strings.Repeat("n", 255)} {
+		path := victim(t, name)
+		require.NoError(t, td.StageDeletion(path))
+		require.NoFileExists(t, path)
+	}
+	addition, err := td.StageAddition()
+	require.NoError(t, err)
+	require.Equal(t, "5-addition", filepath.Base(addition.Path))
+	require.Equal(t, []string{
+		"0-simple.txt", "1-with_spaces", "2--dashes", "3-__2J", "4-" + strings.Repeat("n", 48),
+	}, names(t, filepath.Dir(addition.Path)))
+}
+
+func TestCleanupRemovesEverythingAndIsIdempotent(t *testing.T) {
+	root := t.TempDir()
+	td, err := compat.NewTempDir(root)
+	require.NoError(t, err)
+	require.NoError(t, td.StageDeletion(victim(t, "file")))
+	require.NoError(t, td.Cleanup())
+	require.Empty(t, names(t, root))
+	require.NoError(t, td.Cleanup())
+
+	kept := victim(t, "kept")
+	require.ErrorIs(t, td.StageDeletion(kept), tempdir.ErrClosed)
+	require.FileExists(t, kept)
+	_, err = td.StageAddition()
+	require.ErrorIs(t, err, tempdir.ErrClosed)
+}
+
+func TestInstancesOfOneRootAreIndependent(t *testing.T) {
+	root := t.TempDir()
+	one, oneLock, oneData := newTempDir(t, root)
+	_, otherLock, otherData := newTempDir(t, root)
+	require.NotEqual(t, oneLock, otherLock)
+	require.NoError(t, one.Cleanup())
+	require.NoFileExists(t, oneLock)
+	require.NoDirExists(t, oneData)
+	require.FileExists(t, otherLock)
+	require.DirExists(t, otherData)
+}
+
+func TestStageAdditionAndCommit(t *testing.T) {
+	root := t.TempDir()
+	td, err := compat.NewTempDir(root)
+	require.NoError(t, err)
+	makers := map[string]func(path string) error{
+		"file":      func(path string) error { return os.WriteFile(path, nil, 0o600) },
+		"directory": func(path string) error { return os.Mkdir(path, 0o700) },
+	}
+	for name, make := range makers {
+		t.Run(name, func(t *testing.T) {
+			addition, err := td.StageAddition()
+			require.NoError(t, err)
+			path := addition.Path
+			require.True(t, filepath.IsAbs(path))
+			_, err = os.Lstat(path)
+			require.ErrorIs(t, err, fs.ErrNotExist, "reserved, not made")
+
+			destination := filepath.Join(t.TempDir(), "destination")
+			require.ErrorIs(t, addition.Commit(destination), tempdir.ErrNothingStaged)
+			require.NoError(t, make(path))
+			require.NoError(t, addition.Commit(destination))
+			require.Empty(t, addition.Path)
+			require.Equal(t, []string{"destination"}, names(t, filepath.Dir(destination)))
+			_, err = os.Lstat(path)
+			require.ErrorIs(t, err, fs.ErrNotExist)
+			require.ErrorIs(t, addition.Commit(destination), tempdir.ErrCommitted)
+		})
+	}
+	addition, err := td.StageAddition()
+	require.NoError(t, err)
+	require.NoError(t, os.Mkdir(addition.Path, 0o700))
+	require.NoError(t, td.Cleanup())
+	require.Empty(t, names(t, root), "what was not committed goes")
+	require.ErrorIs(t, addition.Commit(filepath.Join(root, "late")), tempdir.ErrClosed)
+}
+
+func TestCommitNeverReplacesAndMayBeRepeated(t *testing.T) {
+	td, err := compat.NewTempDir(t.TempDir())
+	require.NoError(t, err)
+	defer td.Cleanup()
+	addition, err := td.StageAddition()
+	require.NoError(t, err)
+	require.NoError(t, os.Mkdir(addition.Path, 0o700))
+
+	taken := filepath.Join(t.TempDir(), "taken")
+	require.NoError(t, os.Mkdir(taken, 0o700))
+	require.ErrorIs(t, addition.Commit(taken), fs.ErrExist)
+	require.DirExists(t, addition.Path, "the content is where it was")
+	require.NoError(t, os.Remove(taken))
+	require.NoError(t, addition.Commit(taken))
+}
+
+func TestCleanupTemporaryDirectories(t *testing.T) {
+	bad, worse := errors.New("bad"), errors.New("worse")
+	order := ""
+	err := compat.CleanupTemporaryDirectories(
+		func() error { order += "a"; return bad },
+		nil,
+		func() error { order += "b"; return nil },
+		func() error { order += "c"; return worse },
+	)
+	require.ErrorIs(t, err, bad)
+	require.ErrorIs(t, err, worse)
+	require.Equal(t, "abc", order)
+	require.NoError(t, compat.CleanupTemporaryDirectories())
+	require.NoError(t, compat.CleanupTemporaryDirectories(nil))
+}
+
+func TestNilAndZeroValues(t *testing.T) {
+	for _, td := range []*compat.TempDir{nil, {}} {
+		require.NoError(t, td.Cleanup())
+		require.ErrorIs(t, td.StageDeletion("x"), tempdir.ErrClosed)
+		_, err := td.StageAddition()
+		require.ErrorIs(t, err, tempdir.ErrClosed)
+	}
+	for _, addition := range []*compat.StagedAddition{nil, {}} {
+		require.ErrorIs(t, addition.Commit("x"), fs.ErrNotExist)
+	}
+}
+
+func TestVictimGoneIsNotInstanceGone(t *testing.T) {
+	td, _, data := newTempDir(t, t.TempDir())
+	err := td.StageDeletion(filepath.Join(t.TempDir(), "missing"))
+	require.ErrorIs(t, err, fs.ErrNotExist)
+
+	path := victim(t, "file")
+	require.NoError(t, os.Remove(data))
+	err = td.StageDeletion(path)
+	require.ErrorIs(t, err, tempdir.ErrInstanceGone)
+	require.NotErrorIs(t, err, fs.ErrNotExist)
+	require.FileExists(t, path)
+	require.ErrorIs(t, td.Cleanup(), tempdir.ErrInstanceGone)
+	require.NoError(t, td.Cleanup(), "reported once")
+}
+
+func TestPartsOfInstancesAreNoVictims(t *testing.T) {
+	root := t.TempDir()
+	td, err := compat.NewTempDir(root)
+	require.NoError(t, err)
+	defer td.Cleanup()
+	_, otherLock, otherData := newTempDir(t, root)
+	require.ErrorIs(t, td.StageDeletion(otherLock), tempdir.ErrForeign)
+	require.ErrorIs(t, td.StageDeletion(otherData), tempdir.ErrForeign)
+}
+
+func TestFailureToLockLeavesNothing(t *testing.T) {
+	root, open, attempts := t.TempDir(), descriptors(t), 0
+	hook(t, &hooks{takeLock: func() error { attempts++; return unix.ENOLCK }})
+	_, err := compat.NewTempDir(root)
+	require.ErrorIs(t, err, unix.ENOLCK)
+	require.Equal(t, 1, attempts)
+	require.Empty(t, names(t, root))
+	require.Equal(t, open, descriptors(t))
+}
+
+func TestFailureToMakeDataLeavesNothing(t *testing.T) {
+	for _, errno := range []unix.Errno{unix.ENOSPC, unix.EEXIST} {
+		root, open := t.TempDir(), descriptors(t)
+		hook(t, &hooks{makeData: func() error { return errno }})
+		_, err := compat.NewTempDir(root)
+		require.ErrorIs(t, err, errno)
+		require.Empty(t, names(t, root))
+		require.Equal(t, open, descriptors(t))
+	}
+}
+
+func TestFailedCleanupReleasesTheLock(t *testing.T) {
+	root, open := t.TempDir(), descriptors(t)
+	stuck := true
+	hook(t, &hooks{removeEntry: func(string) error {
+		if stuck {
+			return unix.EPERM
+		}
+		return nil
+	}})
+	td, lockFile, data := newTempDir(t, root)
+	require.NoError(t, td.StageDeletion(victim(t, "file")))
+	require.ErrorIs(t, td.Cleanup(), tempdir.ErrLeftover)
+	require.FileExists(t, lockFile)
+	require.DirExists(t, data)
+	require.Equal(t, open, descriptors(t), "the lock is released")
+	require.NoError(t, td.Cleanup(), "reported once")
+
+	stuck = false
+	require.NoError(t, compat.RecoverStaleDirs(root), "in the process that failed")
+	require.Empty(t, names(t, root))
+}
+
+func TestNoDescriptorIsLeaked(t *testing.T) {
+	root, link := t.TempDir(), filepath.Join(t.TempDir(), "link")
+	require.NoError(t, os.Symlink(root, link))
+	open := descriptors(t)
+	for range 10 {
+		td, err := compat.NewTempDir(link)
+		require.NoError(t, err)
+		require.Equal(t, open+2, descriptors(t), "root and lock file")
+		require.NoError(t, compat.RecoverStaleDirs(link))
+		require.NoError(t, td.StageDeletion(victim(t, "file")))
+		require.NoError(t, td.Cleanup())
+		require.Equal(t, open, descriptors(t))
+	}
+	_, err := compat.NewTempDir(victim(t, "file"))
+	require.Error(t, err)
+	require.Equal(t, open, descriptors(t))
+}
+
+func TestCleanupStopsAtMounts(t *testing.T) {
+	root, outside := t.TempDir(), t.TempDir()
+	td, err := compat.NewTempDir(root)
+	require.NoError(t, err)
+	t.Cleanup(func() { td.Cleanup() })
+	addition, err := td.StageAddition()
+	require.NoError(t, err)
+	require.NoError(t, os.Mkdir(addition.Path, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(outside, "precious"), nil, 0o600))
+	testfs.Bind(t, outside, addition.Path)
+
+	require.ErrorIs(t, td.Cleanup(), tempdir.ErrMountPoint)
+	require.Equal(t, []string{"precious"}, names(t, outside))
+}
+
+func TestPathsSurviveAChangeOfDirectory(t *testing.T) {
+	root := t.TempDir()
+	t.Chdir(filepath.Dir(root))
+	td, err := compat.NewTempDir(filepath.Base(root))
+	require.NoError(t, err)
+	require.Equal(t, filepath.Base(root), td.RootDir)
+	t.Chdir(t.TempDir())
+	require.NoError(t, td.StageDeletion(victim(t, "file")))
+	require.NoError(t, td.Cleanup())
+	require.Empty(t, names(t, root))
+}
