@@ -1,0 +1,136 @@
+package testfs
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Tmpfs mounts a tmpfs with these mount options, such as "size=1m,nr_inodes=20".
+func Tmpfs(t testing.TB, options string) string {
+	t.Helper()
+	target := t.TempDir()
+	mount(t, "tmpfs", target, "tmpfs", 0, options)
+	return target
+}
+
+// Overlay mounts an overlay of two empty directories.
+func Overlay(t testing.TB) string {
+	t.Helper()
+	base, target := t.TempDir(), t.TempDir()
+	options := ""
+	for _, part := range []string{"lower", "upper", "work"} {
+		dir := filepath.Join(base, part)
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		options += "," + part + "dir=" + dir
+	}
+	mount(t, "overlay", target, "overlay", 0, options[1:])
+	return target
+}
+
+// Bind makes the directory from appear at the existing directory to as well.
+func Bind(t testing.TB, from, to string) {
+	t.Helper()
+	mount(t, from, to, "", unix.MS_BIND, "")
+}
+
+// ReadOnly makes what is below dir read-only for whoever reaches it by path.
+// Descriptors opened before still lead to the writable mount.
+func ReadOnly(t testing.TB, dir string) {
+	t.Helper()
+	Bind(t, dir, dir)
+	if err := unix.Mount("", dir, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""); err != nil {
+		t.Fatalf("make %s read-only: %v", dir, err)
+	}
+}
+
+// needRoot skips the test if this user cannot mount.
+func needRoot(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("skipped, because mounting needs root")
+	}
+}
+
+// mount mounts for the time of the test.
+func mount(t testing.TB, source, target, fstype string, flags uintptr, data string) {
+	t.Helper()
+	needRoot(t)
+	guard := newGuard(t, target)
+	switch err := unix.Mount(source, target, fstype, flags, data); {
+	case errors.Is(err, unix.EPERM):
+		guard.dismiss()
+		t.Skip("skipped, because mounting is not permitted here")
+	case errors.Is(err, unix.ENODEV):
+		guard.dismiss()
+		t.Skipf("skipped, because this kernel has no %s", fstype)
+	case err != nil:
+		guard.dismiss()
+		t.Fatalf("mount %s at %s: %v", fstype, target, err)
+	}
+	t.Cleanup(func() {
+		unmount(t, target)
+		guard.dismiss()
+	})
+}
+
+// unmountPatience is how long a mount may be busy before it is detached while
+// still in use: a process that is just being started or killed may hold it.
+const unmountPatience = 2 * time.Second
+
+// unmount unmounts target, in the last resort lazily.
+func unmount(t testing.TB, target string) {
+	t.Helper()
+	deadline := time.Now().Add(unmountPatience)
+	err := unix.Unmount(target, unix.UMOUNT_NOFOLLOW)
+	for errors.Is(err, unix.EBUSY) && time.Now().Before(deadline) {
+		time.Sleep(unmountPatience / 200) // nothing tells when a mount stops being busy
+		err = unix.Unmount(target, unix.UMOUNT_NOFOLLOW)
+	}
+	if err == nil || errors.Is(err, unix.EINVAL) { // EINVAL: the test has unmounted it
+		return
+	}
+	t.Logf("%s is still in use at the end of the test: %v", target, err)
+	if err := unix.Unmount(target, unix.UMOUNT_NOFOLLOW|unix.MNT_DETACH); err != nil {
+		t.Errorf("unmount %s: %v", target, err)
+	}
+}
+
+// A guard is a process that unmounts one mount if the test process dies.
+type guard struct {
+	process *exec.Cmd
+	alive   *os.File // closed by the kernel when the test process ends, however it ends
+}
+
+// newGuard starts the guard of target, before there is something to guard.
+func newGuard(t testing.TB, target string) *guard {
+	t.Helper()
+	read, write, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close()
+	sh := exec.Command("/bin/sh", "-c", `read -r _; exec umount -l -- "$1"`, "guard", target)
+	sh.Stdin = read
+	sh.Dir = "/"
+	sh.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // outlives an interrupt of the whole group
+	if err := sh.Start(); err != nil {
+		t.Fatalf("start the guard of a mount: %v", err)
+	}
+	return &guard{sh, write}
+}
+
+// dismiss ends the guard; nothing is mounted any more.
+func (g *guard) dismiss() {
+	g.process.Process.Kill()
+	g.process.Wait()
+	g.alive.Close()
+}
