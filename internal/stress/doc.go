@@ -1,0 +1,18 @@
+// Package stress runs the library in forked processes that race and die.
+//
+// [Lifecycle] lays out layers of real files and lets several processes stage
+// and clean up under a real store lock while others recover; all of them are
+// killed with SIGKILL at random moments and replaced. [Race] runs creators and
+// recoverers in tight loops and looks at the data after every step.
+//
+// A worker is the running program once more: [BecomeWorker], called first thing
+// in main or TestMain, turns the process into one if it was started as one. It
+// gets one job on its standard input and sends messages on its standard output;
+// the end of its input is the order to end. No worker outlives its parent.
+//
+// The seed repeats the choices (which layer, what to do, when to kill), not the
+// scheduling of the processes, so a failure repeats with some probability.
+//
+// On systems other than Linux the functions return errors that match
+// [errors.ErrUnsupported].
+package stress

@@ -1,0 +1,27 @@
+//go:build !linux
+
+package stress
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+)
+
+// BecomeWorker does nothing: on this system there are no workers.
+func BecomeWorker() {}
+
+// Lifecycle returns an error that matches [errors.ErrUnsupported].
+func Lifecycle(context.Context, Config) (LifecycleReport, error) {
+	return LifecycleReport{}, unsupported()
+}
+
+// Race returns an error that matches [errors.ErrUnsupported].
+func Race(context.Context, Config) (RaceReport, error) {
+	return RaceReport{}, unsupported()
+}
+
+func unsupported() error {
+	return fmt.Errorf("the library works on Linux, and this is %s: %w", runtime.GOOS, errors.ErrUnsupported)
+}
