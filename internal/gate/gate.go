@@ -1,0 +1,84 @@
+// Package gate runs the stages of "afterlock verify" and judges them.
+//
+// A [Stage] does something to the library and reports what it counted. A stage
+// cannot pass by doing nothing: every count has a minimum, at least 1, and a
+// count below it makes the verdict undecided. So silence is never success.
+package gate
+
+import (
+	"context"
+	"log/slog"
+	"time"
+)
+
+// A Stage is one check of the gate. Add it to [Stages].
+type Stage interface {
+	// Name is one lower-case word, for --run and the table.
+	Name() string
+	// Description is one line for the help text.
+	Description() string
+	// Run does the check. It ends soon after ctx is done, and leaves nothing
+	// behind. Counts that tell a wrong result (lost, partial) are bounded with
+	// [Never]; the verdict follows from the counts and the problems, unless Run
+	// sets Skipped or Undecided.
+	//
+	// The error says that the check could not be made: a missing tree, a full
+	// disk. It is the caller's environment that must change, not the library.
+	Run(ctx context.Context, env Env) (Result, error)
+}
+
+// A Config is what the user chose. The zero value of a field means the stage's
+// default, except for Dir, Tree and Seed.
+type Config struct {
+	Dir        string        // existing directory for scratch directories
+	Tree       string        // files to use as layers
+	Seed       uint64        // of all random choices
+	Duration   time.Duration // of each stage that runs for a time
+	Creators   int           // processes that make instances
+	Recoverers int           // processes that recover
+}
+
+// An Env is what a stage gets.
+type Env struct {
+	Config
+	Log *slog.Logger
+	// Progress shows one line of what is being done. It may be called at any
+	// rate and from any goroutine.
+	Progress func(text string)
+}
+
+// A Count is a number that a stage asserts: at least Min, and at most Max if
+// Never is set. The constructors are [AtLeast] and [Never].
+type Count struct {
+	Name  string `json:"name"`
+	N     int64  `json:"n"`
+	Min   int64  `json:"min"`
+	Never bool   `json:"never,omitempty"` // must be 0
+}
+
+// AtLeast is a count that shows work done: below min, and below 1 in any case,
+// the stage is undecided.
+func AtLeast(name string, n, min int64) Count {
+	return Count{Name: name, N: n, Min: max(min, 1)}
+}
+
+// Never is a count of what must not happen: above 0 the stage fails.
+func Never(name string, n int64) Count {
+	return Count{Name: name, N: n, Never: true}
+}
+
+// A Result is what a stage did and found.
+type Result struct {
+	Ran      string   // what was run, in a few words
+	Counts   []Count  // in the order of the table
+	Problems []string // what is wrong, one line each; any of them fails the stage
+	Line     string   // one line that sums the run up, printed as it is; may be empty
+
+	// Because is why the stage was skipped, or could not decide.
+	Skipped   bool
+	Undecided bool
+	Because   string
+
+	// Flags are those that repeat this run, beside --run and --seed.
+	Flags []string
+}

@@ -1,0 +1,198 @@
+package gate
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A fake is a stage with a result that is known beforehand.
+type fake struct {
+	name   string
+	result Result
+	err    error
+	run    func(context.Context, Env)
+}
+
+func (f fake) Name() string        { return f.name }
+func (f fake) Description() string { return "a stage of the tests" }
+
+func (f fake) Run(ctx context.Context, env Env) (Result, error) {
+	if f.run != nil {
+		f.run(ctx, env)
+	}
+	return f.result, f.err
+}
+
+var work = []Count{AtLeast("things", 7, 5)}
+
+func runFakes(t *testing.T, ctx context.Context, stages ...Stage) (Report, string) {
+	t.Helper()
+	var out bytes.Buffer
+	display, finish := NewDisplay(&out, false)
+	report := Run(ctx, stages, Config{Seed: 42}, slog.New(slog.DiscardHandler), display)
+	finish()
+	return report, out.String()
+}
+
+func TestVerdictFollowsFromCountsAndProblems(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		result  Result
+		err     error
+		verdict Verdict
+		because string
+	}{
+		{name: "enough was done", result: Result{Counts: work}, verdict: Pass},
+		{name: "a count is at its minimum", result: Result{Counts: []Count{AtLeast("things", 5, 5)}}, verdict: Pass},
+		{name: "a count is below its minimum", result: Result{Counts: []Count{AtLeast("things", 4, 5)}}, verdict: Undecided, because: "4 things, at least 5 wanted"},
+		{name: "a count of zero cannot pass, whatever its minimum", result: Result{Counts: []Count{AtLeast("things", 0, 0)}}, verdict: Undecided, because: "0 things, at least 1 wanted"},
+		{name: "nor without a constructor", result: Result{Counts: []Count{{Name: "things"}}}, verdict: Undecided, because: "0 things, at least 1 wanted"},
+		{name: "nothing is counted", result: Result{}, verdict: Undecided, because: "nothing was counted"},
+		{name: "only what must not happen is counted", result: Result{Counts: []Count{Never("lost", 0)}}, verdict: Undecided, because: "nothing was counted"},
+		{name: "nothing bad happened", result: Result{Counts: append([]Count{Never("lost", 0)}, work...)}, verdict: Pass},
+		{name: "something bad happened", result: Result{Counts: append([]Count{Never("lost", 1)}, work...)}, verdict: Fail},
+		{name: "something bad happened, and too little was done", result: Result{Counts: []Count{Never("lost", 1), AtLeast("things", 0, 5)}}, verdict: Fail},
+		{name: "a problem", result: Result{Counts: work, Problems: []string{"wrong"}}, verdict: Fail},
+		{name: "a problem before the environment failed", result: Result{Problems: []string{"wrong"}}, err: errors.New("full"), verdict: Fail},
+		{name: "a problem in a skipped stage", result: Result{Skipped: true, Because: "no", Problems: []string{"wrong"}}, verdict: Fail},
+		{name: "the environment failed", result: Result{Counts: work}, err: errors.New("full"), verdict: Undecided, because: "full"},
+		{name: "skipped", result: Result{Skipped: true, Because: "no Linux"}, verdict: Skipped, because: "no Linux"},
+		{name: "undecided", result: Result{Counts: work, Undecided: true, Because: "out of time"}, verdict: Undecided, because: "out of time"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			verdict, because, problems := judge(tt.result, tt.err)
+			assert.Equal(t, tt.verdict, verdict)
+			assert.Equal(t, tt.because, because)
+			assert.Equal(t, tt.verdict == Fail, len(problems) > 0)
+		})
+	}
+}
+
+func TestExitCodeIsThatOfTheWorstStage(t *testing.T) {
+	var (
+		pass      = fake{name: "pass", result: Result{Counts: work}}
+		fail      = fake{name: "fail", result: Result{Counts: work, Problems: []string{"wrong"}}}
+		undecided = fake{name: "undecided", result: Result{Undecided: true}}
+		skipped   = fake{name: "skipped", result: Result{Skipped: true}}
+		full      = fake{name: "full", err: errors.New("disk full")}
+	)
+	for _, tt := range []struct {
+		name    string
+		stages  []Stage
+		verdict Verdict
+		code    int
+	}{
+		{"all pass", []Stage{pass, pass}, Pass, 0},
+		{"one is skipped", []Stage{pass, skipped}, Pass, 0},
+		{"fail beats undecided", []Stage{undecided, fail}, Fail, 1},
+		{"fail beats the environment", []Stage{fail, full}, Fail, 1},
+		{"the environment beats undecided", []Stage{undecided, full}, Undecided, 2},
+		{"undecided beats pass", []Stage{undecided, pass}, Undecided, 3},
+		{"all are skipped", []Stage{skipped, skipped}, Skipped, 3},
+		{"there are none", nil, Skipped, 3},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			report, _ := runFakes(t, t.Context(), tt.stages...)
+			assert.Equal(t, tt.verdict, report.Verdict)
+			assert.Equal(t, tt.code, report.ExitCode)
+			assert.Len(t, report.Stages, len(tt.stages), "every stage runs, whatever the others found")
+		})
+	}
+}
+
+func TestInterruptedStagesAreUndecided(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	first := fake{name: "first", err: context.Canceled, run: func(context.Context, Env) { cancel() }}
+	second := fake{name: "second", run: func(context.Context, Env) { t.Error("runs after the interrupt") }}
+	report, _ := runFakes(t, ctx, first, second)
+	assert.Equal(t, ExitUndecided, report.ExitCode)
+	for _, outcome := range report.Stages {
+		assert.Equal(t, Undecided, outcome.Verdict)
+		assert.Equal(t, "interrupted", outcome.Because)
+	}
+}
+
+func TestAStageThatDidNotPassSaysHowToRepeatIt(t *testing.T) {
+	flags := []string{"--dir", "/tmp/it's here", "--duration", "5s", "--tree", ""}
+	for _, tt := range []struct {
+		result Result
+		wants  string
+	}{
+		{Result{Flags: flags, Problems: []string{"wrong"}}, `afterlock verify --run x --seed 42 --dir '/tmp/it'\''s here' --duration 5s --tree ''`},
+		{Result{Undecided: true}, "afterlock verify --run x --seed 42"},
+		{Result{Flags: flags, Counts: work}, ""},
+		{Result{Flags: flags, Skipped: true}, ""},
+	} {
+		report, _ := runFakes(t, t.Context(), fake{name: "x", result: tt.result})
+		assert.Equal(t, tt.wants, report.Stages[0].Repeat)
+	}
+}
+
+func TestSelectKeepsTheOrderOfTheGate(t *testing.T) {
+	all := []Stage{fake{name: "a"}, fake{name: "b"}, fake{name: "c"}}
+	for _, tt := range []struct{ names, wants []string }{
+		{nil, []string{"a", "b", "c"}},
+		{[]string{"c", "a", "a"}, []string{"a", "c"}},
+	} {
+		selected, err := Select(all, tt.names)
+		require.NoError(t, err)
+		var names []string
+		for _, stage := range selected {
+			names = append(names, stage.Name())
+		}
+		assert.Equal(t, tt.wants, names)
+	}
+	_, err := Select(all, []string{"a", "d"})
+	assert.EqualError(t, err, `no stage "d"; there are: a, b, c`)
+}
+
+func TestStagesHaveNamesAndDescriptions(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, stage := range Stages() {
+		assert.Regexp(t, `^[a-z]+$`, stage.Name())
+		assert.NotContains(t, stage.Description(), "\n")
+		assert.False(t, seen[stage.Name()], "two stages %q", stage.Name())
+		seen[stage.Name()] = true
+	}
+	assert.NotEmpty(t, seen)
+}
+
+func TestPlainDisplaySaysWhenStagesStartAndEnd(t *testing.T) {
+	_, out := runFakes(t, t.Context(),
+		fake{name: "x", result: Result{Counts: work}, run: func(_ context.Context, env Env) { env.Progress("not shown") }},
+		fake{name: "y", result: Result{Skipped: true, Because: "no Linux"}})
+	lines := strings.Split(out, "\n")
+	require.Len(t, lines, 5)
+	assert.Equal(t, "x: started: a stage of the tests", lines[0])
+	assert.Regexp(t, `^x: pass in \d+\.\d s: 7 things$`, lines[1])
+	assert.Regexp(t, `^y: skipped in \d+\.\d s: because no Linux$`, lines[3])
+}
+
+func TestTableShowsEverythingAboutEveryStage(t *testing.T) {
+	report := Report{Seed: 42, Verdict: Fail, Seconds: 3, Stages: []Outcome{
+		{Stage: "one", Ran: "something with a description that is longer than its column", Verdict: Fail,
+			Counts: []Count{AtLeast("things", 7, 5), Never("lost", 1)}, Problems: []string{"lost: 1"}, Line: "one: in short", Repeat: "afterlock verify"},
+		{Stage: "two", Verdict: Skipped, Because: "no Linux"},
+	}}
+	var out bytes.Buffer
+	require.NoError(t, report.Write(&out))
+	assert.Equal(t, strings.TrimPrefix(`
+STAGE  WHAT WAS RUN                          COUNTS            VERDICT  TIME
+one    something with a description that is  7 things, 1 lost  fail     0.0 s
+       longer than its column
+two    -                                     -                 skipped  0.0 s
+
+one: in short
+one: lost: 1
+repeat: afterlock verify
+two: skipped, because no Linux
+verdict: fail in 3.0 s (seed 42)
+`, "\n"), out.String())
+}

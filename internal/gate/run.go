@@ -1,0 +1,112 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A Display shows what goes on while stages run. Its methods are called from
+// one goroutine, Progress from any.
+type Display interface {
+	Started(stage Stage)
+	Progress(stage Stage, text string)
+	Finished(stage Stage, outcome Outcome)
+}
+
+// Select returns the stages with these names in the order of all, or all if
+// there are no names. The error names a stage that does not exist.
+func Select(all []Stage, names []string) ([]Stage, error) {
+	if len(names) == 0 {
+		return all, nil
+	}
+	var known []string
+	for _, stage := range all {
+		known = append(known, stage.Name())
+	}
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return nil, fmt.Errorf("no stage %q; there are: %s", name, strings.Join(known, ", "))
+		}
+	}
+	var selected []Stage
+	for _, stage := range all {
+		if slices.Contains(names, stage.Name()) {
+			selected = append(selected, stage)
+		}
+	}
+	return selected, nil
+}
+
+// Run runs the stages one after the other, all of them, whatever the verdicts,
+// and reports. When ctx is done, the running stage and those after it are
+// undecided.
+func Run(ctx context.Context, stages []Stage, config Config, log *slog.Logger, display Display) Report {
+	report := Report{Seed: config.Seed}
+	begin := time.Now()
+	for _, stage := range stages {
+		display.Started(stage)
+		outcome := runStage(ctx, stage, config, log, display)
+		display.Finished(stage, outcome)
+		report.Stages = append(report.Stages, outcome)
+	}
+	report.Seconds = time.Since(begin).Seconds()
+	report.conclude()
+	return report
+}
+
+func runStage(ctx context.Context, stage Stage, config Config, log *slog.Logger, display Display) Outcome {
+	log = log.With("stage", stage.Name())
+	log.Debug("started", "seed", config.Seed)
+	begin := time.Now()
+	result, err := Result{}, ctx.Err()
+	if err == nil {
+		result, err = stage.Run(ctx, Env{
+			Config:   config,
+			Log:      log,
+			Progress: func(text string) { display.Progress(stage, text) },
+		})
+	}
+	interrupted := errors.Is(err, context.Canceled)
+	if interrupted {
+		err = errors.New("interrupted")
+	}
+	verdict, because, problems := judge(result, err)
+	outcome := Outcome{
+		Stage: stage.Name(), Ran: result.Ran, Counts: result.Counts, Line: result.Line,
+		Verdict: verdict, Because: because, Problems: problems,
+		Environment: err != nil && !interrupted,
+		Elapsed:     time.Since(begin),
+	}
+	outcome.Seconds = outcome.Elapsed.Seconds()
+	if verdict == Fail || verdict == Undecided {
+		outcome.Repeat = repeat(stage.Name(), config.Seed, result.Flags)
+	}
+	log.Debug("finished", "verdict", verdict, "took", outcome.Elapsed)
+	return outcome
+}
+
+// repeat is the command that runs the stage once more with the same choices.
+func repeat(stage string, seed uint64, flags []string) string {
+	words := []string{"afterlock", "verify", "--run", stage, "--seed", strconv.FormatUint(seed, 10)}
+	for _, flag := range flags {
+		words = append(words, shellQuote(flag))
+	}
+	return strings.Join(words, " ")
+}
+
+// shellQuote quotes a word for a shell if it needs that.
+func shellQuote(word string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("-_./=:,+@", r)
+	}
+	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
