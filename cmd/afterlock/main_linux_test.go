@@ -1,0 +1,207 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/stress"
+	"github.com/afterlock/afterlock/tempdir"
+)
+
+// The test binary is also the program under test, and a process that holds an
+// instance or an upstream lock.
+const (
+	programVariable  = "AFTERLOCK_TEST_PROGRAM"
+	holdVariable     = "AFTERLOCK_TEST_HOLD"     // a root: holds a new instance
+	upstreamVariable = "AFTERLOCK_TEST_UPSTREAM" // a lock file: holds it as containers/storage does
+)
+
+func TestMain(m *testing.M) {
+	stress.BecomeWorker()
+	switch {
+	case os.Getenv(programVariable) != "":
+		main()
+	case os.Getenv(holdVariable) != "":
+		hold(os.Getenv(holdVariable))
+	case os.Getenv(upstreamVariable) != "":
+		holdUpstream(os.Getenv(upstreamVariable))
+	}
+	os.Exit(m.Run())
+}
+
+// program prepares a call of afterlock.
+func program(args ...string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", args...)
+	cmd.Env = append(os.Environ(), programVariable+"=1")
+	return cmd
+}
+
+// call runs afterlock and returns what it printed and its exit code.
+func call(t *testing.T, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	cmd := program(args...)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	if _, exited := err.(*exec.ExitError); err != nil && !exited {
+		require.NoError(t, err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// parse decodes what --json printed.
+func parse[T any](t *testing.T, text string) (value T) {
+	t.Helper()
+	require.NoError(t, json.Unmarshal([]byte(text), &value), text)
+	return value
+}
+
+// hold makes an instance with one staged file, prints its id, and waits.
+func hold(path string) {
+	root, err := tempdir.Open(path, tempdir.Make(0o700), tempdir.Purpose("test of ls"))
+	exitOn(err)
+	dir, err := root.Create()
+	exitOn(err)
+	victim := filepath.Join(filepath.Dir(path), "victim of "+filepath.Base(path))
+	exitOn(os.WriteFile(victim, make([]byte, 10_000), 0o600))
+	exitOn(dir.StageDeletion(victim))
+	fmt.Println(dir.ID())
+	io.Copy(io.Discard, os.Stdin)
+	os.Exit(0)
+}
+
+// holdUpstream takes a POSIX lock of a lock file, as containers/storage does.
+func holdUpstream(path string) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	exitOn(err)
+	exitOn(unix.FcntlFlock(file.Fd(), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}))
+	fmt.Println("held")
+	io.Copy(io.Discard, os.Stdin)
+	os.Exit(0)
+}
+
+func exitOn(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// A holder is a process that waits until it is killed.
+type holder struct {
+	*exec.Cmd
+	said string // its first line
+}
+
+func startHolder(t *testing.T, variable, path string) *holder {
+	t.Helper()
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), variable+"="+path)
+	cmd.Stderr = os.Stderr
+	_, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	h := &holder{Cmd: cmd}
+	t.Cleanup(h.kill)
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	require.NoError(t, err)
+	h.said = strings.TrimSpace(line)
+	return h
+}
+
+// kill ends the process with SIGKILL and waits for its end.
+func (h *holder) kill() {
+	h.Process.Kill()
+	h.Wait()
+}
+
+// live makes a live instance and returns its id.
+func live(t *testing.T, root string) string { return startHolder(t, holdVariable, root).said }
+
+// stale makes an instance whose process was killed, and returns its id.
+func stale(t *testing.T, root string) string {
+	h := startHolder(t, holdVariable, root)
+	h.kill()
+	return h.said
+}
+
+// orphan makes data without a lock file and returns its id.
+func orphan(t *testing.T, root string) string {
+	id := strings.Repeat("0123456789abcdef", 2)
+	require.NoError(t, os.MkdirAll(filepath.Join(root, "temp-dir-"+id, "0-layer"), 0o700))
+	return id
+}
+
+// namesBelow lists everything below dir with its type and permissions.
+func namesBelow(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		names = append(names, fmt.Sprintf("%v %q", info.Mode(), path))
+		return err
+	}))
+	return names
+}
+
+// noControls wants text that a terminal shows and does not obey.
+func noControls(t *testing.T, text string) {
+	t.Helper()
+	for _, r := range text {
+		if r != '\n' && (r < ' ' || r >= 0x7f && r < 0xa0) {
+			assert.Failf(t, "control character", "%q in %q", r, text)
+			return
+		}
+	}
+}
+
+func TestHelpOfEveryCommandSaysItsExitCodes(t *testing.T) {
+	for _, args := range [][]string{{"--help"}, {"verify", "--help"}, {"ls", "--help"}, {"recover", "--help"}, {"rm", "--help"}} {
+		stdout, stderr, code := call(t, args...)
+		assert.Zero(t, code, args)
+		assert.Empty(t, stderr, args)
+		assert.Contains(t, stdout, "Exit codes:", args)
+	}
+}
+
+func TestUsageErrorsAreOneLineAndExitCode2(t *testing.T) {
+	for _, args := range [][]string{
+		{"no-such-command"},
+		{"ls"},
+		{"ls", "--no-such-flag", "/"},
+		{"ls", "/no/such/root"},
+		{"recover"},
+		{"recover", "--lock-grace", "-1s", t.TempDir()},
+		{"recover", "/no/such/root"},
+		{"rm"},
+		{"rm", "/"},
+		{"verify", "--run", "no-such-stage"},
+		{"verify", "--duration", "-1s"},
+		{"verify", "--creators", "-1"},
+		{"verify", "--tree", "/no/such/tree"},
+		{"verify", "--dir", "/no/such/directory"},
+		{"verify", "--dir", "/proc/self/exe"},
+	} {
+		stdout, stderr, code := call(t, args...)
+		assert.Equal(t, 2, code, args)
+		assert.Empty(t, stdout, args)
+		assert.Equal(t, 1, strings.Count(stderr, "\n"), "%v: %q", args, stderr)
+		assert.True(t, strings.HasPrefix(stderr, "afterlock: "), "%v: %q", args, stderr)
+	}
+}

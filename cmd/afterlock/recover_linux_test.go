@@ -1,0 +1,115 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+type recoveries struct {
+	Roots []struct {
+		Root    string
+		DryRun  bool `json:"dry_run"`
+		Results []struct{ ID, Outcome, Note string }
+		Foreign []string
+	}
+}
+
+func TestRecoverRemovesWhatIsStaleAndNothingElse(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "root")
+	live, stale, orphan := live(t, root), stale(t, root), orphan(t, root)
+	require.NoError(t, os.WriteFile(filepath.Join(root, "notes.txt"), nil, 0o600))
+
+	stdout, stderr, code := call(t, "recover", root)
+	assert.Zero(t, code)
+	assert.Empty(t, stderr)
+	t.Log("\n" + stdout)
+	assert.Equal(t, []string{live, "live", "-"}, row(t, stdout, live))
+	assert.Equal(t, []string{stale, "recovered", "-"}, row(t, stdout, stale))
+	assert.Equal(t, []string{orphan, "young", "-"}, row(t, stdout, orphan))
+	assert.Equal(t, "foreign", row(t, stdout, "notes.txt")[1])
+	assert.NoDirExists(t, filepath.Join(root, "temp-dir-"+stale))
+	assert.NoFileExists(t, filepath.Join(root, "lock-"+stale))
+	assert.DirExists(t, filepath.Join(root, "temp-dir-"+live))
+	assert.DirExists(t, filepath.Join(root, "temp-dir-"+orphan))
+
+	stdout, _, code = call(t, "recover", "--json", "--data-grace", "0", root)
+	assert.Zero(t, code)
+	got := parse[recoveries](t, stdout).Roots[0]
+	assert.False(t, got.DryRun)
+	assert.Equal(t, []string{"notes.txt"}, got.Foreign)
+	require.Len(t, got.Results, 2)
+	assert.NoDirExists(t, filepath.Join(root, "temp-dir-"+orphan))
+	assert.FileExists(t, filepath.Join(root, "notes.txt"))
+}
+
+func TestRecoverDryRunForetellsAndChangesNothing(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "root")
+	live, stale, orphan := live(t, root), stale(t, root), orphan(t, root)
+	bare := "4000000000"
+	require.NoError(t, os.WriteFile(filepath.Join(root, "lock-"+bare), nil, 0o600))
+	before := namesBelow(t, root)
+	for _, tt := range []struct {
+		flags []string
+		wants map[string]string
+	}{
+		{nil, map[string]string{live: "live", stale: "would be recovered", orphan: "young", bare: "young"}},
+		{[]string{"--data-grace=0"}, map[string]string{live: "live", stale: "would be recovered", orphan: "would be recovered", bare: "young"}},
+		{[]string{"--lock-grace=0"}, map[string]string{live: "live", stale: "would be recovered", orphan: "young", bare: "would be recovered"}},
+	} {
+		args := append([]string{"recover", "--dry-run", "--json", root}, tt.flags...)
+		stdout, stderr, code := call(t, args...)
+		assert.Zero(t, code)
+		assert.Empty(t, stderr)
+		root0 := parse[recoveries](t, stdout).Roots[0]
+		assert.True(t, root0.DryRun)
+		got := make(map[string]string)
+		for _, result := range root0.Results {
+			got[result.ID] = result.Outcome
+		}
+		assert.Equal(t, tt.wants, got)
+		assert.Equal(t, before, namesBelow(t, root), "the dry run changed something")
+
+		// What was foretold is what happens; the last case is for good.
+		if tt.flags == nil || tt.flags[0] != "--lock-grace=0" {
+			continue
+		}
+		stdout, _, _ = call(t, append([]string{"recover", "--json", root}, tt.flags...)...)
+		for _, result := range parse[recoveries](t, stdout).Roots[0].Results {
+			assert.Equal(t, strings.TrimPrefix(tt.wants[result.ID], "would be "), result.Outcome, result.ID)
+		}
+	}
+}
+
+func TestRecoverReportsWhatItCannotRemoveWithExitCode1(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "root")
+	stale := stale(t, root)
+	odd := strings.Repeat("f", 32)
+	require.NoError(t, os.Mkdir(filepath.Join(root, "lock-"+odd), 0o700))
+
+	stdout, _, code := call(t, "recover", "--dry-run", root)
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stdout, "would fail")
+
+	stdout, _, code = call(t, "recover", root)
+	assert.Equal(t, 1, code)
+	assert.Equal(t, "failed", row(t, stdout, odd)[1])
+	assert.Contains(t, stdout, "name not ours")
+	assert.Equal(t, "recovered", row(t, stdout, stale)[1], "one failure keeps nobody else from being recovered")
+	assert.DirExists(t, filepath.Join(root, "lock-"+odd))
+}
+
+func TestRecoverRefusesARootThatIsALink(t *testing.T) {
+	dir := t.TempDir()
+	root := filepath.Join(dir, "root")
+	stale := stale(t, root)
+	require.NoError(t, os.Symlink("root", filepath.Join(dir, "link")))
+	_, stderr, code := call(t, "recover", filepath.Join(dir, "link"))
+	assert.Equal(t, 2, code)
+	assert.Contains(t, stderr, "link")
+	assert.DirExists(t, filepath.Join(root, "temp-dir-"+stale))
+}
