@@ -42,7 +42,8 @@ func (d *Dir) ID() string { return d.id }
 // directory writes its "..", so the kernel answers EACCES to an ordinary user
 // whose victim is a directory without write permission. Errors
 // match [ErrVictimGone], [ErrCrossDevice], [ErrMountPoint] (path is a mount
-// point), [ErrForeign] (path is a part of an instance of this root),
+// point), [ErrForeign] (path is the lock file or the data directory of an
+// instance of this root),
 // [ErrInstanceGone] or [ErrClosed]; the victim is then where it was.
 func (d *Dir) StageDeletion(path string) error {
 	const op = "stage deletion"

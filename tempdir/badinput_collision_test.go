@@ -1,0 +1,129 @@
+//go:build linux
+
+package tempdir_test
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/afterlock/afterlock/tempdir"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// Somebody's file has the name of the next entry: it is not replaced, and the
+// victim gets another name.
+func TestEntryNameIsTaken(t *testing.T) {
+	s := newScene(t)
+	foreign := filepath.Join(s.data(s.live.ID()), "1-victim")
+	require.NoError(t, os.WriteFile(foreign, []byte("foreign"), 0o600))
+	require.NoError(t, s.live.StageDeletion(s.victim))
+	content, err := os.ReadFile(foreign)
+	require.NoError(t, err)
+	require.Equal(t, "foreign", string(content))
+	requireLayer(t, filepath.Join(s.data(s.live.ID()), "2-victim"))
+	_, err = s.neighboursUnharmed(t)
+	require.NoError(t, err)
+	s.end(t)
+}
+
+func TestEveryEntryNameIsTaken(t *testing.T) {
+	s := newScene(t)
+	const tries = 200 // more than it tries
+	for n := range tries {
+		require.NoError(t, os.Mkdir(filepath.Join(s.data(s.live.ID()), fmt.Sprintf("%d-victim", n)), 0o700))
+	}
+	err := s.live.StageDeletion(s.victim)
+	requireRefusal(t, err, "stage deletion", s.data(s.live.ID()), tempdir.ErrForeign, unix.EEXIST)
+	_, err = s.unharmed(t)
+	require.NoError(t, err)
+	s.end(t)
+}
+
+// Commit puts a whole tree in place or says why not; it never replaces a name,
+// not even one that rename(2) would replace silently.
+func TestDestinationOfCommitExists(t *testing.T) {
+	for name, put := range map[string]func(t *testing.T, path, outside string){
+		"file":                   func(t *testing.T, path, _ string) { require.NoError(t, os.WriteFile(path, []byte("kept"), 0o600)) },
+		"directory":              func(t *testing.T, path, _ string) { makeLayer(t, path) },
+		"empty directory":        func(t *testing.T, path, _ string) { require.NoError(t, os.Mkdir(path, 0o700)) },
+		"symlink to a directory": func(t *testing.T, path, outside string) { require.NoError(t, os.Symlink(outside, path)) },
+		"dangling symlink":       func(t *testing.T, path, _ string) { require.NoError(t, os.Symlink("nowhere", path)) },
+		"fifo":                   func(t *testing.T, path, _ string) { require.NoError(t, unix.Mkfifo(path, 0o600)) },
+	} {
+		for what, build := range map[string]func(t *testing.T, path string){
+			"directory": func(t *testing.T, path string) { makeLayer(t, path) },
+			"file":      func(t *testing.T, path string) { require.NoError(t, os.WriteFile(path, []byte("new"), 0o600)) },
+		} {
+			t.Run(what+" onto "+name, func(t *testing.T) {
+				s := newScene(t)
+				addition, err := s.live.StageAddition()
+				require.NoError(t, err)
+				build(t, addition.Path())
+				destination := beside(s.root, "destination")
+				put(t, destination, s.outside)
+				before := snapshot(t, filepath.Dir(s.root.Path()))
+				err = addition.Commit(destination)
+				requireRefusal(t, err, "commit", destination, unix.EEXIST)
+				require.ErrorIs(t, err, fs.ErrExist)
+				require.Equal(t, before, snapshot(t, filepath.Dir(s.root.Path())))
+				require.NoError(t, addition.Commit(beside(s.root, "free")))
+				_, err = s.unharmed(t)
+				require.NoError(t, err)
+				s.end(t)
+			})
+		}
+	}
+}
+
+func TestDestinationOfCommitThatCannotBe(t *testing.T) {
+	s := newScene(t)
+	addition, err := s.live.StageAddition()
+	require.NoError(t, err)
+	makeLayer(t, addition.Path())
+	for _, c := range []struct {
+		destination string
+		reasons     []error
+	}{
+		{"", []error{unix.EINVAL}},
+		{"/", []error{unix.EINVAL}},
+		{".", []error{unix.EINVAL}},
+		{s.outside + "/..", []error{unix.EINVAL}},
+		{filepath.Join(addition.Path(), "inside"), []error{unix.EINVAL}},
+		{filepath.Join(s.outside, "missing", "x"), []error{unix.ENOENT}},
+		{filepath.Join(s.outside, "readme", "x"), []error{unix.ENOTDIR}},
+		{s.lock(badID), []error{tempdir.ErrForeign}},
+		{s.data(badID), []error{tempdir.ErrForeign}},
+		{s.data(staleID), []error{tempdir.ErrForeign}},
+	} {
+		before := snapshot(t, filepath.Dir(s.root.Path()))
+		requireRefusal(t, addition.Commit(c.destination), "commit", c.destination, c.reasons...)
+		require.Equal(t, before, snapshot(t, filepath.Dir(s.root.Path())))
+	}
+	_, err = s.unharmed(t)
+	require.NoError(t, err)
+	s.end(t)
+}
+
+// An id is drawn from 128 random bits; if its name exists all the same, it is
+// somebody else's.
+func TestDataNameIsTaken(t *testing.T) {
+	k := newTap()
+	s := newScene(t, tempdir.WithKernel(k))
+	var taken string
+	k.set(func(method, name string) error {
+		if method == "MakeData" {
+			taken = makeLayer(t, filepath.Join(s.root.Path(), name))
+		}
+		return nil
+	})
+	_, err := s.root.Create()
+	k.set(nil)
+	requireRefusal(t, err, "create", taken, unix.EEXIST)
+	requireLayer(t, taken)
+	_, err = s.unharmed(t)
+	require.NoError(t, err)
+}

@@ -1,0 +1,248 @@
+//go:build linux
+
+package tempdir_test
+
+import (
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/afterlock/afterlock/internal/testfs"
+	"github.com/afterlock/afterlock/tempdir"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// makeSocket leaves a socket that nobody listens on.
+func makeSocket(t testing.TB, path string) {
+	t.Helper()
+	// Bound in its own directory: the name of a socket is short.
+	dir, err := os.Open(filepath.Dir(path))
+	require.NoError(t, err)
+	defer dir.Close()
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Net: "unix", Name: filepath.Join("/proc/self/fd", fdOf(dir), "s")})
+	require.NoError(t, err)
+	l.SetUnlinkOnClose(false)
+	require.NoError(t, l.Close())
+	require.NoError(t, os.Rename(filepath.Join(filepath.Dir(path), "s"), path))
+}
+
+func TestOpenRefusesARootThatIsNoDirectory(t *testing.T) {
+	for name, put := range map[string]func(t *testing.T, path, outside string){
+		"symlink to a directory": func(t *testing.T, path, outside string) { require.NoError(t, os.Symlink(outside, path)) },
+		"symlink to nothing":     func(t *testing.T, path, outside string) { require.NoError(t, os.Symlink(outside+"/x", path)) },
+		"symlink to itself":      func(t *testing.T, path, _ string) { require.NoError(t, os.Symlink(path, path)) },
+		"file":                   func(t *testing.T, path, _ string) { require.NoError(t, os.WriteFile(path, nil, 0o600)) },
+		"fifo":                   func(t *testing.T, path, _ string) { require.NoError(t, unix.Mkfifo(path, 0o600)) },
+		"socket":                 func(t *testing.T, path, _ string) { makeSocket(t, path) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			base := t.TempDir()
+			path := filepath.Join(base, "root")
+			put(t, path, makeLayer(t, filepath.Join(base, "outside")))
+			before := snapshot(t, base)
+			for _, spelling := range []string{path, path + "/", path + "/."} {
+				_, err := tempdir.Open(spelling)
+				requireRefusal(t, err, "open root", path, unix.ENOTDIR)
+				_, err = tempdir.Open(spelling, tempdir.Make(0o700))
+				requireRefusal(t, err, "open root", path)
+			}
+			require.Equal(t, before, snapshot(t, base))
+		})
+	}
+}
+
+func TestOpenRefusesAMissingRoot(t *testing.T) {
+	base := t.TempDir()
+	for _, path := range []string{filepath.Join(base, "root"), filepath.Join(base, "parent", "root")} {
+		_, err := tempdir.Open(path)
+		requireRefusal(t, err, "open root", path, unix.ENOENT)
+		require.ErrorIs(t, err, fs.ErrNotExist)
+	}
+	_, err := tempdir.Open("")
+	requireRefusal(t, err, "open root", "", unix.ENOENT)
+	entries, err := os.ReadDir(base)
+	require.NoError(t, err)
+	require.Empty(t, entries)
+}
+
+func TestRootWithoutPermission(t *testing.T) {
+	if !asNobody(t) {
+		return
+	}
+	s := newScene(t)
+	path := s.root.Path()
+	mode := func(mode fs.FileMode) { require.NoError(t, os.Chmod(path, mode)) }
+	t.Cleanup(func() { mode(0o700) })
+
+	for _, unreadable := range []fs.FileMode{0o000, 0o333} {
+		mode(unreadable)
+		_, err := tempdir.Open(path)
+		requireRefusal(t, err, "open root", path, unix.EACCES)
+	}
+
+	mode(0o600) // may be opened, but nothing in it
+	_, err := s.root.Create()
+	requireRefusal(t, err, "create", path, unix.EACCES)
+	_, err = s.root.Recover(background)
+	requireRefusal(t, err, "recover", path, unix.EACCES)
+	_, err = s.root.Instances(background)
+	requireRefusal(t, err, "list", path, unix.EACCES)
+	err = s.live.StageDeletion(s.victim)
+	requireRefusal(t, err, "stage deletion", s.victim, unix.EACCES)
+
+	mode(0o500) // may be read, not changed
+	_, err = s.root.Create()
+	requireRefusal(t, err, "create", path, unix.EACCES)
+	report, err := s.root.Recover(background)
+	requireRefusal(t, err, "recover", s.data(staleID), tempdir.ErrLeftover, unix.EACCES)
+	require.Equal(t, tempdir.Failed, outcomeOf(t, report, staleID).Outcome)
+	require.Equal(t, tempdir.Skipped, outcomeOf(t, report, s.live.ID()).Outcome)
+	require.Equal(t, tempdir.Stale, instanceOf(t, s.root, staleID).State, "both names stay, the lock is free")
+	require.True(t, instanceOf(t, s.root, staleID).Data)
+
+	mode(0o700)
+	_, err = s.unharmed(t)
+	require.NoError(t, err)
+	s.end(t)
+}
+
+// What another user left in a shared root is reported, and does not keep one's
+// own from being recovered.
+func TestSomebodyElsesInstance(t *testing.T) {
+	needsRoot(t, "a second user")
+	base := t.TempDir()
+	path := filepath.Join(base, "root")
+	mine := makeShared(t, path)
+	cmd := childCommand(t, "report", path)
+	asOrdinaryUser(t, cmd, path)
+	require.NoError(t, os.Chown(path, 0, 0))
+	child := start(t, cmd)
+	require.Equal(t, mine+" recovered", child.line(t))
+	require.Equal(t, badID+" failed", child.line(t))
+	require.Contains(t, child.line(t), "recover "+filepath.Join(path, "lock-"+badID)+": permission denied")
+	require.Equal(t, badID+" unknown", child.line(t))
+	child.finish(t)
+	requireLayer(t, filepath.Join(path, "temp-dir-"+badID, "0-layer"))
+}
+
+// makeShared makes a sticky root with an instance of nobody, whose id it
+// returns, and one of root.
+func makeShared(t *testing.T, path string) (mine string) {
+	s := &scene{root: openAt(t, path)}
+	require.NoError(t, os.Chmod(path, 0o1777))
+	s.leave(t, badID)
+	mine = idOf("a")
+	s.leave(t, mine)
+	for _, dir := range []string{s.lock(mine), s.data(mine)} {
+		for path := range snapshot(t, dir) {
+			require.NoError(t, os.Lchown(path, nobody, nobody))
+		}
+	}
+	return mine
+}
+
+func init() {
+	// report PATH: recovers and prints what came of it, then the states left.
+	children["report"] = func(arguments []string) {
+		root := must(tempdir.Open(arguments[0]))
+		report, err := root.Recover(background)
+		for _, result := range report.Results {
+			say("%s %s", result.ID, result.Outcome)
+		}
+		if err != nil {
+			say("%v", err)
+		}
+		for _, instance := range must(root.Instances(background)) {
+			say("%s %s", instance.Name, instance.State)
+		}
+		awaitParent()
+	}
+}
+
+func TestRootOnAReadOnlyFileSystem(t *testing.T) {
+	if !mounting(t) {
+		return
+	}
+	s := newScene(t)
+	path := s.root.Path()
+	before := snapshot(t, path)
+	t.Run("read-only", func(t *testing.T) {
+		testfs.ReadOnly(t, path)
+		root, err := tempdir.Open(path)
+		require.NoError(t, err)
+		defer root.Close()
+		_, err = root.Create()
+		requireRefusal(t, err, "create", path, unix.EROFS)
+
+		report, err := root.Recover(background)
+		requireRefusal(t, err, "recover", s.lock(staleID), unix.EROFS)
+		require.Equal(t, tempdir.Failed, outcomeOf(t, report, staleID).Outcome)
+		require.Equal(t, before, snapshot(t, path))
+
+		require.Equal(t, tempdir.Stale, instanceOf(t, root, staleID).State)
+		require.Equal(t, tempdir.Live, instanceOf(t, root, s.live.ID()).State)
+	})
+	_, err := s.unharmed(t)
+	require.NoError(t, err)
+	s.end(t)
+}
+
+func TestRootRemovedWhileOpen(t *testing.T) {
+	if !mounting(t) {
+		return
+	}
+	for _, kind := range testfs.Kinds() {
+		t.Run(kind.Name, func(t *testing.T) {
+			s := newSceneAt(t, kind.Make(t))
+			require.NoError(t, os.RemoveAll(s.root.Path()))
+			gone := func(err error, op string) {
+				t.Helper()
+				requireRefusal(t, err, op, s.root.Path(), tempdir.ErrRootGone)
+				require.NotErrorIs(t, err, fs.ErrNotExist, "it would be taken for an empty root")
+			}
+			_, err := s.root.Create()
+			gone(err, "create")
+			_, err = s.root.Recover(background)
+			gone(err, "recover")
+			_, err = s.root.Instances(background)
+			gone(err, "list")
+
+			err = s.live.StageDeletion(s.victim)
+			requireRefusal(t, err, "stage deletion", s.root.Path(), tempdir.ErrInstanceGone)
+			requireLayer(t, s.victim)
+
+			// A directory that has the name now is another root.
+			decoy := &scene{root: openAt(t, s.root.Path())}
+			decoy.leave(t, badID)
+			_, err = s.root.Create()
+			gone(err, "create")
+			_, err = s.root.Recover(background)
+			gone(err, "recover")
+			err = s.live.Close(background)
+			requireRefusal(t, err, "close", s.data(s.live.ID()), tempdir.ErrInstanceGone)
+			require.Len(t, rootNames(t, decoy.root), 2)
+		})
+	}
+}
+
+// A root that is renamed while it is open keeps working: every call goes by
+// its descriptor.
+func TestRootRenamedWhileOpen(t *testing.T) {
+	s := newScene(t)
+	moved := s.root.Path() + "-moved"
+	require.NoError(t, os.Rename(s.root.Path(), moved))
+	decoy := &scene{root: openAt(t, s.root.Path())}
+	decoy.leave(t, badID)
+	report, err := s.root.Recover(background)
+	require.NoError(t, err)
+	require.Equal(t, tempdir.Recovered, outcomeOf(t, report, staleID).Outcome)
+	require.NoError(t, s.live.StageDeletion(s.victim))
+	require.NoError(t, s.live.Close(background))
+	entries, err := os.ReadDir(moved)
+	require.NoError(t, err)
+	require.Empty(t, entries)
+	require.Len(t, rootNames(t, decoy.root), 2, "what has the name now was not touched")
+}

@@ -1,0 +1,261 @@
+//go:build linux
+
+package tempdir_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/afterlock/afterlock/tempdir"
+	"github.com/stretchr/testify/require"
+)
+
+// idOf makes a readable id: hexadecimal digits, filled up with zeros.
+func idOf(digits string) string { return digits + strings.Repeat("0", 32-len(digits)) }
+
+// Ids of what a test lays out by hand.
+var (
+	staleID = idOf("57a1e")
+	badID   = idOf("bad")
+)
+
+// A scene is a root with two healthy neighbours, a live instance and a stale
+// one, that no bad input beside them may harm. "outside" and "victim" lie
+// beside the root, on its file system.
+type scene struct {
+	root    *tempdir.Root
+	live    *tempdir.Dir
+	outside string
+	victim  string
+}
+
+func newScene(t testing.TB, options ...tempdir.Option) *scene {
+	t.Helper()
+	base := t.TempDir()
+	if testing.Short() {
+		if memory, err := os.MkdirTemp("/dev/shm", "afterlock"); err == nil {
+			t.Cleanup(func() { os.RemoveAll(memory) })
+			base = memory
+		}
+	}
+	return newSceneAt(t, base, options...)
+}
+
+// newSceneAt makes the scene in the directory base.
+func newSceneAt(t testing.TB, base string, options ...tempdir.Option) *scene {
+	t.Helper()
+	s := &scene{root: openAt(t, filepath.Join(base, "root"), options...)}
+	s.outside = makeLayer(t, beside(s.root, "outside"))
+	s.victim = makeLayer(t, beside(s.root, "victim"))
+	var err error
+	s.live, err = s.root.Create()
+	require.NoError(t, err)
+	require.NoError(t, s.live.StageDeletion(makeLayer(t, beside(s.root, "neighbour"))))
+	s.leave(t, staleID)
+	return s
+}
+
+func (s *scene) lock(id string) string { return filepath.Join(s.root.Path(), "lock-"+id) }
+func (s *scene) data(id string) string { return filepath.Join(s.root.Path(), "temp-dir-"+id) }
+
+// leave lays out what a crashed process leaves: a stale instance.
+func (s *scene) leave(t testing.TB, id string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(s.lock(id), nil, 0o600))
+	s.leaveOrphan(t, id)
+}
+
+// leaveOrphan lays out data without a lock file.
+func (s *scene) leaveOrphan(t testing.TB, id string) {
+	t.Helper()
+	makeLayer(t, filepath.Join(s.data(id), "0-layer"))
+}
+
+// unharmed wants victim and outside where and as they were, the live neighbour
+// live and whole, and the stale neighbour recovered, by one Recover whose
+// report and error it returns.
+func (s *scene) unharmed(t testing.TB) (tempdir.Report, error) {
+	t.Helper()
+	requireLayer(t, s.victim)
+	report, err := s.neighboursUnharmed(t)
+	requireLayer(t, s.victim)
+	return report, err
+}
+
+// neighboursUnharmed is unharmed without a word about the victim.
+func (s *scene) neighboursUnharmed(t testing.TB) (tempdir.Report, error) {
+	t.Helper()
+	report, err := s.root.Recover(background)
+	require.Equal(t, tempdir.Skipped, outcomeOf(t, report, s.live.ID()).Outcome, "of the live neighbour")
+	require.Equal(t, tempdir.Recovered, outcomeOf(t, report, staleID).Outcome, "of the stale neighbour: %v", err)
+	require.NoFileExists(t, s.lock(staleID))
+	require.NoDirExists(t, s.data(staleID))
+	requireLayer(t, s.outside)
+	s.liveUnharmed(t)
+	return report, err
+}
+
+// liveUnharmed wants the live neighbour live and whole.
+func (s *scene) liveUnharmed(t testing.TB) {
+	t.Helper()
+	requireLayer(t, filepath.Join(s.data(s.live.ID()), "0-neighbour"))
+	require.Equal(t, tempdir.Live, instanceOf(t, s.root, s.live.ID()).State)
+}
+
+// end closes the live neighbour and wants nothing in the root but names.
+func (s *scene) end(t testing.TB, names ...string) {
+	t.Helper()
+	s.liveUnharmed(t)
+	require.NoError(t, s.live.Close(background))
+	require.ElementsMatch(t, names, rootNames(t, s.root))
+}
+
+// outcomeOf finds an id's result in a report.
+func outcomeOf(t testing.TB, report tempdir.Report, id string) tempdir.Result {
+	t.Helper()
+	i := slices.IndexFunc(report.Results, func(r tempdir.Result) bool { return r.ID == id })
+	require.GreaterOrEqual(t, i, 0, "no result for %s", id)
+	return report.Results[i]
+}
+
+// instanceOf finds a name in the list of instances.
+func instanceOf(t testing.TB, root *tempdir.Root, name string) tempdir.Instance {
+	t.Helper()
+	instances, err := root.Instances(background)
+	require.NoError(t, err)
+	i := slices.IndexFunc(instances, func(i tempdir.Instance) bool { return i.Name == name })
+	require.GreaterOrEqual(t, i, 0, "%s is not listed", name)
+	return instances[i]
+}
+
+// requireRefusal wants an error that names the operation, the path and every
+// reason, in its text and to errors.Is.
+func requireRefusal(t testing.TB, err error, op, path string, reasons ...error) {
+	t.Helper()
+	require.Error(t, err)
+	var failure *tempdir.Error
+	require.ErrorAs(t, err, &failure)
+	require.Contains(t, err.Error(), op+" ")
+	require.Contains(t, err.Error(), strings.Trim(strconv.Quote(path), `"`))
+	for _, reason := range reasons {
+		require.ErrorIs(t, err, reason)
+		require.Contains(t, err.Error(), reason.Error())
+	}
+}
+
+// snapshot describes everything below dir, dir included, without opening
+// anything but regular files.
+func snapshot(t testing.TB, dir string) map[string]string {
+	t.Helper()
+	seen := map[string]string{}
+	require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err
+		}
+		what := info.Mode().String()
+		switch {
+		case info.Mode().IsRegular():
+			content, err := os.ReadFile(path)
+			if err != nil && !errors.Is(err, fs.ErrPermission) {
+				return err
+			}
+			what += " " + string(content)
+		case info.Mode()&fs.ModeSymlink != 0:
+			target, err := os.Readlink(path)
+			if err != nil {
+				return err
+			}
+			what += " -> " + target
+		}
+		seen[path] = what
+		return nil
+	}))
+	return seen
+}
+
+const nobody = 65534
+
+// alone runs the calling test by itself in a new process, which prepare may
+// change, and reports true in that process. What the test does to its process
+// stays there.
+func alone(t *testing.T, prepare func(*syscall.SysProcAttr)) bool {
+	t.Helper()
+	const variable = "AFTERLOCK_TEST_ALONE"
+	if os.Getenv(variable) == t.Name() {
+		return true
+	}
+	base := t.TempDir()
+	require.NoError(t, os.Chmod(filepath.Dir(base), 0o755))
+	require.NoError(t, os.Chmod(base, 0o777))
+	// By this name, because the way to the binary may be closed to other users.
+	cmd := exec.Command("/proc/self/exe", "-test.run=^"+regexp.QuoteMeta(t.Name())+"$", "-test.v")
+	cmd.Env = append(os.Environ(), variable+"="+t.Name(), "TMPDIR="+base)
+	cmd.SysProcAttr = &syscall.SysProcAttr{}
+	if prepare != nil {
+		prepare(cmd.SysProcAttr)
+	}
+	output, err := cmd.CombinedOutput()
+	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSPC) {
+		t.Skipf("skipped, because this user may not start such a process: %v", err)
+	}
+	require.NoError(t, err, "%s", output)
+	for line := range strings.Lines(string(output)) {
+		if strings.Contains(line, "skipped, because") {
+			t.Log(strings.TrimSpace(line))
+		}
+	}
+	if strings.Contains(string(output), "--- SKIP: "+t.Name()+" ") {
+		t.SkipNow()
+	}
+	require.Contains(t, string(output), "--- PASS: "+t.Name()+" ")
+	return false
+}
+
+// asNobody is alone as an ordinary user, if this one is root.
+func asNobody(t *testing.T) bool {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		return true
+	}
+	return alone(t, func(attr *syscall.SysProcAttr) {
+		attr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
+	})
+}
+
+// mounting is alone with the right to mount: an ordinary user has it in a
+// namespace of its own.
+func mounting(t *testing.T) bool {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		return true
+	}
+	return alone(t, func(attr *syscall.SysProcAttr) {
+		attr.Cloneflags = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS
+		attr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
+		attr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
+	})
+}
+
+// needsRoot skips the test for ordinary users.
+func needsRoot(t testing.TB, what string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skipf("skipped, because %s needs root", what)
+	}
+}
+
+// fdOf is the number of an open file, as /proc/self/fd has it.
+func fdOf(f *os.File) string { return strconv.Itoa(int(f.Fd())) }
