@@ -256,19 +256,27 @@ func TestInstanceTakenAwayDuringClose(t *testing.T) {
 	}
 }
 
-// A stranger's lock file is not unlinked, whoever held the name before (F3).
+// A stranger's lock file is not unlinked, whoever held the name before (F3), and
+// whether or not the file that is held still has a name elsewhere.
 func TestCloseLeavesAStrangersLockFileAlone(t *testing.T) {
-	root := openRoot(t)
-	dir, err := root.Create()
-	require.NoError(t, err)
-	lock := filepath.Join(root.Path(), "lock-"+dir.ID())
-	require.NoError(t, os.Remove(lock))
-	require.NoError(t, os.WriteFile(lock, []byte("stranger"), 0o600))
+	for name, take := range map[string]func(lock string) error{
+		"removed": os.Remove,
+		"moved":   func(lock string) error { return os.Rename(lock, lock+".moved") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := openRoot(t)
+			dir, err := root.Create()
+			require.NoError(t, err)
+			lock := filepath.Join(root.Path(), "lock-"+dir.ID())
+			require.NoError(t, take(lock))
+			require.NoError(t, os.WriteFile(lock, []byte("stranger"), 0o600))
 
-	require.ErrorIs(t, dir.Close(background), tempdir.ErrInstanceGone)
-	content, err := os.ReadFile(lock)
-	require.NoError(t, err)
-	assert.Equal(t, "stranger", string(content))
+			require.ErrorIs(t, dir.Close(background), tempdir.ErrInstanceGone)
+			content, err := os.ReadFile(lock)
+			require.NoError(t, err)
+			assert.Equal(t, "stranger", string(content))
+		})
+	}
 }
 
 func TestClosedHandlesSaySo(t *testing.T) {

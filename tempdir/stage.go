@@ -40,11 +40,12 @@ func (d *Dir) ID() string { return d.id }
 //
 // The last element of path is not followed if it is a symbolic link. Renaming a
 // directory writes its "..", so the kernel answers EACCES to an ordinary user
-// whose victim is a directory without write permission. Errors
-// match [ErrVictimGone], [ErrCrossDevice], [ErrMountPoint] (path is a mount
-// point), [ErrForeign] (path is the lock file or the data directory of an
-// instance of this root),
-// [ErrInstanceGone] or [ErrClosed]; the victim is then where it was.
+// whose victim is a directory without write permission.
+//
+// Errors match [ErrVictimGone], [ErrCrossDevice], [ErrMountPoint] (path is a
+// mount point), [ErrForeign] (path is the lock file or the data directory of an
+// instance of this root), [ErrInstanceGone] or [ErrClosed]; the victim is then
+// where it was.
 func (d *Dir) StageDeletion(path string) error {
 	const op = "stage deletion"
 	d.mu.Lock()

@@ -174,7 +174,15 @@ func (s shown) usage() string {
 	case s.Usage == nil:
 		return "-"
 	case s.Usage.Partial:
-		return fmt.Sprintf("at least %s in %d files", size(s.Usage.Bytes), s.Usage.Files)
+		return fmt.Sprintf("at least %s in %s", size(s.Usage.Bytes), names(s.Usage.Files))
 	}
-	return fmt.Sprintf("%s in %d files", size(s.Usage.Bytes), s.Usage.Files)
+	return fmt.Sprintf("%s in %s", size(s.Usage.Bytes), names(s.Usage.Files))
+}
+
+// names is a number of names, in words.
+func names(n int64) string {
+	if n == 1 {
+		return "1 name"
+	}
+	return fmt.Sprintf("%d names", n)
 }

@@ -72,7 +72,7 @@ func TestLsMeasuresDataOnRequest(t *testing.T) {
 	id := stale(t, root)
 	stdout, _, code := call(t, "ls", "--size", root)
 	assert.Zero(t, code)
-	assert.Contains(t, strings.Join(row(t, stdout, id), " "), "KiB in 1 files")
+	assert.Contains(t, strings.Join(row(t, stdout, id), " "), "KiB in 1 name")
 }
 
 func TestLsPrintsJSON(t *testing.T) {

@@ -104,6 +104,9 @@ func recoverRoot(ctx context.Context, path string, graces graces, dryRun bool) (
 		if one.Adopted {
 			result.Note = "it was an orphan"
 		}
+		if one.Outcome == tempdir.Young {
+			result.Note = "left alone for now: see --lock-grace and --data-grace"
+		}
 		if one.Err != nil {
 			result.Note = one.Err.Error()
 		}
