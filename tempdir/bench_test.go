@@ -136,3 +136,22 @@ func BenchmarkOperations(b *testing.B) {
 		})
 	}
 }
+
+// What the seam costs: the cheapest call of the protocol, made directly and
+// through the interface.
+func BenchmarkSeam(b *testing.B) {
+	dir, err := unix.Open(b.TempDir(), unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	require.NoError(b, err)
+	defer unix.Close(dir)
+	b.Run("direct", func(b *testing.B) {
+		for b.Loop() {
+			unix.Unlinkat(dir, "none", 0)
+		}
+	})
+	b.Run("kernel", func(b *testing.B) {
+		kernel := tempdir.LinuxKernel()
+		for b.Loop() {
+			kernel.RemoveLock(dir, "none")
+		}
+	})
+}

@@ -106,37 +106,71 @@ func TestDeepTreeWhenDescriptorsRunOut(t *testing.T) {
 }
 
 // A failure deep down: hoisted parts do not hide it, it is named once, and all
-// the rest is gone.
+// the rest is gone, whether or not a listing shows names that appear meanwhile.
 func TestDeepTreeWithOneEntryThatStays(t *testing.T) {
-	kernel := newTap()
-	root := openRoot(t, tempdir.WithKernel(kernel))
-	dir, _ := stageNew(t, root, func(path string) {
-		makeDeep(t, path, 80, "d")
-		require.NoError(t, os.WriteFile(filepath.Join(path, strings.Repeat("d/", 70), "stays"), nil, 0o644))
-	})
-	kernel.set(func(method, name string) error {
-		if method == "RemoveEntry" && name == "stays" {
-			return unix.EIO
+	for name, wrap := range map[string]func(*tap) tempdir.Kernel{
+		"listing as it comes":       func(k *tap) tempdir.Kernel { return k },
+		"listing of the first look": func(k *tap) tempdir.Kernel { return &firstLook{k, map[int]bool{}} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			kernel := newTap()
+			root := openRoot(t, tempdir.WithKernel(wrap(kernel)))
+			dir, _ := stageNew(t, root, func(path string) {
+				makeDeep(t, path, 80, "d")
+				require.NoError(t, os.WriteFile(filepath.Join(path, strings.Repeat("d/", 70), "stays"), nil, 0o644))
+			})
+			addition, err := dir.StageAddition()
+			require.NoError(t, err)
+			require.NoError(t, os.WriteFile(addition.Path(), nil, 0o644))
+			kernel.set(func(method, name string) error {
+				if method == "RemoveEntry" && (name == "stays" || name == filepath.Base(addition.Path())) {
+					return unix.EIO
+				}
+				return nil
+			})
+			err = dir.Close(background)
+			var left *tempdir.LeftoverError
+			require.ErrorAs(t, err, &left)
+			require.Len(t, left.Reasons, 2)
+			require.Equal(t, 2, left.Failed)
+			require.ErrorContains(t, err, "/stays: input/output error")
+			files := 0
+			require.NoError(t, filepath.WalkDir(root.Path(), func(_ string, entry os.DirEntry, err error) error {
+				if !entry.IsDir() && !strings.HasPrefix(entry.Name(), "lock-") {
+					files++
+				}
+				return err
+			}))
+			assert.Equal(t, 2, files)
+			kernel.set(nil)
+			_, err = root.Recover(background)
+			require.NoError(t, err)
+			assert.Empty(t, rootNames(t, root))
+		})
+	}
+}
+
+// firstLook is a file system whose listings show what was there when they began.
+type firstLook struct {
+	*tap
+	looked map[int]bool
+}
+
+func (k *firstLook) List(fd int, entries []tempdir.Entry) ([]tempdir.Entry, error) {
+	for !k.looked[fd] {
+		more, err := k.tap.List(fd, nil)
+		if err != nil {
+			return entries, err
 		}
-		return nil
-	})
-	err := dir.Close(background)
-	var left *tempdir.LeftoverError
-	require.ErrorAs(t, err, &left)
-	require.Len(t, left.Reasons, 1)
-	require.ErrorContains(t, err, "/stays: input/output error")
-	left2 := 0
-	require.NoError(t, filepath.WalkDir(root.Path(), func(_ string, entry os.DirEntry, err error) error {
-		if !entry.IsDir() && !strings.HasPrefix(entry.Name(), "lock-") {
-			left2++
-		}
-		return err
-	}))
-	assert.Equal(t, 1, left2, "files")
-	kernel.set(nil)
-	_, err = root.Recover(background)
-	require.NoError(t, err)
-	assert.Empty(t, rootNames(t, root))
+		entries = append(entries, more...)
+		k.looked[fd] = len(more) == 0
+	}
+	return entries, nil
+}
+
+func (k *firstLook) Close(fd int) error {
+	delete(k.looked, fd)
+	return k.tap.Close(fd)
 }
 
 func TestEveryTypeAndNameIsRemoved(t *testing.T) {
