@@ -49,7 +49,16 @@ func (r *Root) CreateLock(name string) (*Lock, error) {
 // is none any more: the lock would have been a ghost lock), or [ErrForeign]:
 // what is there is not a regular file with one name, and was not touched.
 func (r *Root) TryLock(name string) (*Lock, error) {
-	return r.newLock("try lock", name, func(op string) (int, error) { return r.tryLock(op, name) })
+	return r.newLock("try lock", name, func(op string) (int, error) {
+		fd, err := r.tryLock(op, name)
+		switch err {
+		case ErrHeld:
+			err = &Error{Op: op, Path: r.join(name), Kind: ErrHeld}
+		case unix.ENOENT:
+			err = &Error{Op: op, Path: r.join(name), Err: err}
+		}
+		return fd, err
+	})
 }
 
 // newLock wraps the descriptor that take returns.
@@ -163,8 +172,9 @@ func (r *Root) writeOwner(lock int) {
 // a lock that cannot be taken is a failure, not a live instance.
 func isBusy(err error) bool { return errors.Is(err, unix.EAGAIN) }
 
-// tryLock takes the lock of an existing lock file. The errors are those of
-// [Root.TryLock].
+// tryLock takes the lock of an existing lock file. The two answers that are no
+// failures come bare, because recovery gets one for every live instance: ErrHeld,
+// and unix.ENOENT if there is no such name, or none any more.
 func (r *Root) tryLock(op, name string) (int, error) {
 	failure := func(kind, err error) error {
 		return &Error{Op: op, Path: r.join(name), Kind: kind, Err: err}
@@ -172,6 +182,8 @@ func (r *Root) tryLock(op, name string) (int, error) {
 	// spec: OpenLock. Without O_CREAT: a name that is gone stays gone (rule 3).
 	lock, err := r.kernel.OpenLock(r.fd, name)
 	switch {
+	case errors.Is(err, unix.ENOENT):
+		return -1, unix.ENOENT
 	case errors.Is(err, unix.ELOOP), errors.Is(err, unix.EISDIR), errors.Is(err, unix.ENXIO):
 		return -1, failure(ErrForeign, err)
 	case err != nil:
@@ -199,18 +211,18 @@ func (r *Root) claim(lock int, name string, failure func(kind, err error) error)
 	}
 	if err := r.kernel.TakeLock(lock); err != nil {
 		if isBusy(err) {
-			return failure(ErrHeld, err)
+			return ErrHeld
 		}
 		return failure(nil, err) // not being able to lock is not being live
 	}
 	// spec: StatName. The lock may be a ghost lock: whoever had it before may
 	// have unlinked the file between our open and our lock (rule 2).
 	ours, err := r.recheck(lock, name)
-	if err == nil && !ours {
-		err = unix.ENOENT
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return failure(nil, err)
+	case !ours:
+		return unix.ENOENT
 	}
 	return nil
 }

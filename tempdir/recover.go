@@ -188,12 +188,12 @@ func (n names) odd() (name string, odd bool) {
 // if the lock is ours to act on.
 func (r *Root) takeStale(op, id string) (lock int, outcome Outcome, err error) {
 	lock, err = r.tryLock(op, lockName(id))
-	switch {
-	case err == nil:
+	switch err {
+	case nil:
 		return lock, Recovered, nil
-	case errors.Is(err, ErrHeld):
+	case ErrHeld:
 		return -1, Skipped, nil
-	case errors.Is(err, fs.ErrNotExist):
+	case unix.ENOENT:
 		return -1, Vanished, nil
 	}
 	return -1, Failed, err
