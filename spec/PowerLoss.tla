@@ -1,0 +1,202 @@
+----------------------------- MODULE PowerLoss ------------------------------
+(***************************************************************************)
+(* Power loss.  What is on disk afterwards need not be what processes saw  *)
+(* before: of the operations that were not yet durable, some survive and   *)
+(* some do not.  Which sets can survive is the *durability model* of the   *)
+(* file system; there are three, by name.                                  *)
+(*                                                                         *)
+(* The program is one store that deletes one layer: flag the record, make  *)
+(* an instance, move the layer in, forget the record, drop the store lock, *)
+(* remove.  After power loss it recovers and then reads its metadata.      *)
+(*                                                                         *)
+(* Left out: other processes, since power loss ends them all and drops     *)
+(* every lock; LockThenData.tla has what follows with many recoverers,     *)
+(* starting from any of the disks that are left here (its Orphan).         *)
+(***************************************************************************)
+EXTENDS Naturals, Sequences, FiniteSets
+
+CONSTANTS
+  Durability,  \* "ordered", "perDirectory" or "weak".
+  Syncs,       \* The fsyncs the program makes: "flag", "record", "data".
+  Files,       \* How many files the layer has.
+  MaxLosses    \* Bound for TLC.
+
+VARIABLES
+  cache,    \* Volatile. The tree of names as running processes see it.
+  disk,     \* Durable.  The tree of names without what is in the log.
+  log,      \* Volatile. The operations since, in order.
+  pc,       \* Volatile. The program's place.
+  losses    \* History.
+
+vars == <<cache, disk, log, pc, losses>>
+
+Trees == [lock : BOOLEAN,      \* the name lock-<id>, in the root
+          data : BOOLEAN,      \* the name temp-dir-<id>, in the root
+          layer : {"home", "entry", "gone"},    \* the layer's name, where
+          files : 0 .. Files,                   \* what the layer contains
+          record : {"complete", "incomplete", "none"}]
+
+TypeOK ==
+  /\ cache \in Trees /\ disk \in Trees
+  /\ log \in Seq({"LinkLock", "MakeData", "StageDeletion", "RemoveEntry",
+                  "RemoveLayer", "RemoveData", "RemoveLock", "Flag", "Forget"})
+  /\ losses \in 0 .. MaxLosses
+
+Init ==
+  /\ cache = [lock |-> FALSE, data |-> FALSE, layer |-> "home",
+              files |-> Files, record |-> "complete"]
+  /\ disk = cache /\ log = <<>> /\ pc = "begin" /\ losses = 0
+
+\* What an operation does to a tree of names.
+Apply(t, op) ==
+  CASE op = "LinkLock"      -> [t EXCEPT !.lock = TRUE]
+    [] op = "MakeData"      -> [t EXCEPT !.data = TRUE]
+    [] op = "StageDeletion" -> [t EXCEPT !.layer = "entry"]
+    [] op = "RemoveEntry"   -> [t EXCEPT !.files = @ - 1]
+    [] op = "RemoveLayer"   -> [t EXCEPT !.layer = "gone"]
+    [] op = "RemoveData"    -> [t EXCEPT !.data = FALSE]
+    [] op = "RemoveLock"    -> [t EXCEPT !.lock = FALSE]
+    [] op = "Flag"          -> [t EXCEPT !.record = "incomplete"]
+    [] op = "Forget"        -> [t EXCEPT !.record = "none"]
+
+\* The directories whose entries an operation changes.
+Dirs(op) ==
+  CASE op \in {"LinkLock", "MakeData", "RemoveData", "RemoveLock"} -> {"root"}
+    [] op = "StageDeletion" -> {"layers", "data"}
+    [] op = "RemoveEntry"   -> {"layer"}
+    [] op = "RemoveLayer"   -> {"data"}
+    [] OTHER                -> {"metadata"}
+
+\* The names that an operation makes, removes, or needs to be there or empty.
+Names(op) ==
+  CASE op \in {"LinkLock", "RemoveLock"} -> {"lock"}
+    [] op = "MakeData"      -> {"data"}
+    [] op = "RemoveData"    -> {"data", "layer"}
+    [] op = "StageDeletion" -> {"data", "layer"}
+    [] op = "RemoveLayer"   -> {"layer", "files"}
+    [] op = "RemoveEntry"   -> {"files"}
+    [] OTHER                -> {"record"}
+
+\* Does the later operation b survive only together with the earlier one a?
+Carries(a, b) ==
+  \/ Durability = "ordered"
+  \/ Durability = "perDirectory" /\ Dirs(a) \cap Dirs(b) # {}
+  \/ Names(a) \cap Names(b) # {}
+
+\* Every set of operations in the log that may be durable together.
+Surviving ==
+  {S \in SUBSET DOMAIN log : \A j \in S : \A i \in 1 .. j - 1 :
+     Carries(log[i], log[j]) => i \in S}
+
+RECURSIVE ApplyAll(_, _, _)
+ApplyAll(t, S, i) ==
+  IF i > Len(log) THEN t
+  ELSE ApplyAll(IF i \in S THEN Apply(t, log[i]) ELSE t, S, i + 1)
+
+RECURSIVE Without(_, _)
+Without(S, i) ==
+  IF i > Len(log) THEN <<>>
+  ELSE (IF i \in S THEN <<>> ELSE <<log[i]>>) \o Without(S, i + 1)
+
+\* The smallest surviving set with every operation on directory d.
+SyncSet(d) ==
+  LET all == {S \in Surviving : \A i \in DOMAIN log :
+                d \in Dirs(log[i]) => i \in S}
+  IN CHOOSE S \in all : \A T \in all : S \subseteq T
+-----------------------------------------------------------------------------
+Do(op, l) ==   \* One system call; seen at once, durable later.
+  /\ cache' = Apply(cache, op)
+  /\ log' = Append(log, op)
+  /\ pc' = l
+  /\ UNCHANGED <<disk, losses>>
+
+Sync(d, l) ==  \* Call: fsync.  Go: SyncData for the data directory.
+  /\ disk' = ApplyAll(disk, SyncSet(d), 1)
+  /\ log'  = Without(SyncSet(d), 1)
+  /\ pc' = l
+  /\ UNCHANGED <<cache, losses>>
+
+SyncIf(what, d, l) ==
+  IF what \in Syncs THEN Sync(d, l)
+  ELSE pc' = l /\ UNCHANGED <<cache, disk, log, losses>>
+
+\* Under the store lock.  Go: Store.Delete.  Call: a save of the metadata,
+\* linkat, mkdirat, renameat2, fsync.  Grain: one call; a save is the rename of
+\* the new metadata file.  Crash: power loss, PowerLoss below.
+Flag          == pc = "begin"    /\ Do("Flag", "flagged")
+SyncFlag      == pc = "flagged"  /\ SyncIf("flag", "metadata", "link")
+LinkLock      == pc = "link"     /\ Do("LinkLock", "make")
+MakeData      == pc = "make"     /\ Do("MakeData", "stage")
+StageDeletion == pc = "stage"    /\ Do("StageDeletion", "staged")
+SyncRecord    == pc = "staged"   /\ SyncIf("record", "data", "forget")
+Forget        == pc = "forget"   /\ Do("Forget", "unlocked")
+
+\* After the store lock is dropped (rule 11).  Go: Dir.Close, Root.Recover.
+\* Call: fsync, unlinkat.  Grain: one call.  Crash: power loss.
+SyncData      == pc = "unlocked" /\ SyncIf("data", "data", "remove")
+RemoveEntry   == /\ pc = "remove" /\ cache.layer = "entry" /\ cache.files > 0
+                 /\ Do("RemoveEntry", "remove")
+RemoveLayer   == /\ pc = "remove" /\ cache.layer = "entry" /\ cache.files = 0
+                 /\ Do("RemoveLayer", "remove")
+RemoveData    == /\ pc = "remove" /\ cache.data /\ cache.layer # "entry"
+                 /\ Do("RemoveData", "remove")
+RemoveLock    == /\ pc = "remove" /\ cache.lock /\ ~cache.data
+                 /\ Do("RemoveLock", "load")
+
+\* All four combinations of lock file and data occur; an orphan is adopted.
+\* Go: Root.Recover.  Call: those up to the claim.  Grain: one step, for there
+\* is nobody else.  Crash: power loss.
+Recover ==
+  /\ pc = "recover"
+  /\ IF cache.data /\ ~cache.lock THEN Do("LinkLock", "unlocked")
+     ELSE /\ pc' = IF cache.lock THEN "unlocked" ELSE "load"
+          /\ UNCHANGED <<cache, disk, log, losses>>
+
+\* An incomplete record is a deletion to be done again.
+\* Go: Store.Load.  Call: a save of the metadata.  Grain: as Forget.  Crash:
+\* power loss.
+Load ==
+  /\ pc = "load"
+  /\ IF cache.record = "incomplete" /\ cache.layer = "gone"
+     THEN Do("Forget", "load")
+     ELSE /\ pc' = IF cache.record = "incomplete" THEN "link" ELSE "done"
+          /\ UNCHANGED <<cache, disk, log, losses>>
+
+Step == \/ Flag \/ SyncFlag \/ LinkLock \/ MakeData \/ StageDeletion
+        \/ SyncRecord \/ Forget \/ SyncData \/ RemoveEntry \/ RemoveLayer
+        \/ RemoveData \/ RemoveLock \/ Recover \/ Load
+
+\* Everything dies; a set of operations that may survive together survives.
+\* Go: none.  Call: none.  Grain: one step.  Crash: this is it.
+PowerLoss ==
+  /\ losses < MaxLosses
+  /\ disk' \in {ApplyAll(disk, S, 1) : S \in Surviving}
+  /\ cache' = disk' /\ log' = <<>> /\ pc' = "recover"
+  /\ losses' = losses + 1
+
+Next == Step \/ PowerLoss
+Spec == Init /\ [][Next]_vars
+LiveSpec == Spec /\ WF_vars(Step)
+-----------------------------------------------------------------------------
+\* Rule 11: what is reachable by its path is whole.
+ReachableWhole == cache.layer = "home" => cache.files = Files
+
+\* A layer whose record is not flagged is there, and whole.
+WholeOrFlagged ==
+  cache.record = "complete" => cache.layer = "home" /\ cache.files = Files
+
+\* A layer that is there has a record.  Checked when nobody is at work.
+NoLeak == pc \in {"recover", "done"} =>
+  (cache.layer = "home" => cache.record # "none")
+
+\* Everything moved aside is gone in the end, and no deletion is left half.
+GoneInTheEnd == <>[](/\ ~cache.lock /\ ~cache.data /\ cache.layer # "entry"
+                     /\ cache.record # "incomplete")
+
+THEOREM Durability = "ordered" /\ Spec =>
+  []ReachableWhole /\ []WholeOrFlagged /\ []NoLeak
+THEOREM {"flag", "data"} \subseteq Syncs /\ Spec =>
+  []ReachableWhole /\ []WholeOrFlagged
+THEOREM {"flag", "data", "record"} \subseteq Syncs /\ Spec => []NoLeak
+THEOREM LiveSpec => GoneInTheEnd
+=============================================================================
