@@ -15,14 +15,15 @@ const module = "github.com/afterlock/afterlock/"
 // Who may import whom, beyond the standard library. What is not listed here
 // may import nothing; a new package has to find its place.
 var mayImport = map[string][]string{
-	"tempdir":                {"golang.org/x/sys/"},
-	"tempdir/compat":         {"golang.org/x/sys/", module + "tempdir"},
-	"spec":                   {}, // modules, and tests of the manifest
+	"model":                  {},
+	"spec":                   {},
 	"spec/internal/manifest": {},
 	"spec/internal/tlc":      {module + "spec/internal/manifest"},
+	"tempdir":                {"golang.org/x/sys/"},
+	"tempdir/compat":         {"golang.org/x/sys/", module + "tempdir"},
 	"internal/testfs":        {"golang.org/x/sys/", "github.com/hanwen/go-fuse/", "github.com/stretchr/testify/", "github.com/davecgh/", "github.com/pmezard/", "gopkg.in/", "go.yaml.in/"},
 	"internal/stress":        {"golang.org/x/sys/", module + "tempdir"},
-	"internal/gate":          {"golang.org/x/", module + "tempdir", module + "internal/stress", "github.com/vbauerster/mpb/", "github.com/VividCortex/", "github.com/acarl005/", "github.com/mattn/", "github.com/rivo/", "github.com/clipperhouse/"},
+	"internal/gate":          {"golang.org/x/", module + "tempdir", module + "model", module + "spec", module + "internal/stress", "github.com/vbauerster/mpb/", "github.com/VividCortex/", "github.com/acarl005/", "github.com/mattn/", "github.com/rivo/", "github.com/clipperhouse/"},
 	"cmd/afterlock":          {"*"},
 }
 

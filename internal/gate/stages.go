@@ -7,11 +7,13 @@ import (
 	"strconv"
 
 	"github.com/afterlock/afterlock/internal/stress"
+	"github.com/afterlock/afterlock/spec"
 )
 
 // Stages returns the stages of the gate, in the order in which they run.
 func Stages() []Stage {
 	return []Stage{
+		modelStage{spec.Manifest},
 		lifecycle{},
 		race{},
 	}

@@ -1,0 +1,87 @@
+package model_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/afterlock/afterlock/model"
+)
+
+// Every edge of the gate model has a shortest path to its start, and every
+// disabled action a guard that is false.
+func TestQueriesOfAGraph(t *testing.T) {
+	g, err := model.Find("Gate").Graph(t.Context(), model.Options{})
+	require.NoError(t, err)
+	assert.Equal(t, 22_401, g.States())
+	assert.Equal(t, 94_138, g.Edges())
+	longest := 0
+	for state := range g.States() {
+		path := g.Path(state)
+		longest = max(longest, len(path))
+		if state%97 == 0 {
+			at := 0
+			for _, edge := range path {
+				require.Contains(t, g.Out(at), edge)
+				at = int(edge.To)
+			}
+			require.Equal(t, state, at)
+		}
+	}
+	assert.Equal(t, 35, longest, "depth in steps")
+
+	disabled, guards := 0, map[string]bool{}
+	g.Disabled(func(_ int, action uint16, guard string) {
+		disabled++
+		guards[g.Actions[action].Name+": "+guard] = true
+	})
+	enabled := 0
+	for state := range g.States() {
+		last := -1
+		for _, edge := range g.Out(state) {
+			if int(edge.Action) != last {
+				enabled++
+			}
+			last = int(edge.Action)
+		}
+	}
+	assert.Equal(t, g.States()*len(g.Actions), enabled+disabled)
+	assert.True(t, guards[`RemoveLock: pc[p] = "verified"`])
+	assert.True(t, guards[`RemoveData: Entries(id[p]) = {}`])
+
+	two, err := model.Find("GateTwoCreators").Graph(t.Context(), model.Options{})
+	require.NoError(t, err)
+	assert.Equal(t, `Fresh(i)`, falseGuard(t, two, "LinkLock(c1,i1)", func(s model.State) bool {
+		return s.PC[1] == model.Locked && s.Used == 1<<1
+	}))
+}
+
+// falseGuard asks in the first state that is wanted; "" if there is none.
+func falseGuard(t *testing.T, g *model.Graph, action string, wanted func(model.State) bool) string {
+	t.Helper()
+	for i, a := range g.Actions {
+		if a.String() != action {
+			continue
+		}
+		for state := range g.States() {
+			if s, ok := g.State(state); ok && wanted(s) {
+				return g.FalseGuard(state, uint16(i))
+			}
+		}
+	}
+	return ""
+}
+
+func TestDOT(t *testing.T) {
+	g, err := model.Find("GateOrphan").Graph(t.Context(), model.Options{})
+	require.NoError(t, err)
+	var b strings.Builder
+	require.NoError(t, g.WriteDOT(&b))
+	assert.Equal(t, g.Edges(), strings.Count(b.String(), " -> "))
+	assert.Equal(t, g.States(), strings.Count(b.String(), `crashes=`))
+	assert.True(t, strings.HasSuffix(b.String(), "}\n"))
+	_, ok := g.State(0)
+	assert.True(t, ok)
+}

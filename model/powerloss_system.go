@@ -1,0 +1,138 @@
+package model
+
+import "strings"
+
+// This file is the properties of PowerLoss.tla and MCPowerLoss.tla, and what
+// the explorer needs.
+
+// newPowerLoss makes a model of power loss; it panics on a wrong configuration.
+func newPowerLoss(c PowerConfig, properties []string) *PowerLoss {
+	m := &PowerLoss{Config: c, files: uint8(c.Files), maxLosses: uint8(c.MaxLosses)}
+	states := map[string]func(*powerState) bool{
+		"TypeOK":           m.TypeOK,
+		"ReachableWhole":   m.ReachableWhole,
+		"WholeOrFlagged":   m.WholeOrFlagged,
+		"NoLeak":           m.NoLeak,
+		"NoOrphan":         func(s *powerState) bool { return !(s.pc == powerRecover && s.cache.data && !s.cache.lock) },
+		"NoBareLock":       func(s *powerState) bool { return !(s.pc == powerRecover && !s.cache.data && s.cache.lock) },
+		"NoLossInRecovery": m.NoLossInRecovery,
+	}
+	for _, name := range properties {
+		if name == goneInTheEnd {
+			continue
+		}
+		if states[name] == nil {
+			panic("model: no property " + name)
+		}
+		m.invariants = append(m.invariants, check[func(*powerState) bool]{name, states[name]})
+	}
+	m.buildTable()
+	return m
+}
+
+// TypeOK of PowerLoss.tla: everything else fits by construction.
+func (m *PowerLoss) TypeOK(s *powerState) bool {
+	ok := s.losses <= m.maxLosses
+	for _, t := range []diskTree{s.cache, s.disk} {
+		ok = ok && t.files <= m.files && t.layer <= powerGone && t.record <= recordComplete
+	}
+	return ok
+}
+
+// ReachableWhole: rule 11, what is reachable by its path is whole.
+func (m *PowerLoss) ReachableWhole(s *powerState) bool {
+	return s.cache.layer != powerHome || s.cache.files == m.files
+}
+
+// WholeOrFlagged: a layer whose record is not flagged is there, and whole.
+func (m *PowerLoss) WholeOrFlagged(s *powerState) bool {
+	return s.cache.record != recordComplete || s.cache.layer == powerHome && s.cache.files == m.files
+}
+
+// NoLeak: a layer that is there has a record, when nobody is at work.
+func (m *PowerLoss) NoLeak(s *powerState) bool {
+	return s.pc != powerRecover && s.pc != powerDone || s.cache.layer != powerHome || s.cache.record != recordNone
+}
+
+// NoLossInRecovery is a probe: a second power loss meets half a tree.
+func (m *PowerLoss) NoLossInRecovery(s *powerState) bool {
+	return !(s.losses == 2 && s.cache.layer == powerEntry && s.cache.files >= 1 && s.cache.files < m.files)
+}
+
+func (m *PowerLoss) initial() Key {
+	t := diskTree{layer: powerHome, files: m.files, record: recordComplete}
+	return packPower(&powerState{cache: t, disk: t, pc: powerBegin})
+}
+
+func (m *PowerLoss) actions() []Action { return m.table }
+
+func (m *PowerLoss) properties() (invariants, stepProperties []string) {
+	for _, c := range m.invariants {
+		invariants = append(invariants, c.name)
+	}
+	return invariants, nil
+}
+
+func (m *PowerLoss) newExpander() expander { return &powerStep{m: m} }
+
+func (t *powerStep) expand(k Key, out []Step) ([]Step, uint8) {
+	unpackPower(k, &t.s)
+	t.out = out
+	for i, do := range t.m.do {
+		t.action = uint16(i)
+		do(t)
+	}
+	out, t.out = t.out, nil
+	for i, c := range t.m.invariants {
+		if !c.holds(&t.s) {
+			return out, uint8(i + 1)
+		}
+	}
+	return out, 0
+}
+
+func (t *powerStep) falseGuard(k Key, action uint16) string {
+	unpackPower(k, &t.s)
+	t.out, t.guard = t.out[:0], ""
+	t.m.do[action](t)
+	if len(t.out) > 0 {
+		return ""
+	}
+	return t.guard
+}
+
+// fair is WF(Step): every action but PowerLoss.
+func (m *PowerLoss) fair() (of func(from Key, action uint16, to Key) uint64, all, strong uint64) {
+	return func(_ Key, action uint16, _ Key) uint64 {
+		if m.table[action].Slot == "PowerLoss" {
+			return 0
+		}
+		return 1
+	}, 1, 0
+}
+
+func (m *PowerLoss) goals() []func(Key) bool {
+	return []func(Key) bool{func(k Key) bool {
+		c := unpackTree(k[0] & 255)
+		return !c.lock && !c.data && c.layer != powerEntry && c.record != recordIncomplete
+	}}
+}
+
+func (m *PowerLoss) text(k Key) string {
+	var s powerState
+	unpackPower(k, &s)
+	var log []string
+	for _, op := range s.log {
+		log = append(log, `"`+powerOpNames[op]+`"`)
+	}
+	return "cache=" + s.cache.text() + "\ndisk=" + s.disk.text() + "\nlog=<<" + strings.Join(log, ",") +
+		">>\nlosses=" + string('0'+rune(s.losses)) + "\npc=" + powerPCNames[s.pc]
+}
+
+func (m *PowerLoss) columns() []string { return []string{"program", "seen", "durable"} }
+
+func (m *PowerLoss) cells(k Key) []string {
+	var s powerState
+	unpackPower(k, &s)
+	return []string{unquote(powerPCNames[s.pc]), s.cache.words(), s.disk.words()}
+}

@@ -1,0 +1,267 @@
+package model
+
+import (
+	"fmt"
+	"slices"
+)
+
+// A Config is the CONSTANTS of a model of the protocol, under their names, and
+// the definitions that it swaps.
+type Config struct {
+	Creator, Recoverer []string
+	Upstream, Repaired []string // of them
+	ID                 []string
+	Victim, Addition   []string
+	Mounted            []string
+	Files              int
+	Orphan             []string // of ID
+	TmpFile            bool
+	LockKind           string // "ofd", "posix" or "table"
+	Pid                string // "Apart" or "Together"
+	RootName           string // "OneName" or "TwoNames"
+	MixedFleet         bool
+	MaxCrashes         int
+	MaxFailures        int
+	Swap               map[string]string // definition: its mutant
+}
+
+type lockKind uint8
+
+const (
+	ofd lockKind = iota
+	posix
+	table
+)
+
+// A Protocol is LockThenData.tla, with Upstream.tla and MC.tla, for one Config.
+// It is safe for concurrent use.
+type Protocol struct {
+	Config Config
+
+	creators, procs, ids, items, files      uint8
+	inodes                                  uint8
+	upstream, repaired, orphan, allCreators uint8
+	victim, addition, mounted               uint8
+	tmpFile, mixedFleet                     bool
+	lockKind                                lockKind
+	pid, rootName                           [maxProcs + 1]uint8
+	sameProcess                             [maxProcs + 1]uint8
+	maxCrashes, maxFailures                 uint8
+	notOnDisk, leaseRunsOut, forgotten      bool // swapped for Fresh, CanLock, Free
+
+	procNames, idNames, itemNames []string // from 0
+	table                         []Action
+	invariants                    []check[func(*State) bool]
+	stepProperties                []check[func(s, n *State) bool]
+	refines                       bool
+	what                          *TempDir
+	symmetry                      []permutation
+}
+
+type check[F any] struct {
+	name  string
+	holds F
+}
+
+// newProtocol makes a protocol. formula is SPECIFICATION; LiveSpec has the steps
+// of Spec, MixedLiveSpec those of MixedSpec. It panics on what has no place in a
+// state, since configurations are part of this package or its tests.
+func newProtocol(c Config, formula, symmetry string, properties []string) *Protocol {
+	m := &Protocol{
+		Config: c, tmpFile: c.TmpFile, mixedFleet: c.MixedFleet,
+		creators: uint8(len(c.Creator)), ids: uint8(len(c.ID)), files: uint8(c.Files),
+		maxCrashes: uint8(c.MaxCrashes), maxFailures: uint8(c.MaxFailures),
+		procNames: slices.Concat(c.Creator, c.Recoverer), idNames: c.ID,
+		itemNames: slices.Concat(c.Addition, c.Mounted, c.Victim), // in the order of text
+		lockKind:  lockKind(slices.Index([]string{"ofd", "posix", "table"}, c.LockKind)),
+	}
+	m.procs, m.items = uint8(len(m.procNames)), uint8(len(m.itemNames))
+	m.inodes = m.procs + m.ids // one is always free
+	if c.Swap["Inode"] == "ManyInodes" {
+		m.inodes = maxInodes
+	}
+	if m.procs > maxProcs || m.ids > maxIDs || m.items > maxItems ||
+		c.Files > maxFiles || c.MaxCrashes > maxCount || c.MaxFailures > maxCount {
+		panic("model: a configuration that does not fit in a Key")
+	}
+	if m.lockKind > table {
+		panic("model: no kind of lock " + c.LockKind)
+	}
+	m.upstream, m.repaired = setOf(c.Upstream, m.procNames), setOf(c.Repaired, m.procNames)
+	m.allCreators = setOf(c.Creator, m.procNames)
+	m.orphan = setOf(c.Orphan, c.ID)
+	m.victim, m.addition, m.mounted = setOf(c.Victim, m.itemNames), setOf(c.Addition, m.itemNames), setOf(c.Mounted, m.itemNames)
+	for p := Proc(1); p <= m.procs; p++ {
+		m.sameProcess[p] = 1 << p
+		m.pid[p] = p
+		if c.Pid == "Together" {
+			m.pid[p] = 1
+			m.sameProcess[p] = setOf(m.procNames, m.procNames)
+		}
+		if c.RootName == "TwoNames" {
+			m.rootName[p] = p
+		}
+	}
+	m.notOnDisk = c.Swap["Fresh"] == "NotOnDisk"
+	m.leaseRunsOut = c.Swap["CanLock"] == "LeaseRunsOut"
+	m.forgotten = c.Swap["Free"] == "Forgotten"
+	m.buildTable(formula)
+	m.buildProperties(properties)
+	m.symmetry = m.permutations(symmetry)
+	return m
+}
+
+func setOf(names, all []string) (set uint8) {
+	for _, name := range names {
+		at := slices.Index(all, name)
+		if at < 0 {
+			panic(fmt.Sprintf("model: %s is not one of %v", name, all))
+		}
+		set |= 2 << at
+	}
+	return set
+}
+
+func (m *Protocol) creator(p Proc) bool   { return p <= m.creators }
+func (m *Protocol) recoverer(p Proc) bool { return p > m.creators }
+
+// A domain is where an action takes its arguments from.
+type domain uint8
+
+const (
+	byProc domain = iota
+	byProcID
+	byProcItem
+	byMounted
+	byID
+)
+
+type slot struct {
+	name string
+	of   domain
+	do   func(t *step, p, i uint8)
+}
+
+func one(do func(*step, uint8)) func(*step, uint8, uint8) {
+	return func(t *step, p, _ uint8) { do(t, p) }
+}
+
+// next is Next of LockThenData.tla, in its order.
+var next = []slot{
+	{"CallFails", byProc, one((*step).CallFails)},
+	{"Crash", byProc, one((*step).Crash)},
+	{"Mount", byMounted, one((*step).Mount)},
+	{"OpenUnnamed", byProc, one((*step).OpenUnnamed)},
+	{"TakeLock", byProc, one((*step).TakeLock)},
+	{"MakeData", byProc, one((*step).MakeData)},
+	{"LinkLock", byProcID, (*step).LinkLock},
+	{"CreateLock", byProcID, (*step).CreateLock},
+	{"List", byProcID, (*step).List},
+	{"Invoke", byProcItem, (*step).Invoke},
+	{"StageAddition", byProcItem, (*step).StageAddition},
+	{"OpenEntry", byProcItem, (*step).OpenEntry},
+	{"StageDeletion", byProc, one((*step).StageDeletion)},
+	{"Commit", byProc, one((*step).Commit)},
+	{"Return", byProc, one((*step).Return)},
+	{"OpenDirectory", byProc, one((*step).OpenDirectory)},
+	{"RemoveEntry", byProc, one((*step).RemoveEntry)},
+	{"RemoveData", byProc, one((*step).RemoveData)},
+	{"StatName", byProc, one((*step).StatName)},
+	{"RemoveLock", byProc, one((*step).RemoveLock)},
+	{"Close", byProc, one((*step).Close)},
+	{"OpenLock", byProc, one((*step).OpenLock)},
+	{"SkipYoung", byProc, one((*step).SkipYoung)},
+}
+
+// sweptNext is what SweptSpec adds, mixedNext what MixedNext adds.
+var (
+	sweptNext = []slot{{"Sweep", byID, one((*step).Sweep)}}
+	mixedNext = []slot{
+		{"UpstreamCreateLock", byProcID, (*step).UpstreamCreateLock},
+		{"UpstreamOpenLock", byProc, one((*step).UpstreamOpenLock)},
+		{"UpstreamTakeLock", byProc, one((*step).UpstreamTakeLock)},
+		{"UpstreamStatName", byProc, one((*step).UpstreamStatName)},
+		{"UpstreamRemoveLock", byProc, one((*step).UpstreamRemoveLock)},
+		{"UpstreamCallFails", byProc, one((*step).UpstreamCallFails)},
+	}
+)
+
+// mutants are the definitions of Mutants*.tla that replace an action.
+var mutants = map[string]func(t *step, p, i uint8){
+	"NameBeforeLock":        one((*step).NameBeforeLock),
+	"CreatorTrustsLock":     one((*step).CreatorTrustsLock),
+	"DataBeforeLock":        (*step).DataBeforeLock,
+	"OneNotFound":           one((*step).OneNotFound),
+	"MovesFileByFile":       one((*step).MovesFileByFile),
+	"FailureKeepsLock":      one((*step).FailureKeepsLock),
+	"FailedCreateKeepsLock": one((*step).FailedCreateKeepsLock),
+	"RecovererTrustsLock":   one((*step).RecovererTrustsLock),
+	"NoLastRecheck":         one((*step).NoLastRecheck),
+	"RemembersNumber":       one((*step).RemembersNumber),
+	"NoRecheckAfterLock":    one((*step).NoRecheckAfterLock),
+	"OpenLockCreates":       one((*step).OpenLockCreates),
+	"LinkReplaces":          (*step).LinkReplaces,
+	"AdoptsUnlocked":        one((*step).AdoptsUnlocked),
+	"LockFileFirst":         one((*step).LockFileFirst),
+	"LockInsideData":        one((*step).LockInsideData),
+	"UnlockThenUnlink":      one((*step).UnlockThenUnlink),
+	"CrossesMounts":         (*step).CrossesMounts,
+	"FailureUnlinks":        one((*step).FailureUnlinks),
+	"MissingDataFails":      one((*step).MissingDataFails),
+	"ListsOnChange":         (*step).ListsOnChange,
+	"ListsLocksOnly":        (*step).ListsLocksOnly,
+	"FinishesCommit":        (*step).FinishesCommit,
+	"PutsVictimBack":        (*step).PutsVictimBack,
+}
+
+// buildTable makes the instances of the actions.
+func (m *Protocol) buildTable(formula string) {
+	slots := slices.Clone(next)
+	switch formula {
+	case "SweptSpec":
+		slots = append(slots, sweptNext...)
+	case "MixedSpec", "MixedLiveSpec":
+		slots = append(slots, mixedNext...)
+	}
+	for _, s := range slots {
+		a := Action{Name: s.name, Slot: s.name, do: s.do}
+		if mutant, ok := m.Config.Swap[s.name]; ok {
+			a.Name, a.do = mutant, mutants[mutant]
+			if a.do == nil {
+				panic("model: no mutant " + mutant)
+			}
+		}
+		add := func(p, i uint8, args ...string) {
+			a.p, a.i, a.Args = p, i, args
+			m.table = append(m.table, a)
+		}
+		switch s.of {
+		case byMounted:
+			for x, name := range m.itemNames {
+				if has(m.mounted, uint8(x+1)) {
+					add(uint8(x+1), 0, name)
+				}
+			}
+			continue
+		case byID:
+			for i, name := range m.idNames {
+				add(uint8(i+1), 0, name)
+			}
+			continue
+		}
+		for p, proc := range m.procNames {
+			second := []string{}
+			switch s.of {
+			case byProc:
+				add(uint8(p+1), 0, proc)
+			case byProcID:
+				second = m.idNames
+			case byProcItem:
+				second = m.itemNames
+			}
+			for i, name := range second {
+				add(uint8(p+1), uint8(i+1), proc, name)
+			}
+		}
+	}
+}
