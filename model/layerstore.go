@@ -4,18 +4,9 @@ package model
 
 // storeStep is the expander of LayerStore.
 type storeStep struct {
-	m      *LayerStore
-	s, n   storeState
-	action uint16
-	out    []Step
-	guard  string
-}
-
-func (t *storeStep) not(ok bool, guard string) bool {
-	if !ok {
-		t.guard = guard
-	}
-	return !ok
+	m *LayerStore
+	working[storeState]
+	n storeState
 }
 
 func (t *storeStep) next() *storeState {

@@ -88,10 +88,8 @@ type LayerStore struct {
 	old           uint8
 	maxCrashes    uint8
 	layerNames    []string
-	table         []Action
-	do            []func(t *storeStep)
-	invariants    []check[func(*storeState) bool]
 	symmetry      [][]uint8
+	tabled[storeState, storeStep]
 }
 
 func (s *storeState) incomplete() bool { return slices.Contains(s.record[1:], recordIncomplete) }

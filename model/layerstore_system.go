@@ -17,21 +17,12 @@ func newLayerStore(c StoreConfig, symmetry string, properties []string) *LayerSt
 	if symmetry == "Symmetry" {
 		m.symmetry = orders(1, m.procs)[1:]
 	}
-	states := map[string]func(*storeState) bool{
+	m.choose(properties, map[string]func(*storeState) bool{
 		"TypeOK": m.TypeOK, "RemovesUnlocked": m.RemovesUnlocked, "DeletedStaysGone": m.DeletedStaysGone,
 		"WholeOrFlagged": m.WholeOrFlagged, "NoLeak": m.NoLeak, "HomeWhole": m.HomeWhole,
 		"NoFinishedByOther": m.NoFinishedByOther, "NoRemovalWhileLocked": m.NoRemovalWhileLocked,
 		"NoDeletion": m.NoDeletion, "NoCreation": m.NoCreation,
-	}
-	for _, name := range properties {
-		if name == goneInTheEnd {
-			continue
-		}
-		if states[name] == nil {
-			panic("model: no property " + name)
-		}
-		m.invariants = append(m.invariants, check[func(*storeState) bool]{name, states[name]})
-	}
+	})
 	m.buildTable()
 	return m
 }
@@ -118,41 +109,16 @@ func (m *LayerStore) canonical(s *storeState) Key {
 	return least
 }
 
-func (m *LayerStore) actions() []Action { return m.table }
-
-func (m *LayerStore) properties() (invariants, stepProperties []string) {
-	for _, c := range m.invariants {
-		invariants = append(invariants, c.name)
-	}
-	return invariants, nil
-}
-
 func (m *LayerStore) newExpander() expander { return &storeStep{m: m} }
 
 func (t *storeStep) expand(k Key, out []Step) ([]Step, uint8) {
 	unpackStore(k, &t.s)
-	t.out = out
-	for i, do := range t.m.do {
-		t.action = uint16(i)
-		do(t)
-	}
-	out, t.out = t.out, nil
-	for i, c := range t.m.invariants {
-		if !c.holds(&t.s) {
-			return out, uint8(i + 1)
-		}
-	}
-	return out, 0
+	return t.m.stepsFrom(t, &t.working, out)
 }
 
 func (t *storeStep) falseGuard(k Key, action uint16) string {
 	unpackStore(k, &t.s)
-	t.out, t.guard = t.out[:0], ""
-	t.m.do[action](t)
-	if len(t.out) > 0 {
-		return ""
-	}
-	return t.guard
+	return t.m.guardOf(t, &t.working, action)
 }
 
 // fair is the fairness of LiveSpec: WF(Step(p)), SF(TakeStoreLock(p)), WF of

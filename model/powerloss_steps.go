@@ -56,24 +56,12 @@ type PowerLoss struct {
 	Config PowerConfig
 
 	files, maxLosses uint8
-	table            []Action
-	do               []func(t *powerStep)
-	invariants       []check[func(*powerState) bool]
+	tabled[powerState, powerStep]
 }
 
 type powerStep struct {
-	m      *PowerLoss
-	s      powerState
-	action uint16
-	out    []Step
-	guard  string
-}
-
-func (t *powerStep) not(ok bool, guard string) bool {
-	if !ok {
-		t.guard = guard
-	}
-	return !ok
+	m *PowerLoss
+	working[powerState]
 }
 
 func (t *powerStep) at(pc uint8) bool {

@@ -8,7 +8,7 @@ import "strings"
 // newPowerLoss makes a model of power loss; it panics on a wrong configuration.
 func newPowerLoss(c PowerConfig, properties []string) *PowerLoss {
 	m := &PowerLoss{Config: c, files: uint8(c.Files), maxLosses: uint8(c.MaxLosses)}
-	states := map[string]func(*powerState) bool{
+	m.choose(properties, map[string]func(*powerState) bool{
 		"TypeOK":           m.TypeOK,
 		"ReachableWhole":   m.ReachableWhole,
 		"WholeOrFlagged":   m.WholeOrFlagged,
@@ -16,16 +16,7 @@ func newPowerLoss(c PowerConfig, properties []string) *PowerLoss {
 		"NoOrphan":         func(s *powerState) bool { return !(s.pc == powerRecover && s.cache.data && !s.cache.lock) },
 		"NoBareLock":       func(s *powerState) bool { return !(s.pc == powerRecover && !s.cache.data && s.cache.lock) },
 		"NoLossInRecovery": m.NoLossInRecovery,
-	}
-	for _, name := range properties {
-		if name == goneInTheEnd {
-			continue
-		}
-		if states[name] == nil {
-			panic("model: no property " + name)
-		}
-		m.invariants = append(m.invariants, check[func(*powerState) bool]{name, states[name]})
-	}
+	})
 	m.buildTable()
 	return m
 }
@@ -64,41 +55,16 @@ func (m *PowerLoss) initial() Key {
 	return packPower(&powerState{cache: t, disk: t, pc: powerBegin})
 }
 
-func (m *PowerLoss) actions() []Action { return m.table }
-
-func (m *PowerLoss) properties() (invariants, stepProperties []string) {
-	for _, c := range m.invariants {
-		invariants = append(invariants, c.name)
-	}
-	return invariants, nil
-}
-
 func (m *PowerLoss) newExpander() expander { return &powerStep{m: m} }
 
 func (t *powerStep) expand(k Key, out []Step) ([]Step, uint8) {
 	unpackPower(k, &t.s)
-	t.out = out
-	for i, do := range t.m.do {
-		t.action = uint16(i)
-		do(t)
-	}
-	out, t.out = t.out, nil
-	for i, c := range t.m.invariants {
-		if !c.holds(&t.s) {
-			return out, uint8(i + 1)
-		}
-	}
-	return out, 0
+	return t.m.stepsFrom(t, &t.working, out)
 }
 
 func (t *powerStep) falseGuard(k Key, action uint16) string {
 	unpackPower(k, &t.s)
-	t.out, t.guard = t.out[:0], ""
-	t.m.do[action](t)
-	if len(t.out) > 0 {
-		return ""
-	}
-	return t.guard
+	return t.m.guardOf(t, &t.working, action)
 }
 
 // fair is WF(Step): every action but PowerLoss.

@@ -1,0 +1,76 @@
+package model
+
+// tabled is what the layer store and power loss have in common as systems: few
+// action instances, listed one by one. S is a state, T the step that the
+// actions are methods of.
+type tabled[S, T any] struct {
+	table      []Action
+	do         []func(*T) // for each action of the table
+	invariants []check[func(*S) bool]
+}
+
+func (m *tabled[S, T]) actions() []Action { return m.table }
+
+func (m *tabled[S, T]) properties() (invariants, stepProperties []string) {
+	for _, c := range m.invariants {
+		invariants = append(invariants, c.name)
+	}
+	return invariants, nil
+}
+
+// choose sets the invariants to those of the properties that are about states;
+// it panics on a name that is unknown.
+func (m *tabled[S, T]) choose(properties []string, known map[string]func(*S) bool) {
+	for _, name := range properties {
+		if name == goneInTheEnd {
+			continue
+		}
+		if known[name] == nil {
+			panic("model: no property " + name)
+		}
+		m.invariants = append(m.invariants, check[func(*S) bool]{name, known[name]})
+	}
+}
+
+// stepsFrom takes every action in the state of w, which is a part of t.
+func (m *tabled[S, T]) stepsFrom(t *T, w *working[S], out []Step) ([]Step, uint8) {
+	w.out = out
+	for i, do := range m.do {
+		w.action = uint16(i)
+		do(t)
+	}
+	out, w.out = w.out, nil
+	for i, c := range m.invariants {
+		if !c.holds(&w.s) {
+			return out, uint8(i + 1)
+		}
+	}
+	return out, 0
+}
+
+// guardOf takes one action in the state of w, which is a part of t, and returns
+// the guard that is false.
+func (m *tabled[S, T]) guardOf(t *T, w *working[S], action uint16) string {
+	w.out, w.guard = w.out[:0], ""
+	m.do[action](t)
+	if len(w.out) > 0 {
+		return ""
+	}
+	return w.guard
+}
+
+// working is what every step of such a system works with.
+type working[S any] struct {
+	s      S
+	action uint16
+	out    []Step
+	guard  string // the last that was false
+}
+
+// not reports whether the guard is false, and keeps its text.
+func (w *working[S]) not(ok bool, guard string) bool {
+	if !ok {
+		w.guard = guard
+	}
+	return !ok
+}
