@@ -41,6 +41,8 @@
 // # Promises
 //
 // The package keeps these rules; the numbers are those of the project's design.
+// What breaks without each, and which of them are needed only beside upstream
+// processes, is in spec/README.md.
 //
 //  1. A lock file has its lock before it has its name.
 //  2. Whoever takes a lock rechecks that the name still is the inode it holds,
