@@ -78,6 +78,9 @@ func mountFuse(t testing.TB, mode string) string {
 	t.Cleanup(func() {
 		unmount(t, target)
 		stdin.Close()
+		// A test that failed may have left something open: then the server would
+		// serve it for ever, and the test would hang instead of failing.
+		server.Process.Kill()
 		server.Wait()
 	})
 	if line, _ := bufio.NewReader(stdout).ReadString('\n'); strings.TrimSpace(line) != fuseReady {
