@@ -78,6 +78,10 @@
 // protocol can break it; what they do is detected where that costs nothing, and
 // reported as [ErrInstanceGone].
 //
+// Ids are drawn from a generator in memory. Two copies of one process that were
+// restored from the same image, of a virtual machine or a checkpoint, draw the
+// same ones; they exclude each other while the names exist, and not afterwards.
+//
 // ext4 without a journal, and ext2, pass for ext4: they order nothing, and
 // power loss is for their fsck to mend.
 //

@@ -1,7 +1,6 @@
 package tempdir
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"strconv"
@@ -144,7 +143,3 @@ func quotePath(path string) string {
 	}
 	return path
 }
-
-// isUnsupported reports whether err says that the kernel or the file system
-// cannot do what was asked.
-func isUnsupported(err error) bool { return errors.Is(err, errors.ErrUnsupported) }

@@ -130,7 +130,7 @@ func (r *Root) publishLocked(name string) (int, error) {
 // never heard of it, ENOENT without /proc. If it was something else, the
 // fallback will meet it again and say so.
 func lacksUnnamed(err error) bool {
-	return isUnsupported(err) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT)
+	return errors.Is(err, errors.ErrUnsupported) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT)
 }
 
 // publishNamed is the fallback: the lock file is visible before it is locked,

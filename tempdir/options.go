@@ -53,7 +53,8 @@ func ClearFlags() Option {
 	return func(o *options) { o.clearFlags = true }
 }
 
-// WithKernel makes every system call of the protocol through k.
+// WithKernel makes every system call of the protocol through k; nil is the
+// running kernel.
 func WithKernel(k Kernel) Option {
 	return func(o *options) { o.kernel = k }
 }

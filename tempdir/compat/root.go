@@ -17,9 +17,9 @@ const (
 	dataGrace = 24 * time.Hour
 )
 
-// kernel makes all system calls; tests put another in its place. It is nil on
-// systems where nothing here is supported.
-var kernel = defaultKernel()
+// kernel makes all system calls: package tempdir's own, unless tests put another
+// in its place.
+var kernel tempdir.Kernel
 
 // openRoot opens the root, which may be a symbolic link to a directory.
 func openRoot(path string, more ...tempdir.Option) (*tempdir.Root, error) {

@@ -1,5 +1,0 @@
-package compat
-
-import "github.com/afterlock/afterlock/tempdir"
-
-func defaultKernel() tempdir.Kernel { return tempdir.LinuxKernel() }
