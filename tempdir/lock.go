@@ -14,6 +14,10 @@ import (
 // kind of staging directory. Use names that are none of an instance, or
 // [Root.Recover] will take the file for one.
 //
+// Unlike an id, such a name may be used again. The recheck then needs a file
+// system that finds open files by inode; a FUSE server that finds them by path
+// can answer for another file.
+//
 // The lock is held until [Lock.Delete], or until the process ends; a Lock that
 // is dropped stays held. It belongs to one goroutine.
 type Lock struct {

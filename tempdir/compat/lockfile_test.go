@@ -5,6 +5,7 @@ package compat_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -103,6 +104,9 @@ func TestOtherProcessHoldsTheLockThenIsKilled(t *testing.T) {
 
 func TestManyLockersOneHolder(t *testing.T) {
 	onEachPath(t, func(t *testing.T, dir string) {
+		if strings.HasSuffix(t.Name(), "/fuse") {
+			t.Skip("skipped, because this FUSE server finds open files by path: with a name that is used again it answers for another file")
+		}
 		path, open := filepath.Join(dir, "lock"), descriptors(t)
 		var holders, taken int
 		var mu sync.Mutex
