@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -21,6 +22,7 @@ func newVerify() *cobra.Command {
 	var (
 		config  gate.Config
 		names   []string
+		shard   string
 		asJSON  bool
 		verbose bool
 	)
@@ -44,6 +46,9 @@ others. A skipped stage does not count, unless all of them are.`,
 			if err != nil {
 				return err
 			}
+			if config.Shard, err = parseShard(shard); err != nil {
+				return err
+			}
 			if !cmd.Flags().Changed("seed") {
 				config.Seed = rand.Uint64()
 			}
@@ -61,6 +66,8 @@ others. A skipped stage does not count, unless all of them are.`,
 	flags.DurationVar(&config.Duration, "duration", 0, "how long each stage works (default: 5s)")
 	flags.IntVar(&config.Creators, "creators", 0, "`number` of processes that stage and close (default: the stage's)")
 	flags.IntVar(&config.Recoverers, "recoverers", 0, "`number` of processes that recover (default: the stage's)")
+	flags.BoolVar(&config.Deep, "deep", false, "larger bounds and longer searches")
+	flags.StringVar(&shard, "shard", "", "run part `I/N` of every enumeration, for N machines")
 	flags.BoolVar(&asJSON, "json", false, "print the report as JSON")
 	flags.BoolVarP(&verbose, "verbose", "v", false, "log to standard error")
 	_ = cmd.RegisterFlagCompletionFunc("run", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -79,6 +86,23 @@ func stageList() string {
 		fmt.Fprintf(&b, "  %-10s  %s\n", stage.Name(), stage.Description())
 	}
 	return b.String()
+}
+
+// parseShard reads "I/N".
+func parseShard(text string) (s gate.Shard, err error) {
+	if text == "" {
+		return s, nil
+	}
+	i, n, ok := strings.Cut(text, "/")
+	if ok {
+		if s.I, err = strconv.Atoi(i); err == nil {
+			s.N, err = strconv.Atoi(n)
+		}
+	}
+	if !ok || err != nil || s.I < 1 || s.I > s.N {
+		return gate.Shard{}, fmt.Errorf("--shard %q: wants I/N, such as 1/4", text)
+	}
+	return s, nil
 }
 
 // checkConfig refuses what cannot be run, and fills in the tree.

@@ -36,7 +36,13 @@ type Config struct {
 	Duration   time.Duration // of each stage that runs for a time
 	Creators   int           // processes that make instances
 	Recoverers int           // processes that recover
+	Deep       bool          // larger bounds, longer searches
+	Shard      Shard         // of the enumerations
 }
+
+// A Shard is one of N parts of an enumeration, for N machines: part I, from 1.
+// The zero value is all of it.
+type Shard struct{ I, N int }
 
 // An Env is what a stage gets.
 type Env struct {

@@ -85,15 +85,21 @@ func runStage(ctx context.Context, stage Stage, config Config, log *slog.Logger,
 	}
 	outcome.Seconds = outcome.Elapsed.Seconds()
 	if verdict == Fail || verdict == Undecided {
-		outcome.Repeat = repeat(stage.Name(), config.Seed, result.Flags)
+		outcome.Repeat = repeat(stage.Name(), config, result.Flags)
 	}
 	log.Debug("finished", "verdict", verdict, "took", outcome.Elapsed)
 	return outcome
 }
 
 // repeat is the command that runs the stage once more with the same choices.
-func repeat(stage string, seed uint64, flags []string) string {
-	words := []string{"afterlock", "verify", "--run", stage, "--seed", strconv.FormatUint(seed, 10)}
+func repeat(stage string, config Config, flags []string) string {
+	words := []string{"afterlock", "verify", "--run", stage, "--seed", strconv.FormatUint(config.Seed, 10)}
+	if config.Deep {
+		words = append(words, "--deep")
+	}
+	if config.Shard.N > 0 {
+		words = append(words, "--shard", fmt.Sprintf("%d/%d", config.Shard.I, config.Shard.N))
+	}
 	for _, flag := range flags {
 		words = append(words, shellQuote(flag))
 	}

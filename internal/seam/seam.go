@@ -1,0 +1,76 @@
+package seam
+
+import "github.com/afterlock/afterlock/tempdir"
+
+// A Method is one method of [tempdir.Kernel].
+type Method uint8
+
+// The methods, in the order of the interface.
+const (
+	OpenRoot Method = iota
+	OpenUnnamed
+	CreateLock
+	OpenLock
+	TakeLock
+	WriteOwner
+	LinkLock
+	Stat
+	StatName
+	RemoveLock
+	MakeData
+	StageDeletion
+	Commit
+	SyncData
+	RemoveData
+	OpenDirectory
+	List
+	RemoveEntry
+	RemoveDirectory
+	Hoist
+	MakeTraversable
+	ClearFlags
+	InspectLock
+	Close
+
+	Methods = int(Close) + 1 // how many there are
+)
+
+var names = [Methods]string{
+	"OpenRoot", "OpenUnnamed", "CreateLock", "OpenLock", "TakeLock", "WriteOwner", "LinkLock", "Stat", "StatName",
+	"RemoveLock", "MakeData", "StageDeletion", "Commit", "SyncData", "RemoveData", "OpenDirectory", "List",
+	"RemoveEntry", "RemoveDirectory", "Hoist", "MakeTraversable", "ClearFlags", "InspectLock", "Close",
+}
+
+// String is the method's name in [tempdir.Kernel].
+func (m Method) String() string { return names[m] }
+
+// A Call is one call: its arguments, and after it its results. Fields that a
+// method does not have are zero; descriptors that it does not have are -1.
+type Call struct {
+	Method Method
+	Fd     int    // the descriptor that the call is about, of a file or of a listed directory
+	Dir    int    // the directory that Name is below
+	Name   string // the name, or the path of the victim
+	ToDir  int    // Hoist: the directory that To is below
+	To     string // the entry, the destination, or the name it is hoisted to
+
+	// Results. A hook may change them in After.
+	Result     int // of the calls that open
+	Ordered    bool
+	Attributes tempdir.Attributes
+	Entries    []tempdir.Entry // of List: all of its result
+	Appended   int             // of List: how many of them this call appended
+	Inspection tempdir.Inspection
+	Err        error
+}
+
+// A Hook is told of every call. It must be safe for concurrent use if the kernel
+// is used so. The Call is the hook's until After returns, and not after that.
+type Hook interface {
+	// Before comes before the call and may change its arguments. If it returns
+	// an error, the call is not made and the error is its result; After is not
+	// called then.
+	Before(*Call) error
+	// After comes after the call and may change its results.
+	After(*Call)
+}
