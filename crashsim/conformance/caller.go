@@ -1,0 +1,147 @@
+//go:build linux
+
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/model"
+	"github.com/afterlock/afterlock/tempdir"
+)
+
+// An order is the next operation of a process's caller.
+type order struct {
+	op   operation
+	item model.Item
+	id   model.ID // to recover
+	saw  model.PC // what the listing shows of it: SawLock, SawData or SawBoth
+}
+
+type operation uint8
+
+const (
+	none operation = iota
+	opCreate
+	opStageDeletion
+	opStageAddition
+	opCommit
+	opClose
+	opCloseStaged // close the long way, as an owner does that has staged something
+	opRecover
+)
+
+// live is the life of a process: its caller does what it is ordered to. It uses
+// nothing but the library's public functions.
+func (p *process) live() {
+	root, err := tempdir.Open(p.path, tempdir.WithKernel(p.kernel))
+	if err != nil {
+		panic(err)
+	}
+	for {
+		p.pause(stop{place: atIdle, err: err})
+		p.failed = false
+		switch p.order.op {
+		case opCreate:
+			var dir *tempdir.Dir
+			dir, err = root.Create()
+			if err == nil {
+				err = p.own(dir)
+			}
+		case opRecover:
+			_, err = root.Recover(context.Background())
+		default:
+			panic(fmt.Sprintf("order %v without an instance", p.order.op))
+		}
+		p.ended(err)
+	}
+}
+
+// own is the life of an owner, from Create's response to Close's.
+func (p *process) own(dir *tempdir.Dir) error {
+	additions := map[model.Item]*tempdir.Addition{}
+	p.staged = false
+	p.pause(stop{place: atReply, reply: model.OK})
+	for {
+		p.pause(stop{place: atLive})
+		x := p.order.item
+		switch p.order.op {
+		case opStageDeletion:
+			p.staged = true
+			p.pause(reply(dir.StageDeletion(p.world.home(x))))
+		case opCommit:
+			a := additions[x]
+			if a == nil {
+				a, _ = dir.StageAddition() // nothing will be there
+				p.staged = true
+			}
+			p.pause(reply(a.Commit(p.world.home(x))))
+		case opStageAddition:
+			a, err := dir.StageAddition()
+			if err != nil {
+				panic(err)
+			}
+			additions[x], p.staged = a, true
+			if err := p.world.makeTree(a.Path(), x); err != nil {
+				panic(err)
+			}
+		case opCloseStaged:
+			if !p.staged {
+				_, _ = dir.StageAddition() // reserves, and makes no call
+			}
+			return dir.Close(context.Background())
+		case opClose:
+			return dir.Close(context.Background())
+		default:
+			panic(fmt.Sprintf("order %v with an instance", p.order.op))
+		}
+	}
+}
+
+// reply is the stop after an operation on an instance has responded.
+func reply(err error) stop {
+	s := stop{place: atReply, reply: model.Failed, err: err}
+	switch {
+	case err == nil:
+		s.reply = model.OK
+	case errors.Is(err, tempdir.ErrVictimGone):
+		s.reply = model.Missing
+	case errors.Is(err, tempdir.ErrInstanceGone), errors.Is(err, tempdir.ErrNothingStaged):
+		s.reply = model.Lost
+	}
+	return s
+}
+
+// ended is where Create, Close and Recover end. They report an error if and only
+// if a call failed, and end what failing calls they met.
+func (p *process) ended(err error) {
+	if p.failed != (err != nil) {
+		p.bad = fmt.Sprintf("a call failed: %t, and the caller was told: %v", p.failed, err)
+	}
+	p.broken, p.hides = 0, false
+}
+
+// home is the path by which its caller knows a tree.
+func (w *world) home(x model.Item) string { return w.homes[x] }
+
+// makeTree makes a tree with all its files.
+func (w *world) makeTree(path string, x model.Item) error {
+	if err := os.Mkdir(path, 0o700); err != nil {
+		return err
+	}
+	for i := range w.files {
+		fd, err := unix.Open(filepath.Join(path, fileNames[i]), unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
+		if err != nil {
+			return err
+		}
+		_ = unix.Close(fd)
+	}
+	return w.follow(x, path)
+}
+
+var fileNames = [...]string{"1", "2", "3"}

@@ -1,0 +1,237 @@
+//go:build linux
+
+package conformance
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/model"
+)
+
+// compare looks at the world and says how it differs from the state that the
+// specification is in after a step from another.
+func (s *scheduler) compare(from, to *model.State) error {
+	s.counts.Compared++
+	if err := s.world.observe(); err != nil {
+		return err
+	}
+	if err := s.bindInodes(from, to); err != nil {
+		return err
+	}
+	var differences []string
+	differs := func(format string, args ...any) { differences = append(differences, fmt.Sprintf(format, args...)) }
+	w, o := s.world, &s.world.seen
+	for i := 1; i <= len(s.config.ID); i++ {
+		if want := w.inodes[to.Lock[i]].inode; o.lock[i] != want {
+			differs("lock-%s is inode %d on disk, and file %d (inode %d) in the specification", s.config.ID[i-1], o.lock[i], to.Lock[i], want)
+		}
+		if want := to.Data>>i&1 != 0; o.data[i] != want {
+			differs("temp-dir-%s exists: %t on disk, %t in the specification", s.config.ID[i-1], o.data[i], want)
+		}
+	}
+	for x := 1; x < itemCount && w.itemNames[x] != ""; x++ {
+		if o.place[x] != to.Place[x] {
+			differs("%s is %s on disk, and %s in the specification", w.itemNames[x], s.placeText(o.place[x]), s.placeText(to.Place[x]))
+		}
+		if o.files[x] != to.Tree[x] {
+			differs("%s has %d files on disk, and %d in the specification", w.itemNames[x], o.files[x], to.Tree[x])
+		}
+	}
+	for _, name := range o.foreign {
+		differs("%q is on disk, and not in the specification", name)
+	}
+	for _, p := range s.procs[1:] {
+		s.comparePlace(p, to, differs)
+	}
+	if err := s.compareLocks(to, differs); err != nil {
+		return err
+	}
+	if len(differences) > 0 {
+		return fmt.Errorf("%s", strings.Join(differences, "; "))
+	}
+	return nil
+}
+
+// bindInodes makes new files stand for the numbers that the specification gave
+// them, and gives up those that it has no use for any more.
+func (s *scheduler) bindInodes(from, to *model.State) error {
+	for n := model.Inode(1); int(n) < inodeCount; n++ {
+		switch used := refersTo(to, n); {
+		case !used:
+			s.world.release(n)
+		case !refersTo(from, n):
+			for _, p := range s.procs[1:] {
+				if to.Fd[p.number] == n && p.lock >= 0 {
+					if err := s.world.watch(n, p); err != nil {
+						return err
+					}
+					break
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// refersTo says whether a name or a descriptor refers to inode n.
+func refersTo(s *model.State, n model.Inode) bool {
+	for _, m := range s.Lock {
+		if m == n {
+			return true
+		}
+	}
+	for _, m := range s.Fd {
+		if m == n {
+			return true
+		}
+	}
+	return false
+}
+
+// compareLocks compares descriptors and locks.
+func (s *scheduler) compareLocks(to *model.State, differs func(string, ...any)) error {
+	for _, p := range s.procs[1:] {
+		n := to.Fd[p.number]
+		switch {
+		case n == model.None && p.lock >= 0:
+			differs("%s has a lock file open, and none in the specification", p.name)
+		case n != model.None && p.lock < 0:
+			differs("%s has no lock file open, and file %d in the specification", p.name, n)
+		case n != model.None && p.inode != s.world.inodes[n].inode:
+			differs("%s has inode %d open, and file %d (inode %d) in the specification", p.name, p.inode, n, s.world.inodes[n].inode)
+		}
+	}
+	for n := model.Inode(1); int(n) < inodeCount; n++ {
+		if s.world.inodes[n].inode == 0 {
+			continue
+		}
+		held, err := s.world.locked(n)
+		if err != nil {
+			return err
+		}
+		holder := to.Holder[n]
+		switch {
+		case held && holder == model.None:
+			differs("file %d is locked, and not in the specification", n)
+		case !held && holder != model.None:
+			differs("file %d is not locked, and by %s in the specification", n, s.procs[holder].name)
+		case held && s.procs[holder].lock >= 0:
+			// It is the holder's own lock if nobody else's is in its way.
+			other, err := lockedFor(s.procs[holder].lock)
+			if err != nil {
+				return err
+			}
+			if other {
+				differs("file %d is locked, and not by %s as in the specification", n, s.procs[holder].name)
+			}
+		}
+	}
+	return nil
+}
+
+// comparePlace says whether the code stands where the specification does.
+func (s *scheduler) comparePlace(p *process, to *model.State, differs func(string, ...any)) {
+	pc, at := to.PC[p.number], p.at
+	if at.place != atCall {
+		if pc == model.Closing && to.Fd[p.number] == model.None {
+			pc = model.Idle // only the response is left
+		}
+		var here model.PC
+		switch at.place {
+		case atIdle:
+			here = model.Idle
+		case atLive:
+			here = model.Live
+		case atReply:
+			here = at.reply
+		}
+		if here != pc {
+			differs("%s is at %s, and at %q in the specification", p.name, at, model.PCName(to.PC[p.number]))
+		}
+		return
+	}
+	want := s.standsAt(p, to)
+	if want.method != at.method || want.name != "" && want.name != at.name {
+		differs("%s stands before %s, and should stand before %s (at %q in the specification)", p.name, at, want, model.PCName(pc))
+	}
+	if at.method == seam.List {
+		item := p.of(at.fd).item
+		if pc == model.InsideTree && item != to.Arg[p.number] || pc == model.Emptying && item != 0 {
+			differs("%s is in %q, and at %q of %q in the specification", p.name, s.world.itemNames[item], model.PCName(pc), s.world.itemNames[to.Arg[p.number]%uint8(itemCount)])
+		}
+	}
+	if at.method == seam.Close && at.fd != p.lock {
+		differs("%s is about to close another descriptor than its lock's", p.name)
+	}
+}
+
+// standsAt is the system call that the specification says p makes next.
+func (s *scheduler) standsAt(p *process, to *model.State) stop {
+	id := s.world.ids[to.ID[p.number]]
+	lockFile, data := stop{name: lockPrefix + id}, stop{name: dataPrefix + id}
+	with := func(at stop, m seam.Method) stop { at.method = m; return at }
+	switch to.PC[p.number] {
+	case model.Idle: // Create tries once more, with another id
+		if s.config.TmpFile {
+			return stop{method: seam.OpenUnnamed}
+		}
+		return stop{method: seam.CreateLock}
+	case model.SawLock, model.SawBoth:
+		return with(lockFile, seam.OpenLock)
+	case model.SawData:
+		if s.config.TmpFile {
+			return stop{method: seam.OpenUnnamed}
+		}
+		return with(lockFile, seam.CreateLock)
+	case model.Unnamed, model.Created, model.Opened:
+		return stop{method: seam.TakeLock}
+	case model.Locked:
+		if p.creator {
+			return stop{method: seam.LinkLock}
+		}
+		return with(lockFile, seam.LinkLock)
+	case model.Taken, model.Emptied:
+		return with(lockFile, seam.StatName)
+	case model.Named:
+		return with(data, seam.MakeData)
+	case model.Claimed:
+		return with(data, seam.OpenDirectory)
+	case model.Calling:
+		method := seam.StageDeletion
+		x := to.Arg[p.number]
+		if !s.isVictim(x) {
+			return stop{method: seam.Commit}
+		}
+		return stop{method: method, name: s.world.home(x)}
+	case model.Emptying, model.InsideTree:
+		return stop{method: seam.List}
+	case model.Verified:
+		return with(lockFile, seam.RemoveLock)
+	case model.Closing:
+		return stop{method: seam.Close}
+	}
+	return stop{place: atLive}
+}
+
+func (s *scheduler) isVictim(x model.Item) bool {
+	return int(x) > len(s.config.Addition)+len(s.config.Mounted)
+}
+
+func (s *scheduler) placeText(p model.Place) string {
+	switch p {
+	case model.Absent:
+		return "absent"
+	case model.Home:
+		return "at home"
+	case model.PlaceGone:
+		return "gone"
+	}
+	for i := range s.config.ID {
+		if p == model.Inside(model.ID(i+1)) {
+			return "in temp-dir-" + s.config.ID[i]
+		}
+	}
+	return "somewhere"
+}

@@ -1,0 +1,29 @@
+// Package conformance executes the specification on the code: every edge of a
+// model's state graph, on a real file system.
+//
+// [Run] makes logical processes run the real library. Each stops before every
+// system call that is the first of an action of the specification, until a
+// scheduler lets it go. Walks that together cover every edge of the graph tell
+// the scheduler who goes on. After each step an observer looks at the world:
+// names, inodes, open lock files, who holds which lock (fcntl with F_OFD_GETLK),
+// files of every tree, and where each process stands; and all of that has to be
+// the state that the specification is in.
+//
+//   - A crash abandons the logical process where it stands; its descriptors are
+//     closed as the kernel would close them.
+//   - A failing call is made to fail: each time another call of the step, with
+//     another errno.
+//   - In every state the actions that the specification disables are tried. Most
+//     are refused by where the code stands: it is about to make another call.
+//     The others are made, and the kernel has to refuse them without effect.
+//
+// A listing is where the scheduler takes liberties with what the kernel says,
+// because the specification does: it may miss names, show names that are gone by
+// now, and order those of a data directory as it likes.
+//
+// What the code does and the specification does not have is joined to the step
+// before or after it; spec/README.md has the table.
+//
+// A difference is a [Divergence]. It carries a schedule, which [Replay] executes
+// again, step by step, with every system call written out.
+package conformance

@@ -1,0 +1,103 @@
+//go:build linux
+
+package conformance
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/model"
+)
+
+// An injection is a call that was made to fail, and how.
+type injection struct {
+	method seam.Method
+	errno  unix.Errno
+}
+
+// errnos are what calls are made to fail with. What is no failure to the
+// protocol is left out: EAGAIN from TakeLock, ENOENT where a name may be gone,
+// EEXIST from LinkLock, what says that unnamed files do not work here, and
+// EACCES from OpenDirectory, which the code mends.
+var errnos = map[seam.Method][]unix.Errno{
+	seam.TakeLock:        {unix.EIO, unix.ENOLCK, unix.EACCES, unix.EINTR},
+	seam.LinkLock:        {unix.ENOSPC, unix.EIO, unix.EDQUOT, unix.EACCES, unix.EMLINK},
+	seam.StatName:        {unix.EIO, unix.EACCES, unix.ESTALE, unix.ENOMEM},
+	seam.MakeData:        {unix.EEXIST, unix.ENOSPC, unix.EIO, unix.EDQUOT, unix.EMLINK},
+	seam.StageDeletion:   {unix.EIO, unix.ENOSPC, unix.EACCES, unix.EXDEV, unix.EBUSY, unix.EROFS},
+	seam.Commit:          {unix.EIO, unix.ENOSPC, unix.EACCES, unix.EXDEV, unix.EBUSY, unix.EEXIST},
+	seam.OpenDirectory:   {unix.EIO, unix.EMFILE, unix.ENFILE, unix.ENOMEM},
+	seam.List:            {unix.EIO, unix.ENOMEM},
+	seam.RemoveEntry:     {unix.EIO, unix.EACCES, unix.EPERM, unix.EBUSY, unix.EROFS},
+	seam.RemoveDirectory: {unix.EIO, unix.EACCES, unix.EPERM, unix.EBUSY},
+	seam.RemoveData:      {unix.EIO, unix.EACCES, unix.EPERM, unix.EBUSY},
+	seam.RemoveLock:      {unix.EIO, unix.EACCES, unix.EPERM, unix.EROFS},
+}
+
+// fail makes the next call of p fail: each time another of those that the step
+// consists of, with another errno.
+func (s *scheduler) fail(p *process, from *model.State) error {
+	op := none
+	var calls []seam.Method
+	switch from.PC[p.number] {
+	case model.Live:
+		op, calls = opCloseStaged, []seam.Method{seam.OpenDirectory}
+	case model.Emptying:
+		calls = []seam.Method{seam.List}
+		x := s.anEntry(from, from.ID[p.number])
+		switch {
+		case from.Data>>from.ID[p.number]&1 == 0: // a stranger removed it
+		case x == 0:
+			calls = append(calls, seam.RemoveData)
+		case s.world.trees[x].mount == "":
+			p.grant.show = x
+			calls = append(calls, seam.OpenDirectory)
+		}
+	case model.InsideTree:
+		calls = []seam.Method{seam.List, seam.RemoveDirectory}
+		if from.Tree[from.Arg[p.number]] > 0 {
+			calls[1] = seam.RemoveEntry
+		}
+	default:
+		calls = []seam.Method{p.at.method}
+	}
+	turn := s.turn
+	s.turn++
+	if s.choice >= 0 {
+		turn = s.choice // of the schedule
+	}
+	s.choices = append(s.choices, turn)
+	failing := calls[turn%len(calls)]
+	choice := errnos[failing]
+	if p.at.place != atCall && op == none || len(choice) == 0 {
+		return p.elsewhere("before a call that can fail")
+	}
+	errno := choice[turn/len(calls)%len(choice)]
+	s.injected[injection{failing, errno}]++
+	p.grant.errno, p.grant.failing = errno, failing
+	if err := p.call(stopOf(failing, calls), op); err != nil {
+		return err
+	}
+	if p.grant.errno != 0 {
+		return p.elsewhere("behind a failed " + failing.String())
+	}
+	return nil
+}
+
+// stopOf is where the process stands before a step that has the call in it.
+func stopOf(failing seam.Method, calls []seam.Method) seam.Method {
+	if calls[0] == seam.List {
+		return seam.List
+	}
+	return failing
+}
+
+// anEntry is a tree that is in the data directory of id i, or 0.
+func (s *scheduler) anEntry(from *model.State, i model.ID) model.Item {
+	for x := 1; x < itemCount; x++ {
+		if from.Place[x] == model.Inside(i) {
+			return model.Item(x)
+		}
+	}
+	return 0
+}

@@ -1,0 +1,184 @@
+//go:build linux
+
+package conformance
+
+import (
+	"fmt"
+	"io/fs"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/model"
+	"github.com/afterlock/afterlock/tempdir"
+)
+
+// Before stops before every call that is the first of an action; spec/README.md
+// has the table. Calls that the specification joins to another go on.
+func (p *process) Before(c *seam.Call) error {
+	if p.dead {
+		return unix.EBADF
+	}
+	switch {
+	case c.Method == seam.OpenUnnamed && !p.world.tmpFile:
+		return unix.EOPNOTSUPP
+	case walks(c.Method) && p.broken != 0:
+		return p.broken // the disk that failed goes on failing
+	case p.stops(c):
+		if c.Method == seam.Close {
+			p.broken, p.hides = 0, false
+		}
+		p.pause(stop{method: c.Method, name: c.Name, to: c.To, fd: c.Fd})
+	}
+	if p.watch != nil {
+		p.watch(p, c)
+	}
+	if p.grant.errno != 0 && p.grant.failing == c.Method && !p.grant.through {
+		errno := p.grant.errno
+		p.grant.errno = 0
+		if c.Method != seam.StageDeletion && c.Method != seam.Commit { // they tell at once
+			p.failed = true
+		}
+		if walks(c.Method) {
+			p.broken = errno
+		}
+		return errno
+	}
+	if c.Method == seam.List && p.of(c.Fd).kind >= dataKind {
+		// A listing from the start: which names a call returns, and in which
+		// order, is up to the file system.
+		_, _ = unix.Seek(c.Fd, 0, 0)
+	}
+	return nil
+}
+
+// walks says whether the calls are those that remove a data directory.
+func walks(m seam.Method) bool {
+	switch m {
+	case seam.List, seam.OpenDirectory, seam.RemoveEntry, seam.RemoveDirectory, seam.RemoveData:
+		return true
+	}
+	return false
+}
+
+// stops says whether the call is the first of an action.
+func (p *process) stops(c *seam.Call) bool {
+	switch c.Method {
+	case seam.OpenUnnamed, seam.CreateLock, seam.OpenLock, seam.TakeLock, seam.LinkLock, seam.MakeData,
+		seam.StageDeletion, seam.Commit, seam.RemoveLock:
+		return true
+	case seam.StatName:
+		return strings.HasPrefix(c.Name, lockPrefix)
+	case seam.Close:
+		return p.of(c.Fd).kind == lockKind
+	case seam.OpenDirectory: // of the data; not to list the root, not of an entry
+		return c.Name != "." && p.of(c.Dir).kind == rootKind && !p.grant.through
+	case seam.List:
+		return p.of(c.Fd).kind >= dataKind && !p.grant.through && !p.hides
+	case seam.RemoveData: // by an owner that staged nothing; otherwise a part of the listing's step
+		return !p.walking()
+	}
+	return false
+}
+
+// walking says whether the process has the data directory open.
+func (p *process) walking() bool {
+	for _, d := range p.open {
+		if d.kind == dataKind {
+			return true
+		}
+	}
+	return false
+}
+
+// of is what a descriptor is of.
+func (p *process) of(fd int) descriptor {
+	for _, d := range p.open {
+		if d.fd == fd {
+			return d
+		}
+	}
+	return descriptor{fd: -1}
+}
+
+// After keeps account of descriptors, and makes a listing show what the step of
+// the specification sees.
+func (p *process) After(c *seam.Call) {
+	if c.Err != nil {
+		// The code would go on with the other entries. The specification gives
+		// up at once, as if the mount was the last entry.
+		p.hides = p.hides || c.Method == seam.OpenDirectory && c.Err == unix.EXDEV
+		return
+	}
+	switch c.Method {
+	case seam.OpenRoot:
+		p.opened(c.Result, rootKind, 0)
+	case seam.OpenUnnamed, seam.CreateLock, seam.OpenLock:
+		p.opened(c.Result, lockKind, 0)
+		p.inode = p.world.inodeOf(c.Result)
+	case seam.OpenDirectory:
+		switch parent := p.of(c.Dir); {
+		case c.Name == ".":
+			p.opened(c.Result, listingKind, 0)
+		case parent.kind == rootKind:
+			p.opened(c.Result, dataKind, 0)
+		case parent.kind == dataKind:
+			p.opened(c.Result, entryKind, p.world.itemOf(c.Result))
+		default:
+			p.opened(c.Result, entryKind, parent.item)
+		}
+	case seam.Close:
+		p.closed(c.Fd)
+	case seam.List:
+		p.listed(c)
+	}
+}
+
+// listed changes the result of a listing. A listing is not atomic and has no
+// order: one of the root may miss names and show names that are gone by now, one
+// of a data directory shows one entry after the other.
+func (p *process) listed(c *seam.Call) {
+	before := len(c.Entries) - c.Appended
+	switch d := p.of(c.Fd); d.kind {
+	case listingKind:
+		if c.Appended > 0 || p.order.id != 0 {
+			c.Entries = append(c.Entries[:before], p.sees()...)
+			p.order.id = 0 // the next call says that there are no more
+		}
+	case dataKind:
+		if p.hides {
+			c.Entries = c.Entries[:before]
+			return
+		}
+		if x := p.grant.show; x != 0 {
+			name := p.world.entryName(x)
+			for _, entry := range c.Entries[before:] {
+				if entry.Name == name {
+					c.Entries = append(c.Entries[:before], entry)
+					return
+				}
+			}
+			p.bad = fmt.Sprintf("a listing of the data directory does not show %q", name)
+		}
+	case entryKind:
+		if c.Appended > 1 {
+			c.Entries = c.Entries[:before+1]
+		}
+	}
+}
+
+// sees is what the listing of the root shows, by the order to recover.
+func (p *process) sees() (entries []tempdir.Entry) {
+	if p.order.id == 0 {
+		return nil
+	}
+	id := p.world.ids[p.order.id]
+	if p.order.saw != model.SawData {
+		entries = append(entries, tempdir.Entry{Name: lockPrefix + id})
+	}
+	if p.order.saw != model.SawLock {
+		entries = append(entries, tempdir.Entry{Name: dataPrefix + id, Type: fs.ModeDir})
+	}
+	return entries
+}

@@ -1,0 +1,153 @@
+//go:build linux
+
+package conformance
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/model"
+	"github.com/afterlock/afterlock/tempdir"
+)
+
+// refuse tries every action that the specification disables in a state. Either
+// the code stands elsewhere, before a call that is none of that action's; or the
+// call is made, and has to be refused without effect.
+func (s *scheduler) refuse(state *model.State, enabled func(action int) bool) error {
+	called := false
+	for i := range s.table {
+		if enabled(i) {
+			continue
+		}
+		a := &s.table[i]
+		p := s.procs[a.proc]
+		switch {
+		case p == nil || a.slot == crash || a.slot == callFails:
+			// The environment's: what disables them is a bound of the model.
+			s.counts.Bounded++
+			continue
+		case !p.offers(a.slot) || state.PC[a.proc] == model.Closing && p.at.place == atIdle: // only the response is left
+			s.counts.Elsewhere++
+			continue
+		}
+		tried, err := s.try(a, p, state)
+		if err != nil {
+			return fmt.Errorf("%s is disabled, and was not refused: %w", a, err)
+		}
+		if tried {
+			s.counts.Refused++
+			called = true
+		} else {
+			s.counts.Bounded++
+		}
+	}
+	if !called {
+		return nil
+	}
+	if err := s.compare(state, state); err != nil {
+		return fmt.Errorf("actions that were refused had an effect: %w", err)
+	}
+	return nil
+}
+
+// offers says whether the code stands where the process may take this action.
+func (p *process) offers(a slot) bool {
+	switch p.at.place {
+	case atIdle:
+		return p.creator && (a == openUnnamed || a == createLock) || !p.creator && a == list
+	case atLive:
+		return a == invoke || a == stageAddition || a == openDirectory || a == removeData
+	case atReply:
+		return a == returns
+	}
+	switch p.at.method {
+	case seam.OpenUnnamed:
+		return a == openUnnamed
+	case seam.CreateLock:
+		return a == createLock
+	case seam.OpenLock:
+		return a == openLock
+	case seam.TakeLock:
+		return a == takeLock
+	case seam.LinkLock:
+		return a == linkLock
+	case seam.StatName:
+		return a == statName
+	case seam.MakeData:
+		return a == makeData
+	case seam.StageDeletion:
+		return a == stageDeletion
+	case seam.Commit:
+		return a == commit
+	case seam.OpenDirectory:
+		return a == openDirectory
+	case seam.List:
+		if p.of(p.at.fd).kind == dataKind {
+			return a == openEntry || a == removeData
+		}
+		return a == removeEntry
+	case seam.RemoveLock:
+		return a == removeLock
+	case seam.Close:
+		return a == closes
+	}
+	return false
+}
+
+// try makes the call of an action that is disabled, and returns an error if it
+// is not refused. tried is false if the call could be made only by going beyond
+// a bound of the model: ids that are used are drawn again by nobody.
+func (s *scheduler) try(a *step, p *process, state *model.State) (tried bool, err error) {
+	kernel := tempdir.LinuxKernel()
+	w := s.world
+	lockFile := lockPrefix + w.ids[a.id]
+	data := dataPrefix + w.ids[state.ID[a.proc]]
+	var want unix.Errno
+	switch a.slot {
+	case list: // nothing shows the id: the listing that the observer has just made
+		if w.seen.lock[a.id] != 0 || w.seen.data[a.id] {
+			return true, fmt.Errorf("the root shows %s", s.config.ID[a.id-1])
+		}
+		return true, nil
+	case linkLock, createLock:
+		switch {
+		case !p.creator: // it stands before the call, with another name
+			if p.at.name == lockFile {
+				return true, fmt.Errorf("%s is about to", p.name)
+			}
+			return true, nil
+		case w.seen.lock[a.id] == 0:
+			return false, nil
+		case a.slot == linkLock:
+			err, want = kernel.LinkLock(p.lock, w.rootFd, lockFile), unix.EEXIST
+		default:
+			_, err = kernel.CreateLock(w.rootFd, lockFile)
+			want = unix.EEXIST
+		}
+	case openEntry:
+		_, err = kernel.OpenDirectory(p.at.fd, "0-"+w.itemNames[a.item])
+		want = unix.ENOENT
+	case removeData:
+		err, want = kernel.RemoveData(w.rootFd, data), unix.ENOTEMPTY
+	case invoke:
+		if want = unix.ENOENT; s.isVictim(a.item) {
+			err = kernel.StageDeletion(w.home(a.item), w.rootFd, filepath.Join(data, "refused"))
+		} else {
+			err = kernel.Commit(w.rootFd, filepath.Join(data, "refused"), w.home(a.item))
+		}
+	case stageAddition:
+		if w.seen.data[state.ID[a.proc]] {
+			return false, nil
+		}
+		err, want = unix.Mkdirat(w.rootFd, filepath.Join(data, "refused"), 0o700), unix.ENOENT
+	default:
+		return false, nil
+	}
+	if err != want {
+		return true, fmt.Errorf("the kernel said %v, not %v", err, want)
+	}
+	return true, nil
+}

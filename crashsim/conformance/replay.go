@@ -1,0 +1,185 @@
+//go:build linux
+
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/model"
+)
+
+// schedule writes a walk down: the model, and the index of each edge; behind
+// the edge of a failing call, which call fails, and how.
+func schedule(g *model.Graph, name string, w walk, choices []int) string {
+	var b strings.Builder
+	b.WriteString(name)
+	state := 0
+	for i, k := range w {
+		b.WriteByte(":."[min(i, 1)])
+		b.WriteString(strconv.Itoa(int(k)))
+		e := g.Out(state)[k]
+		if g.Actions[e.Action].Slot == "CallFails" && len(choices) > 0 {
+			b.WriteByte('f')
+			b.WriteString(strconv.Itoa(choices[0]))
+			choices = choices[1:]
+		}
+		state = int(e.To)
+	}
+	return b.String()
+}
+
+// parse reads what schedule wrote. Without a choice, choices has -1.
+func parse(text string) (name string, w walk, choices []int, err error) {
+	name, rest, found := strings.Cut(text, ":")
+	if !found {
+		return name, nil, nil, nil
+	}
+	for _, part := range strings.Split(rest, ".") {
+		edge, chosen, isChosen := strings.Cut(part, "f")
+		k, err := strconv.ParseUint(edge, 10, 16)
+		choice := uint64(0)
+		if err == nil && isChosen {
+			choice, err = strconv.ParseUint(chosen, 10, 31)
+		}
+		if err != nil {
+			return "", nil, nil, fmt.Errorf("schedule %q: step %d: %w", text, len(w)+1, err)
+		}
+		w = append(w, uint16(k))
+		if !isChosen {
+			choices = append(choices, -1)
+		} else {
+			choices = append(choices, int(choice))
+		}
+	}
+	return name, w, choices, nil
+}
+
+// shortened looks for a shorter walk that fails too: a shortest one to where
+// this one failed.
+func (r *run) shortened(s *scheduler, w walk, at, edge int, failure error) *Divergence {
+	state := 0
+	for _, k := range w[:at] {
+		state = int(r.g.Out(state)[k].To)
+	}
+	short := shortest(r.g, state)
+	if len(s.choices) > 0 {
+		s.turn = s.choices[len(s.choices)-1] // the call that may have been what failed
+	}
+	long := slices.Clone(s.choices)
+	if edge >= 0 {
+		short = append(short, uint16(edge))
+	}
+	for i := range r.visited {
+		r.visited[i].Store(i != state)
+	}
+	if at2, edge2, err := r.walk(s, short); err != nil && !isEnvironment(err) {
+		w, at, edge, failure = short, at2, edge2, err
+		long = s.choices
+	}
+	d := &Divergence{Model: r.m.Name, Step: at, Reason: failure.Error()}
+	if edge >= 0 {
+		state = 0
+		for _, k := range w[:at] {
+			state = int(r.g.Out(state)[k].To)
+		}
+		d.Step, d.Action = at+1, r.g.Actions[r.g.Out(state)[edge].Action].String()
+	}
+	d.Schedule = schedule(r.g, r.m.Name, w[:d.Step], long)
+	return d
+}
+
+// Replay executes one schedule in a directory, writes what happens at each step,
+// and returns an error if the code differs from the specification, or if the
+// text is no schedule.
+//
+// A schedule is the name of a model and, for each step, the index of the edge
+// among those that leave the state; a step with a failing call may say which:
+// "GateSwept:0.2.2.2.0f1".
+func Replay(ctx context.Context, text, dir string, out io.Writer) error {
+	name, w, choices, err := parse(text)
+	if err != nil {
+		return err
+	}
+	m := model.Find(name)
+	if m == nil || m.Protocol == nil {
+		return fmt.Errorf("schedule %q: no model of the protocol is called %q", text, name)
+	}
+	if len(m.Protocol.Mounted) > 0 && os.Geteuid() != 0 {
+		return fmt.Errorf("schedule %q: only root may mount", text)
+	}
+	g, err := m.Graph(ctx, model.Options{})
+	if err != nil {
+		return err
+	}
+	s, done, err := open(dir, m)
+	if err != nil {
+		return err
+	}
+	failure := s.replay(g, w, choices, out)
+	if err := done(); err != nil {
+		return err
+	}
+	return failure
+}
+
+// readable is a name with the model's words for what was drawn.
+func (s *scheduler) readable(name string) string {
+	name = strings.ReplaceAll(name, s.world.dir+"/", "")
+	for i, id := range s.config.ID {
+		if drawn := s.world.ids[i+1]; drawn != "" {
+			name = strings.ReplaceAll(name, drawn, "<"+id+">")
+		}
+	}
+	return name
+}
+
+// replay takes a walk with every call written out.
+func (s *scheduler) replay(g *model.Graph, w walk, choices []int, out io.Writer) error {
+	var calls []string
+	for _, p := range s.procs[1:] {
+		p.watch = func(p *process, c *seam.Call) {
+			call := strings.TrimSpace(c.Method.String() + " " + s.readable(c.Name))
+			if p.grant.errno != 0 && p.grant.failing == c.Method {
+				call += " fails: " + unix.ErrnoName(p.grant.errno)
+			}
+			calls = append(calls, call)
+		}
+	}
+	state := 0
+	from, _ := g.State(0)
+	err := s.reset()
+	if err == nil {
+		err = s.compare(&from, &from)
+	}
+	for i, k := range w {
+		if err != nil {
+			break
+		}
+		if int(k) >= len(g.Out(state)) {
+			return fmt.Errorf("step %d: the state has %d edges, and no edge %d", i+1, len(g.Out(state)), k)
+		}
+		e := g.Out(state)[k]
+		to, _ := g.State(int(e.To))
+		calls, s.choice = nil, choices[i]
+		if err = s.take(&s.table[e.Action], &from, &to); err == nil {
+			err = s.compare(&from, &to)
+		}
+		fmt.Fprintf(out, "%4d %-22s %s\n", i+1, g.Actions[e.Action], strings.Join(calls, ", "))
+		state, from = int(e.To), to
+	}
+	if err == nil {
+		err = s.refuse(&from, func(action int) bool {
+			return slices.ContainsFunc(g.Out(state), func(e model.Edge) bool { return int(e.Action) == action })
+		})
+	}
+	return err
+}

@@ -1,0 +1,66 @@
+package conformance
+
+import (
+	"fmt"
+	"time"
+)
+
+// Options say what to execute.
+type Options struct {
+	Model    string // its name in the manifest
+	Dir      string // existing directory; scratch directories are made in it and removed
+	Workers  int    // each with a world of its own; 0: one a processor
+	Progress func(text string)
+}
+
+// Counts are what a run did.
+type Counts struct {
+	Walks     int64
+	Steps     int64 // taken, edges walked more than once included
+	Compared  int64 // worlds compared with a state
+	Crashes   int64 // steps that killed
+	Refused   int64 // disabled actions whose call was made and refused
+	Elsewhere int64 // disabled actions before which the code does not stand
+	Bounded   int64 // disabled by a bound of the model alone, and not tried
+}
+
+func (c *Counts) add(d Counts) {
+	c.Walks += d.Walks
+	c.Steps += d.Steps
+	c.Compared += d.Compared
+	c.Crashes += d.Crashes
+	c.Refused += d.Refused
+	c.Elsewhere += d.Elsewhere
+	c.Bounded += d.Bounded
+}
+
+// A Report is what a run found.
+type Report struct {
+	Model    string
+	States   int64
+	Edges    int64 // of the state graph
+	EdgesRun int64 // executed
+	Counts
+	Injected int64 // different pairs of a call and an errno that it was made to fail with
+	Elapsed  time.Duration
+	Skipped  string // why nothing was run
+
+	Divergence *Divergence // the first one found, or nil
+}
+
+// A Divergence is where the code does not do what the specification says.
+type Divergence struct {
+	Model    string
+	Step     int    // from 1; 0: the initial state
+	Action   string // of the step, or "" if the state after it is what differs
+	Reason   string
+	Schedule string // for Replay
+}
+
+func (d *Divergence) String() string {
+	action := d.Action
+	if action == "" {
+		action = "the actions that are disabled"
+	}
+	return fmt.Sprintf("%s, step %d, %s: %s", d.Model, d.Step, action, d.Reason)
+}

@@ -1,0 +1,81 @@
+//go:build linux
+
+package conformance
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// conforms runs a model and wants every edge executed, and no difference.
+func conforms(t *testing.T, name, dir string) {
+	t.Helper()
+	r, err := Run(context.Background(), Options{Model: name, Dir: dir})
+	require.NoError(t, err)
+	if r.Skipped != "" {
+		t.Skip("skipped, because " + r.Skipped)
+	}
+	if d := r.Divergence; d != nil {
+		t.Fatalf("%s\nafterlock replay conformance:%s", d, d.Schedule)
+	}
+	assert.Equal(t, r.Edges, r.EdgesRun)
+	assert.GreaterOrEqual(t, r.Compared, r.Steps)
+	assert.Positive(t, r.Refused)
+	assert.Positive(t, r.Elsewhere)
+	assert.Positive(t, r.Crashes)
+	assert.Positive(t, r.Injected)
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Empty(t, entries, "the scratch directories are gone")
+	t.Logf("%d edges, %d steps, %.0f a second", r.Edges, r.Steps, float64(r.Steps)/r.Elapsed.Seconds())
+}
+
+func TestEveryEdgeIsExecuted(t *testing.T) {
+	names := []string{"GateOrphan", "GateOrphanFallback", "GateSwept", "GateRefinementFallback", "GateMount"}
+	if !testing.Short() {
+		names = append(names, "GateRefinement", "GateFallback")
+	}
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			dir, err := os.MkdirTemp("/dev/shm", "conformance-")
+			if err != nil {
+				dir = t.TempDir()
+			} else {
+				t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
+			}
+			conforms(t, name, dir)
+		})
+	}
+}
+
+// A schedule says in every detail what happens, so that what it prints is the
+// same each time but for the names that are drawn.
+func TestReplayRepeats(t *testing.T) {
+	const text = "GateSwept:0.2.2.2.3.4.4.3.4.4.4.4.3.4.4.4.2.3.3.0f1"
+	var first, second strings.Builder
+	require.NoError(t, Replay(context.Background(), text, t.TempDir(), &first))
+	require.NoError(t, Replay(context.Background(), text, t.TempDir(), &second))
+	assert.Contains(t, first.String(), "OpenDirectory temp-dir-<i1> fails: EMFILE")
+	assert.Equal(t, first.String(), second.String())
+}
+
+func TestReplayRefusesWhatIsNoSchedule(t *testing.T) {
+	for text, want := range map[string]string{
+		"Nothing:1":              "no model",
+		"GateWhat:1":             "no model of the protocol",
+		"GateSwept:x":            "step 1",
+		"GateSwept:0.2.70000":    "step 3",
+		"GateSwept:0.2f-1":       "step 2",
+		"GateSwept:0.2.900":      "no edge 900",
+		"":                       "no model",
+		"GateSwept:0.2.2.2.99.1": "no edge 99",
+	} {
+		var out strings.Builder
+		assert.ErrorContains(t, Replay(context.Background(), text, t.TempDir(), &out), want, text)
+	}
+}
