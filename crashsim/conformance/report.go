@@ -48,6 +48,16 @@ type Report struct {
 	Divergence *Divergence // the first one found, or nil
 }
 
+// Add adds the numbers of another run. Injected is then the larger of the two.
+func (r *Report) Add(other Report) {
+	r.States += other.States
+	r.Edges += other.Edges
+	r.EdgesRun += other.EdgesRun
+	r.Counts.add(other.Counts)
+	r.Injected = max(r.Injected, other.Injected)
+	r.Elapsed += other.Elapsed
+}
+
 // A Divergence is where the code does not do what the specification says.
 type Divergence struct {
 	Model    string

@@ -26,7 +26,7 @@ var mayImport = map[string][]string{
 	"internal/seam":          {"golang.org/x/sys/", module + "tempdir"},
 	"internal/upstream":      {"golang.org/x/sys/"},
 	"internal/stress":        {"golang.org/x/sys/", module + "tempdir"},
-	"internal/gate":          {"golang.org/x/", module + "tempdir", module + "model", module + "spec", module + "internal/stress", "github.com/vbauerster/mpb/", "github.com/VividCortex/", "github.com/acarl005/", "github.com/mattn/", "github.com/rivo/", "github.com/clipperhouse/"},
+	"internal/gate":          {"golang.org/x/", module + "tempdir", module + "model", module + "spec", module + "internal/stress", module + "internal/seam", module + "crashsim/conformance", "github.com/vbauerster/mpb/", "github.com/VividCortex/", "github.com/acarl005/", "github.com/mattn/", "github.com/rivo/", "github.com/clipperhouse/"},
 	"cmd/afterlock":          {"*"},
 }
 

@@ -85,6 +85,8 @@ type Result struct {
 	Undecided bool
 	Because   string
 
-	// Flags are those that repeat this run, beside --run and --seed.
-	Flags []string
+	// Flags are those that repeat this run, beside --run and --seed. Repeat is a
+	// command that shows one failure alone, if there is one; it takes their place.
+	Flags  []string
+	Repeat string
 }

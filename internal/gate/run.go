@@ -85,7 +85,10 @@ func runStage(ctx context.Context, stage Stage, config Config, log *slog.Logger,
 	}
 	outcome.Seconds = outcome.Elapsed.Seconds()
 	if verdict == Fail || verdict == Undecided {
-		outcome.Repeat = repeat(stage.Name(), config, result.Flags)
+		outcome.Repeat = result.Repeat
+		if outcome.Repeat == "" {
+			outcome.Repeat = repeat(stage.Name(), config, result.Flags)
+		}
 	}
 	log.Debug("finished", "verdict", verdict, "took", outcome.Elapsed)
 	return outcome

@@ -14,6 +14,7 @@ import (
 func Stages() []Stage {
 	return []Stage{
 		modelStage{spec.Manifest},
+		conformanceStage{},
 		lifecycle{},
 		race{},
 	}

@@ -33,7 +33,7 @@ func openScratch(c Config) (*scratch, error) {
 		err = root.Close()
 	}
 	if err == nil {
-		s.fileSystem, err = fileSystemOf(path)
+		s.fileSystem, err = FileSystem(path)
 	}
 	if err != nil {
 		return nil, s.remove(environment(err))
@@ -49,9 +49,9 @@ func (s *scratch) remove(err error) error {
 	return err
 }
 
-// fileSystemOf names the type of the file system of path as mount(8) does, or
-// gives its number.
-func fileSystemOf(path string) (string, error) {
+// FileSystem names the type of the file system of path as mount(8) does, or
+// gives its number. statfs.
+func FileSystem(path string) (string, error) {
 	var info unix.Statfs_t
 	if err := unix.Statfs(path, &info); err != nil {
 		return "", &os.PathError{Op: "statfs", Path: path, Err: err}

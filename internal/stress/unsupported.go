@@ -22,6 +22,9 @@ func Race(context.Context, Config) (RaceReport, error) {
 	return RaceReport{}, unsupported()
 }
 
+// FileSystem returns an error that matches [errors.ErrUnsupported].
+func FileSystem(string) (string, error) { return "", unsupported() }
+
 func unsupported() error {
 	return fmt.Errorf("the library works on Linux, and this is %s: %w", runtime.GOOS, errors.ErrUnsupported)
 }

@@ -1,0 +1,142 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/afterlock/afterlock/crashsim/conformance"
+	"github.com/afterlock/afterlock/internal/stress"
+)
+
+// conformanceStage executes every edge of models of the specification on real
+// file systems: that of the scratch directory, and tmpfs, where it is fast
+// enough for the larger ones.
+type conformanceStage struct{}
+
+func (conformanceStage) Name() string { return "conformance" }
+
+func (conformanceStage) Description() string {
+	return "every edge of the specification's graphs, executed by the library on real files"
+}
+
+// Which models run by default. The first ones run on tmpfs, the others in the
+// scratch directory; deep runs all of them, and the rest, on both.
+var (
+	gateModels  = []string{"Gate", "GateRefinement"}
+	smallModels = []string{"GateOrphan", "GateOrphanFallback", "GateSwept", "GateRefinementFallback", "GateMount"}
+	deepModels  = []string{"GateAddition", "GateFallback", "GateGoroutines", "GateRefinementTwo", "GateTwoCreators"}
+)
+
+// tmpfs is where Linux has one that everybody may write to.
+const tmpfs = "/dev/shm"
+
+// A place is a model and where it is run.
+type place struct{ model, dir, fileSystem string }
+
+// places says what to run where.
+func places(env Env) ([]place, error) {
+	scratch, err := stress.FileSystem(env.Dir)
+	if err != nil {
+		return nil, err
+	}
+	dirs := []place{{dir: env.Dir, fileSystem: scratch}}
+	if volatile := writableTmpfs(); scratch != "tmpfs" && volatile {
+		dirs = append(dirs, place{dir: tmpfs, fileSystem: "tmpfs"})
+	}
+	var all []place
+	add := func(at place, names ...string) {
+		for _, name := range names {
+			all = append(all, place{name, at.dir, at.fileSystem})
+		}
+	}
+	if !env.Deep {
+		add(dirs[len(dirs)-1], gateModels...)
+		add(dirs[0], smallModels...)
+	} else {
+		for _, at := range dirs {
+			add(at, gateModels...)
+			add(at, smallModels...)
+			add(at, deepModels...)
+		}
+	}
+	if env.Shard.N == 0 {
+		return all, nil
+	}
+	var mine []place
+	for i, p := range all {
+		if i%env.Shard.N == env.Shard.I-1 {
+			mine = append(mine, p)
+		}
+	}
+	return mine, nil
+}
+
+func writableTmpfs() bool {
+	if name, err := stress.FileSystem(tmpfs); err != nil || name != "tmpfs" {
+		return false
+	}
+	dir, err := os.MkdirTemp(tmpfs, "afterlock-")
+	return err == nil && os.Remove(dir) == nil
+}
+
+func (conformanceStage) Run(ctx context.Context, env Env) (Result, error) {
+	var result Result
+	todo, err := places(env)
+	if err != nil {
+		return skipIfUnsupported(result, err)
+	}
+	if len(todo) == 0 {
+		result.Skipped, result.Because = true, "no model falls to this shard"
+		return result, nil
+	}
+	var (
+		sum     conformance.Report
+		models  int64
+		missing int64
+		skipped []string
+	)
+	systems := map[string]bool{}
+	for _, p := range todo {
+		r, err := conformance.Run(ctx, conformance.Options{Model: p.model, Dir: p.dir,
+			Progress: func(text string) { env.Progress(text + ", on " + p.fileSystem) }})
+		if err != nil {
+			return skipIfUnsupported(result, err)
+		}
+		if r.Skipped != "" {
+			skipped = append(skipped, fmt.Sprintf("%s skipped, because %s", p.model, r.Skipped))
+			continue
+		}
+		env.Log.Debug("executed", "model", p.model, "on", p.fileSystem, "edges", r.EdgesRun, "steps", r.Steps, "took", r.Elapsed)
+		models++
+		systems[p.fileSystem] = true
+		missing += r.Edges - r.EdgesRun
+		sum.Add(r)
+		if d := r.Divergence; d != nil {
+			result.Problems = append(result.Problems, fmt.Sprintf("on %s: %s", p.fileSystem, d))
+			if result.Repeat == "" {
+				result.Repeat = "afterlock replay conformance:" + d.Schedule + " --dir " + shellQuote(p.dir)
+			}
+		}
+	}
+	result.Ran = fmt.Sprintf("%d models of the protocol, on %s", models, strings.Join(slices.Sorted(maps.Keys(systems)), " and "))
+	result.Counts = []Count{
+		AtLeast("edges", sum.EdgesRun, 1000),
+		Never("edges not executed", missing),
+		AtLeast("steps", sum.Steps, sum.EdgesRun),
+		AtLeast("states compared", sum.Compared, sum.Steps),
+		AtLeast("crashes", sum.Crashes, 100),
+		AtLeast("pairs of call and errno", sum.Injected, 10),
+		AtLeast("disabled actions refused by the kernel", sum.Refused, 100),
+		AtLeast("by where the code stands", sum.Elsewhere, 1000),
+	}
+	result.Line = fmt.Sprintf("conformance: %d edges in %d steps, %.0f steps/s", sum.EdgesRun, sum.Steps, float64(sum.Steps)/sum.Elapsed.Seconds())
+	if len(skipped) > 0 {
+		result.Line += "; " + strings.Join(skipped, "; ")
+	}
+	result.Flags = []string{"--dir", env.Dir}
+	return result, nil
+}
