@@ -21,6 +21,7 @@ var mayImport = map[string][]string{
 	"spec/internal/tlc":      {module + "spec/internal/manifest"},
 	"tempdir":                {"golang.org/x/sys/"},
 	"tempdir/compat":         {"golang.org/x/sys/", module + "tempdir"},
+	"tempdir/layerstore":     {"golang.org/x/sys/", module + "tempdir"},
 	"internal/testfs":        {"golang.org/x/sys/", "github.com/hanwen/go-fuse/", "github.com/stretchr/testify/", "github.com/davecgh/", "github.com/pmezard/", "gopkg.in/", "go.yaml.in/"},
 	"internal/seam":          {"golang.org/x/sys/", module + "tempdir"},
 	"internal/stress":        {"golang.org/x/sys/", module + "tempdir"},
