@@ -52,7 +52,9 @@ func (b *builder) unpack(archive *tar.Reader) error {
 		if strings.HasPrefix(path.Base(name), whiteoutPrefix) {
 			err = b.whiteout(name, own)
 		} else {
-			own[name] = true
+			for above := name; above != "." && !own[above]; above = path.Dir(above) {
+				own[above] = true
+			}
 			err = b.unpackEntry(archive, header, name)
 		}
 		if err != nil {
