@@ -29,15 +29,13 @@ func init() {
 // A calls is a hook around every call of both seams, in one order.
 type calls struct {
 	n      atomic.Int64
-	before func(n int64, name string)
+	before func(n int64, name string) error
 }
 
-func (c *calls) call(name string) { c.before(c.n.Add(1), name) }
+func (c *calls) call(name string) error { return c.before(c.n.Add(1), name) }
 
-func (c *calls) Before(call *seam.Call) error {
-	c.call("Kernel." + call.Method.String())
-	return nil
-}
+func (c *calls) Before(call *seam.Call) error { return c.call("Kernel." + call.Method.String()) }
+
 func (c *calls) After(*seam.Call) {}
 
 // options put the hook into a store.
@@ -45,8 +43,7 @@ func (c *calls) options() []layerstore.Option {
 	return []layerstore.Option{
 		layerstore.WithKernel(seam.Around(tempdir.LinuxKernel(), c)),
 		layerstore.WithDisk(layerstore.AroundDisk(layerstore.LinuxDisk(), func(method, _ string) error {
-			c.call("Disk." + method)
-			return nil
+			return c.call("Disk." + method)
 		})),
 	}
 }
@@ -65,15 +62,16 @@ func driverNamed(name string) layerstore.Driver {
 func crashAt(path, layout, operation, k string) {
 	fatal := int64(must(strconv.Atoi(k)))
 	armed := false
-	c := &calls{before: func(n int64, name string) {
+	c := &calls{before: func(n int64, name string) error {
 		if !armed {
-			return
+			return nil
 		}
 		if n == fatal {
 			syscall.Kill(syscall.Getpid(), syscall.SIGKILL)
 			select {}
 		}
 		fmt.Println(name)
+		return nil
 	}}
 	s := must(layerstore.Open(path, append(c.options(), layerstore.WithoutRecovery(), layerstore.WithDriver(driverNamed(layout)))...))
 	armed = true
@@ -113,7 +111,7 @@ func crashScene(t *testing.T, driver layerstore.Driver) string {
 	return path
 }
 
-// wholeLayers are the files that a layer of someFiles has.
+// assertWhole wants every file of a layer made of someFiles that say its id.
 func assertWhole(t *testing.T, s *layerstore.Store, id string, files int) {
 	t.Helper()
 	for i := range files {

@@ -71,15 +71,24 @@ func (m *metadata) copy() *metadata {
 	return &c
 }
 
-// without returns metadata without the flagged records of these layers.
+// without returns metadata without the flagged records of these layers, except
+// those that a record which stays has as its parent: they go when that one goes.
 func (m *metadata) without(records []record) *metadata {
-	serials := make(map[uint64]bool, len(records))
+	gone := make(map[uint64]bool, len(records))
 	for _, r := range records {
-		serials[r.Serial] = true
+		gone[r.Serial] = true
 	}
-	c := m.copy()
-	c.Layers = slices.DeleteFunc(c.Layers, func(r record) bool { return r.Incomplete && serials[r.Serial] })
-	return c
+	c := *m
+	c.Layers = nil
+	parents := map[string]bool{} // of the records that stay
+	for _, r := range slices.Backward(m.Layers) {
+		if !gone[r.Serial] || !r.Incomplete || parents[r.ID] {
+			c.Layers = append(c.Layers, r)
+			parents[r.Parent] = true
+		}
+	}
+	slices.Reverse(c.Layers)
+	return &c
 }
 
 // withFlag returns metadata in which the records of these layers are flagged.

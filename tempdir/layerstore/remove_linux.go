@@ -85,12 +85,14 @@ func (r *removal) move(h *held, m *metadata, layers []record) error {
 			// Where renames are not ordered, the record must not go before the
 			// layer is away for good; it would be a leak after power loss.
 			if err := dir.Sync(); err != nil {
-				return errors.Join(append(failures, err)...) // they stay flagged
+				return errors.Join(append(failures, r.failure(nil, "", nil, err))...) // they stay flagged
 			}
 		}
 	}
 	if len(r.gone) > 0 {
-		failures = append(failures, r.store.save(r.op, h, m.without(r.gone)))
+		if err := r.store.save(r.op, h, m.without(r.gone)); err != nil {
+			failures = append(failures, r.failure(nil, "", nil, err))
+		}
 	}
 	return errors.Join(failures...)
 }
@@ -185,7 +187,7 @@ func (r *removal) forget(ctx context.Context, gone []record) error {
 	defer h.drop()
 	m, err := r.store.read(r.op, h)
 	if err == nil {
-		err = r.store.save(r.op, h, m.without(gone))
+		err = r.store.save(r.op, h, m.without(append(gone, r.gone...)))
 	}
 	if err != nil {
 		return r.failure(nil, "", nil, err)
