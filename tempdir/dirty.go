@@ -47,7 +47,8 @@ func (r *Root) MaybeDirty() (bool, error) {
 		return false, nil
 	}
 	if now.Sub(seen.Changed) > clockGrain {
-		r.candidate.Store(&seen.Changed)
+		candidate := seen.Changed // on the heap only here
+		r.candidate.Store(&candidate)
 	} else {
 		r.candidate.Store(nil)
 	}
