@@ -140,7 +140,7 @@ func (b *builder) whiteout(name string, own map[string]bool) error {
 	dir, base := path.Split(name)
 	if dir = path.Clean(dir); base == opaqueName {
 		if b.whiteouts {
-			return b.keepWhiteout(name)
+			return b.makeOpaque(dir, name)
 		}
 		return b.hideAll(dir, own)
 	}
@@ -163,6 +163,23 @@ func (b *builder) whiteout(name string, own map[string]bool) error {
 		return b.keepWhiteout(name)
 	}
 	return err
+}
+
+// makeOpaque marks a directory as overlay mounts want it, which takes privileges
+// and a file system with attributes, or keeps the whiteout.
+func (b *builder) makeOpaque(dir, name string) error {
+	if _, err := b.room(name, false); err != nil { // makes dir
+		return err
+	}
+	f, err := b.root.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if unix.Fsetxattr(int(f.Fd()), "trusted.overlay.opaque", []byte("y"), 0) == nil {
+		return nil
+	}
+	return b.keepWhiteout(name)
 }
 
 // keepWhiteout keeps a whiteout as the archive has it.
