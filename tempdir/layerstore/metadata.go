@@ -140,7 +140,14 @@ func (m *metadata) encode() ([]byte, error) {
 func decode(data []byte) (m *metadata, kind, reason error) {
 	m = &metadata{}
 	if err := json.Unmarshal(data, m); err != nil {
-		return nil, ErrCorrupt, err
+		// A newer version may have another shape, but says so.
+		var later struct {
+			Version int `json:"version"`
+		}
+		if json.Unmarshal(data, &later) != nil || later.Version <= formatVersion {
+			return nil, ErrCorrupt, err
+		}
+		m.Version = later.Version
 	}
 	if m.Version > formatVersion {
 		return nil, ErrNewerVersion, fmt.Errorf("version %d, and this is %d", m.Version, formatVersion)
