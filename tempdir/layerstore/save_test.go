@@ -70,6 +70,17 @@ func TestOrderOfASave(t *testing.T) {
 	assert.Equal(t, append([]string{"Disk.SyncDirectory"}, steps...), r.only(steps...), "after somebody else's")
 }
 
+// With Sync, content is durable before the record says that there is any, and the
+// layer's own name before the record says that it is complete.
+func TestOrderOfADurableCreation(t *testing.T) {
+	r := newTape()
+	s, _ := newStore(t, append(r.options(), layerstore.Sync())...)
+	r.only()
+	create(t, s, "a", someFiles(3, "a"))
+	assert.Equal(t, []string{"Disk.SyncContent", "Disk.Replace", "Disk.SyncDirectory", "Kernel.Commit", "Disk.SyncDirectory", "Disk.Replace", "Disk.SyncDirectory"},
+		r.only("Disk.SyncContent", "Disk.Replace", "Disk.SyncDirectory", "Kernel.Commit"))
+}
+
 // The file that has the name is never written to, and the old one is used again.
 func TestASaveExchangesTwoFiles(t *testing.T) {
 	s, path := newStore(t)
@@ -92,6 +103,24 @@ func TestASaveExchangesTwoFiles(t *testing.T) {
 	after, err := io.ReadAll(held)
 	require.NoError(t, err)
 	assert.Equal(t, before, after)
+}
+
+// The files keep their blocks when there is less to save: with a full disk there
+// might be none again.
+func TestMetadataNeverGivesABlockBack(t *testing.T) {
+	s, path := newStore(t)
+	create(t, s, "a", layerstore.Empty())
+	for _, size := range []int{20_000, 20_000, 0, 0, 0} {
+		require.NoError(t, s.Save(background, "a", map[string]string{"k": strings.Repeat("v", size)}))
+	}
+	for _, name := range []string{"layers.json", "layers.json.spare"} {
+		info, err := os.Stat(filepath.Join(path, name))
+		require.NoError(t, err)
+		assert.Greater(t, info.Size(), int64(20_000), name)
+	}
+	layer, err := openStore(t, path).Layer(background, "a")
+	require.NoError(t, err)
+	assert.Equal(t, map[string]string{"k": ""}, layer.Labels)
 }
 
 // A save that another process makes is seen, even if size, time and inode of the
