@@ -58,6 +58,20 @@ func TestDamagedMetadata(t *testing.T) {
 	}
 }
 
+// Flagging any number of layers takes no block more: a deletion on a full disk
+// depends on it.
+func TestFlagsNeedNoRoom(t *testing.T) {
+	sizes := map[int]bool{}
+	for labelBytes := range 500 {
+		size := layerstore.EncodedSize(20, labelBytes, 0)
+		sizes[size] = true
+		for _, flagged := range []int{1, 7, 20} {
+			require.Equal(t, size, layerstore.EncodedSize(20, labelBytes, flagged), "%d flags, %d bytes", flagged, labelBytes)
+		}
+	}
+	assert.Greater(t, len(sizes), 2, "several numbers of blocks")
+}
+
 func TestNoStore(t *testing.T) {
 	dir := scratch(t)
 	for _, path := range []string{filepath.Join(dir, "nothing"), dir} {
