@@ -274,6 +274,32 @@ func TestMaintainFinishesFlaggedLayers(t *testing.T) {
 	assert.Equal(t, []string{"bystander"}, listIDs(t, s))
 }
 
+// What could not be finished is tried again at the next look, though nobody saved
+// in between.
+func TestMaintainTriesAgain(t *testing.T) {
+	broken := false
+	c := &calls{before: func(_ int64, name string) error {
+		if broken && name == "Kernel.StageDeletion" {
+			return unix.EIO
+		}
+		return nil
+	}}
+	s, path := newStore(t, c.options()...)
+	create(t, s, "a", someFiles(3, "a"))
+	setFlag(t, path, "a")
+	broken = true
+	for range 2 {
+		_, worked, err := layerstore.Look(s)
+		require.ErrorIs(t, err, unix.EIO)
+		assert.True(t, worked)
+	}
+	broken = false
+	report, _, err := layerstore.Look(s)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"a"}, report.Finished)
+	assert.Empty(t, leftovers(t, path))
+}
+
 // A look at a store with nothing to do: two calls.
 func TestALookCostsTwoCalls(t *testing.T) {
 	if testing.Short() {
