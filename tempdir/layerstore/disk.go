@@ -1,0 +1,185 @@
+package layerstore
+
+// A Disk makes the store's own system calls, one method a call or a few that
+// only one process can see the middle of: a crash simulator, a fault injector
+// or a counter takes its place with [WithDisk]. Moving, committing and removing
+// layers is not here but in [tempdir.Kernel]; building content goes to a place
+// that nobody else looks at, and is not here either.
+//
+// Methods return bare errnos. A Disk must be safe for concurrent use.
+type Disk interface {
+	// MakeDirectory makes the directory path, if it does not exist, with its
+	// parents. mkdirat.
+	MakeDirectory(path string, perm uint32) error
+	// OpenLock opens the lock file path, and makes it if create is set. openat.
+	OpenLock(path string, create bool) (fd int, err error)
+	// TakeLock takes a lock on the byte range, and does not wait: EAGAIN means
+	// that another open file description has it. fcntl with F_OFD_SETLK.
+	TakeLock(fd int, r ByteRange) error
+	// AwaitLock takes a lock on the byte range and waits. fcntl with F_OFD_SETLKW.
+	AwaitLock(fd int, r ByteRange) error
+	// Links returns how many names the file has: 0 makes its locks ghost locks. fstat.
+	Links(fd int) (uint64, error)
+	// ReadToken reads the token of the last save. pread.
+	ReadToken(fd int) (Token, error)
+	// WriteToken writes the token of a save that is about to be made. pwrite.
+	WriteToken(fd int, t Token) error
+	// StatMetadata tells the metadata file from any other version of it. statx.
+	StatMetadata(path string) (Version, error)
+	// ReadMetadata reads the whole file. openat, fstat, pread, close.
+	ReadMetadata(path string) ([]byte, error)
+	// WriteSpare writes data over the file path, and makes it if need be; it
+	// never shortens it, and fills the rest with blanks. openat, fstat, pwrite.
+	WriteSpare(path string, data []byte) (fd int, err error)
+	// SyncSpare makes the file durable. fsync.
+	SyncSpare(fd int) error
+	// Replace exchanges the names spare and path, or renames spare to path where
+	// path does not exist or the file system cannot exchange: the moment of a
+	// save. renameat2.
+	Replace(spare, path string) error
+	// SyncDirectory makes the names in the directory durable. openat, fsync, close.
+	SyncDirectory(path string) error
+	// SyncContent makes everything on the path's file system durable. openat,
+	// syncfs, close.
+	SyncContent(path string) error
+	// Close closes fd, and frees what it had locked. close.
+	Close(fd int) error
+}
+
+// A ByteRange is one byte of the lock file: byte 0 is the store lock, the others
+// are claims of layers that are removed in place.
+type ByteRange struct {
+	Offset    int64
+	Exclusive bool
+}
+
+// A Token is different for every save.
+type Token [16]byte
+
+// A Version tells versions of the metadata file apart, for the sake of programs
+// that do not write tokens.
+type Version struct {
+	Inode   uint64
+	Size    int64
+	Changed int64 // nanoseconds since 1970
+}
+
+// AroundDisk returns a Disk that calls before, with the method's name and the
+// path (or ""), ahead of every call of d. If before returns an error, the call
+// is not made and the error is its result.
+func AroundDisk(d Disk, before func(method, path string) error) Disk {
+	return &aroundDisk{d, before}
+}
+
+type aroundDisk struct {
+	Disk
+	before func(method, path string) error
+}
+
+func (a *aroundDisk) MakeDirectory(path string, perm uint32) error {
+	if err := a.before("MakeDirectory", path); err != nil {
+		return err
+	}
+	return a.Disk.MakeDirectory(path, perm)
+}
+
+func (a *aroundDisk) OpenLock(path string, create bool) (int, error) {
+	if err := a.before("OpenLock", path); err != nil {
+		return -1, err
+	}
+	return a.Disk.OpenLock(path, create)
+}
+
+func (a *aroundDisk) TakeLock(fd int, r ByteRange) error {
+	if err := a.before("TakeLock", ""); err != nil {
+		return err
+	}
+	return a.Disk.TakeLock(fd, r)
+}
+
+func (a *aroundDisk) AwaitLock(fd int, r ByteRange) error {
+	if err := a.before("AwaitLock", ""); err != nil {
+		return err
+	}
+	return a.Disk.AwaitLock(fd, r)
+}
+
+func (a *aroundDisk) Links(fd int) (uint64, error) {
+	if err := a.before("Links", ""); err != nil {
+		return 0, err
+	}
+	return a.Disk.Links(fd)
+}
+
+func (a *aroundDisk) ReadToken(fd int) (Token, error) {
+	if err := a.before("ReadToken", ""); err != nil {
+		return Token{}, err
+	}
+	return a.Disk.ReadToken(fd)
+}
+
+func (a *aroundDisk) WriteToken(fd int, t Token) error {
+	if err := a.before("WriteToken", ""); err != nil {
+		return err
+	}
+	return a.Disk.WriteToken(fd, t)
+}
+
+func (a *aroundDisk) StatMetadata(path string) (Version, error) {
+	if err := a.before("StatMetadata", path); err != nil {
+		return Version{}, err
+	}
+	return a.Disk.StatMetadata(path)
+}
+
+func (a *aroundDisk) ReadMetadata(path string) ([]byte, error) {
+	if err := a.before("ReadMetadata", path); err != nil {
+		return nil, err
+	}
+	return a.Disk.ReadMetadata(path)
+}
+
+func (a *aroundDisk) WriteSpare(path string, data []byte) (int, error) {
+	if err := a.before("WriteSpare", path); err != nil {
+		return -1, err
+	}
+	return a.Disk.WriteSpare(path, data)
+}
+
+func (a *aroundDisk) SyncSpare(fd int) error {
+	if err := a.before("SyncSpare", ""); err != nil {
+		return err
+	}
+	return a.Disk.SyncSpare(fd)
+}
+
+func (a *aroundDisk) Replace(spare, path string) error {
+	if err := a.before("Replace", path); err != nil {
+		return err
+	}
+	return a.Disk.Replace(spare, path)
+}
+
+func (a *aroundDisk) SyncDirectory(path string) error {
+	if err := a.before("SyncDirectory", path); err != nil {
+		return err
+	}
+	return a.Disk.SyncDirectory(path)
+}
+
+func (a *aroundDisk) SyncContent(path string) error {
+	if err := a.before("SyncContent", path); err != nil {
+		return err
+	}
+	return a.Disk.SyncContent(path)
+}
+
+// Close cannot fail in a way that leaves the descriptor open, so an error of
+// before comes after it.
+func (a *aroundDisk) Close(fd int) error {
+	err := a.before("Close", "")
+	if closed := a.Disk.Close(fd); err == nil {
+		err = closed
+	}
+	return err
+}

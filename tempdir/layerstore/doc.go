@@ -1,0 +1,93 @@
+// Package layerstore is a small layer store that deletes after its lock is
+// dropped: the reference client of package tempdir, for engines to measure and
+// to copy from.
+//
+// Processes share a store by its directory. Layers have parents, content from a
+// tar stream or a directory, and one of three on-disk layouts.
+//
+//	store, err := layerstore.Open("/var/lib/store", layerstore.Make(0o700))
+//	...
+//	_, err = store.Create(ctx, layerstore.Layer{ID: "base"}, layerstore.Tar(stream))
+//	...
+//	deletion, err := store.Delete(ctx, "app", "base") // nil: the data is gone
+//
+// # On disk
+//
+//	store/
+//	  store.lock               the store lock, claims, and a token that says who saved last
+//	  layers.json              the metadata, never written in place
+//	  layers.json.spare        what it was before; the next save writes here
+//	  tempdirs/                the root of package tempdir: beside the layers, not among them
+//	  vfs/dir/<id>/            layout vfs: the files, with those of the parents
+//	  overlay/<id>/diff/       layout overlay: the files of this layer alone
+//	  overlay/<id>/link        its short name
+//	  overlay/<id>/lower       the short names of its parents, nearest first
+//	  overlay/l/<short>        symbolic link to ../<id>/diff
+//	  direct/dir/<id>/         layout direct: as vfs, deleted under the lock
+//
+// An [ImageStore] has tempdirs and the layouts as well, on a file system of its
+// own, and no metadata.
+//
+// # Order of steps
+//
+// The specification is spec/LayerStore.tla; the names are its actions.
+//
+//	Create: build the content in an instance (no lock);
+//	        TakeStoreLock, Flag, Commit, Complete, DropStoreLock
+//	Delete: make one instance a graph root (no lock);
+//	        TakeStoreLock, Flag, Stage, Forget, DropStoreLock; Remove
+//	Load:   TakeStoreLock, FinishFlagged, Forget, DropStoreLock; Remove
+//
+// A record carries the incomplete flag from before the first file moves until
+// after the last one did. A flagged layer is not listed and cannot be read; its
+// id is not free either. Whoever takes the store lock for writing next moves it
+// aside first. So a deletion takes effect when its flag is saved and an addition
+// when its flag is gone; a crash leaves a layer whole, or flagged.
+//
+// Nothing is removed under the store lock, neither by operations nor by
+// recovery. The exceptions have names: the layout direct, which is there to
+// compare with. No recovery fails an operation of somebody else.
+//
+// # Locks
+//
+// The store lock and the claims are open file description locks on byte ranges
+// of store.lock, a descriptor an operation, so that goroutines and processes
+// exclude each other alike and a kill frees everything. Readers share it. The
+// file is never unlinked; whoever takes the lock looks whether it still has its
+// name.
+//
+// # Full disks and other file systems
+//
+// A deletion needs an inode or two and a block for its instance. Where there is
+// none, or where a layer lies behind another mount than its root, the layer is
+// removed where it is: flagged, after the lock was dropped, claimed against
+// others who would do the same, and forgotten when it is gone; [Deletion] says
+// so. Saving needs neither block nor inode: the metadata is padded, written over
+// the spare, and exchanged with it.
+//
+// # Durability
+//
+// A save is durable when it returns: fsync of the file, renameat2, fsync of the
+// directory. The flag is therefore durable before anything moves. Where the file
+// system does not order renames, the instance is synced before the record goes
+// (spec/README.md, "Durability": flag, record; data is package tempdir's).
+// Content is durable when [Store.Create] returns only with [Sync]; without it,
+// power loss can leave a recorded layer with empty files, as with most engines.
+//
+// # Older versions
+//
+// A program that knows the layouts but not this package's root leaves the root
+// alone, because it is beside the directories it collects garbage in. It deletes
+// in place, which is a flagged layer with files missing if it crashes; recovery
+// finishes that. Layers without a record are reported and never touched.
+//
+// # Errors
+//
+// Every error is an [*Error], or several joined, and says by [EffectOf] whether
+// the operation surely did not happen, surely did, or may have.
+//
+// # Systems
+//
+// Linux 5.6 or later. On other systems the package compiles, and [Open] returns
+// an error that matches [errors.ErrUnsupported].
+package layerstore

@@ -1,0 +1,62 @@
+package layerstore
+
+import (
+	"io/fs"
+	"path/filepath"
+
+	"github.com/afterlock/afterlock/tempdir"
+)
+
+// An Option changes what [Open] returns.
+type Option func(*options)
+
+type options struct {
+	make      fs.FileMode
+	driver    Driver
+	images    string
+	sync      bool
+	noRecover bool
+	limits    Limits
+	kernel    tempdir.Kernel
+	disk      Disk
+}
+
+// Make makes the directory of the store with these permissions if it does not
+// exist. 0o700 suits a store that one user owns.
+func Make(perm fs.FileMode) Option { return func(o *options) { o.make = perm } }
+
+// WithDriver chooses the layout of new layers: [VFS], which is the default,
+// [Overlay] or [Direct]. Layers that exist keep theirs; a store can have several.
+func WithDriver(d Driver) Option { return func(o *options) { o.driver = d } }
+
+// ImageStore is a second directory for the layers with [Layer.Image], usually on
+// another file system. It has a root of its own.
+func ImageStore(path string) Option {
+	return func(o *options) { o.images = filepath.Clean(path) }
+}
+
+// Sync makes the content of new layers durable before [Store.Create] returns,
+// with syncfs before the store lock is taken.
+func Sync() Option { return func(o *options) { o.sync = true } }
+
+// WithoutRecovery makes [Open] leave alone what others left: for programs that
+// only read.
+func WithoutRecovery() Option { return func(o *options) { o.noRecover = true } }
+
+// Limits bound what a new layer may contain.
+type Limits struct {
+	Bytes   int64 // of all files, as the archive or the directory states them; sparse ones count in full
+	Entries int64 // files, directories and everything else
+}
+
+// DefaultLimits are those of a store without [WithLimits].
+var DefaultLimits = Limits{Bytes: 1 << 40, Entries: 10_000_000}
+
+// WithLimits bounds what new layers may contain.
+func WithLimits(l Limits) Option { return func(o *options) { o.limits = l } }
+
+// WithKernel makes the system calls of the roots through k.
+func WithKernel(k tempdir.Kernel) Option { return func(o *options) { o.kernel = k } }
+
+// WithDisk makes the store's own system calls through d.
+func WithDisk(d Disk) Option { return func(o *options) { o.disk = d } }

@@ -1,0 +1,179 @@
+package layerstore
+
+import (
+	"context"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/afterlock/afterlock/tempdir"
+)
+
+// A Store is a handle on one layer store. It holds two descriptors, one more for
+// an image store, no lock and no goroutine. Its methods may be called concurrently; two
+// Stores for one directory, in one process or two, exclude each other alike.
+type Store struct {
+	path    string // without symbolic links
+	options options
+	disk    Disk
+	kernel  tempdir.Kernel
+	home    *graph
+	images  *graph // nil: no image store
+
+	cache  atomic.Pointer[snapshot]
+	synced atomic.Pointer[Token] // of the last save that is known to be durable
+	closed atomic.Bool
+
+	mu     sync.Mutex
+	lock   int    // descriptor of the lock file, to look at the token; -1: closed
+	rested *Token // of metadata in which nothing was flagged, see MaybeDirty
+}
+
+// A graph is a graph root: a directory with layers, and a root beside them.
+type graph struct {
+	path    string
+	root    *tempdir.Root
+	ordered bool // moving a layer away is durable before a later save is
+}
+
+// Open opens the layer store in the directory path, and recovers what crashed
+// processes left in it, for at most a second: nobody's first command has to pay
+// for a large layer that somebody else deleted. [Store.Maintain] or a
+// [Store.Recover] does the rest. A failure to recover is no failure to open: ask
+// Recover for it.
+//
+// Without [Make], Open makes nothing, and the store must exist. Damaged metadata
+// is an [ErrCorrupt], that of a newer version an [ErrNewerVersion].
+func Open(path string, opts ...Option) (*Store, error) {
+	s := &Store{lock: -1}
+	s.options = options{driver: VFS, limits: DefaultLimits}
+	for _, option := range opts {
+		option(&s.options)
+	}
+	s.disk, s.kernel = s.options.disk, s.options.kernel
+	if s.disk == nil {
+		s.disk = LinuxDisk()
+	}
+	if s.kernel == nil {
+		s.kernel = tempdir.LinuxKernel()
+	}
+	if err := s.open(path); err != nil {
+		s.Close()
+		return nil, err
+	}
+	if !s.options.noRecover {
+		slice, cancel := context.WithTimeout(context.Background(), maintainSlice)
+		defer cancel()
+		s.look(slice, true)
+	}
+	return s, nil
+}
+
+func (s *Store) open(path string) error {
+	const op = "open store"
+	failure := func(path string, err error) error {
+		return &Error{Op: op, Path: path, Effect: NoEffect, Err: err}
+	}
+	var err error
+	if s.home, err = s.openGraph(path); err != nil {
+		return failure(path, err)
+	}
+	s.path = s.home.path
+	if s.options.images != "" {
+		if s.images, err = s.openGraph(s.options.images); err != nil {
+			return failure(s.options.images, err)
+		}
+		// Two file systems do not order anything between them.
+		s.images.ordered = s.images.ordered && device(s.images.path) == device(s.path)
+	}
+	if s.lock, err = s.disk.OpenLock(s.file(lockFile), s.options.make != 0); err != nil {
+		return failure(s.file(lockFile), err)
+	}
+	if s.options.make != 0 {
+		if err := s.initialize(op); err != nil {
+			return err
+		}
+	}
+	return s.shared(context.Background(), op, "", func(*metadata) error { return nil })
+}
+
+// openGraph opens one graph root.
+func (s *Store) openGraph(path string) (*graph, error) {
+	if s.options.make != 0 {
+		if err := s.disk.MakeDirectory(path, uint32(s.options.make)); err != nil {
+			return nil, err
+		}
+	}
+	path, err := filepath.Abs(path)
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
+	if err != nil {
+		return nil, bareErrno(err)
+	}
+	options := []tempdir.Option{tempdir.WithKernel(s.kernel), tempdir.Purpose("layer store")}
+	if s.options.make != 0 {
+		if err := s.disk.MakeDirectory(filepath.Join(path, rootName), 0o700); err != nil {
+			return nil, err
+		}
+	}
+	root, err := tempdir.Open(filepath.Join(path, rootName), options...)
+	if err != nil {
+		return nil, err
+	}
+	return &graph{path: path, root: root, ordered: root.Ordered()}, nil
+}
+
+// initialize saves metadata without layers, if there is none. Twice, so that the
+// spare exists before the disk can be full.
+func (s *Store) initialize(op string) error {
+	if _, err := s.disk.StatMetadata(s.file(metadataFile)); err == nil {
+		return nil
+	}
+	h, err := s.takeLock(context.Background(), true)
+	if err != nil {
+		return &Error{Op: op, Path: s.file(lockFile), Effect: NoEffect, Err: err}
+	}
+	defer h.drop()
+	if _, err := s.disk.StatMetadata(s.file(metadataFile)); err == nil {
+		return nil // somebody else did
+	}
+	for range 2 {
+		if err := s.save(op, h, &metadata{Version: formatVersion}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close gives the handle up. It neither waits for operations nor ends them, and
+// touches nothing on disk: what other handles and processes have staged is theirs.
+func (s *Store) Close() error {
+	if s.closed.Swap(true) {
+		return &Error{Op: "close store", Path: s.path, Effect: NoEffect, Kind: ErrClosed}
+	}
+	s.mu.Lock()
+	if s.lock >= 0 {
+		s.disk.Close(s.lock)
+		s.lock = -1
+	}
+	s.mu.Unlock()
+	for _, g := range s.graphs() {
+		g.root.Close()
+	}
+	return nil
+}
+
+// graphs returns the graph roots that this handle has.
+func (s *Store) graphs() []*graph {
+	return slices.DeleteFunc([]*graph{s.home, s.images}, func(g *graph) bool { return g == nil })
+}
+
+// graphOf returns the graph root of the layer, or nil.
+func (s *Store) graphOf(r *record) *graph {
+	if r.Image {
+		return s.images
+	}
+	return s.home
+}
