@@ -118,4 +118,3 @@ func (t *Trace) Encode() []byte {
 	}
 	return content
 }
-
