@@ -144,7 +144,7 @@ func (x *extraction) createLock(p *process, call, ret *Event) {
 	case ret.Errno == eexist && recoverer:
 		s := x.sees(p, part, f, seen.lock != 0)
 		part.emit(s, op{kind: opCreateLockTaken, ends: true}, call, ret)
-		delete(p.sessions, call.ID)
+		p.end(call.ID, s)
 	}
 }
 
@@ -167,7 +167,7 @@ func (x *extraction) openLock(p *process, call, ret *Event) {
 		return
 	}
 	part.emit(s, op{kind: opOpenLockGone, ends: true}, call, ret)
-	delete(p.sessions, call.ID)
+	p.end(call.ID, s)
 }
 
 func (x *extraction) takeLock(p *process, call, ret *Event) {
@@ -264,7 +264,5 @@ func (x *extraction) close(p *process, call, ret *Event) {
 		return // not observable
 	}
 	d.part.emit(d.session, op{kind: opClose, ends: true, failed: d.session.failed}, call, ret)
-	if p.sessions[d.part.id] == d.session {
-		delete(p.sessions, d.part.id)
-	}
+	p.end(d.part.id, d.session)
 }

@@ -100,6 +100,7 @@ type session struct {
 	removing  bool // it has the data directory open, or had
 	failed    bool // its removal has met a failure
 	slot      uint8
+	outer     *session // of the same process on the same id: it meets its own live instance
 }
 
 // A partition is what happened to one id.
@@ -109,9 +110,9 @@ type partition struct {
 	ops      []op
 	sessions []*session
 	entries  map[int32]*entry
-	orphan   bool   // it was put into the root without a lock file
-	trees    int    // of the orphan
-	because  string // why it cannot be decided
+	orphan   bool     // it was put into the root without a lock file
+	trees    int      // of the orphan
+	because  string   // why it cannot be decided
 	tickets  []uint64 // of calls that name the id
 }
 

@@ -160,8 +160,20 @@ func (x *extraction) partition(id ID, ticket uint64) *partition {
 
 // begin is the process's session on an id, a new one.
 func (x *extraction) begin(p *process, part *partition, recoverer bool, f *file) *session {
-	s := &session{process: p, recoverer: recoverer, file: f}
+	s := &session{process: p, recoverer: recoverer, file: f, outer: p.sessions[part.id]}
 	part.sessions = append(part.sessions, s)
 	p.sessions[part.id] = s
 	return s
+}
+
+// end ends a session; one that it was within goes on.
+func (p *process) end(id ID, s *session) {
+	if p.sessions[id] != s {
+		return
+	}
+	if s.outer != nil {
+		p.sessions[id] = s.outer
+	} else {
+		delete(p.sessions, id)
+	}
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -26,20 +27,23 @@ import (
 // Ids may be short: the bytes that are left out are 0.
 const textMagic = "afterlock trace text 1\n"
 
-// AppendText appends the text form of a trace.
-func (t *Trace) AppendText(b []byte) ([]byte, error) {
-	b = append(b, textMagic...)
-	b = fmt.Appendf(b, "files %d\n", t.Files)
+// WriteText writes the text form of a trace.
+func (t *Trace) WriteText(w io.Writer) error {
+	b := fmt.Appendf(nil, "%sfiles %d\n", textMagic, t.Files)
 	if t.Dropped > 0 {
 		b = fmt.Appendf(b, "dropped %d\n", t.Dropped)
 	}
 	for i := range t.Events {
-		b = strconv.AppendUint(b, t.Events[i].Ticket, 10)
-		b = append(b, ' ')
-		b = append(b, t.Events[i].String()...)
-		b = append(b, '\n')
+		b = fmt.Appendf(b, "%d %v\n", t.Events[i].Ticket, &t.Events[i])
+		if len(b) > 1<<15 {
+			if _, err := w.Write(b); err != nil {
+				return err
+			}
+			b = b[:0]
+		}
 	}
-	return b, nil
+	_, err := w.Write(b)
+	return err
 }
 
 func decodeText(path string, content []byte) (*Trace, error) {
