@@ -160,8 +160,8 @@ func lastOf(t *Trace, p *partition, to int) []int {
 	for i := range p.ops {
 		if kind := p.ops[i].kind; kind != opSawLock && kind != opSawData {
 			add(p.ops[i].call)
+			add(p.ops[i].ret)
 		}
-		add(p.ops[i].ret)
 	}
 	for _, s := range p.sessions {
 		add(s.process.gone)

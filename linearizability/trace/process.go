@@ -113,7 +113,7 @@ func (x *extraction) add(e *Event) error {
 			return wrong("calls %v while its call of %v has not returned", e.Method, p.call.Method)
 		}
 		p.calling, p.call = true, *e
-		if (e.Name == LockName || e.Name == DataName || e.Name == EntryName) && e.ID != (ID{}) {
+		if e.ID != (ID{}) {
 			part := x.partition(e.ID, e.Ticket)
 			part.tickets = append(part.tickets, e.Ticket)
 		}
@@ -122,6 +122,9 @@ func (x *extraction) add(e *Event) error {
 			return wrong("finds a name and does not list")
 		}
 		p.finding = append(p.finding, *e)
+		if part := x.partitions[e.ID]; part != nil {
+			part.tickets = append(part.tickets, e.Ticket)
+		}
 	case Return:
 		if !p.calling {
 			return wrong("returns from %v, and has called nothing", e.Method)

@@ -2,13 +2,17 @@ package trace
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/internal/seam"
 	"github.com/afterlock/afterlock/tempdir"
@@ -17,11 +21,12 @@ import (
 // A run is goroutines that create and recover in one root and are recorded.
 type run struct {
 	creators, recoverers, turns int
-	kernel                      func() tempdir.Kernel // the faulty part; nil: the real one
+	below, above                func(tempdir.Kernel) tempdir.Kernel // faults that the recorder sees as results, and as calls
+	orphans                     bool                                // every other turn puts one into the root
 }
 
 // record runs it and returns the trace.
-func (r run) record(t *testing.T) *Trace {
+func (r run) record(t testing.TB) *Trace {
 	t.Helper()
 	dir := t.TempDir()
 	recording, err := Create(filepath.Join(dir, "recording"), 1<<18, 2)
@@ -31,11 +36,14 @@ func (r run) record(t *testing.T) *Trace {
 	stop := make(chan struct{})
 	for i := range r.creators + r.recoverers {
 		kernel := tempdir.LinuxKernel()
-		if r.kernel != nil {
-			kernel = r.kernel()
+		if r.below != nil {
+			kernel = r.below(kernel)
 		}
-		root, err := tempdir.Open(filepath.Join(dir, "root"), tempdir.Make(0o700),
-			tempdir.WithKernel(seam.Around(kernel, recording.Recorder(uint32(i+1)))))
+		kernel = seam.Around(kernel, recording.Recorder(uint32(i+1)))
+		if r.above != nil {
+			kernel = r.above(kernel)
+		}
+		root, err := tempdir.Open(filepath.Join(dir, "root"), tempdir.Make(0o700), tempdir.WithKernel(kernel))
 		require.NoError(t, err)
 		if i < r.creators {
 			creators.Add(1)
@@ -43,6 +51,11 @@ func (r run) record(t *testing.T) *Trace {
 				defer creators.Done()
 				defer root.Close()
 				for n := range r.turns {
+					if r.orphans && n%2 == 0 {
+						id := fmt.Sprintf("%030x%02x", n+1, i)
+						assert.NoError(t, recording.Orphan(id, 0))
+						assert.NoError(t, os.Mkdir(filepath.Join(dir, "root", "temp-dir-"+id), 0o700))
+					}
 					create(root, filepath.Join(dir, "victim-"+strconv.Itoa(i)+"-"+strconv.Itoa(n)))
 				}
 			})
@@ -53,6 +66,7 @@ func (r run) record(t *testing.T) *Trace {
 			for {
 				select {
 				case <-stop:
+					_, _ = root.Recover(context.Background())
 					return
 				default:
 					_, _ = root.Recover(context.Background())
@@ -83,12 +97,27 @@ func create(root *tempdir.Root, victim string) {
 }
 
 func TestGoroutinesAreBehaviours(t *testing.T) {
-	trace := run{creators: 2, recoverers: 2, turns: 200}.record(t)
-	report, err := Validate(t.Context(), trace)
-	require.NoError(t, err)
-	t.Logf("%+v", report.Counts)
-	for _, p := range report.Problems {
-		t.Log(p)
+	turns := 200
+	if testing.Short() {
+		turns = 30
 	}
-	require.Equal(t, Valid, report.Verdict, report.Because)
+	for name, below := range map[string]func(tempdir.Kernel) tempdir.Kernel{
+		"with unnamed files":    nil,
+		"without unnamed files": func(k tempdir.Kernel) tempdir.Kernel { return named{k} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			report, err := Validate(t.Context(), run{creators: 2, recoverers: 2, turns: turns, below: below, orphans: true}.record(t))
+			require.NoError(t, err)
+			t.Logf("%+v", report.Counts)
+			require.Equal(t, Valid, report.Verdict, "%s %v", strings.Join(report.Problems, "\n"), report.Because)
+			assert.Positive(t, report.Adoptions)
+			assert.Positive(t, report.Busy)
+			assert.GreaterOrEqual(t, report.Instances, int64(turns))
+		})
+	}
 }
+
+// named has no unnamed files.
+type named struct{ tempdir.Kernel }
+
+func (named) OpenUnnamed(int) (int, error) { return -1, unix.EOPNOTSUPP }

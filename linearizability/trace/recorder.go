@@ -68,10 +68,19 @@ func errnoOf(err error) Errno {
 		return 0
 	}
 	errno, ok := err.(syscall.Errno)
-	if !ok && !errors.As(err, &errno) || errno == 0 || errno >= syscall.Errno(unknownErrno) {
+	if !ok {
+		errno = wrappedErrno(err)
+	}
+	if errno == 0 || errno >= syscall.Errno(unknownErrno) {
 		return unknownErrno
 	}
 	return Errno(errno)
+}
+
+// wrappedErrno is for kernels that do not return bare errnos. It allocates.
+func wrappedErrno(err error) (errno syscall.Errno) {
+	errors.As(err, &errno)
+	return errno
 }
 
 // add writes one event, or counts it if there is no room.
