@@ -51,7 +51,6 @@ type stageLiar struct{ tempdir.Kernel } // says that every victim is gone
 
 func (stageLiar) StageDeletion(string, int, string) error { return unix.ENOENT }
 
-
 // Programs that break rules: the recorder sees the calls they make.
 
 type lockFileFirst struct { // rule 4
@@ -122,7 +121,6 @@ func (k *upstream) CreateLock(root int, name string) (int, error) {
 	_ = k.Kernel.Close(fd)
 	return k.Kernel.OpenLock(root, name)
 }
-
 
 // Each case plants one fault, and names what the refusal must say.
 func TestFaultsAreNoBehaviours(t *testing.T) {

@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"unsafe"
@@ -10,7 +11,7 @@ import (
 
 // Create makes the file path, with room for a number of events of 64 bytes each,
 // and maps it. Trees in the root have files files each, as in the model: at most
-// 3. Pages that nobody writes to take no memory and no disk.
+// 3. The disk space is taken now: a full disk would kill who records later.
 func Create(path string, events, files int) (*Recording, error) {
 	if events < 1 || events > maxRecords || files < 1 || files > maxFiles {
 		return nil, fmt.Errorf("record to %s: %d events and %d files in a tree are not possible", path, events, files)
@@ -23,8 +24,12 @@ func Create(path string, events, files int) (*Recording, error) {
 	if _, err := file.Write(header(events, files)); err != nil {
 		return nil, err
 	}
-	if err := file.Truncate(headerBytes + int64(events)*recordBytes); err != nil {
-		return nil, err
+	size := headerBytes + int64(events)*recordBytes
+	if err = unix.Fallocate(int(file.Fd()), 0, 0, size); errors.Is(err, unix.EOPNOTSUPP) {
+		err = file.Truncate(size)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("record to %s: %d bytes: %w", path, size, err)
 	}
 	return mapRecording(path, file)
 }

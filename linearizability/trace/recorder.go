@@ -22,7 +22,7 @@ type Recorder struct {
 
 // Before records the call. It never fails.
 func (r *Recorder) Before(c *seam.Call) error {
-	e := Event{Kind: Call, Method: c.Method, Process: r.process, Fd: int32(c.Fd), Dir: int32(c.Dir)}
+	e := Event{Kind: Call, Method: c.Method, Process: r.process, Fd: int32(c.Fd), Dir: int32(c.Dir), Result: -1}
 	switch c.Method {
 	case seam.StageDeletion:
 		e.Name, e.ID, e.Entry = parseName(c.To)
