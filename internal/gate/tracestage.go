@@ -32,6 +32,18 @@ func (traces) Run(ctx context.Context, env Env) (Result, error) {
 		c.Events = deepTraceEvents
 	}
 	r, err := stress.Traces(ctx, c)
+	result := tracesResult(r, c)
+	if err != nil {
+		return skipIfUnsupported(result, err)
+	}
+	result.Line = fmt.Sprintf("traces: %d events recorded in %.1f s and validated in %.2f s, %.2f million events a second, %d states at most at one time",
+		r.Validation.Events, r.Recording.Seconds(), r.Judging.Seconds(), float64(r.Validation.Events)/1e6/r.Judging.Seconds(), r.Validation.Most)
+	return result, nil
+}
+
+// tracesResult is what a run shows. The texts of refusals are for afterlock
+// check; here is the first line of each, and where the trace is.
+func tracesResult(r stress.TracesReport, c stress.Config) Result {
 	v := &r.Validation
 	result := Result{
 		Ran: fmt.Sprintf("goroutines and processes in %d roots, on %s", r.Roots, r.FileSystem),
@@ -49,10 +61,7 @@ func (traces) Run(ctx context.Context, env Env) (Result, error) {
 			Never("invalid", v.Counts.Invalid),
 		},
 		Problems: r.Problems,
-		Flags:    []string{"--dir", env.Dir},
-	}
-	if err != nil {
-		return skipIfUnsupported(result, err)
+		Flags:    []string{"--dir", c.Dir},
 	}
 	for _, text := range v.Problems {
 		first, _, _ := strings.Cut(text, "\n")
@@ -65,7 +74,5 @@ func (traces) Run(ctx context.Context, env Env) (Result, error) {
 		result.Undecided = true
 		result.Because = strings.Join(v.Because, "; ") + "; the trace is kept: afterlock check " + shellQuote(r.Saved)
 	}
-	result.Line = fmt.Sprintf("traces: %d events recorded in %.1f s and validated in %.2f s, %.2f million events a second",
-		v.Events, r.Recording.Seconds(), r.Judging.Seconds(), float64(v.Events)/1e6/r.Judging.Seconds())
-	return result, nil
+	return result
 }

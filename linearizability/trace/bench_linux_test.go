@@ -49,15 +49,14 @@ func BenchmarkRecorder(b *testing.B) {
 
 // The whole life of an instance, with and without the recorder.
 func BenchmarkCreateAndClose(b *testing.B) {
-	for _, recorded := range []bool{false, true} {
-		name := "bare"
-		if recorded {
-			name = "recorded"
-		}
+	for _, name := range []string{"bare", "seam alone", "recorded"} {
 		b.Run(name, func(b *testing.B) {
 			dir := b.TempDir()
 			kernel := tempdir.LinuxKernel()
-			if recorded {
+			switch name {
+			case "seam alone":
+				kernel = seam.Around(kernel, nothing{})
+			case "recorded":
 				recording, err := Create(filepath.Join(dir, "recording"), 1<<22, 2)
 				require.NoError(b, err)
 				defer recording.Close()
@@ -70,6 +69,23 @@ func BenchmarkCreateAndClose(b *testing.B) {
 				d, err := root.Create()
 				require.NoError(b, err)
 				require.NoError(b, d.Close(b.Context()))
+			}
+		})
+	}
+}
+
+// nothing is a hook that does nothing.
+type nothing struct{}
+
+func (nothing) Before(*seam.Call) error { return nil }
+func (nothing) After(*seam.Call)        {}
+
+// A stress run, with and without the recorder.
+func BenchmarkRun(b *testing.B) {
+	for name, bare := range map[string]bool{"bare": true, "recorded": false} {
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				run{creators: 2, turns: 1000, bare: bare}.record(b)
 			}
 		})
 	}

@@ -99,6 +99,3 @@ func (m *machine) start(orphan bool) model.State {
 	}
 	return s
 }
-
-// isAddition says whether the model's item is an addition: they come first.
-func (m *machine) isAddition(item uint8) bool { return int(item) <= m.additions }

@@ -96,7 +96,6 @@ type session struct {
 	process   *process
 	recoverer bool
 	file      *file
-	dropped   bool // it left no trace that others can observe
 	removing  bool // it has the data directory open, or had
 	failed    bool // its removal has met a failure
 	slot      uint8

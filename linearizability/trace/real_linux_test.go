@@ -23,6 +23,7 @@ type run struct {
 	creators, recoverers, turns int
 	below, above                func(tempdir.Kernel) tempdir.Kernel // faults that the recorder sees as results, and as calls
 	orphans                     bool                                // every other turn puts one into the root
+	bare                        bool                                // nothing is recorded
 }
 
 // record runs it and returns the trace.
@@ -39,7 +40,9 @@ func (r run) record(t testing.TB) *Trace {
 		if r.below != nil {
 			kernel = r.below(kernel)
 		}
-		kernel = seam.Around(kernel, recording.Recorder(uint32(i+1)))
+		if !r.bare {
+			kernel = seam.Around(kernel, recording.Recorder(uint32(i+1)))
+		}
 		if r.above != nil {
 			kernel = r.above(kernel)
 		}
