@@ -63,6 +63,9 @@ func tracesResult(r stress.TracesReport, c stress.Config) Result {
 		Problems: r.Problems,
 		Flags:    []string{"--dir", c.Dir},
 	}
+	if c.Duration > 0 {
+		result.Flags = append(result.Flags, "--duration", c.Duration.String())
+	}
 	for _, text := range v.Problems {
 		first, _, _ := strings.Cut(text, "\n")
 		result.Problems = append(result.Problems, first)

@@ -43,7 +43,7 @@ func (c Config) withDefaults(duration time.Duration, creators, recoverers int) C
 	return c
 }
 
-// ErrEnvironment matches the errors of [Lifecycle] and [Race] that say nothing
+// ErrEnvironment matches the errors of the stages that say nothing
 // about the library: a full disk, a missing tree, no more descriptors.
 var ErrEnvironment = errors.New("the environment does not allow the run")
 

@@ -32,8 +32,8 @@ var groups = []group{{shared: false, named: false}, {shared: false, named: true}
 
 // Traces records goroutines and processes that create, stage, commit, close and
 // recover freely in several roots while they are killed at random moments and
-// calls fail now and then, until there are the events asked for (default
-// 150,000), and validates the trace. If it is not valid, a copy stays in the
+// calls fail now and then, for the duration (default 100 ms) and until there are
+// the events asked for (default 150,000), and validates the trace. If it is not valid, a copy stays in the
 // directory of the configuration.
 //
 // Every worker that holds locks starts no process: between fork and exec a child

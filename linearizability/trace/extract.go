@@ -171,7 +171,7 @@ func (x *extraction) openLock(p *process, call, ret *Event) {
 }
 
 func (x *extraction) takeLock(p *process, call, ret *Event) {
-	d := p.fds[call.Fd]
+	d := x.descriptor(p, call)
 	if d == nil || d.sort != lockFile {
 		return
 	}
@@ -195,7 +195,7 @@ func (x *extraction) takeLock(p *process, call, ret *Event) {
 // is what came before it, nor what the process does after it (another id, or the
 // way without unnamed files). Only an adopter's EEXIST is one.
 func (x *extraction) linkLock(p *process, call, ret *Event) {
-	d := p.fds[call.Fd]
+	d := x.descriptor(p, call)
 	if call.Name != LockName || d == nil || d.sort != lockFile || d.session != nil {
 		return
 	}

@@ -49,10 +49,10 @@ func TestOneEventMoved(t *testing.T) {
 	trace := run{creators: 2, recoverers: 2, turns: 15, orphans: true, below: func(k tempdir.Kernel) tempdir.Kernel {
 		return seam.Around(named{k}, yields{})
 	}, above: func(k tempdir.Kernel) tempdir.Kernel { return seam.Around(k, yields{}) }}.record(t)
-	trace.Events = trace.Events[:min(len(trace.Events), 6000)]
+	trace.Events = trace.Events[:min(len(trace.Events), 4000)]
 	verdict, text := verdictOf(t, trace)
 	require.Equal(t, Valid, verdict, text)
-	moves := 2500
+	moves := 2000
 	if testing.Short() {
 		moves = 200
 	}
@@ -125,6 +125,11 @@ func (yields) After(*seam.Call)        { runtime.Gosched() }
 // moved. Every one is rejected.
 func TestCallsInAnotherOrderAreRejected(t *testing.T) {
 	trace := run{creators: 2, recoverers: 2, turns: 10, orphans: true}.record(t)
+	trace.Events = trace.Events[:min(len(trace.Events), 3000)]
+	most := 200
+	if testing.Short() {
+		most = 60
+	}
 	x, err := extract(trace)
 	require.NoError(t, err)
 	commute := []opKind{opRemoveEntry, opStage, opStageMissing, opCommit}
@@ -143,7 +148,7 @@ func TestCallsInAnotherOrderAreRejected(t *testing.T) {
 				if second.ret == never || slices.Contains(commute, first.kind) && first.kind == second.kind {
 					continue
 				}
-				if swaps++; swaps > 200 {
+				if swaps++; swaps > most {
 					return
 				}
 				at := eventAt(trace, first.call)

@@ -54,6 +54,7 @@ type extraction struct {
 	order      []*partition
 	victims    map[uint64]*victim
 	counts     Counts
+	wrong      error // what no process can do
 }
 
 // A victim is one path, which processes may compete for.
@@ -78,7 +79,9 @@ func extract(t *Trace) (*extraction, error) {
 				x.counts.CutOff++
 			}
 			pending := Event{Kind: Return, Ticket: never, Method: p.call.Method}
-			x.returned(p, &pending)
+			if x.returned(p, &pending); x.wrong != nil {
+				return nil, x.wrong
+			}
 		}
 	}
 	x.counts.Holes, x.counts.Dropped = int64(t.Holes), int64(t.Dropped)
@@ -133,7 +136,9 @@ func (x *extraction) add(e *Event) error {
 			return wrong("returns from %v, and has called %v", e.Method, p.call.Method)
 		}
 		p.calling = false
-		x.returned(p, e)
+		if x.returned(p, e); x.wrong != nil {
+			return x.wrong
+		}
 	case Gone:
 		x.counts.Gone++
 		p.gone = e.Ticket
@@ -179,4 +184,14 @@ func (p *process) end(id ID, s *session) {
 	} else {
 		delete(p.sessions, id)
 	}
+}
+
+// descriptor is what the process has open as the call's descriptor. Whoever locks
+// or links a file has opened it before.
+func (x *extraction) descriptor(p *process, call *Event) *descriptor {
+	d := p.fds[call.Fd]
+	if d == nil {
+		x.wrong = &malformed{call.Ticket, fmt.Sprintf("process %d calls %v with a descriptor that it has not opened, or has closed", p.number, call.Method)}
+	}
+	return d
 }

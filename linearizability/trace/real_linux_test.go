@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -21,6 +22,7 @@ import (
 // A run is goroutines that create and recover in one root and are recorded.
 type run struct {
 	creators, recoverers, turns int
+	events                      int                                 // that there is room for
 	below, above                func(tempdir.Kernel) tempdir.Kernel // faults that the recorder sees as results, and as calls
 	orphans                     bool                                // every other turn puts one into the root
 	bare                        bool                                // nothing is recorded
@@ -30,11 +32,12 @@ type run struct {
 func (r run) record(t testing.TB) *Trace {
 	t.Helper()
 	dir := t.TempDir()
-	recording, err := Create(filepath.Join(dir, "recording"), 1<<18, 2)
+	recording, err := Create(filepath.Join(dir, "recording"), cmp.Or(r.events, 1<<18), 2)
 	require.NoError(t, err)
 	defer recording.Close()
 	var group, creators sync.WaitGroup
 	stop := make(chan struct{})
+	passes := make(chan struct{}, 8) // of recoverers, so that they do not fill the trace while creators wait for the disk
 	for i := range r.creators + r.recoverers {
 		kernel := tempdir.LinuxKernel()
 		if r.below != nil {
@@ -54,6 +57,12 @@ func (r run) record(t testing.TB) *Trace {
 				defer creators.Done()
 				defer root.Close()
 				for n := range r.turns {
+					for range 4 {
+						select {
+						case passes <- struct{}{}:
+						default:
+						}
+					}
 					if r.orphans && n%2 == 0 {
 						id := fmt.Sprintf("%030x%02x", n+1, i)
 						assert.NoError(t, recording.Orphan(id, 0))
@@ -71,7 +80,7 @@ func (r run) record(t testing.TB) *Trace {
 				case <-stop:
 					_, _ = root.Recover(context.Background())
 					return
-				default:
+				case <-passes:
 					_, _ = root.Recover(context.Background())
 				}
 			}

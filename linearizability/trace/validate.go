@@ -56,7 +56,7 @@ const maxProblems = 5
 // undecided. The error is the context's.
 //
 // The cost is linear in the events as long as few processes are at work on one
-// id: about a million events a second on one processor.
+// id: more than a million events a second on one processor.
 func Validate(ctx context.Context, t *Trace) (Report, error) {
 	x, err := extract(t)
 	var wrong *malformed
