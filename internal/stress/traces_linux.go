@@ -18,7 +18,7 @@ const (
 	groupSize = 3
 
 	traceEvents = 150_000         // recorded by default
-	traceTime   = 2 * time.Minute // within which they have to be
+	traceTime   = 2 * time.Minute // within which they have to be, and 100 µs for each
 	traceFiles  = 2               // in every tree
 )
 
@@ -61,7 +61,7 @@ func Traces(ctx context.Context, c Config) (report TracesReport, err error) {
 	}
 	defer recording.Close()
 	f := fleet{
-		rng: rand.New(rand.NewPCG(c.Seed, 0)), duration: c.Duration, longest: traceTime, kill: true,
+		rng: rand.New(rand.NewPCG(c.Seed, 0)), duration: c.Duration, longest: traceTime + time.Duration(c.Events)*100*time.Microsecond, kill: true,
 		reaped: func(j job) {
 			for i := range max(j.Tracers, 1) {
 				recording.Gone(tracerNumber(j.Worker, i))

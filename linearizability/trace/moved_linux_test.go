@@ -134,6 +134,7 @@ func TestCallsInAnotherOrderAreRejected(t *testing.T) {
 	require.NoError(t, err)
 	commute := []opKind{opRemoveEntry, opStage, opStageMissing, opCommit}
 	swaps := 0
+all:
 	for _, p := range x.order {
 		for _, s := range p.sessions {
 			var ops []op
@@ -148,9 +149,10 @@ func TestCallsInAnotherOrderAreRejected(t *testing.T) {
 				if second.ret == never || slices.Contains(commute, first.kind) && first.kind == second.kind {
 					continue
 				}
-				if swaps++; swaps > most {
-					return
+				if swaps == most {
+					break all
 				}
+				swaps++
 				at := eventAt(trace, first.call)
 				// First the return to the place, then the call before it.
 				one := moved(trace, eventAt(trace, second.ret), at)
@@ -163,4 +165,57 @@ func TestCallsInAnotherOrderAreRejected(t *testing.T) {
 	}
 	assert.Greater(t, swaps, 50)
 	t.Log(swaps, "calls moved before another, all rejected")
+}
+
+// One event of a real trace is moved: a name that a listing showed, and that the
+// process then acted on, into the listing before. Every one is rejected: the
+// process acts on what it has not seen, or saw what was not there.
+func TestNameMovedToTheListingBefore(t *testing.T) {
+	trace := run{creators: 2, recoverers: 2, turns: 10, orphans: true}.record(t)
+	trace.Events = trace.Events[:min(len(trace.Events), 3000)]
+	moves := 0
+	for i := range trace.Events {
+		e := &trace.Events[i]
+		if e.Kind != Found || e.Name != LockName || moves == 100 || !actsOn(trace, i) {
+			continue
+		}
+		j, listings := i, 0 // to the call of the List of the listing before
+		for ; j >= 0 && (listings == 0 || trace.Events[j].Kind != Call || trace.Events[j].Method != seam.List || trace.Events[j].Process != e.Process); j-- {
+			if other := &trace.Events[j]; other.Process == e.Process && other.Kind == Call && other.Name == RootName {
+				listings++
+			}
+		}
+		if j < 0 {
+			continue
+		}
+		// The last List of a listing shows nothing; a name in it is as good.
+		moves++
+		verdict, text := verdictOf(t, moved(trace, i, j+1))
+		assert.Equal(t, Invalid, verdict, "event %d to %d", i, j+1)
+		assert.Contains(t, text, `is false`)
+		if moves == 1 {
+			t.Log("\n" + text)
+		}
+	}
+	assert.Positive(t, moves)
+	t.Log(moves, "names moved, all rejected")
+}
+
+// actsOn says whether the process opens the lock file that event i showed,
+// before it lists again, and the call returns.
+func actsOn(t *Trace, i int) bool {
+	found := &t.Events[i]
+	opening := false
+	for _, e := range t.Events[i+1:] {
+		switch {
+		case e.Process != found.Process:
+		case e.Kind == Call && e.Name == RootName:
+			return false
+		case e.Kind == Call && e.Method == seam.OpenLock && e.ID == found.ID:
+			opening = true
+		case e.Kind == Return && opening:
+			return true
+		}
+	}
+	return false
 }
