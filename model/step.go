@@ -10,6 +10,9 @@ type step struct {
 	guard  string // the guard that was false, of the last action tried
 	seen   map[[2]Key]bool
 	what   Key // how s looks to callers, if the model asks for refinement
+
+	keeps bool // for a Stepper: the states themselves, and nothing else
+	kept  []State
 }
 
 // not says that a guard is false, and remembers it.
@@ -28,6 +31,10 @@ func (t *step) next() *State {
 
 // done ends a step.
 func (t *step) done() {
+	if t.keeps {
+		t.kept = append(t.kept, t.n)
+		return
+	}
 	to := Step{Action: t.action}
 	for i := range t.m.stepProperties {
 		if !t.m.stepProperties[i].holds(&t.s, &t.n) {

@@ -109,7 +109,7 @@ func TestLsNamesTheHolderOfAnUpstreamLock(t *testing.T) {
 
 func TestLsFindsTheRootsOfAStore(t *testing.T) {
 	graph := filepath.Join(t.TempDir(), "a [graph] root*")
-	for _, root := range []string{"overlay-layers/tmp", "overlay/tempdirs", "vfs/tempdirs", "overlay/l"} {
+	for _, root := range []string{"overlay-layers/tmp", "overlay/tempdirs", "vfs/tempdirs", "tempdirs", "overlay/l"} {
 		require.NoError(t, os.MkdirAll(filepath.Join(graph, root, "temp-dir-1"), 0o700))
 	}
 	require.NoError(t, os.MkdirAll(filepath.Join(graph, "vfs-layers"), 0o700))
@@ -122,7 +122,7 @@ func TestLsFindsTheRootsOfAStore(t *testing.T) {
 		require.Len(t, root.Instances, 1)
 		assert.Equal(t, "orphan", root.Instances[0].State)
 	}
-	assert.Equal(t, []string{"overlay-layers/tmp", "overlay/tempdirs", "vfs/tempdirs"}, roots)
+	assert.Equal(t, []string{"overlay-layers/tmp", "overlay/tempdirs", "vfs/tempdirs", "tempdirs"}, roots)
 	stdout, _, _ = call(t, "ls", graph)
 	assert.Contains(t, stdout, "overlay/tempdirs:\n")
 }

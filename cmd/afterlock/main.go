@@ -79,6 +79,6 @@ Exit codes:
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newVerify(), newModel(), newLs(), newRecover(), newRm())
+	root.AddCommand(newVerify(), newCheck(), newModel(), newLs(), newRecover(), newRm())
 	return root
 }

@@ -9,10 +9,11 @@ import (
 )
 
 // findRoots returns the roots that path stands for: those of a containers/storage
-// graph root or image store, if path holds any, else path itself.
+// graph root or image store, or of a store of package layerstore, if path holds
+// any, else path itself.
 func findRoots(path string) ([]string, error) {
 	var roots []string
-	for _, pattern := range []string{"*-layers/tmp", "overlay/tempdirs", "vfs/tempdirs"} {
+	for _, pattern := range []string{"*-layers/tmp", "overlay/tempdirs", "vfs/tempdirs", "tempdirs"} {
 		// Only the pattern may hold wildcards, not the path.
 		found, err := filepath.Glob(filepath.Join(quoteGlob(path), pattern))
 		if err != nil {

@@ -26,8 +26,9 @@ var mayImport = map[string][]string{
 	"internal/testfs":        {"golang.org/x/sys/", "github.com/hanwen/go-fuse/", "github.com/stretchr/testify/", "github.com/davecgh/", "github.com/pmezard/", "gopkg.in/", "go.yaml.in/"},
 	"internal/seam":          {"golang.org/x/sys/", module + "tempdir"},
 	"internal/upstream":      {"golang.org/x/sys/"},
-	"internal/stress":        {"golang.org/x/sys/", module + "tempdir"},
-	"internal/gate":          {"golang.org/x/", module + "tempdir", module + "model", module + "spec", module + "internal/stress", module + "internal/seam", module + "crashsim/conformance", "github.com/vbauerster/mpb/", "github.com/VividCortex/", "github.com/acarl005/", "github.com/mattn/", "github.com/rivo/", "github.com/clipperhouse/"},
+	"internal/stress":        {"golang.org/x/sys/", module + "tempdir", module + "model", module + "internal/seam", module + "linearizability/trace"},
+	"linearizability/trace":  {"golang.org/x/sys/", module + "tempdir", module + "model", module + "internal/seam"},
+	"internal/gate":          {"golang.org/x/", module, "github.com/vbauerster/mpb/", "github.com/VividCortex/", "github.com/acarl005/", "github.com/mattn/", "github.com/rivo/", "github.com/clipperhouse/"},
 	"cmd/afterlock":          {"*"},
 }
 

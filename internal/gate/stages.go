@@ -17,6 +17,7 @@ func Stages() []Stage {
 		conformanceStage{},
 		lifecycle{},
 		race{},
+		traces{},
 	}
 }
 

@@ -15,6 +15,7 @@ type Config struct {
 	Duration   time.Duration // how long the workers work
 	Creators   int           // processes that stage and close
 	Recoverers int           // processes that recover
+	Events     int           // [Traces]: how many to record at least
 	Log        *slog.Logger
 	Progress   func(text string) // called now and then, from one goroutine, with a line for people
 
@@ -42,7 +43,7 @@ func (c Config) withDefaults(duration time.Duration, creators, recoverers int) C
 	return c
 }
 
-// ErrEnvironment matches the errors of [Lifecycle] and [Race] that say nothing
+// ErrEnvironment matches the errors of the stages that say nothing
 // about the library: a full disk, a missing tree, no more descriptors.
 var ErrEnvironment = errors.New("the environment does not allow the run")
 
@@ -51,4 +52,6 @@ const (
 	MinInstances = 100 // of [Race]
 	MinCommits   = 20  // of [Race]
 	MinKills     = 20  // of [Lifecycle]
+
+	MinTraceKills = 20 // of [Traces]
 )

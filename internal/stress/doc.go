@@ -3,7 +3,9 @@
 // [Lifecycle] lays out layers of real files and lets several processes stage
 // and clean up under a real store lock while others recover; all of them are
 // killed with SIGKILL at random moments and replaced. [Race] runs creators and
-// recoverers in tight loops and looks at the data after every step.
+// recoverers in tight loops and looks at the data after every step. [Traces]
+// records what goroutines and processes do, kills them, and has the record
+// validated against the specification.
 //
 // A worker is the running program once more: [BecomeWorker], called first thing
 // in main or TestMain, turns the process into one if it was started as one. It

@@ -27,8 +27,10 @@ type fleet struct {
 	jobs     []job // one a place; a worker that is killed or fails is replaced by one with the same job
 	rng      *rand.Rand
 	duration time.Duration
-	kill     bool        // at random moments
-	enough   func() bool // go on until this is true, for four times the duration at most
+	kill     bool          // at random moments
+	enough   func() bool   // go on until this is true, for four times the duration at most
+	longest  time.Duration // 0: four times the duration
+	reaped   func(j job)   // told of every worker that has ended, before another takes its place
 	progress func(text string)
 
 	// The results.
@@ -44,6 +46,7 @@ type fleet struct {
 	shots     chan *process // whose moment has come
 	done      chan struct{} // closed when nobody listens to shots any more
 	running   map[*process]bool
+	shared    map[int]bool // workers that are several processes of a trace
 	started   int
 	finishing bool
 	environs  error
@@ -59,6 +62,10 @@ func (f *fleet) run(ctx context.Context) error {
 	f.done = make(chan struct{})
 	defer close(f.done)
 	f.running = make(map[*process]bool)
+	f.shared = make(map[int]bool)
+	if f.longest == 0 {
+		f.longest = 4 * f.duration
+	}
 	begin := time.Now()
 	deadline := time.NewTimer(f.duration)
 	defer deadline.Stop()
@@ -85,7 +92,7 @@ func (f *fleet) run(ctx context.Context) error {
 		case <-tick.C:
 			f.progress(fmt.Sprintf("%.0f s, %s", time.Since(begin).Seconds(), f.summary()))
 		case <-deadline.C:
-			if !f.enough() && time.Since(begin) < 4*f.duration {
+			if !f.enough() && time.Since(begin) < f.longest {
 				deadline.Reset(f.duration / 10)
 			} else {
 				f.finish()
@@ -133,6 +140,9 @@ func (f *fleet) launch(j job) {
 		return
 	}
 	f.running[p] = true
+	if j.Tracers > 1 {
+		f.shared[j.Worker] = true
+	}
 	if f.kill {
 		p.aim = 1 + f.rng.IntN(maxAim)
 	}
@@ -200,6 +210,9 @@ func (f *fleet) shoot(p *process) {
 func (f *fleet) exited(p *process, err error) {
 	delete(f.running, p)
 	p.stdin.Close()
+	if f.reaped != nil {
+		f.reaped(p.job)
+	}
 	switch {
 	case p.killed && p.wasKilled():
 		f.kills++

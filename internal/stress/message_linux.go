@@ -10,6 +10,11 @@ type job struct {
 	Root   string `json:"root"`             // the root directory
 	Work   string `json:"work,omitempty"`   // race: where a creator makes and commits trees
 
+	// Traces.
+	Recording string `json:"recording,omitempty"` // see package trace
+	Named     bool   `json:"named,omitempty"`     // as on a file system without unnamed files
+	Tracers   int    `json:"tracers,omitempty"`   // goroutines, each a process of the model
+
 	// The layer store, for a role of the lifecycle stage.
 	Layers  string           `json:"layers,omitempty"`  // directory with one directory a layer
 	Lock    string           `json:"lock,omitempty"`    // the store lock
@@ -24,6 +29,7 @@ const (
 	roleStore     role = "store"     // lifecycle: stages deletions and additions of layers
 	roleCreator   role = "creator"   // race: creates instances in a tight loop
 	roleRecoverer role = "recoverer" // both: recovers in a loop
+	roleTraced    role = "traced"    // traces: creates and recovers, and is recorded
 )
 
 // A step is what a message is about. The steps before stepEnd are what the

@@ -74,8 +74,21 @@ func Race(ctx context.Context, c Config) (report RaceReport, err error) {
 }
 
 // clean recovers the root once more and says what is left or leaked.
-func (s *scratch) clean(ctx context.Context, before map[string]string) (problems []string) {
-	root, err := tempdir.Open(s.root)
+func (s *scratch) clean(ctx context.Context, before map[string]string) []string {
+	problems := cleanRoot(ctx, s.root)
+	after, err := openDescriptors()
+	if err != nil {
+		problems = append(problems, err.Error())
+	}
+	for _, leaked := range newDescriptors(before, after) {
+		problems = append(problems, "the parent leaked "+leaked)
+	}
+	return problems
+}
+
+// cleanRoot recovers a root once more and says what is left.
+func cleanRoot(ctx context.Context, path string) (problems []string) {
+	root, err := tempdir.Open(path)
 	if err != nil {
 		return []string{err.Error()}
 	}
@@ -85,19 +98,12 @@ func (s *scratch) clean(ctx context.Context, before map[string]string) (problems
 	if err := root.Close(); err != nil {
 		problems = append(problems, err.Error())
 	}
-	entries, err := os.ReadDir(s.root)
+	entries, err := os.ReadDir(path)
 	if err != nil {
 		problems = append(problems, err.Error())
 	}
 	for _, entry := range entries {
 		problems = append(problems, fmt.Sprintf("left in the root after the last recovery: %q", entry.Name()))
-	}
-	after, err := openDescriptors()
-	if err != nil {
-		problems = append(problems, err.Error())
-	}
-	for _, leaked := range newDescriptors(before, after) {
-		problems = append(problems, "the parent leaked "+leaked)
 	}
 	return problems
 }

@@ -3,6 +3,8 @@ package stress
 import (
 	"fmt"
 	"time"
+
+	"github.com/afterlock/afterlock/linearizability/trace"
 )
 
 // A LifecycleReport is what [Lifecycle] did and found.
@@ -46,4 +48,20 @@ type RaceReport struct {
 func (r RaceReport) String() string {
 	return fmt.Sprintf("race: %d instances, %d lost, %d partial commits, %d recoveries in %.1f s (%d creators, %d recoverers, %s, %s)",
 		r.Instances, r.Lost, r.Partial, r.Recoveries, r.Elapsed.Seconds(), r.Creators, r.Recoverers, r.FileSystem, r.Dir)
+}
+
+// A TracesReport is what [Traces] did and found.
+type TracesReport struct {
+	FileSystem string
+	Roots      int
+	Recording  time.Duration // how long the workers were recorded
+	Judging    time.Duration // how long the validation took
+
+	GoroutineEvents int64 // by goroutines that share a process with others
+	ProcessEvents   int64 // by processes of their own
+	Kills           int64 // by SIGKILL
+	Validation      trace.Report
+
+	Saved    string   // the trace, if it is not valid
+	Problems []string // beside those of the validation: what was left or leaked, and every unexpected end
 }

@@ -79,6 +79,9 @@ func work(in io.Reader, out io.Writer) int {
 
 // run works until the parent wants it to end or something is wrong.
 func (w *worker) run() error {
+	if w.Role == roleTraced {
+		return w.trace()
+	}
 	root, err := w.open()
 	if err != nil {
 		return err
@@ -113,18 +116,26 @@ func (w *worker) run() error {
 
 // open opens the root, through the kernel that the job names.
 func (w *worker) open() (*tempdir.Root, error) {
-	kernel := tempdir.LinuxKernel()
-	if w.Kernel != "" {
-		makeKernel := kernels[w.Kernel]
-		if makeKernel == nil {
-			return nil, fmt.Errorf("no such kernel: %q", w.Kernel)
-		}
-		kernel = makeKernel()
+	kernel, err := w.kernel()
+	if err != nil {
+		return nil, err
 	}
 	if w.Role == roleRecoverer {
 		kernel = &announcer{Kernel: kernel, worker: w}
 	}
 	return tempdir.Open(w.Root, tempdir.WithKernel(kernel), tempdir.Purpose("stress "+string(w.Role)))
+}
+
+// kernel is the one that the job names.
+func (w *worker) kernel() (tempdir.Kernel, error) {
+	if w.Kernel == "" {
+		return tempdir.LinuxKernel(), nil
+	}
+	makeKernel := kernels[w.Kernel]
+	if makeKernel == nil {
+		return nil, fmt.Errorf("no such kernel: %q", w.Kernel)
+	}
+	return makeKernel(), nil
 }
 
 // recoverOnce is one turn of a recoverer.

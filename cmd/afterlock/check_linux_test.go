@@ -1,0 +1,74 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/afterlock/afterlock/linearizability/trace"
+)
+
+const fixtures = "../../linearizability/trace/testdata"
+
+func TestCheckJudgesATrace(t *testing.T) {
+	stdout, stderr, code := call(t, "check", filepath.Join(fixtures, "ghost-ok.txt"))
+	require.Zero(t, code, stdout+stderr)
+	assert.Contains(t, stdout, "verdict: valid\n")
+
+	stdout, _, code = call(t, "check", filepath.Join(fixtures, "ghost-bad.txt"))
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stdout, "verdict: invalid\n")
+	assert.Contains(t, stdout, `the guard p \in Creator /\ pc[p] = "live", or p \in Recoverer /\ pc[p] = "claimed" is false`)
+	assert.Contains(t, stdout, "next event: ")
+
+	path := filepath.Join(t.TempDir(), "large")
+	require.NoError(t, os.WriteFile(path, []byte("afterlock trace text 1\nfiles 2\n0 p0 orphan temp-dir-a1 trees=4\n"), 0o600))
+	stdout, _, code = call(t, "check", path)
+	assert.Equal(t, 3, code)
+	assert.Contains(t, stdout, "undecided: instance a1: 4 trees")
+	assert.Contains(t, stdout, "verdict: undecided\n")
+}
+
+func TestCheckPrintsATraceAsText(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(fixtures, "order-ok.txt"))
+	require.NoError(t, err)
+	read, err := trace.Decode("order-ok.txt", text)
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "binary")
+	require.NoError(t, os.WriteFile(path, read.Encode(), 0o600))
+	stdout, stderr, code := call(t, "check", "--text", path)
+	require.Zero(t, code, stderr)
+	var want []string // without the comments
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "#") {
+			want = append(want, line)
+		}
+	}
+	assert.Equal(t, strings.Join(want, ""), stdout)
+}
+
+func TestCheckRefusesWhatItCannotRead(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+		return path
+	}
+	for _, tt := range []struct{ path, wants string }{
+		{write("empty", ""), "the first line is that of no file that verify saves"},
+		{write("other", "hello\n"), "the first line is that of no file that verify saves"},
+		{write("truncated", "afterlock trace binary 1\n"), "truncated: 25 bytes"},
+		{write("corrupt", "afterlock trace text 1\nfiles 2\n0 p1 says\n"), "line 3: "},
+		{filepath.Join(dir, "missing"), "no such file"},
+		{dir, "is a directory"},
+	} {
+		_, stderr, code := call(t, "check", tt.path)
+		assert.Equal(t, 2, code, tt.path)
+		assert.Contains(t, stderr, tt.path)
+		assert.Contains(t, stderr, tt.wants)
+	}
+}

@@ -1,0 +1,81 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/afterlock/afterlock/internal/stress"
+	"github.com/afterlock/afterlock/linearizability/trace"
+)
+
+// traces records goroutines and processes that are killed, and wants every
+// trace to be a behaviour of the specification.
+type traces struct{}
+
+func (traces) Name() string { return "traces" }
+
+func (traces) Description() string {
+	return "what free-running goroutines and killed processes did is a behaviour of the specification"
+}
+
+// How many events are recorded at least.
+const (
+	traceEvents     = 150_000
+	deepTraceEvents = 1_200_000
+)
+
+func (traces) Run(ctx context.Context, env Env) (Result, error) {
+	c := stressConfig(env)
+	c.Events = traceEvents
+	if env.Deep {
+		c.Events = deepTraceEvents
+	}
+	r, err := stress.Traces(ctx, c)
+	result := tracesResult(r, c)
+	if err != nil {
+		return skipIfUnsupported(result, err)
+	}
+	result.Line = fmt.Sprintf("traces: %d events recorded in %.1f s and validated in %.2f s, %.2f million events a second, %d states at most at one time",
+		r.Validation.Events, r.Recording.Seconds(), r.Judging.Seconds(), float64(r.Validation.Events)/1e6/r.Judging.Seconds(), r.Validation.Most)
+	return result, nil
+}
+
+// tracesResult is what a run shows. The texts of refusals are for afterlock
+// check; here is the first line of each, and where the trace is.
+func tracesResult(r stress.TracesReport, c stress.Config) Result {
+	v := &r.Validation
+	result := Result{
+		Ran: fmt.Sprintf("goroutines and processes in %d roots, on %s", r.Roots, r.FileSystem),
+		Counts: []Count{
+			AtLeast("events", v.Events, int64(c.Events)*9/10), // a hole is none
+			AtLeast("by goroutines", r.GoroutineEvents, 1000),
+			AtLeast("by processes", r.ProcessEvents, 1000),
+			AtLeast("kills", r.Kills, stress.MinTraceKills),
+			AtLeast("calls cut off", v.CutOff, 1),
+			AtLeast("instances validated", v.Instances, 100),
+			AtLeast("adoptions", v.Adoptions, 1),
+			AtLeast("ghost locks met", v.Ghosts, 1),
+			AtLeast("live instances met", v.Busy, 1),
+			AtLeast("configurations", v.Configs, v.Operations),
+			Never("invalid", v.Counts.Invalid),
+		},
+		Problems: r.Problems,
+		Flags:    []string{"--dir", c.Dir},
+	}
+	if c.Duration > 0 {
+		result.Flags = append(result.Flags, "--duration", c.Duration.String())
+	}
+	for _, text := range v.Problems {
+		first, _, _ := strings.Cut(text, "\n")
+		result.Problems = append(result.Problems, first)
+	}
+	switch v.Verdict {
+	case trace.Invalid:
+		result.Problems = append(result.Problems, "the trace is kept: afterlock check "+shellQuote(r.Saved))
+	case trace.Undecided:
+		result.Undecided = true
+		result.Because = strings.Join(v.Because, "; ") + "; the trace is kept: afterlock check " + shellQuote(r.Saved)
+	}
+	return result
+}

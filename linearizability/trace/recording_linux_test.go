@@ -1,0 +1,230 @@
+package trace
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/afterlock/afterlock/internal/seam"
+)
+
+// recordVariable makes the test binary a process that records for ever.
+const recordVariable = "AFTERLOCK_TEST_RECORD"
+
+func TestMain(m *testing.M) {
+	if path := os.Getenv(recordVariable); path != "" {
+		recordForEver(path)
+	}
+	os.Exit(m.Run())
+}
+
+func recordForEver(path string) {
+	var number uint32
+	_, err := fmt.Sscan(os.Args[len(os.Args)-1], &number)
+	recording, failed := Attach(path)
+	if err != nil || failed != nil {
+		fmt.Fprintln(os.Stderr, err, failed)
+		os.Exit(1)
+	}
+	hook := recording.Recorder(number)
+	call := &seam.Call{Method: seam.StatName, Fd: -1, Dir: 3, ToDir: -1, Name: "lock-000102030405060708090a0b0c0d0e0f"}
+	fmt.Println("begun")
+	for {
+		_ = hook.Before(call)
+		hook.After(call)
+	}
+}
+
+// Processes that do nothing but record are killed: whatever they have recorded
+// is there, and what the kills have cut off is noticed.
+func TestRecordsSurviveSIGKILL(t *testing.T) {
+	kills := 40
+	if testing.Short() {
+		kills = 8
+	}
+	path := filepath.Join(t.TempDir(), "recording")
+	recording, err := Create(path, 1<<24, 2)
+	require.NoError(t, err)
+	defer recording.Close()
+	rng := rand.New(rand.NewPCG(1, 2))
+	for i := range kills {
+		cmd := exec.Command("/proc/self/exe", fmt.Sprint(i+1))
+		cmd.Env = append(os.Environ(), recordVariable+"="+path)
+		out, err := cmd.StdoutPipe()
+		require.NoError(t, err)
+		require.NoError(t, cmd.Start())
+		_, err = fmt.Fscanln(out, new(string))
+		require.NoError(t, err)
+		// A random moment of what it does, not a wait for anything.
+		<-time.After(time.Duration(rng.Int64N(int64(2 * time.Millisecond))))
+		require.NoError(t, cmd.Process.Kill())
+		require.Error(t, cmd.Wait())
+		recording.Gone(uint32(i + 1))
+	}
+	require.Zero(t, recording.Dropped())
+	trace, err := recording.Trace()
+	require.NoError(t, err)
+	assert.Equal(t, recording.Len(), len(trace.Events)+trace.Holes)
+	assert.LessOrEqual(t, trace.Holes, kills)
+	report, err := Validate(t.Context(), trace)
+	require.NoError(t, err)
+	assert.Equal(t, Valid, report.Verdict, report.Problems)
+	assert.EqualValues(t, kills, report.Gone)
+	assert.Greater(t, report.Events, int64(10*kills))
+	t.Logf("%d events of %d processes that were killed, %d holes, %d calls cut off", report.Events, kills, trace.Holes, report.CutOff)
+}
+
+// A record is cut off after each of its words, the checksum being the last.
+func TestTornRecordIsNeverWritten(t *testing.T) {
+	whole, err := Open("testdata/killed-ok.txt")
+	require.NoError(t, err)
+	require.Equal(t, seam.LinkLock, whole.Events[4].Method)
+	missing := *whole
+	missing.Events = append(append([]Event{}, whole.Events[:4]...), whole.Events[5:]...)
+	missing.Holes = 1
+	for written := range recordBytes / 8 {
+		content := whole.Encode()
+		at := headerBytes + 4*recordBytes
+		clear(content[at : at+8])
+		clear(content[at+8+written*8 : at+recordBytes])
+		trace, err := Decode("torn", content)
+		require.NoError(t, err, "%d words", written)
+		trace.Path = whole.Path
+		assert.Equal(t, &missing, trace, "%d words", written)
+	}
+	// The checksum without one of the others: no kill does that, a disk may.
+	content := whole.Encode()
+	content[headerBytes+4*recordBytes+24] ^= 1
+	_, err = Decode("torn", content)
+	assert.EqualError(t, err, "torn: corrupt: event 4 has a wrong checksum")
+}
+
+func TestFullMappingStopsForEverybody(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "recording")
+	recording, err := Create(path, 5, 2)
+	require.NoError(t, err)
+	defer recording.Close()
+	other, err := Attach(path)
+	require.NoError(t, err)
+	defer other.Close()
+	for range 3 {
+		_ = recording.Recorder(1).Before(&seam.Call{Method: seam.OpenUnnamed, Fd: -1, Dir: 3})
+		_ = other.Recorder(2).Before(&seam.Call{Method: seam.OpenUnnamed, Fd: -1, Dir: 3})
+		recording.Recorder(1).After(&seam.Call{Method: seam.OpenUnnamed, Result: 4})
+		other.Recorder(2).After(&seam.Call{Method: seam.OpenUnnamed, Result: 4})
+	}
+	assert.Equal(t, 5, recording.Len())
+	assert.Equal(t, 7, other.Dropped())
+	trace, err := other.Trace()
+	require.NoError(t, err)
+	assert.Len(t, trace.Events, 5)
+	report, err := Validate(t.Context(), trace)
+	require.NoError(t, err)
+	assert.Equal(t, Valid, report.Verdict, report.Problems)
+	assert.EqualValues(t, 7, report.Dropped)
+
+	saved := filepath.Join(t.TempDir(), "saved")
+	require.NoError(t, recording.Save(saved))
+	again, err := Open(saved)
+	require.NoError(t, err)
+	assert.Equal(t, trace.Events, again.Events)
+	assert.ErrorIs(t, recording.Save(saved), os.ErrExist)
+}
+
+// The beginning of a behaviour is one, wherever it ends.
+func TestEveryPrefixIsABehaviour(t *testing.T) {
+	whole := run{creators: 2, recoverers: 2, turns: 10, orphans: true}.record(t)
+	rng := rand.New(rand.NewPCG(3, 4))
+	for range 100 {
+		n := rng.IntN(len(whole.Events))
+		report, err := Validate(t.Context(), &Trace{Files: 2, Events: whole.Events[:n+1], Dropped: len(whole.Events) - n - 1})
+		require.NoError(t, err)
+		require.Equal(t, Valid, report.Verdict, "%d of %d: %s", n, len(whole.Events), strings.Join(report.Problems, "\n"))
+	}
+}
+
+func TestRecordingsThatCannotBe(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "file")
+	_, err := Create(path, 0, 2)
+	assert.ErrorContains(t, err, path+": 0 events")
+	_, err = Create(path, 1, 4)
+	assert.ErrorContains(t, err, "4 files in a tree")
+	require.NoError(t, os.WriteFile(path, []byte("something else"), 0o600))
+	_, err = Create(path, 1, 2)
+	assert.ErrorIs(t, err, os.ErrExist)
+	_, err = Attach(path)
+	assert.ErrorContains(t, err, path+": not a recording")
+	_, err = Attach(filepath.Join(dir, "missing"))
+	assert.ErrorIs(t, err, os.ErrNotExist)
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, "something else", string(content))
+}
+
+// What the model has no room for is undecided, with the reason.
+func TestUndecided(t *testing.T) {
+	for _, tt := range []struct{ name, text, wants string }{
+		{"four trees", "0 p0 orphan temp-dir-a1 trees=4\n", "4 trees, and the model has room for 3"},
+		{"a deep tree", `0 p0 orphan temp-dir-a1 trees=1
+1 p1 call OpenDirectory . dir=3
+2 p1 return OpenDirectory result=4
+3 p1 call List fd=4
+4 p1 found List temp-dir-a1
+5 p1 return List
+6 p1 call CreateLock lock-a1 dir=3
+7 p1 return CreateLock result=5
+8 p1 call OpenDirectory temp-dir-a1 dir=3
+9 p1 return OpenDirectory result=6
+10 p1 call OpenDirectory entry-0 dir=6
+11 p1 return OpenDirectory result=7
+12 p1 call OpenDirectory other dir=7
+13 p1 return OpenDirectory result=8
+`, "a tree with directories in it"},
+		{"nothing", "", "the trace has no events"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			trace, err := Decode("text", []byte(textMagic+"files 2\n"+tt.text))
+			require.NoError(t, err)
+			report, err := Validate(t.Context(), trace)
+			require.NoError(t, err)
+			assert.Equal(t, Undecided, report.Verdict, report.Problems)
+			assert.Contains(t, strings.Join(report.Because, "\n"), tt.wants)
+		})
+	}
+	// Four recoverers at a time.
+	text := textMagic + "files 2\n0 p0 orphan temp-dir-a1 trees=0\n"
+	ticket := 1
+	add := func(format string, args ...any) {
+		text += fmt.Sprintf("%d ", ticket) + fmt.Sprintf(format, args...) + "\n"
+		ticket++
+	}
+	for p := range 4 {
+		add("p%d call OpenDirectory . dir=3", p+1)
+		add("p%d return OpenDirectory result=4", p+1)
+		add("p%d call List fd=4", p+1)
+		add("p%d found List temp-dir-a1", p+1)
+		add("p%d return List", p+1)
+		add("p%d call OpenUnnamed dir=3", p+1)
+		add("p%d return OpenUnnamed result=5", p+1)
+		add("p%d call TakeLock fd=5", p+1)
+		add("p%d return TakeLock", p+1)
+	}
+	for p := range 4 {
+		add("p%d call LinkLock lock-a1 fd=5", p+1)
+	}
+	trace, err := Decode("text", []byte(text))
+	require.NoError(t, err)
+	report, err := Validate(t.Context(), trace)
+	require.NoError(t, err)
+	assert.Equal(t, Undecided, report.Verdict, report.Problems)
+	assert.Contains(t, strings.Join(report.Because, "\n"), "more than the model's processes at a time")
+}
