@@ -301,24 +301,8 @@ func symbols(t *testing.T, dir string) map[string]bool {
 	return found
 }
 
-func pending(t *testing.T) map[string]bool {
-	t.Helper()
-	text, err := os.ReadFile("pending.txt")
-	require.NoError(t, err)
-	names := map[string]bool{}
-	for line := range strings.Lines(string(text)) {
-		if line = strings.TrimSpace(line); line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		name, reason, _ := strings.Cut(line, " ")
-		assert.NotEmpty(t, strings.TrimSpace(reason), "pending.txt: %s has no reason", name)
-		names[name] = true
-	}
-	return names
-}
-
 func TestGoSymbolsExist(t *testing.T) {
-	exist, later := symbols(t, filepath.Join("..", "tempdir")), pending(t)
+	exist := symbols(t, filepath.Join("..", "tempdir"))
 	named := map[string]bool{}
 	texts := modules(t)
 	for _, file := range labelled {
@@ -329,16 +313,12 @@ func TestGoSymbolsExist(t *testing.T) {
 						continue // prose
 					}
 					named[word] = true
-					assert.True(t, exist[word] || later[word], "%s: %s names %s, which is not in the code", file, name, word)
+					assert.True(t, exist[word], "%s: %s names %s, which is not in the code", file, name, word)
 				}
 			}
 		}
 	}
 	assert.Greater(t, len(named), 15, "symbols found")
-	for word := range later {
-		assert.False(t, exist[word], "pending.txt: %s exists by now", word)
-		assert.True(t, named[word], "pending.txt: no comment names %s", word)
-	}
 }
 
 // Every call of the seam is an action, or README says why not.
