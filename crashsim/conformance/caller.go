@@ -6,10 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/model"
 	"github.com/afterlock/afterlock/tempdir"
@@ -131,15 +127,8 @@ func (w *world) home(x model.Item) string { return w.homes[x] }
 
 // makeTree makes a tree with all its files.
 func (w *world) makeTree(path string, x model.Item) error {
-	if err := os.Mkdir(path, 0o700); err != nil {
+	if err := makeFiles(path, w.files); err != nil {
 		return err
-	}
-	for i := range w.files {
-		fd, err := unix.Open(filepath.Join(path, fileNames[i]), unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
-		if err != nil {
-			return err
-		}
-		_ = unix.Close(fd)
 	}
 	return w.follow(x, path)
 }

@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"fmt"
+	"io"
 	"time"
 )
 
@@ -63,4 +64,35 @@ func (d *Divergence) String() string {
 		action = "the actions that are disabled"
 	}
 	return fmt.Sprintf("%s, step %d, %s: %s", d.Model, d.Step, action, d.Reason)
+}
+
+// CounterexampleOptions say what to replay.
+type CounterexampleOptions struct {
+	Model string    // its name in the manifest; one that must fail
+	Dir   string    // existing directory; scratch directories are made in it and removed
+	Runs  int       // how often
+	Out   io.Writer // for the tables of the first run; or nil
+}
+
+// A CounterexampleReport says what a counterexample did on a real file system.
+type CounterexampleReport struct {
+	Model      string
+	Property   string
+	Steps      int // of a run
+	Runs       int // wanted
+	Damaged    int // in which the property was refuted in the observed world
+	Damage     string
+	Difference string // why the last run did not do it
+	Elapsed    time.Duration
+	Skipped    string // why nothing was run
+	Ours       Survival
+}
+
+// A Survival says what the unmodified library did on the same schedules.
+type Survival struct {
+	Runs     int
+	Survived int
+	Followed int      // steps of a run that the scheduled process could take
+	Refused  []string // steps that it could not, and why
+	Lost     string   // what was lost in the last run, or ""
 }
