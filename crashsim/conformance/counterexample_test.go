@@ -41,7 +41,32 @@ func TestEveryCounterexampleDoesItsDamage(t *testing.T) {
 			require.Empty(t, r.Difference, table.String())
 			assert.Equal(t, r.Runs, r.Damaged)
 			assert.NotEmpty(t, r.Damage)
+			assert.Empty(t, r.Ours.Lost)
+			assert.Equal(t, 2*r.Runs, r.Ours.Survived, "as it is, and with creators that go on first")
+			assert.Equal(t, r.Steps > 0, r.Ours.Followed > 0)
+			t.Logf("ours: %d followed, refused:\n%s", r.Ours.Followed, strings.Join(r.Ours.Refused, "\n"))
 			t.Logf("%s in %v\n%s", r.Damage, r.Elapsed, table.String())
+		})
+	}
+}
+
+// The model of upstream is what its code does: every step of its whole graph is
+// executed by the fixture, in forked processes.
+func TestTheFixtureIsTheModelOfUpstream(t *testing.T) {
+	names := []string{"UpstreamAsShipped"}
+	if !testing.Short() {
+		names = append(names, "UpstreamCommit")
+	}
+	for _, name := range names {
+		t.Run(name, func(t *testing.T) {
+			r, err := Run(context.Background(), Options{Model: name, Dir: scratch(t)})
+			require.NoError(t, err)
+			if d := r.Divergence; d != nil {
+				t.Fatalf("%s\nafterlock replay conformance:%s", d, d.Schedule)
+			}
+			assert.Equal(t, r.Edges, r.EdgesRun)
+			assert.GreaterOrEqual(t, r.Compared, r.Steps)
+			t.Logf("%d edges, %d steps, %.0f a second", r.Edges, r.Steps, float64(r.Steps)/r.Elapsed.Seconds())
 		})
 	}
 }

@@ -98,15 +98,15 @@ func (p *process) standsLike(s *scheduler, to *model.State) bool {
 
 // stand stops where a fixture is about to do something else than the library
 // asked for. It returns an error if the process has been killed.
-func (p *process) stand(m seam.Method, name string) error {
+func (p *process) stand(m seam.Method, name string, fd int) error {
 	if p.dead {
 		return unix.EBADF
 	}
 	if !p.free && !p.joined {
-		p.pause(stop{method: m, name: name, fd: -1})
+		p.pause(stop{method: m, name: name, fd: fd})
 	}
 	if p.watch != nil {
-		p.watch(p, &seam.Call{Method: m, Name: name})
+		p.watch(p, &seam.Call{Method: m, Name: name, Fd: fd})
 	}
 	return nil
 }

@@ -214,7 +214,7 @@ func (m *copying) StageDeletion(victim string, root int, entry string) error {
 		if err != nil || len(files) == 0 {
 			return m.Kernel.StageDeletion(victim, root, entry)
 		}
-		if err := m.p.stand(seam.StageDeletion, victim); err != nil {
+		if err := m.p.stand(seam.StageDeletion, victim, -1); err != nil {
 			return err
 		}
 		from := filepath.Join(victim, files[0].Name())

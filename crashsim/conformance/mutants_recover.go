@@ -138,7 +138,7 @@ func adoptsUnlocked(p *process, k tempdir.Kernel) tempdir.Kernel {
 }
 
 func (m *unlocked) OpenUnnamed(int) (int, error) {
-	return noFile, m.p.stand(seam.OpenUnnamed, "")
+	return noFile, m.p.stand(seam.OpenUnnamed, "", -1)
 }
 
 func (m *unlocked) TakeLock(fd int) error {
@@ -217,7 +217,7 @@ type posix struct {
 func posixLocks(p *process, k tempdir.Kernel) tempdir.Kernel { return &posix{k, p} }
 
 func (m *posix) TakeLock(fd int) error {
-	if err := m.p.stand(seam.TakeLock, ""); err != nil {
+	if err := m.p.stand(seam.TakeLock, "", -1); err != nil {
 		return err
 	}
 	return unix.FcntlFlock(uintptr(fd), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
@@ -231,7 +231,7 @@ type tabled struct {
 }
 
 func (m *tabled) OpenLock(root int, name string) (int, error) {
-	if err := m.p.stand(seam.OpenLock, name); err != nil {
+	if err := m.p.stand(seam.OpenLock, name, -1); err != nil {
 		return -1, err
 	}
 	for _, q := range m.s.procs[1:] {
@@ -258,7 +258,7 @@ type lease struct {
 func leaseRunsOut(p *process, k tempdir.Kernel) tempdir.Kernel { return &lease{k, p} }
 
 func (m *lease) TakeLock(fd int) error {
-	if err := m.p.stand(seam.TakeLock, ""); err != nil {
+	if err := m.p.stand(seam.TakeLock, "", -1); err != nil {
 		return err
 	}
 	for _, q := range m.p.fleet {

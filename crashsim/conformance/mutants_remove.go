@@ -26,7 +26,7 @@ func (m *lockFirst) OpenDirectory(dir int, name string) (fd int, err error) {
 	if name == "." || dir != m.p.root {
 		return m.Kernel.OpenDirectory(dir, name)
 	}
-	if err := m.p.stand(seam.OpenDirectory, name); err != nil {
+	if err := m.p.stand(seam.OpenDirectory, name, -1); err != nil {
 		return -1, err
 	}
 	fd = -1
@@ -50,7 +50,7 @@ func lockInsideData(p *process, k tempdir.Kernel) tempdir.Kernel { return &lockI
 
 func (m *lockInside) List(fd int, entries []tempdir.Entry) ([]tempdir.Entry, error) {
 	if m.p.of(fd).kind == entryKind && m.named() {
-		if err := m.p.stand(seam.List, ""); err != nil {
+		if err := m.p.stand(seam.List, "", fd); err != nil {
 			return entries, err
 		}
 		_ = m.p.join(func() error { return m.Kernel.RemoveLock(m.p.root, m.p.named) })

@@ -36,23 +36,25 @@ type process struct {
 	order order
 	grant grant
 
-	open   []descriptor
-	root   int    // descriptor of the root
-	lock   int    // descriptor of the lock file, or -1
-	inode  uint64 // of it
-	named  string // the name by which it opened it, or that it gave it
-	pid    int    // of the operating system process
-	staged bool   // the instance reserved an entry, and Close will open the data directory
-	broken unix.Errno
-	hides  bool   // the rest of the data directory is not listed
-	failed bool   // a call of the operation failed
-	free   bool   // it stops between operations only
-	joined bool   // it does not stop: a fixture's calls that are one step with another
-	gaveUp string // why the code did not go on, as it found out last
-	bad    string
+	open     []descriptor
+	root     int    // descriptor of the root
+	lock     int    // descriptor of the lock file, or -1
+	inode    uint64 // of it
+	named    string // the name by which it opened it, or that it gave it
+	pid      int    // of the operating system process
+	staged   bool   // the instance reserved an entry, and Close will open the data directory
+	broken   unix.Errno
+	hides    bool   // the rest of the data directory is not listed
+	failed   bool   // a call of the operation failed
+	free     bool   // it stops between operations only
+	joined   bool   // it does not stop: a fixture's calls that are one step with another
+	unjudged bool   // whether its caller is told an error is not compared with what failed
+	gaveUp   string // why the code did not go on, as it found out last
+	bad      string
 
 	mutants  []mutant   // what its code does that ours does not
 	upstream bool       // it runs upstream's code
+	mixed    bool       // some others do
 	fleet    []*process // all processes, this one included; the first is nil
 
 	watch func(*process, *seam.Call) // hears of each call, for Replay

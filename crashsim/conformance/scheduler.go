@@ -137,7 +137,7 @@ func newScheduler(dir string, m *model.Model) (*scheduler, error) {
 			root = i
 		}
 		p.path = w.rootPath(root)
-		p.runner = new(coroutine)
+		p.runner, p.mixed = new(coroutine), len(c.Upstream) > 0
 		if p.upstream = slices.Contains(c.Upstream, name); p.upstream {
 			p.runner = &forked{rechecks: slices.Contains(c.Repaired, name)}
 		} else if p.mutants, err = mutantsOf(s, c); err != nil {
