@@ -49,7 +49,7 @@ func Counterexamples() (names []string) {
 func ReplayCounterexample(ctx context.Context, o CounterexampleOptions) (r CounterexampleReport, err error) {
 	m := model.Find(o.Model)
 	if m == nil || m.Protocol == nil || m.Kind != "mustfail" {
-		return r, fmt.Errorf("no model of the protocol that must fail is called %q", o.Model)
+		return r, &ScheduleError{o.Model, "no model of the protocol that must fail is called that"}
 	}
 	r = CounterexampleReport{Model: m.Name, Property: m.Properties[0], Runs: o.Runs}
 	if r.Skipped = CannotReplay[m.Name]; r.Skipped != "" {

@@ -27,6 +27,11 @@ func Run(ctx context.Context, o Options) (report Report, err error) {
 	if m == nil || m.Protocol == nil || m.Symmetry != "" {
 		return report, fmt.Errorf("no model of the protocol without symmetry is called %q", o.Model)
 	}
+	return execute(ctx, m, o)
+}
+
+// execute is Run for a model that need not be in the manifest.
+func execute(ctx context.Context, m *model.Model, o Options) (report Report, err error) {
 	report.Model = m.Name
 	if len(m.Protocol.Mounted) > 0 && os.Geteuid() != 0 {
 		report.Skipped = "only root may mount"
