@@ -141,7 +141,7 @@ func (m *trusting) Stat(fd int) (tempdir.Attributes, error) {
 func (m *trusting) StatName(dir int, name string) (tempdir.Attributes, error) {
 	a, err := m.Kernel.StatName(dir, name)
 	if name == m.p.named {
-		if m.lies() && m.p.lock >= 0 {
+		if m.lies() && m.p.lock >= 0 && (err == nil || err == unix.ENOENT) {
 			a, err = m.Stat(m.p.lock)
 		}
 		m.fresh = false
@@ -149,7 +149,7 @@ func (m *trusting) StatName(dir int, name string) (tempdir.Attributes, error) {
 	return a, err
 }
 
-// again uses the id again that it used before: it has every name with an id
+// again uses the id again that was used before: it has every name with an id
 // that was drawn later changed.
 type again struct {
 	p           *process
@@ -167,6 +167,9 @@ func (m *again) Before(c *seam.Call) error {
 	if c.Method == seam.LinkLock || c.Method == seam.CreateLock {
 		if m.last = idOfName(c.Name); m.first == "" {
 			m.first = m.last
+			if used := m.p.world.ids[1]; used != "" {
+				m.first = used // before it was killed
+			}
 		}
 	}
 	if m.last != "" && c.Method != seam.StageDeletion {

@@ -86,7 +86,7 @@ func TestPlantedDivergencesAreCaught(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			runner := filepath.Join(dir, "planted")
-			output, err := exec.Command("go", "build", "-overlay", overlay(t, dir, p.changes), "-o", runner, "./testdata/planted").CombinedOutput()
+			output, err := exec.Command("go", "build", "-ldflags=-s -w", "-overlay", overlay(t, dir, p.changes), "-o", runner, "./testdata/planted").CombinedOutput()
 			require.NoError(t, err, "%s", output)
 			run := exec.Command(runner, scratch(t), p.model)
 			run.Stderr = os.Stderr

@@ -120,6 +120,13 @@ func Replay(ctx context.Context, text, dir string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
+	for i, state := 0, 0; i < len(w); i++ {
+		out := g.Out(state)
+		if int(w[i]) >= len(out) {
+			return &ScheduleError{text, fmt.Sprintf("step %d: the state has %d edges, and no edge %d", i+1, len(out), w[i])}
+		}
+		state = int(out[w[i]].To)
+	}
 	s, done, err := open(dir, m)
 	if err != nil {
 		return err
@@ -163,9 +170,6 @@ func (s *scheduler) replay(g *model.Graph, w walk, choices []int, out io.Writer)
 	for i, k := range w {
 		if err != nil {
 			break
-		}
-		if int(k) >= len(g.Out(state)) {
-			return &ScheduleError{schedule(g, "", w[:i], nil), fmt.Sprintf("step %d: the state has %d edges, and no edge %d", i+1, len(g.Out(state)), k)}
 		}
 		e := g.Out(state)[k]
 		to, _ := g.State(int(e.To))

@@ -52,6 +52,11 @@ func execute(ctx context.Context, m *model.Model, o Options) (report Report, err
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
+	if n := len(m.Protocol.Upstream); n > 0 && n < len(procNames(m.Protocol)) {
+		// Between fork and exec a child has what this process has open, and so
+		// the locks that another worker's process has just dropped.
+		workers = 1
+	}
 	var group sync.WaitGroup
 	for range workers {
 		group.Go(func() { r.failed(r.work(ctx)) })

@@ -144,6 +144,7 @@ func newScheduler(dir string, m *model.Model) (*scheduler, error) {
 			w.close()
 			return nil, err
 		}
+		p.unjudged = len(p.mutants) > 0
 		s.procs = append(s.procs, p)
 	}
 	for _, p := range s.procs[1:] {

@@ -32,15 +32,12 @@ type survivor struct {
 // other time exactly as it is. Our creators show nothing before it is locked,
 // so that a recoverer of the schedule comes too early and has nothing to do; the
 // other times they go on first until there is something to list.
-func survive(m *model.Model, b model.Behaviour, o CounterexampleOptions) (r Survival, err error) {
-	config := *m.Protocol
-	config.Swap, config.Upstream, config.Repaired, config.LockKind = nil, nil, nil, "ofd"
-	ours := &model.Model{Name: m.Name, Formula: "Spec", Protocol: &config}
+func survive(m *model.Model, ours model.Config, b model.Behaviour, o CounterexampleOptions) (r Survival, err error) {
 	schedule, err := steps(m.Protocol, m.Actions())
 	if err != nil {
 		return r, err
 	}
-	s, done, err := open(o.Dir, ours)
+	s, done, err := open(o.Dir, &model.Model{Name: m.Name, Formula: model.Spec, Protocol: &ours})
 	if err != nil {
 		return r, err
 	}

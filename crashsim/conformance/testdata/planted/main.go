@@ -19,7 +19,7 @@ func main() {
 		Repeated string
 	}
 	for _, name := range os.Args[2:] {
-		report, err := conformance.Run(context.Background(), conformance.Options{Model: name, Dir: os.Args[1]})
+		report, err := conformance.Run(context.Background(), conformance.Options{Model: name, Dir: os.Args[1], Workers: 1})
 		if err != nil {
 			log.Fatal(err)
 		}
