@@ -113,7 +113,10 @@ func replayCounterexample(ctx context.Context, o replayOptions, out io.Writer) e
 	if _, err := io.WriteString(out, report.String()); err != nil {
 		return err
 	}
-	if !report.Passed() {
+	switch {
+	case report.Skipped != "":
+		return &exit{code: exitUsage} // the environment does not allow it
+	case !report.Passed():
 		return failed()
 	}
 	return nil

@@ -16,7 +16,8 @@ import (
 
 // A mutant is a fixture that does what a deliberate fault of the specification
 // does: the library's own code, over a kernel that lies to it, or makes other
-// calls for it. The calls that it makes are hooked like the library's.
+// calls for it. The calls that it makes are hooked like the library's. What its
+// caller is told of failures is not judged.
 type mutant struct {
 	slot   string // of the action that it replaces
 	kernel func(p *process, hooked tempdir.Kernel) tempdir.Kernel
