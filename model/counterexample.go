@@ -17,6 +17,10 @@ type Counterexample struct {
 	// happens any more. LoopBy is the action that leads back.
 	Loop   *int   `json:"loop,omitempty"`
 	LoopBy string `json:"loop_by,omitempty"`
+
+	sys   system
+	steps []Step // to each of States
+	back  Step   // LoopBy
 }
 
 // A TraceState is one state of a counterexample.
@@ -26,48 +30,71 @@ type TraceState struct {
 	Text   string   `json:"text"` // canonical
 }
 
-func (c *Counterexample) add(sys system, action string, k Key) {
-	c.States = append(c.States, TraceState{Action: action, Cells: sys.cells(k), Text: sys.text(k)})
+// add adds a state, and the action that led to it, or noAction.
+func (c *Counterexample) add(sys system, action int, k Key) {
+	state := TraceState{Cells: sys.cells(k), Text: sys.text(k)}
+	if action != noAction {
+		state.Action = sys.actions()[action].String()
+	}
+	c.States = append(c.States, state)
+	c.steps = append(c.steps, Step{To: k, Action: uint16(action)})
 }
+
+const noAction = -1
 
 // counterexample is the path to the first broken property. It is a shortest
 // one.
 func (e *exploration) counterexample() *Counterexample {
-	c := &Counterexample{Columns: e.sys.columns()}
-	var path []node
+	c := &Counterexample{Columns: e.sys.columns(), sys: e.sys}
+	var path []Key
 	for at := e.broken.at; at != noNode; at = e.store.parent(at) {
-		path = append(path, at)
+		path = append(path, e.store.key(at))
 	}
 	slices.Reverse(path)
-	c.add(e.sys, "", e.store.key(path[0]))
-	x, actions := e.sys.newExpander(), e.sys.actions()
-	for i, at := range path[1:] {
-		k := e.store.key(at)
-		steps, _ := x.expand(e.store.key(path[i]), nil)
-		by := slices.IndexFunc(steps, func(s Step) bool { return s.To == k })
-		c.add(e.sys, actions[steps[by].Action].String(), k)
-	}
 	if e.broken.isStep {
-		c.add(e.sys, actions[e.broken.step.Action].String(), e.broken.step.To)
+		path = append(path, e.broken.step.To)
+	}
+	// With symmetry each state of the path stands for a class, and each step
+	// starts in the state that the step before it led to.
+	class := func(k Key) Key { return k }
+	x := e.sys.newExpander()
+	if m, ok := e.sys.(*Protocol); ok && len(m.symmetry) > 0 {
+		plain := *m
+		plain.symmetry = nil
+		x = plain.newExpander()
+		class = func(k Key) Key {
+			var s State
+			unpack(k, &s)
+			return m.canonical(&s)
+		}
+	}
+	at := path[0]
+	c.add(e.sys, noAction, at)
+	for _, next := range path[1:] {
+		steps, _ := x.expand(at, nil)
+		step := steps[slices.IndexFunc(steps, func(s Step) bool { return class(s.To) == next })]
+		at = step.To
+		c.add(e.sys, int(step.Action), at)
 	}
 	return c
 }
 
 // counterexample of a lasso: a shortest path to where it starts, and the cycle.
 func (g *Graph) counterexample(l *lasso) *Counterexample {
-	c := &Counterexample{Columns: g.sys.columns()}
-	c.add(g.sys, "", g.keys[0])
+	c := &Counterexample{Columns: g.sys.columns(), sys: g.sys}
+	c.add(g.sys, noAction, g.keys[0])
 	for _, edge := range g.Path(l.state) {
-		c.add(g.sys, g.Actions[edge.Action].String(), g.keys[edge.To])
+		c.add(g.sys, int(edge.Action), g.keys[edge.To])
 	}
 	back := 0
 	if len(l.cycle) > 0 {
 		back = len(c.States)
 		last := len(l.cycle) - 1
 		for _, edge := range l.cycle[:last] {
-			c.add(g.sys, g.Actions[edge.Action].String(), g.keys[edge.To])
+			c.add(g.sys, int(edge.Action), g.keys[edge.To])
 		}
 		c.LoopBy = g.Actions[l.cycle[last].Action].String()
+		c.back = Step{To: g.keys[l.cycle[last].To], Action: l.cycle[last].Action}
 	}
 	c.Loop = &back
 	return c

@@ -59,8 +59,7 @@ func (m *Protocol) Steps(s State) []Successor {
 	steps, _ := m.newExpander().expand(pack(&s), nil)
 	successors := make([]Successor, len(steps))
 	for i, step := range steps {
-		successors[i].Action = step.Action
-		unpack(step.To, &successors[i].State)
+		successors[i] = successor(step)
 	}
 	return successors
 }

@@ -13,11 +13,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/afterlock/afterlock/crashsim/conformance"
 	"github.com/afterlock/afterlock/internal/stress"
 )
 
 func main() {
 	stress.BecomeWorker()
+	conformance.BecomeProcess()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// From the first signal on, a second one ends the program at once.
 	context.AfterFunc(ctx, stop)
@@ -79,6 +81,6 @@ Exit codes:
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newVerify(), newCheck(), newModel(), newLs(), newRecover(), newRm())
+	root.AddCommand(newVerify(), newReplay(), newCheck(), newModel(), newLs(), newRecover(), newRm())
 	return root
 }

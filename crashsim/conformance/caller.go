@@ -6,10 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/model"
 	"github.com/afterlock/afterlock/tempdir"
@@ -39,7 +35,11 @@ const (
 // live is the life of a process: its caller does what it is ordered to. It uses
 // nothing but the library's public functions.
 func (p *process) live() {
-	root, err := tempdir.Open(p.path, tempdir.WithKernel(p.kernel))
+	options := []tempdir.Option{tempdir.WithKernel(p.kernel)}
+	if p.mixed {
+		options = append(options, tempdir.MixedFleet(0, 0)) // know upstream's ids
+	}
+	root, err := tempdir.Open(p.path, options...)
 	if err != nil {
 		panic(err)
 	}
@@ -120,7 +120,7 @@ func reply(err error) stop {
 // ended is where Create, Close and Recover end. They report an error if and only
 // if a call failed, and end what failing calls they met.
 func (p *process) ended(err error) {
-	if p.failed != (err != nil) {
+	if p.failed != (err != nil) && !p.unjudged {
 		p.bad = fmt.Sprintf("a call failed: %t, and the caller was told: %v", p.failed, err)
 	}
 	p.broken, p.hides = 0, false
@@ -131,15 +131,8 @@ func (w *world) home(x model.Item) string { return w.homes[x] }
 
 // makeTree makes a tree with all its files.
 func (w *world) makeTree(path string, x model.Item) error {
-	if err := os.Mkdir(path, 0o700); err != nil {
+	if err := makeFiles(path, w.files); err != nil {
 		return err
-	}
-	for i := range w.files {
-		fd, err := unix.Open(filepath.Join(path, fileNames[i]), unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
-		if err != nil {
-			return err
-		}
-		_ = unix.Close(fd)
 	}
 	return w.follow(x, path)
 }

@@ -62,17 +62,32 @@ func (s *scheduler) bindInodes(from, to *model.State) error {
 		case !used:
 			s.world.release(n)
 		case !refersTo(from, n):
-			for _, p := range s.procs[1:] {
-				if to.Fd[p.number] == n && p.lock >= 0 {
-					if err := s.world.watch(n, p); err != nil {
-						return err
-					}
-					break
-				}
+			path := s.pathOf(to, n)
+			if path == "" {
+				continue // the comparison will find it missing
+			}
+			if err := s.world.watch(n, path); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
+}
+
+// pathOf is a path to what the specification calls inode n: by a process that
+// has it open, or by its name.
+func (s *scheduler) pathOf(to *model.State, n model.Inode) string {
+	for _, p := range s.procs[1:] {
+		if to.Fd[p.number] == n && p.lock >= 0 {
+			return p.lockPath()
+		}
+	}
+	for i := 1; i < idCount; i++ {
+		if to.Lock[i] == n && s.world.seen.lock[i] != 0 {
+			return s.world.rootPath(0) + "/" + lockPrefix + s.world.ids[i]
+		}
+	}
+	return ""
 }
 
 // refersTo says whether a name or a descriptor refers to inode n.
@@ -107,7 +122,7 @@ func (s *scheduler) compareLocks(to *model.State, differs func(string, ...any)) 
 		if s.world.inodes[n].inode == 0 {
 			continue
 		}
-		held, err := s.world.locked(n)
+		held, by, err := s.world.locked(n)
 		if err != nil {
 			return err
 		}
@@ -117,9 +132,16 @@ func (s *scheduler) compareLocks(to *model.State, differs func(string, ...any)) 
 			differs("file %d is locked, and not in the specification", n)
 		case !held && holder != model.None:
 			differs("file %d is not locked, and by %s in the specification", n, s.procs[holder].name)
+		case held && s.isPosix(s.procs[holder]):
+			// It belongs to the process, and to all of its goroutines.
+			if by != s.procs[holder].pid {
+				differs("file %d is locked by process %d, and by %s (%d) in the specification", n, by, s.procs[holder].name, s.procs[holder].pid)
+			}
+		case held && by != -1:
+			differs("file %d has a POSIX lock of process %d, and not that of %s", n, by, s.procs[holder].name)
 		case held && s.procs[holder].lock >= 0:
 			// It is the holder's own lock if nobody else's is in its way.
-			other, err := lockedFor(s.procs[holder].lock)
+			other, _, err := lockedFor(s.procs[holder].lock)
 			if err != nil {
 				return err
 			}
@@ -130,6 +152,9 @@ func (s *scheduler) compareLocks(to *model.State, differs func(string, ...any)) 
 	}
 	return nil
 }
+
+// isPosix says whether a process takes POSIX locks.
+func (s *scheduler) isPosix(p *process) bool { return p.upstream || s.config.LockKind != "ofd" }
 
 // comparePlace says whether the code stands where the specification does.
 func (s *scheduler) comparePlace(p *process, to *model.State, differs func(string, ...any)) {
@@ -147,9 +172,13 @@ func (s *scheduler) comparePlace(p *process, to *model.State, differs func(strin
 		case atReply:
 			here = at.reply
 		}
-		if here != pc {
+		if here != pc && !p.standsLike(s, to) {
 			differs("%s is at %s, and at %q in the specification", p.name, at, model.PCName(to.PC[p.number]))
 		}
+		return
+	}
+	if p.upstream {
+		s.compareUpstream(p, to, differs)
 		return
 	}
 	want := s.standsAt(p, to)
@@ -169,6 +198,13 @@ func (s *scheduler) comparePlace(p *process, to *model.State, differs func(strin
 
 // standsAt is the system call that the specification says p makes next.
 func (s *scheduler) standsAt(p *process, to *model.State) stop {
+	for _, m := range p.mutants {
+		if m.stands != nil {
+			if at, is := m.stands(s, p, to); is {
+				return at
+			}
+		}
+	}
 	id := s.world.ids[to.ID[p.number]]
 	lockFile, data := stop{name: lockPrefix + id}, stop{name: dataPrefix + id}
 	with := func(at stop, m seam.Method) stop { at.method = m; return at }
@@ -201,7 +237,7 @@ func (s *scheduler) standsAt(p *process, to *model.State) stop {
 	case model.Calling:
 		method := seam.StageDeletion
 		x := to.Arg[p.number]
-		if !s.isVictim(x) {
+		if !s.world.isVictim(x) {
 			return stop{method: seam.Commit}
 		}
 		return stop{method: method, name: s.world.home(x)}
@@ -213,10 +249,6 @@ func (s *scheduler) standsAt(p *process, to *model.State) stop {
 		return stop{method: seam.Close}
 	}
 	return stop{place: atLive}
-}
-
-func (s *scheduler) isVictim(x model.Item) bool {
-	return int(x) > len(s.config.Addition)+len(s.config.Mounted)
 }
 
 func (s *scheduler) placeText(p model.Place) string {

@@ -26,4 +26,11 @@
 //
 // A difference is a [Divergence]. It carries a schedule, which [Replay] executes
 // again, step by step, with every system call written out.
+//
+// [ReplayCounterexample] executes the counterexample of a model that must fail.
+// The processes then have the model's fault: the library over a kernel that lies
+// to it (mutants.go), or upstream's code in forked processes (forked.go), because
+// POSIX locks belong to an operating system process. Afterwards the unmodified
+// library takes the same schedule (survive.go). A program that does this calls
+// [BecomeProcess] first thing.
 package conformance

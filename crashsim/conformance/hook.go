@@ -25,7 +25,7 @@ func (p *process) Before(c *seam.Call) error {
 		return unix.EOPNOTSUPP
 	case walks(c.Method) && p.broken != 0:
 		return p.broken // the disk that failed goes on failing
-	case p.stops(c):
+	case !p.joined && !p.free && p.stops(c):
 		if c.Method == seam.Close {
 			p.broken, p.hides = 0, false
 		}
@@ -45,7 +45,7 @@ func (p *process) Before(c *seam.Call) error {
 		}
 		return errno
 	}
-	if c.Method == seam.List && p.of(c.Fd).kind >= dataKind {
+	if c.Method == seam.List && p.of(c.Fd).kind >= dataKind && !p.free {
 		// A listing from the start: which names a call returns, and in which
 		// order, is up to the file system.
 		_, _ = unix.Seek(c.Fd, 0, 0)
@@ -105,6 +105,7 @@ func (p *process) of(fd int) descriptor {
 // After keeps account of descriptors, and makes a listing show what the step of
 // the specification sees.
 func (p *process) After(c *seam.Call) {
+	p.learn(c)
 	if c.Err != nil {
 		// The code would go on with the other entries. The specification gives
 		// up at once, as if the mount was the last entry.
@@ -114,9 +115,12 @@ func (p *process) After(c *seam.Call) {
 	switch c.Method {
 	case seam.OpenRoot:
 		p.opened(c.Result, rootKind, 0)
+		p.root = c.Result
 	case seam.OpenUnnamed, seam.CreateLock, seam.OpenLock:
 		p.opened(c.Result, lockKind, 0)
-		p.inode = p.world.inodeOf(c.Result)
+		p.inode, p.named = p.world.inodeOf(c.Result), c.Name
+	case seam.LinkLock:
+		p.named = c.Name
 	case seam.OpenDirectory:
 		switch parent := p.of(c.Dir); {
 		case c.Name == ".":
@@ -131,7 +135,23 @@ func (p *process) After(c *seam.Call) {
 	case seam.Close:
 		p.closed(c.Fd)
 	case seam.List:
-		p.listed(c)
+		if !p.free {
+			p.listed(c)
+		}
+	}
+}
+
+// learn notes what keeps the code from going on.
+func (p *process) learn(c *seam.Call) {
+	switch {
+	case c.Method == seam.TakeLock && c.Err == unix.EAGAIN:
+		p.gaveUp = "TakeLock: the lock is held"
+	case c.Method == seam.OpenLock && c.Err == unix.ENOENT:
+		p.gaveUp = "OpenLock: there is no lock file, and none is made"
+	case c.Method == seam.LinkLock && c.Err == unix.EEXIST:
+		p.gaveUp = "LinkLock: somebody else has the name"
+	case c.Method == seam.StatName && c.Name == p.named && (c.Err == unix.ENOENT || c.Err == nil && c.Attributes.Inode != p.inode):
+		p.gaveUp = "StatName: the name does not lead to the file that is locked"
 	}
 }
 

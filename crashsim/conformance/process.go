@@ -4,7 +4,6 @@ package conformance
 
 import (
 	"fmt"
-	"iter"
 
 	"golang.org/x/sys/unix"
 
@@ -19,8 +18,7 @@ import (
 // open file descriptions, so that logical processes exclude each other as
 // operating system processes do.
 //
-// It is a coroutine: a switch costs a fraction of a system call, and nothing
-// runs but what the scheduler lets go.
+// Nothing runs but what the scheduler lets go. Who runs it is up to its runner.
 type process struct {
 	name    string
 	number  model.Proc
@@ -29,24 +27,35 @@ type process struct {
 	kernel  tempdir.Kernel // what the hook is around
 	world   *world
 
-	next  func() (stop, bool)
-	end   func()
-	yield func(stop) bool
-	at    stop // where it stands
-	dead  bool
+	runner runner
+	yield  func(stop) bool
+	at     stop // where it stands
+	dead   bool
 
 	// What the caller does next, and how its next calls go.
 	order order
 	grant grant
 
-	open   []descriptor
-	lock   int    // descriptor of the lock file, or -1
-	inode  uint64 // of it
-	staged bool   // the instance reserved an entry, and Close will open the data directory
-	broken unix.Errno
-	hides  bool // the rest of the data directory is not listed
-	failed bool // a call of the operation failed
-	bad    string
+	open     []descriptor
+	root     int    // descriptor of the root
+	lock     int    // descriptor of the lock file, or -1
+	inode    uint64 // of it
+	named    string // the name by which it opened it, or that it gave it
+	pid      int    // of the operating system process
+	staged   bool   // the instance reserved an entry, and Close will open the data directory
+	broken   unix.Errno
+	hides    bool   // the rest of the data directory is not listed
+	failed   bool   // a call of the operation failed
+	free     bool   // it stops between operations only
+	joined   bool   // it does not stop: a fixture's calls that are one step with another
+	unjudged bool   // whether its caller is told an error is not compared with what failed
+	gaveUp   string // why the code did not go on, as it found out last
+	bad      string
+
+	mutants  []mutant   // what its code does that ours does not
+	upstream bool       // it runs upstream's code
+	mixed    bool       // some others do
+	fleet    []*process // all processes, this one included; the first is nil
 
 	watch func(*process, *seam.Call) // hears of each call, for Replay
 }
@@ -68,6 +77,7 @@ type stop struct {
 	name   string // of the call: a name in the root, or a victim
 	to     string
 	fd     int
+	action string   // of upstream's code: the action that the call takes, instead of method
 	reply  model.PC // at atReply: OK, Missing, Lost or Failed
 	err    error    // what the caller was told, at atReply and atIdle
 }
@@ -82,6 +92,9 @@ func (s stop) String() string {
 		return fmt.Sprintf("response %q (error: %v)", model.PCName(s.reply), s.err)
 	}
 	text := s.method.String()
+	if s.action != "" {
+		text = s.action
+	}
 	if s.name != "" {
 		text += " " + s.name
 	}
@@ -114,66 +127,42 @@ const (
 	entryKind
 )
 
-// killed ends the coroutine of a process that is killed.
-type killed struct{}
-
-// start starts the process, which then stands between operations.
-func (p *process) start() error {
-	p.dead, p.lock, p.failed, p.bad = false, -1, false, ""
-	p.broken, p.hides = 0, false
-	p.grant = grant{}
-	p.next, p.end = iter.Pull(p.body)
-	return p.resume()
+// A runner makes a process go from stop to stop.
+type runner interface {
+	// start starts the process, and returns where it stands first.
+	start(p *process) (stop, error)
+	// resume lets it go on to its next stop.
+	resume(p *process) (stop, error)
+	// kill ends it where it stands, as SIGKILL does.
+	kill(p *process)
 }
 
-func (p *process) body(yield func(stop) bool) {
-	p.yield = yield
-	defer func() {
-		switch r := recover(); r {
-		case nil, killed{}:
-		default:
-			p.bad = fmt.Sprintf("panic: %v", r)
+// start starts the process, which then stands between operations.
+func (p *process) start() (err error) {
+	p.dead, p.lock, p.failed, p.bad, p.gaveUp = false, -1, false, "", ""
+	p.broken, p.hides, p.free, p.joined = 0, false, false, false
+	p.grant = grant{}
+	p.kernel = seam.Around(tempdir.LinuxKernel(), p)
+	for _, m := range p.mutants {
+		if m.kernel != nil {
+			p.kernel = m.kernel(p, p.kernel)
 		}
-	}()
-	p.live()
+	}
+	p.at, err = p.runner.start(p)
+	return err
 }
 
 // resume lets the process go on to its next stop.
-func (p *process) resume() error {
-	at, ok := p.next()
-	if p.bad != "" {
-		return fmt.Errorf("%s: %s", p.name, p.bad)
-	}
-	if !ok {
-		return fmt.Errorf("%s has ended", p.name)
-	}
-	p.at = at
-	return nil
+func (p *process) resume() (err error) {
+	p.at, err = p.runner.resume(p)
+	return err
 }
 
-// pause stands still until the scheduler lets the process go on.
-func (p *process) pause(at stop) {
-	if !p.yield(at) {
-		p.dead = true
-		panic(killed{})
-	}
-}
+// kill ends the process where it stands.
+func (p *process) kill() { p.runner.kill(p) }
 
-// kill ends the process where it stands. Nothing of it runs any more: the calls
-// that its unwinding tries to make are refused. Its descriptors are closed as
-// the kernel would.
-func (p *process) kill() {
-	if p.end == nil {
-		return
-	}
-	p.dead = true
-	p.end()
-	p.end = nil
-	for _, d := range p.open {
-		_ = unix.Close(d.fd)
-	}
-	p.open, p.lock = p.open[:0], -1
-}
+// lockPath is a path to the lock file that the process has open.
+func (p *process) lockPath() string { return fmt.Sprintf("/proc/%d/fd/%d", p.pid, p.lock) }
 
 func (p *process) opened(fd int, k kind, item model.Item) {
 	p.open = append(p.open, descriptor{fd, k, item})

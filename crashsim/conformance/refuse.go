@@ -29,6 +29,9 @@ func (s *scheduler) refuse(state *model.State, enabled func(action int) bool) er
 			// The environment's: what disables them is a bound of the model.
 			s.counts.Bounded++
 			continue
+		case p.upstream && p.at.action == a.Slot:
+			s.counts.Bounded++ // with another id
+			continue
 		case !p.offers(a.slot) || state.PC[a.proc] == model.Closing && p.at.place == atIdle: // only the response is left
 			s.counts.Elsewhere++
 			continue
@@ -57,11 +60,20 @@ func (s *scheduler) refuse(state *model.State, enabled func(action int) bool) er
 func (p *process) offers(a slot) bool {
 	switch p.at.place {
 	case atIdle:
+		if p.upstream {
+			return false // what disables them is that nothing shows the id, or the bound of ids
+		}
 		return p.creator && (a == openUnnamed || a == createLock) || !p.creator && a == list
 	case atLive:
+		if p.upstream {
+			return a == invoke || a == stageAddition
+		}
 		return a == invoke || a == stageAddition || a == openDirectory || a == removeData
 	case atReply:
 		return a == returns
+	}
+	if p.upstream {
+		return false
 	}
 	switch p.at.method {
 	case seam.OpenUnnamed:
@@ -133,7 +145,7 @@ func (s *scheduler) try(a *step, p *process, state *model.State) (tried bool, er
 	case removeData:
 		err, want = kernel.RemoveData(w.rootFd, data), unix.ENOTEMPTY
 	case invoke:
-		if want = unix.ENOENT; s.isVictim(a.item) {
+		if want = unix.ENOENT; s.world.isVictim(a.item) {
 			err = kernel.StageDeletion(w.home(a.item), w.rootFd, filepath.Join(data, "refused"))
 		} else {
 			err = kernel.Commit(w.rootFd, filepath.Join(data, "refused"), w.home(a.item))

@@ -51,7 +51,7 @@ func parse(text string) (name string, w walk, choices []int, err error) {
 			choice, err = strconv.ParseUint(chosen, 10, 31)
 		}
 		if err != nil {
-			return "", nil, nil, fmt.Errorf("schedule %q: step %d: %w", text, len(w)+1, err)
+			return "", nil, nil, &ScheduleError{text, fmt.Sprintf("step %d: %v", len(w)+1, err)}
 		}
 		w = append(w, uint16(k))
 		if !isChosen {
@@ -98,8 +98,8 @@ func (r *run) shortened(s *scheduler, w walk, at, edge int, failure error) *Dive
 }
 
 // Replay executes one schedule in a directory, writes what happens at each step,
-// and returns an error if the code differs from the specification, or if the
-// text is no schedule.
+// and returns an error if the code differs from the specification, or a
+// [*ScheduleError] if the text is no schedule.
 //
 // A schedule is the name of a model and, for each step, the index of the edge
 // among those that leave the state; a step with a failing call may say which:
@@ -111,14 +111,21 @@ func Replay(ctx context.Context, text, dir string, out io.Writer) error {
 	}
 	m := model.Find(name)
 	if m == nil || m.Protocol == nil {
-		return fmt.Errorf("schedule %q: no model of the protocol is called %q", text, name)
+		return &ScheduleError{text, fmt.Sprintf("no model of the protocol is called %q", name)}
 	}
 	if len(m.Protocol.Mounted) > 0 && os.Geteuid() != 0 {
-		return fmt.Errorf("schedule %q: only root may mount", text)
+		return &ScheduleError{text, "only root may mount"}
 	}
 	g, err := m.Graph(ctx, model.Options{})
 	if err != nil {
 		return err
+	}
+	for i, state := 0, 0; i < len(w); i++ {
+		out := g.Out(state)
+		if int(w[i]) >= len(out) {
+			return &ScheduleError{text, fmt.Sprintf("step %d: the state has %d edges, and no edge %d", i+1, len(out), w[i])}
+		}
+		state = int(out[w[i]].To)
 	}
 	s, done, err := open(dir, m)
 	if err != nil {
@@ -163,9 +170,6 @@ func (s *scheduler) replay(g *model.Graph, w walk, choices []int, out io.Writer)
 	for i, k := range w {
 		if err != nil {
 			break
-		}
-		if int(k) >= len(g.Out(state)) {
-			return fmt.Errorf("step %d: the state has %d edges, and no edge %d", i+1, len(g.Out(state)), k)
 		}
 		e := g.Out(state)[k]
 		to, _ := g.State(int(e.To))

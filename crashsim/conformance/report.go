@@ -2,6 +2,8 @@ package conformance
 
 import (
 	"fmt"
+	"io"
+	"strings"
 	"time"
 )
 
@@ -73,4 +75,69 @@ func (d *Divergence) String() string {
 		action = "the actions that are disabled"
 	}
 	return fmt.Sprintf("%s, step %d, %s: %s", d.Model, d.Step, action, d.Reason)
+}
+
+// CounterexampleOptions say what to replay.
+type CounterexampleOptions struct {
+	Model string    // its name in the manifest; one that must fail
+	Dir   string    // existing directory; scratch directories are made in it and removed
+	Runs  int       // how often
+	Out   io.Writer // for the tables of the first run; or nil
+}
+
+// A CounterexampleReport says what a counterexample did on a real file system.
+type CounterexampleReport struct {
+	Model      string
+	Property   string
+	Steps      int // of a run
+	Runs       int // wanted
+	Damaged    int // in which the property was refuted in the observed world
+	Damage     string
+	Difference string // why the last run did not do it
+	Elapsed    time.Duration
+	Skipped    string // why nothing was run
+	Ours       Survival
+}
+
+// A Survival says what the unmodified library did on the same schedules.
+type Survival struct {
+	Runs     int
+	Survived int
+	Followed int      // steps of a run that the scheduled process could take
+	Refused  []string // steps that it could not, and why
+	Lost     string   // what was lost in the last run, or ""
+}
+
+// A ScheduleError says why a text is no schedule, or none for this machine.
+type ScheduleError struct{ Text, Reason string }
+
+func (e *ScheduleError) Error() string { return fmt.Sprintf("schedule %q: %s", e.Text, e.Reason) }
+
+// Passed says whether the damage was done in every run, and ours did none.
+func (r CounterexampleReport) Passed() bool {
+	return r.Runs > 0 && r.Damaged == r.Runs && r.Ours.Survived == 2*r.Runs
+}
+
+// String is the report for people.
+func (r CounterexampleReport) String() string {
+	if r.Skipped != "" {
+		return fmt.Sprintf("%s: skipped, because %s\n", r.Model, r.Skipped)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d of %d runs: %s is refuted in the observed world: %s\n", r.Damaged, r.Runs, r.Property, r.Damage)
+	fmt.Fprintf(&b, "%d steps a run, %.2f s\n", r.Steps, r.Elapsed.Seconds())
+	if r.Difference != "" {
+		fmt.Fprintf(&b, "the next run did not do it: %s\n", r.Difference)
+		return b.String()
+	}
+	fmt.Fprintf(&b, "ours on the same schedule, as it is and with creators that go on until there is something to find: %d of %d runs lost nothing, and recovery emptied the root\n",
+		r.Ours.Survived, 2*r.Runs)
+	if r.Ours.Lost != "" {
+		fmt.Fprintf(&b, "ours: %s\n", r.Ours.Lost)
+	}
+	fmt.Fprintf(&b, "ours took %d of %d steps; refused were:\n", r.Ours.Followed, r.Steps)
+	for _, line := range r.Ours.Refused {
+		fmt.Fprintf(&b, "  %s\n", line)
+	}
+	return b.String()
 }

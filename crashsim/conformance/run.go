@@ -27,6 +27,11 @@ func Run(ctx context.Context, o Options) (report Report, err error) {
 	if m == nil || m.Protocol == nil || m.Symmetry != "" {
 		return report, fmt.Errorf("no model of the protocol without symmetry is called %q", o.Model)
 	}
+	return execute(ctx, m, o)
+}
+
+// execute is Run for a model that need not be in the manifest.
+func execute(ctx context.Context, m *model.Model, o Options) (report Report, err error) {
 	report.Model = m.Name
 	if len(m.Protocol.Mounted) > 0 && os.Geteuid() != 0 {
 		report.Skipped = "only root may mount"
@@ -46,6 +51,11 @@ func Run(ctx context.Context, o Options) (report Report, err error) {
 	workers := o.Workers
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
+	}
+	if n := len(m.Protocol.Upstream); n > 0 && n < len(procNames(m.Protocol)) {
+		// Between fork and exec a child has what this process has open, and so
+		// the locks that another worker's process has just dropped.
+		workers = 1
 	}
 	var group sync.WaitGroup
 	for range workers {

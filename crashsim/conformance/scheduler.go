@@ -7,12 +7,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/internal/seam"
 	"github.com/afterlock/afterlock/model"
-	"github.com/afterlock/afterlock/tempdir"
 )
 
 // A scheduler makes logical processes take the steps of the specification on a
@@ -73,6 +73,12 @@ const (
 	closes
 	openLock
 	skipYoung
+	upstreamCreateLock
+	upstreamOpenLock
+	upstreamTakeLock
+	upstreamStatName
+	upstreamRemoveLock
+	upstreamCallFails
 )
 
 var slots = map[string]slot{
@@ -82,6 +88,8 @@ var slots = map[string]slot{
 	"Commit": commit, "Return": returns, "OpenDirectory": openDirectory, "RemoveEntry": removeEntry,
 	"RemoveData": removeData, "StatName": statName, "RemoveLock": removeLock, "Close": closes,
 	"OpenLock": openLock, "SkipYoung": skipYoung,
+	"UpstreamCreateLock": upstreamCreateLock, "UpstreamOpenLock": upstreamOpenLock, "UpstreamTakeLock": upstreamTakeLock,
+	"UpstreamStatName": upstreamStatName, "UpstreamRemoveLock": upstreamRemoveLock, "UpstreamCallFails": upstreamCallFails,
 }
 
 // steps resolves the actions of a model.
@@ -129,8 +137,18 @@ func newScheduler(dir string, m *model.Model) (*scheduler, error) {
 			root = i
 		}
 		p.path = w.rootPath(root)
-		p.kernel = seam.Around(tempdir.LinuxKernel(), p)
+		p.runner, p.mixed = new(coroutine), len(c.Upstream) > 0
+		if p.upstream = slices.Contains(c.Upstream, name); p.upstream {
+			p.runner = &forked{rechecks: slices.Contains(c.Repaired, name)}
+		} else if p.mutants, err = mutantsOf(s, c); err != nil {
+			w.close()
+			return nil, err
+		}
+		p.unjudged = len(p.mutants) > 0
 		s.procs = append(s.procs, p)
+	}
+	for _, p := range s.procs[1:] {
+		p.fleet = s.procs
 	}
 	return s, nil
 }
@@ -138,7 +156,9 @@ func newScheduler(dir string, m *model.Model) (*scheduler, error) {
 // reset makes the world what it is in the initial state, with new processes.
 func (s *scheduler) reset() error {
 	s.choices = s.choices[:0]
-	s.killAll()
+	if err := s.finishAll(); err != nil {
+		return err
+	}
 	w := s.world
 	for x := range w.trees {
 		if w.trees[x].mount != "" {
@@ -152,6 +172,9 @@ func (s *scheduler) reset() error {
 		if err := empty(filepath.Join(w.dir, name)); err != nil {
 			return err
 		}
+	}
+	if err := os.RemoveAll(filepath.Join(w.dir, "copies")); err != nil {
+		return err
 	}
 	for i, name := range s.config.ID {
 		if slices.Contains(s.config.Orphan, name) {
@@ -169,6 +192,9 @@ func (s *scheduler) reset() error {
 		}
 	}
 	for _, p := range s.procs[1:] {
+		if p.upstream && p.at.place == atIdle && p.pid != 0 {
+			continue // the same process once more
+		}
 		if err := p.start(); err != nil {
 			return err
 		}
@@ -185,6 +211,22 @@ func empty(path string) error {
 	for _, entry := range entries {
 		if err := os.RemoveAll(filepath.Join(path, entry.Name())); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// finishAll ends the processes that are cheap to make, and lets the others go on
+// until they have nothing open.
+func (s *scheduler) finishAll() error {
+	for _, p := range s.procs[1:] {
+		if !p.upstream {
+			p.kill()
+		}
+	}
+	for _, p := range s.procs[1:] {
+		if p.upstream && p.pid != 0 && !p.finish() {
+			p.kill()
 		}
 	}
 	return nil
@@ -207,6 +249,16 @@ func (s *scheduler) take(a *step, from, to *model.State) error {
 	p := s.procs[a.proc]
 	if p != nil {
 		p.grant = grant{}
+	}
+	if p != nil && a.slot != crash {
+		if p.upstream {
+			return s.takeUpstream(p, a, from, to)
+		}
+		for _, m := range p.mutants {
+			if m.take != nil && m.slot == a.Slot {
+				return m.take(s, p, a, from, to)
+			}
+		}
 	}
 	switch a.slot {
 	case crash:
@@ -294,8 +346,8 @@ func (s *scheduler) take(a *step, from, to *model.State) error {
 
 // bind makes an id of the model stand for the one that the process drew.
 func (s *scheduler) bind(i model.ID, name string) {
-	if text := name[len(lockPrefix):]; s.world.ids[i] == "" {
-		s.world.ids[i] = text
+	if s.world.ids[i] == "" {
+		s.world.ids[i] = strings.TrimPrefix(strings.TrimPrefix(name, lockPrefix), dataPrefix)
 	}
 }
 

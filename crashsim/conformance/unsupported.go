@@ -13,3 +13,14 @@ func Run(context.Context, Options) (Report, error) { return Report{}, errors.Err
 
 // Replay is not supported on this system: the library is not.
 func Replay(context.Context, string, string, io.Writer) error { return errors.ErrUnsupported }
+
+// Counterexamples is not supported on this system: the library is not.
+func Counterexamples() []string { return nil }
+
+// BecomeProcess does nothing on this system.
+func BecomeProcess() {}
+
+// ReplayCounterexample is not supported on this system: the library is not.
+func ReplayCounterexample(context.Context, CounterexampleOptions) (CounterexampleReport, error) {
+	return CounterexampleReport{}, errors.ErrUnsupported
+}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -31,6 +30,7 @@ type world struct {
 	homeFd  int
 	tmpFile bool
 	files   int
+	victims model.Item // the first of them; the others come before
 
 	homes     [itemCount]string
 	itemNames [itemCount]string
@@ -77,7 +77,7 @@ type observation struct {
 }
 
 func newWorld(dir string, c *model.Config, items []string) (*world, error) {
-	w := &world{dir: dir, tmpFile: c.TmpFile, files: c.Files, rootFd: -1, homeFd: -1, buffer: make([]byte, 8192)}
+	w := &world{dir: dir, tmpFile: c.TmpFile, files: c.Files, victims: model.Item(1 + len(c.Addition) + len(c.Mounted)), rootFd: -1, homeFd: -1, buffer: make([]byte, 8192)}
 	for x, name := range items {
 		w.itemNames[x+1] = name
 		w.homes[x+1] = filepath.Join(dir, "home", name)
@@ -162,6 +162,9 @@ func (w *world) inodeOf(fd int) uint64 {
 	}
 	return stat.Ino
 }
+
+// isVictim tells victims from additions and mounted trees.
+func (w *world) isVictim(x model.Item) bool { return x >= w.victims }
 
 func (w *world) itemOf(fd int) model.Item {
 	inode := w.inodeOf(fd)
@@ -310,27 +313,39 @@ func (w *world) list(fd int, visit func(name []byte, inode uint64)) error {
 	}
 }
 
-// locked says whether somebody holds the lock of what stands for inode n.
-func (w *world) locked(n model.Inode) (bool, error) { return lockedFor(w.inodes[n].fd) }
+// locked says whether somebody holds the lock of what stands for inode n, and
+// by is the process id of the holder if it is a POSIX lock, otherwise -1.
+func (w *world) locked(n model.Inode) (held bool, by int, err error) {
+	return lockedFor(w.inodes[n].fd)
+}
 
 // lockedFor says whether another open file description than that of fd holds
 // the lock of its file. fcntl with F_OFD_GETLK.
-func lockedFor(fd int) (bool, error) {
+func lockedFor(fd int) (held bool, by int, err error) {
 	lock := unix.Flock_t{Type: unix.F_WRLCK, Whence: 0}
 	if err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, &lock); err != nil {
-		return false, fmt.Errorf("fcntl F_OFD_GETLK: %w", err)
+		return false, 0, fmt.Errorf("fcntl F_OFD_GETLK: %w", err)
 	}
-	return lock.Type != unix.F_UNLCK, nil
+	return lock.Type != unix.F_UNLCK, int(lock.Pid), nil
 }
 
-// watch makes the file that a process has open stand for inode n.
-func (w *world) watch(n model.Inode, p *process) error {
+// watch makes the file at a path stand for inode n.
+func (w *world) watch(n model.Inode, path string) error {
 	w.release(n)
-	path := "/proc/self/fd/" + strconv.Itoa(p.lock)
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return &os.PathError{Op: "open", Path: path, Err: err}
 	}
-	w.inodes[n] = opened{inode: p.inode, fd: fd}
+	w.inodes[n] = opened{inode: w.inodeOf(fd), fd: fd}
 	return nil
+}
+
+// number is the inode of the model that a file stands for, or None.
+func (w *world) number(inode uint64) model.Inode {
+	for n := range w.inodes {
+		if w.inodes[n].inode == inode && inode != 0 {
+			return model.Inode(n)
+		}
+	}
+	return model.None
 }

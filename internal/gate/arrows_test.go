@@ -21,7 +21,7 @@ var mayImport = map[string][]string{
 	"spec/internal/tlc":      {module + "spec/internal/manifest"},
 	"tempdir":                {"golang.org/x/sys/"},
 	"tempdir/compat":         {"golang.org/x/sys/", module + "tempdir"},
-	"crashsim/conformance":   {"golang.org/x/sys/", module + "tempdir", module + "model", module + "internal/seam"},
+	"crashsim/conformance":   {"golang.org/x/sys/", module + "tempdir", module + "model", module + "internal/seam", module + "internal/upstream"},
 	"tempdir/layerstore":     {"golang.org/x/sys/", module + "tempdir"},
 	"internal/testfs":        {"golang.org/x/sys/", "github.com/hanwen/go-fuse/", "github.com/stretchr/testify/", "github.com/davecgh/", "github.com/pmezard/", "gopkg.in/", "go.yaml.in/"},
 	"internal/seam":          {"golang.org/x/sys/", module + "tempdir"},

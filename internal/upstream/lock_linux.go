@@ -39,21 +39,22 @@ func forget(path string) {
 }
 
 func (r *Root) openLocked(path string, recheck bool) (*lock, error) {
-	r.before("UpstreamOpenLock", path)
-	fd, err := unix.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC, 0o644)
+	fd, err := r.open("UpstreamOpenLock", path, func() (int, error) {
+		return unix.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC, 0o644)
+	})
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	r.before("UpstreamTakeLock", path)
-	err = unix.FcntlFlock(uintptr(fd), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
+	err = r.do("UpstreamTakeLock", path, func() error {
+		return unix.FcntlFlock(uintptr(fd), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
+	})
 	if err != nil {
 		err = ErrTaken // whatever it was
 	} else if recheck && !r.isNamed(fd, path) {
 		err = ErrTaken
 	}
 	if err != nil {
-		r.before("Close", path)
-		unix.Close(fd)
+		r.close("Close", path, fd)
 		return nil, err
 	}
 	return &lock{path, fd}, nil
@@ -62,12 +63,10 @@ func (r *Root) openLocked(path string, recheck bool) (*lock, error) {
 // isNamed is the repair: does the name lead to the file that fd holds?
 func (r *Root) isNamed(fd int, path string) bool {
 	var held, named unix.Stat_t
-	r.before("UpstreamStatName", path)
-	if unix.Fstat(fd, &held) != nil {
+	if r.do("UpstreamStatName", path, func() error { return unix.Fstat(fd, &held) }) != nil {
 		return false
 	}
-	r.before("", path)
-	if unix.Fstatat(unix.AT_FDCWD, path, &named, unix.AT_SYMLINK_NOFOLLOW) != nil {
+	if r.do("", path, func() error { return unix.Fstatat(unix.AT_FDCWD, path, &named, unix.AT_SYMLINK_NOFOLLOW) }) != nil {
 		return false
 	}
 	return held.Dev == named.Dev && held.Ino == named.Ino
@@ -76,10 +75,8 @@ func (r *Root) isNamed(fd int, path string) bool {
 // unlockAndDelete unlinks the lock file, whatever the name leads to by now, and
 // closes it (spec: UpstreamRemoveLock, Close).
 func (r *Root) unlockAndDelete(l *lock) error {
-	r.before("UpstreamRemoveLock", l.path)
-	err := unix.Unlinkat(unix.AT_FDCWD, l.path, 0)
-	r.before("Close", l.path)
-	unix.Close(l.fd)
+	err := r.do("UpstreamRemoveLock", l.path, func() error { return unix.Unlinkat(unix.AT_FDCWD, l.path, 0) })
+	r.close("Close", l.path, l.fd)
 	forget(l.path)
 	if err != nil && err != unix.ENOENT {
 		return &fs.PathError{Op: "unlink", Path: l.path, Err: err}

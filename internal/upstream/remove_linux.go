@@ -13,25 +13,23 @@ import (
 // removing it there.
 func (r *Root) removeData(id string) error {
 	path := r.dataPath(id)
-	r.before("OpenDirectory", path)
-	err := unix.Unlinkat(unix.AT_FDCWD, path, 0)
+	err := r.do("OpenDirectory", path, func() error { return unix.Unlinkat(unix.AT_FDCWD, path, 0) })
 	if err == nil || err == unix.ENOENT {
 		_ = unix.Unlinkat(unix.AT_FDCWD, path, unix.AT_REMOVEDIR)
 		return nil
 	}
-	r.before("RemoveData", path)
-	err = unix.Unlinkat(unix.AT_FDCWD, path, unix.AT_REMOVEDIR)
+	err = r.do("RemoveData", path, func() error { return unix.Unlinkat(unix.AT_FDCWD, path, unix.AT_REMOVEDIR) })
 	if err == nil || err == unix.ENOENT {
 		return nil
 	}
-	r.before("", r.path)
-	root, err := unix.Open(r.path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	root, err := r.open("", r.path, func() (int, error) {
+		return unix.Open(r.path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	})
 	if err != nil {
 		return &fs.PathError{Op: "open", Path: r.path, Err: err}
 	}
 	err = r.removeFrom(root, path, 0)
-	r.before("", r.path)
-	unix.Close(root)
+	r.close("", r.path, root)
 	return err
 }
 
@@ -59,8 +57,7 @@ func (r *Root) removeFrom(parent int, path string, depth int) error {
 	if depth < 2 {
 		first = "" // a directory in every use of this fixture, so this is a look
 	}
-	r.before(first, path)
-	err := unix.Unlinkat(parent, name, 0)
+	err := r.do(first, path, func() error { return unix.Unlinkat(parent, name, 0) })
 	if err == nil || err == unix.ENOENT {
 		return nil
 	}
@@ -76,8 +73,7 @@ func (r *Root) removeFrom(parent int, path string, depth int) error {
 			break
 		}
 	}
-	r.before(leave(depth), path)
-	err = unix.Unlinkat(parent, name, unix.AT_REMOVEDIR)
+	err = r.do(leave(depth), path, func() error { return unix.Unlinkat(parent, name, unix.AT_REMOVEDIR) })
 	if err == nil || err == unix.ENOENT {
 		return nil
 	}
@@ -90,18 +86,16 @@ const batch = 1024
 // empty removes what is in the directory at path. It reports true if there may
 // be more.
 func (r *Root) empty(parent int, path string, depth int) (again bool, err error) {
-	r.before(enter(depth), path)
-	fd, err := unix.Openat(parent, filepath.Base(path), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	fd, err := r.open(enter(depth), path, func() (int, error) {
+		return unix.Openat(parent, filepath.Base(path), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	})
 	if err == unix.ENOENT {
 		return false, nil
 	}
 	if err != nil {
 		return false, &fs.PathError{Op: "openat", Path: path, Err: err}
 	}
-	defer func() {
-		r.before("", path)
-		unix.Close(fd)
-	}()
+	defer func() { r.close("", path, fd) }()
 	names, err := r.readNames(fd, "", path)
 	if err != nil {
 		return false, err

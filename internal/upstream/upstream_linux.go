@@ -23,8 +23,9 @@ type Options struct {
 	// the step that the call takes, or empty where the call is no step: a look
 	// that changes nothing, or the second call of one grain. The name is the
 	// base name of the path that the call is about. A RemoveData that meets
-	// ENOTEMPTY is no step either.
-	Before func(action, name string)
+	// ENOTEMPTY is no step either. If it returns an error, the call is not made
+	// and that is its result. A close is made all the same.
+	Before func(action, name string) error
 }
 
 // ErrTaken says that the lock of a lock file could not be had, for whatever
@@ -47,7 +48,7 @@ func New(path string, o Options) (*Root, error) {
 		return nil, err
 	}
 	if o.Before == nil {
-		o.Before = func(string, string) {}
+		o.Before = func(string, string) error { return nil }
 	}
 	return &Root{path: path, options: o}, nil
 }
@@ -61,7 +62,31 @@ const (
 func (r *Root) lockPath(id string) string { return filepath.Join(r.path, lockPrefix+id) }
 func (r *Root) dataPath(id string) string { return filepath.Join(r.path, dataPrefix+id) }
 
-func (r *Root) before(action, path string) { r.options.Before(action, filepath.Base(path)) }
+func (r *Root) before(action, path string) error {
+	return r.options.Before(action, filepath.Base(path))
+}
+
+// do makes a call, unless Before says how it ends.
+func (r *Root) do(action, path string, call func() error) error {
+	if err := r.before(action, path); err != nil {
+		return err
+	}
+	return call()
+}
+
+// open is do for calls that return a descriptor.
+func (r *Root) open(action, path string, call func() (int, error)) (int, error) {
+	if err := r.before(action, path); err != nil {
+		return -1, err
+	}
+	return call()
+}
+
+// close closes fd.
+func (r *Root) close(action, path string, fd int) error {
+	_ = r.before(action, path)
+	return unix.Close(fd)
+}
 
 // A Dir is an instance. One goroutine uses it.
 type Dir struct {
@@ -103,12 +128,12 @@ func (r *Root) publish() (id string, err error) {
 	for {
 		id = strconv.FormatUint(uint64(rand.Uint32()), 10)
 		path := r.lockPath(id)
-		r.before("UpstreamCreateLock", path)
-		fd, err := unix.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o600)
+		fd, err := r.open("UpstreamCreateLock", path, func() (int, error) {
+			return unix.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC, 0o600)
+		})
 		switch err {
 		case nil:
-			r.before("", path)
-			return id, unix.Close(fd)
+			return id, r.close("", path, fd)
 		case unix.EEXIST:
 		default:
 			return "", &fs.PathError{Op: "open", Path: path, Err: err}
@@ -121,16 +146,17 @@ func (r *Root) publish() (id string, err error) {
 func (r *Root) makeData(id string) error {
 	path := r.dataPath(id)
 	var info unix.Stat_t
-	r.before("", path)
-	if unix.Fstatat(unix.AT_FDCWD, path, &info, 0) == nil {
+	look := func(path string) error {
+		return r.do("", path, func() error { return unix.Fstatat(unix.AT_FDCWD, path, &info, 0) })
+	}
+	if look(path) == nil {
 		return nil
 	}
-	r.before("", r.path)
-	if err := unix.Fstatat(unix.AT_FDCWD, r.path, &info, 0); err != nil {
+	if err := look(r.path); err != nil {
 		return &fs.PathError{Op: "stat", Path: r.path, Err: err}
 	}
-	r.before("MakeData", path)
-	if err := unix.Mkdirat(unix.AT_FDCWD, path, 0o700); err != nil && err != unix.EEXIST {
+	err := r.do("MakeData", path, func() error { return unix.Mkdirat(unix.AT_FDCWD, path, 0o700) })
+	if err != nil && err != unix.EEXIST {
 		return &fs.PathError{Op: "mkdir", Path: path, Err: err}
 	}
 	return nil
@@ -167,8 +193,8 @@ func (a *Addition) Commit(destination string) error {
 }
 
 func (r *Root) rename(action, from, to string) error {
-	r.before(action, from)
-	if err := unix.Renameat(unix.AT_FDCWD, from, unix.AT_FDCWD, to); err != nil {
+	err := r.do(action, from, func() error { return unix.Renameat(unix.AT_FDCWD, from, unix.AT_FDCWD, to) })
+	if err != nil {
 		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
 	}
 	return nil
@@ -205,14 +231,14 @@ func (r *Root) Recover() error {
 
 // list returns the ids that a listing of the root shows, by either name.
 func (r *Root) list() (ids []string, err error) {
-	r.before("", r.path)
-	fd, err := unix.Open(r.path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	fd, err := r.open("", r.path, func() (int, error) {
+		return unix.Open(r.path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	})
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: r.path, Err: err}
 	}
 	names, err := r.readNames(fd, "List", r.path)
-	r.before("", r.path)
-	unix.Close(fd)
+	r.close("", r.path, fd)
 	seen := make(map[string]bool)
 	for _, name := range names {
 		id, lock := strings.CutPrefix(name, lockPrefix)
@@ -233,8 +259,7 @@ func (r *Root) list() (ids []string, err error) {
 func (r *Root) readNames(fd int, action, path string) (names []string, err error) {
 	buf := make([]byte, 8<<10)
 	for {
-		r.before(action, path)
-		n, err := unix.Getdents(fd, buf)
+		n, err := r.open(action, path, func() (int, error) { return unix.Getdents(fd, buf) })
 		if err != nil {
 			return names, &fs.PathError{Op: "readdirent", Path: path, Err: err}
 		}

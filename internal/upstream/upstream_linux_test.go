@@ -25,10 +25,11 @@ func newScene(t *testing.T, o upstream.Options) *scene {
 	s := &scene{path: filepath.Join(t.TempDir(), "root")}
 	s.victim = filepath.Join(filepath.Dir(s.path), "victim")
 	makeTree(t, s.victim)
-	o.Before = func(action, name string) {
+	o.Before = func(action, name string) error {
 		if action != "" {
 			s.actions = append(s.actions, action)
 		}
+		return nil
 	}
 	var err error
 	s.root, err = upstream.New(s.path, o)

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestReplayShowsTheDamageOfACounterexample(t *testing.T) {
+	dir := t.TempDir()
+	stdout, stderr, code := call(t, "replay", "counterexample:UpstreamAsShipped", "--runs", "20", "--dir", dir)
+	require.Zero(t, code, stderr)
+	t.Log("\n" + stdout)
+	assert.Regexp(t, `(?m)^ +15 +RemoveData\(r1\) +lock-i1 is file 2; c1 locks file 1, which has no name; r1 locks file 2; v1 at home`, stdout)
+	assert.Contains(t, stdout, "20 of 20 runs: LiveKept is refuted in the observed world: live instance i1 of c1 has lost its data\n")
+	assert.Contains(t, stdout, "40 of 40 runs lost nothing, and recovery emptied the root\n")
+	assert.Contains(t, stdout, "RemoveData(r1): it has given up (TakeLock: the lock is held)")
+	assert.Equal(t, 1, strings.Count(stdout, "UpstreamCreateLock(c1,i1)"), "one table, of the first run")
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Empty(t, entries)
+}
+
+func TestReplayOfAWalkTellsWhetherTheCodeConforms(t *testing.T) {
+	stdout, stderr, code := call(t, "replay", "conformance:GateSwept:0.2.2.2.0f1", "--dir", t.TempDir())
+	require.Zero(t, code, stderr)
+	assert.Contains(t, stdout, "LinkLock(c1,i1)")
+	assert.Contains(t, stdout, "the code does what the specification says\n")
+}
+
+func TestReplayRefusesWhatItCannotRead(t *testing.T) {
+	dir := t.TempDir()
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "accepts 1 arg"},
+		{[]string{"counterexample"}, "wants one of conformance, counterexample"},
+		{[]string{"nothing:x"}, `replay "nothing:x": wants one of`},
+		{[]string{"counterexample:Gate"}, `schedule "Gate": no model`},
+		{[]string{"counterexample:"}, "no model"},
+		{[]string{"conformance:Gate:x"}, `schedule "Gate:x": step 1`},
+		{[]string{"conformance:GateSwept:0.9"}, "no edge 9"},
+		{[]string{"counterexample:UpstreamAsShipped", "--runs", "0"}, "--runs must be at least 1"},
+		{[]string{"counterexample:UpstreamAsShipped", "--dir", dir + "/none"}, "no such file"},
+	} {
+		stdout, stderr, code := call(t, append([]string{"replay"}, tt.args...)...)
+		assert.Equal(t, exitUsage, code, tt.args)
+		assert.Contains(t, stderr, tt.want)
+		assert.Empty(t, stdout, tt.args)
+	}
+}

@@ -1,0 +1,265 @@
+//go:build linux
+
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/model"
+)
+
+// rounds is how often the cycle of a counterexample goes round that has one.
+const rounds = 3
+
+// Counterexamples are the models of the protocol that must fail. Every one of
+// them is replayed.
+func Counterexamples() (names []string) {
+	for _, m := range model.Models() {
+		if m.Kind == "mustfail" && m.Protocol != nil {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
+// ReplayCounterexample executes the counterexample of a model that must fail, on
+// the file system of a directory, as often as it is told to, by fixtures that
+// have the model's faults: see mutants. After each step the world has to be the
+// state of the specification, and in the end the property has to be false of the
+// world as it was observed. Names, inodes, locks and their holders, open lock
+// files, files and replies are observed; which operation a process is in is
+// known from where it stands; used ids are the scheduler's knowledge.
+//
+// Then the unmodified library takes the same schedule.
+//
+// With out, the first run is written as a table. The error is the context's, or
+// says that the name or the directory cannot be used.
+func ReplayCounterexample(ctx context.Context, o CounterexampleOptions) (r CounterexampleReport, err error) {
+	m := model.Find(o.Model)
+	if m == nil || m.Protocol == nil || m.Kind != "mustfail" {
+		return r, &ScheduleError{o.Model, "no model of the protocol that must fail is called that"}
+	}
+	r = CounterexampleReport{Model: m.Name, Property: m.Properties[0], Runs: o.Runs}
+	if len(m.Protocol.Mounted) > 0 && os.Geteuid() != 0 {
+		r.Skipped = "only root may mount"
+		return r, nil
+	}
+	c, err := counterexampleOf(ctx, m)
+	if err != nil {
+		return r, err
+	}
+	r.Steps = len(c.Steps) + rounds*len(c.Cycle)
+	begin := time.Now()
+	s, done, err := open(o.Dir, m)
+	if err != nil {
+		return r, err
+	}
+	d := &demonstration{scheduler: s, m: m, Behaviour: c, out: o.Out}
+	for r.Damaged < o.Runs && err == nil && ctx.Err() == nil {
+		var damage string
+		if damage, err = d.run(); err == nil {
+			r.Damage = damage
+			r.Damaged++
+		}
+		d.out = nil
+	}
+	if isEnvironment(err) {
+		_ = done()
+		return r, err
+	}
+	if err != nil {
+		r.Difference, err = err.Error(), nil
+	}
+	if failed := done(); failed != nil {
+		return r, failed
+	}
+	r.Elapsed = time.Since(begin)
+	if err := ctx.Err(); err != nil {
+		return r, err
+	}
+	ours := *m.Protocol
+	ours.Swap, ours.Upstream, ours.Repaired, ours.LockKind = nil, nil, nil, "ofd"
+	r.Ours, err = survive(m, ours, c, o)
+	return r, err
+}
+
+func counterexampleOf(ctx context.Context, m *model.Model) (b model.Behaviour, err error) {
+	find := m.Refute
+	if m.Properties[0] == "GoneInTheEnd" {
+		find = func(ctx context.Context, o model.Options) (*model.Report, error) { return m.Check(ctx, o, false) }
+	}
+	r, err := find(ctx, model.Options{})
+	if err != nil {
+		return b, err
+	}
+	if r.Counterexample == nil {
+		return b, fmt.Errorf("%s is not refuted", m.Name)
+	}
+	b, _ = r.Counterexample.Behaviour()
+	return b, nil
+}
+
+// A demonstration executes one counterexample.
+type demonstration struct {
+	*scheduler
+	m *model.Model
+	model.Behaviour
+	out   io.Writer
+	calls []string
+	last  string // what was on disk at the last row
+}
+
+// run executes it once, and returns the damage.
+func (d *demonstration) run() (damage string, err error) {
+	d.turn = 0 // which call fails, and how
+	if err := d.reset(); err != nil {
+		return "", environmentError{err}
+	}
+	d.listen()
+	from := d.Init
+	if err := d.compare(&from, &from); err != nil {
+		return "", fmt.Errorf("initial state: %w", err)
+	}
+	if err := d.row(0, "", &from); err != nil {
+		return "", err
+	}
+	steps := d.Steps
+	for range rounds {
+		steps = append(steps[:len(steps):len(steps)], d.Cycle...)
+	}
+	before := from
+	for i, step := range steps {
+		a := &d.table[step.Action]
+		d.calls = nil
+		err := d.take(a, &from, &step.State)
+		if err == nil {
+			err = d.compare(&from, &step.State)
+		}
+		if err != nil {
+			return "", fmt.Errorf("step %d, %s: %w", i+1, a, err)
+		}
+		if err := d.row(i+1, a.String(), &step.State); err != nil {
+			return "", err
+		}
+		if i < len(steps)-1 && (d.out == nil || d.Endless) {
+			before, from = d.known(i, len(steps), &step.State, before), step.State
+			continue
+		}
+		seen, err := d.observed(&step.State)
+		if err != nil {
+			return "", err
+		}
+		holds, err := d.m.Holds(d.m.Properties[0], before, seen)
+		if err != nil {
+			return "", err
+		}
+		if want := i < len(steps)-1; holds != want {
+			return "", fmt.Errorf("step %d, %s: %s holds in the observed world: %t", i+1, a, d.m.Properties[0], holds)
+		}
+		if i == len(steps)-1 && !d.Endless {
+			return d.damage(&before, &seen, a), nil
+		}
+		before, from = seen, step.State
+	}
+	if d.Endless {
+		return d.endless(&from)
+	}
+	return "", fmt.Errorf("no step")
+}
+
+// known is the observed world before the last step, of which a property of
+// steps speaks; before that nobody asks.
+func (d *demonstration) known(i, steps int, state *model.State, before model.State) model.State {
+	if i < steps-2 {
+		return before
+	}
+	if seen, err := d.observed(state); err == nil {
+		return seen
+	}
+	return before
+}
+
+// endless lets everybody go on who can, if the counterexample says that nothing
+// happens any more: nothing may change. In the end something has to be left.
+func (d *demonstration) endless(state *model.State) (damage string, err error) {
+	if len(d.Cycle) == 0 {
+		d.calls = nil
+		for range rounds {
+			for _, p := range d.procs[1:] {
+				if p.creator || p.at.place != atIdle {
+					continue
+				}
+				p.free, p.order = true, order{op: opRecover}
+				err := p.resume()
+				p.free = false
+				if err != nil {
+					return "", err
+				}
+			}
+		}
+		if err := d.compare(state, state); err != nil {
+			return "", fmt.Errorf("nothing should happen any more: %w", err)
+		}
+		if err := d.row(len(d.Steps)+1, "everybody recovers", state); err != nil {
+			return "", err
+		}
+	}
+	seen, err := d.observed(state)
+	if err != nil {
+		return "", err
+	}
+	if holds, err := d.m.Holds(d.m.Properties[0], seen, seen); err != nil || holds {
+		return "", fmt.Errorf("%s holds in the observed world: %t (%v)", d.m.Properties[0], holds, err)
+	}
+	return d.damage(&seen, &seen, nil), nil
+}
+
+// listen notes the calls of each step, for the table.
+func (d *demonstration) listen() {
+	for _, p := range d.procs[1:] {
+		if p.watch = nil; d.out == nil {
+			continue
+		}
+		p.watch = func(p *process, c *seam.Call) {
+			call := strings.TrimSpace(c.Method.String() + " " + d.readable(c.Name))
+			if p.grant.errno != 0 && p.grant.failing == c.Method {
+				call += " fails: " + unix.ErrnoName(p.grant.errno)
+			}
+			if !slices.Contains(d.calls, call) {
+				d.calls = append(d.calls, call)
+			}
+		}
+	}
+}
+
+// row writes one row of the table: who does what, and what is on disk.
+func (d *demonstration) row(i int, action string, state *model.State) error {
+	if d.out == nil {
+		return nil
+	}
+	seen, err := d.observed(state)
+	if err != nil {
+		return err
+	}
+	disk := d.words(&seen)
+	shown := disk
+	if disk == d.last && i > 0 {
+		shown = "the same"
+	}
+	d.last = disk
+	line := fmt.Sprintf("%4d  %-26s  %s", i, action, shown)
+	if len(d.calls) > 0 {
+		line += "  [" + strings.Join(d.calls, ", ") + "]"
+	}
+	_, err = fmt.Fprintln(d.out, strings.TrimRight(line, " "))
+	return err
+}

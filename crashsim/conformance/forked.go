@@ -1,0 +1,207 @@
+//go:build linux
+
+package conformance
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/model"
+)
+
+// A forked runs a process as an operating system process of its own, because
+// upstream's locks belong to one: this program once more, with upstream's code
+// in it. It says on a pipe what it stands before, and waits for the answer. It is
+// killed by SIGKILL. What it has open is seen in /proc.
+type forked struct {
+	rechecks bool
+	cmd      *exec.Cmd
+	to       *json.Encoder
+	from     *bufio.Reader
+	pipes    [2]*os.File
+	stderr   bytes.Buffer
+}
+
+// A job is what a forked process is told first.
+type job struct {
+	Root     string
+	Homes    [itemCount]string
+	Files    int
+	Creator  bool
+	Rechecks bool
+}
+
+// A turn lets it go on: to its next operation, or into the call that it stands
+// before.
+type turn struct {
+	Op    operation  `json:",omitempty"`
+	Item  model.Item `json:",omitempty"`
+	Errno unix.Errno `json:",omitempty"` // how the call fails
+	Free  bool       `json:",omitempty"` // do not stop before calls
+}
+
+// A halt is where it stands: a stop.
+type halt struct {
+	Place  place
+	Action string   `json:",omitempty"`
+	Name   string   `json:",omitempty"`
+	Reply  model.PC `json:",omitempty"`
+	Err    string   `json:",omitempty"`
+}
+
+func (f *forked) start(p *process) (stop, error) {
+	toChild, err := pipe()
+	if err != nil {
+		return stop{}, environmentError{err}
+	}
+	fromChild, err := pipe()
+	if err != nil {
+		toChild[0].Close()
+		toChild[1].Close()
+		return stop{}, environmentError{err}
+	}
+	f.cmd = exec.Command("/proc/self/exe")
+	f.cmd.Args = os.Args[:1]
+	f.cmd.Env = append(os.Environ(), processVariable+"=1", "GOMAXPROCS=1")
+	f.cmd.Stdin, f.cmd.Stdout = toChild[0], fromChild[1]
+	f.stderr.Reset()
+	f.cmd.Stderr = &f.stderr
+	// The kernel kills it when the thread that started it ends, which is when
+	// this process ends: no goroutine here is locked to a thread.
+	f.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	err = f.cmd.Start()
+	toChild[0].Close()
+	fromChild[1].Close()
+	f.pipes = [2]*os.File{toChild[1], fromChild[0]}
+	f.to, f.from = json.NewEncoder(f.pipes[0]), bufio.NewReader(f.pipes[1])
+	if err != nil {
+		f.cmd = nil
+		f.closePipes()
+		return stop{}, environmentError{err}
+	}
+	p.pid = f.cmd.Process.Pid
+	if err := f.to.Encode(job{p.world.rootPath(0), p.world.homes, p.world.files, p.creator, f.rechecks}); err != nil {
+		return stop{}, environmentError{err}
+	}
+	return f.halted(p)
+}
+
+// pipe makes a pipe whose ends block: a read costs one system call.
+func pipe() (ends [2]*os.File, err error) {
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		return ends, os.NewSyscallError("pipe2", err)
+	}
+	for i, fd := range fds {
+		ends[i] = os.NewFile(uintptr(fd), "pipe")
+	}
+	return ends, nil
+}
+
+func (f *forked) resume(p *process) (stop, error) {
+	if f.cmd == nil {
+		return stop{}, fmt.Errorf("%s has ended", p.name)
+	}
+	t := turn{Op: p.order.op, Item: p.order.item, Errno: p.grant.errno, Free: p.free}
+	p.grant.errno, p.order.op = 0, none
+	if err := f.to.Encode(t); err != nil {
+		return stop{}, fmt.Errorf("%s does not listen: %w: %s", p.name, err, f.stderr.String())
+	}
+	return f.halted(p)
+}
+
+// halted waits until the process stands, and looks at what it has open.
+func (f *forked) halted(p *process) (stop, error) {
+	line, err := f.from.ReadBytes('\n')
+	var h halt
+	if err == nil {
+		err = json.Unmarshal(line, &h)
+	}
+	if err != nil {
+		f.kill(p)
+		return stop{}, fmt.Errorf("%s ends: %w: %s", p.name, err, f.stderr.String())
+	}
+	at := stop{place: h.Place, action: h.Action, name: h.Name, reply: h.Reply}
+	if h.Err != "" {
+		at.err = fmt.Errorf("%s", h.Err)
+	}
+	return at, p.look()
+}
+
+// look finds the lock file that an operating system process has open.
+func (p *process) look() error {
+	p.lock = -1
+	dir := fmt.Sprintf("/proc/%d/fd", p.pid)
+	fds, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	prefix := filepath.Join(p.world.rootPath(0), lockPrefix)
+	for _, fd := range fds {
+		path := dir + "/" + fd.Name()
+		target, err := os.Readlink(path)
+		if err != nil || !strings.HasPrefix(target, prefix) {
+			continue
+		}
+		if p.lock >= 0 {
+			return fmt.Errorf("%s has two lock files open", p.name)
+		}
+		var stat unix.Stat_t
+		if err := unix.Stat(path, &stat); err != nil {
+			return &os.PathError{Op: "stat", Path: path, Err: err}
+		}
+		if p.lock, err = strconv.Atoi(fd.Name()); err != nil {
+			return err
+		}
+		p.inode = stat.Ino
+		p.named = strings.TrimSuffix(filepath.Base(target), " (deleted)")
+	}
+	return nil
+}
+
+// kill sends SIGKILL, and waits until the kernel has closed what it had open.
+func (f *forked) kill(p *process) {
+	if f.cmd == nil {
+		return
+	}
+	_ = f.cmd.Process.Kill()
+	f.closePipes()
+	_ = f.cmd.Wait()
+	f.cmd, p.lock, p.pid = nil, -1, 0
+}
+
+func (f *forked) closePipes() {
+	for _, end := range f.pipes {
+		_ = end.Close()
+	}
+}
+
+// finish lets a forked process go on to where it has nothing open, so that it
+// can be used again. It reports false if that cannot be: it is stuck, or gone.
+func (p *process) finish() bool {
+	p.free = true
+	defer func() { p.free = false }()
+	for range 10 { // Create, Close and what was cut off between them
+		if p.at.place == atIdle {
+			return p.lock < 0
+		}
+		p.order, p.grant = order{}, grant{}
+		if p.at.place == atLive {
+			p.order.op = opClose
+		}
+		if p.resume() != nil {
+			return false
+		}
+	}
+	return false
+}

@@ -1,0 +1,183 @@
+//go:build linux
+
+package conformance
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/upstream"
+	"github.com/afterlock/afterlock/model"
+)
+
+// processVariable marks the environment of a forked process.
+const processVariable = "AFTERLOCK_CONFORMANCE_PROCESS"
+
+// BecomeProcess does not return in a process that was forked to take upstream's
+// steps. In every other process it does nothing. Call it first thing in main,
+// and in the TestMain of every package that replays counterexamples.
+func BecomeProcess() {
+	if os.Getenv(processVariable) != "" {
+		os.Exit(serve(os.Stdin, os.Stdout))
+	}
+}
+
+// A child is the forked process, seen from inside: a caller of upstream's code.
+type child struct {
+	job
+	in     *bufio.Reader
+	out    *json.Encoder
+	turn   turn
+	last   string     // action
+	making bool       // it stood before MakeData already
+	broken unix.Errno // the disk that failed goes on failing
+}
+
+func serve(in io.Reader, out io.Writer) int {
+	c := &child{in: bufio.NewReader(in), out: json.NewEncoder(out)}
+	if !c.read(&c.job) {
+		return 2
+	}
+	root, err := upstream.New(c.Root, upstream.Options{
+		CreatorRechecks: c.Rechecks, RecovererRechecks: c.Rechecks, Before: c.before,
+	})
+	for err == nil {
+		if c.pause(halt{Place: atIdle}); c.turn.Op == opRecover {
+			_ = root.Recover()
+			c.idle()
+		} else if c.turn.Op == opCreate {
+			if dir, failed := root.Create(); failed == nil {
+				err = c.own(dir)
+			}
+			c.idle()
+		} else {
+			err = fmt.Errorf("order %v without an instance", c.turn.Op)
+		}
+	}
+	fmt.Fprintln(os.Stderr, err)
+	return 1
+}
+
+// read reads one line of JSON.
+func (c *child) read(into any) bool {
+	line, err := c.in.ReadBytes('\n')
+	return err == nil && json.Unmarshal(line, into) == nil
+}
+
+// pause says where it stands, and waits for its turn. Without a parent there is
+// nothing to do.
+func (c *child) pause(at halt) {
+	if c.out.Encode(at) != nil {
+		os.Exit(0)
+	}
+	if c.turn = (turn{}); !c.read(&c.turn) {
+		os.Exit(0)
+	}
+}
+
+// idle ends an operation.
+func (c *child) idle() { c.broken, c.making, c.last = 0, false, "" }
+
+// before stops before every call that takes a step.
+func (c *child) before(action, name string) error {
+	look := action == "" && c.Creator && strings.HasPrefix(name, dataPrefix) &&
+		(c.last == "UpstreamTakeLock" || c.last == "UpstreamStatName")
+	switch {
+	case look: // the step of MakeData begins with a look whether it is there
+		action, c.making = "MakeData", true
+	case action == "MakeData" && c.making:
+		c.making = false
+		return errorOf(c.turn.Errno)
+	case action == "UpstreamRemoveLock", action == "Close":
+		c.broken = 0
+	case c.broken != 0:
+		return c.broken
+	}
+	if action == "" {
+		return nil
+	}
+	c.last = action
+	if c.turn.Free {
+		return nil
+	}
+	c.pause(halt{Place: atCall, Action: action, Name: name})
+	if c.turn.Errno != 0 && (action == "RemoveData" || action == "OpenEntry" || action == "RemoveEntry") {
+		c.broken = c.turn.Errno
+	}
+	return errorOf(c.turn.Errno)
+}
+
+func errorOf(errno unix.Errno) error {
+	if errno == 0 {
+		return nil
+	}
+	return errno
+}
+
+// own is the life of an owner, from Create's response to Cleanup's. An error is
+// about the order, not about upstream.
+func (c *child) own(dir *upstream.Dir) error {
+	c.making = false
+	additions := map[model.Item]*upstream.Addition{}
+	c.pause(halt{Place: atReply, Reply: model.OK})
+	for at := (halt{Place: atLive}); ; at = (halt{Place: atLive}) {
+		c.pause(at)
+		x := c.turn.Item
+		switch c.turn.Op {
+		case opStageDeletion:
+			c.reply(dir.StageDeletion(c.Homes[x]))
+		case opStageAddition:
+			a := dir.StageAddition()
+			additions[x] = a
+			if err := makeFiles(a.Path(), c.Files); err != nil {
+				return err
+			}
+		case opCommit:
+			c.reply(additions[x].Commit(c.Homes[x]))
+		case opClose, opCloseStaged:
+			_ = dir.Cleanup() // what it leaves is what the observer sees
+			return nil
+		default:
+			return fmt.Errorf("order %v with an instance", c.turn.Op)
+		}
+	}
+}
+
+// reply is the stop after an operation on an instance has responded. Upstream
+// does not tell what is missing.
+func (c *child) reply(err error) {
+	at := halt{Place: atReply, Reply: model.OK}
+	switch {
+	case errors.Is(err, unix.ENOENT):
+		at.Reply = model.Missing
+	case err != nil:
+		at.Reply = model.Failed
+	}
+	if err != nil {
+		at.Err = err.Error()
+	}
+	c.pause(at)
+}
+
+// makeFiles makes a tree.
+func makeFiles(path string, files int) error {
+	if err := os.Mkdir(path, 0o700); err != nil {
+		return err
+	}
+	for i := range files {
+		fd, err := unix.Open(filepath.Join(path, fileNames[i]), unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC, 0o600)
+		if err != nil {
+			return err
+		}
+		_ = unix.Close(fd)
+	}
+	return nil
+}

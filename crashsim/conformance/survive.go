@@ -1,0 +1,354 @@
+//go:build linux
+
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/model"
+	"github.com/afterlock/afterlock/tempdir"
+)
+
+// A survivor drives the unmodified library through the schedule of a
+// counterexample: who goes on when, who is killed, whose call fails. There is no
+// state to compare with, since the point is that it goes another way; so after
+// each step it is asked of the disk whether anything live was lost.
+type survivor struct {
+	*scheduler
+	schedule []step // the actions of the faulty model
+	current  model.ID
+	catchUp  bool // a creator goes on first until there is what a step is about
+	swept    bool // a stranger took the instance away
+	followed int
+	refused  []string
+}
+
+// survive takes the schedule as often as the counterexample was replayed, every
+// other time exactly as it is. Our creators show nothing before it is locked,
+// so that a recoverer of the schedule comes too early and has nothing to do; the
+// other times they go on first until there is something to list.
+func survive(m *model.Model, ours model.Config, b model.Behaviour, o CounterexampleOptions) (r Survival, err error) {
+	schedule, err := steps(m.Protocol, m.Actions())
+	if err != nil {
+		return r, err
+	}
+	s, done, err := open(o.Dir, &model.Model{Name: m.Name, Formula: model.Spec, Protocol: &ours})
+	if err != nil {
+		return r, err
+	}
+	defer func() {
+		if failed := done(); err == nil {
+			err = failed
+		}
+	}()
+	for r.Runs < 2*o.Runs {
+		v := &survivor{scheduler: s, schedule: schedule, catchUp: r.Runs%2 == 1}
+		lost, err := v.run(b)
+		if err != nil {
+			return r, err
+		}
+		r.Runs++
+		r.Followed, r.Refused = v.followed, v.refused
+		if r.Lost = lost; lost != "" {
+			return r, nil
+		}
+		r.Survived++
+	}
+	return r, nil
+}
+
+// run takes the schedule once, and returns what was lost.
+func (v *survivor) run(b model.Behaviour) (lost string, err error) {
+	if err := v.reset(); err != nil {
+		return "", environmentError{err}
+	}
+	for _, p := range v.procs[1:] {
+		p.unjudged = true
+	}
+	v.current = 1
+	steps := b.Steps
+	for range rounds {
+		steps = append(steps[:len(steps):len(steps)], b.Cycle...)
+	}
+	for i, step := range steps {
+		a := &v.schedule[step.Action]
+		if err := v.world.observe(); err != nil {
+			return "", err
+		}
+		why, err := v.follow(a, &step.State)
+		switch {
+		case err != nil:
+			return fmt.Sprintf("step %d, %s: %v", i+1, a, err), nil
+		case why == "":
+			v.followed++
+		default:
+			v.refused = append(v.refused, fmt.Sprintf("step %d, %s: %s", i+1, a, why))
+		}
+		if lost, err := v.lost(); lost != "" || err != nil {
+			return fmt.Sprintf("after step %d, %s: %s", i+1, a, lost), err
+		}
+	}
+	return v.end()
+}
+
+// follow lets the process of an action go on, if it can. why says why not.
+func (v *survivor) follow(a *step, to *model.State) (why string, err error) {
+	w := v.world
+	if v.catchUp && (a.slot == list || a.slot == mount || a.slot == sweep) {
+		if err := v.create(a.slot == list); err != nil {
+			return "", err
+		}
+	}
+	switch a.slot {
+	case crash:
+		return "", v.crash(v.procs[a.proc])
+	case mount:
+		place := to.Place[a.item]
+		if place != model.Home {
+			place = model.Inside(v.current)
+		}
+		if place != model.Home && !w.seen.data[v.current] {
+			return "there is no data directory", nil
+		}
+		return "", w.mountOrUnmount(a.item, place)
+	case sweep:
+		if err := unix.Unlinkat(w.rootFd, dataPrefix+w.ids[v.current], unix.AT_REMOVEDIR); err != nil {
+			return "the stranger: " + err.Error(), nil
+		}
+		v.swept = true
+		return "", nil
+	}
+	p := v.procs[a.proc]
+	p.grant = grant{}
+	if a.slot == callFails || a.slot == upstreamCallFails {
+		return v.failOurs(p)
+	}
+	if p.at.place == atReply && a.slot != returns {
+		if !isOrder(a.slot) {
+			return "it has responded already", nil
+		}
+		if err := p.resume(); err != nil {
+			return "", err
+		}
+	}
+	switch p.at.place {
+	case atIdle:
+		return v.begin(p, a)
+	case atLive:
+		if p.order = v.orderOf(a); p.order.op == none {
+			return "it has created its instance already", nil
+		}
+	case atCall:
+		if m := p.at.method; p.creator && (m == seam.LinkLock || m == seam.CreateLock) {
+			v.bindNext(p.at.name)
+		}
+	}
+	return "", p.resume()
+}
+
+// create lets creators go on until the root shows a lock file, or data.
+func (v *survivor) create(lock bool) error {
+	for _, p := range v.procs[1:] {
+		for p.creator && p.at.place == atCall && p.at.method <= seam.MakeData {
+			if shown := &v.world.seen; shown.data[v.current] || lock && shown.lock[v.current] != 0 {
+				return nil
+			}
+			if m := p.at.method; m == seam.LinkLock || m == seam.CreateLock {
+				v.bindNext(p.at.name)
+			}
+			if err := p.resume(); err != nil {
+				return err
+			}
+			if err := v.world.observe(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// begin begins an operation of a process without an instance.
+func (v *survivor) begin(p *process, a *step) (why string, err error) {
+	seen := &v.world.seen
+	switch {
+	case p.creator && (a.slot == openUnnamed || a.slot == createLock || a.slot == upstreamCreateLock):
+		p.order = order{op: opCreate}
+	case !p.creator && a.slot == list:
+		p.order = order{op: opRecover, id: v.current}
+		switch lock, data := seen.lock[v.current] != 0, seen.data[v.current]; {
+		case lock && data:
+			p.order.saw = model.SawBoth
+		case lock:
+			p.order.saw = model.SawLock
+		case data:
+			p.order.saw = model.SawData
+		default:
+			return "the root shows nothing", nil
+		}
+		p.gaveUp = ""
+	case p.gaveUp != "":
+		return "it has given up (" + p.gaveUp + ")", nil
+	default:
+		return "it has nothing to do", nil
+	}
+	return "", p.resume()
+}
+
+// isOrder says whether an action is the caller's decision.
+func isOrder(a slot) bool {
+	return a == invoke || a == stageAddition || a == openDirectory || a == removeData
+}
+
+func (v *survivor) orderOf(a *step) order {
+	o := order{item: a.item}
+	switch a.slot {
+	case invoke:
+		if o.op = opCommit; v.world.isVictim(a.item) {
+			o.op = opStageDeletion
+		}
+	case stageAddition:
+		o.op = opStageAddition
+	case openDirectory:
+		o.op = opCloseStaged
+	case removeData:
+		o.op = opClose
+	}
+	return o
+}
+
+// failOurs makes the call fail that the process is about to make.
+func (v *survivor) failOurs(p *process) (why string, err error) {
+	failing := p.at.method
+	switch {
+	case p.at.place == atLive:
+		p.order, failing = order{op: opCloseStaged}, seam.OpenDirectory
+		if err := p.resume(); err != nil {
+			return "", err
+		}
+	case p.at.place != atCall:
+		return "it makes no call", nil
+	}
+	if len(errnos[failing]) == 0 {
+		return failing.String() + " does not fail", nil
+	}
+	p.grant = grant{errno: errnos[failing][0], failing: failing}
+	return "", p.resume()
+}
+
+// bindNext makes a number stand for an id that was drawn.
+func (v *survivor) bindNext(name string) {
+	w := v.world
+	if w.idOf(idOfName(name)) != 0 {
+		return
+	}
+	for i := range w.ids {
+		if i > 0 && (w.ids[i] == "" || w.seen.lock[i] == 0 && !w.seen.data[i]) {
+			w.ids[i], v.current = idOfName(name), model.ID(i)
+			return
+		}
+	}
+}
+
+// lost looks whether something live was lost, or somebody was told a lie.
+func (v *survivor) lost() (string, error) {
+	w := v.world
+	if err := w.observe(); err != nil {
+		return "", err
+	}
+	var lost []string
+	for x := 1; x < itemCount; x++ {
+		reachable := w.seen.place[x] == model.Home || w.trees[x].mount != ""
+		if w.trees[x].inode != 0 && reachable && int(w.seen.files[x]) != w.files {
+			lost = append(lost, fmt.Sprintf("%s has %d of %d files", w.itemNames[x], w.seen.files[x], w.files))
+		}
+	}
+	for _, p := range v.procs[1:] {
+		calling := p.at.place == atCall && (p.at.method == seam.StageDeletion || p.at.method == seam.Commit)
+		if !p.creator || p.at.place != atLive && p.at.place != atReply && !calling {
+			continue
+		}
+		x := p.order.item
+		if p.at.place == atReply && p.order.op == opStageDeletion && w.seen.place[x] == model.Home &&
+			(p.at.reply == model.OK || p.at.reply == model.Missing) {
+			lost = append(lost, fmt.Sprintf("%s was told %q about %s", p.name, model.PCName(p.at.reply), w.itemNames[x]))
+		}
+		if v.swept {
+			continue
+		}
+		i := w.idOf(idOfName(p.named))
+		held, err := v.holds(p)
+		if err != nil {
+			return "", err
+		}
+		if i == 0 || !w.seen.data[i] || w.seen.lock[i] != p.inode || !held {
+			lost = append(lost, "the live instance of "+p.name)
+			continue
+		}
+		for x := 1; x < itemCount; x++ {
+			if w.seen.place[x] == model.Inside(i) && w.trees[x].mount == "" && int(w.seen.files[x]) != w.files {
+				lost = append(lost, fmt.Sprintf("%s, staged by %s, has %d of %d files", w.itemNames[x], p.name, w.seen.files[x], w.files))
+			}
+		}
+	}
+	return strings.Join(lost, "; "), nil
+}
+
+// holds says whether a process holds the lock of the file that it has open: it
+// is held, and not by somebody else.
+func (v *survivor) holds(p *process) (bool, error) {
+	if p.lock < 0 {
+		return false, nil
+	}
+	fd, err := unix.Open(p.lockPath(), unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false, err
+	}
+	defer unix.Close(fd)
+	held, _, err := lockedFor(fd)
+	if err != nil || !held {
+		return false, err
+	}
+	other, _, err := lockedFor(p.lock)
+	return !other, err
+}
+
+// end lets everybody come to an end; then one recovery has to empty the root.
+func (v *survivor) end() (lost string, err error) {
+	w := v.world
+	for x := range w.trees {
+		if w.trees[x].mount != "" {
+			if err := w.unmount(model.Item(x)); err != nil {
+				return "", err
+			}
+		}
+	}
+	for _, p := range v.procs[1:] {
+		if !p.finish() {
+			return p.name + " does not come to an end: " + p.at.String(), nil
+		}
+	}
+	root, err := tempdir.Open(w.rootPath(0))
+	if err != nil {
+		return "", err
+	}
+	defer root.Close()
+	if _, err := root.Recover(context.Background()); err != nil {
+		return "recovery in the end: " + err.Error(), nil
+	}
+	if lost, err := v.lost(); lost != "" || err != nil {
+		return "in the end: " + lost, err
+	}
+	left := 0
+	if err := w.list(w.rootFd, func([]byte, uint64) { left++ }); err != nil {
+		return "", err
+	}
+	if left > 0 {
+		return fmt.Sprintf("%d names are left in the root after recovery", left), nil
+	}
+	return "", nil
+}
