@@ -38,7 +38,7 @@ func conforms(t *testing.T, name, dir string) {
 func TestEveryEdgeIsExecuted(t *testing.T) {
 	names := []string{"GateOrphan", "GateOrphanFallback", "GateSwept", "GateRefinementFallback", "GateMount"}
 	if !testing.Short() {
-		names = append(names, "GateRefinement", "GateFallback")
+		names = append(names, "GateRefinement")
 	}
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {

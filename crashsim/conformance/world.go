@@ -290,7 +290,7 @@ func (w *world) list(fd int, visit func(name []byte, inode uint64)) error {
 			return err
 		}
 	}
-	for {
+	for { // until there are no more: a signal that is pending cuts an answer short
 		n, err := unix.Getdents(fd, w.buffer)
 		if n <= 0 || err != nil {
 			return err
