@@ -171,47 +171,33 @@ func (p *Process) Mount(path string) error {
 func (p *Process) Symmetric(path string, group uint8) error {
 	return p.at(path, func(at place) {
 		d := p.disk
-		dir := d.nodes[at.node].parent
-		if d.nodes[at.node].kind != fs.ModeDir {
-			for i := range d.nodes { // a file does not know its directory
-				for _, e := range d.nodes[i].entries {
-					if e.node == at.node {
-						dir = int32(i)
-					}
-				}
-			}
-		}
 		d.nodes[at.node].top = true
-		d.regroup(at.node, dir, group)
+		d.regroup(at.node, d.nodes[at.node].parent, group)
 		d.resum()
 	})
 }
 
-// regroup gives a node and all below it the part and the identities that the
+// regroup gives a node and all below it the part, and the identities that the
 // same node has in every part.
 func (d *Disk) regroup(n, dir int32, group uint8) {
 	of := &d.nodes[n]
 	of.group = group
-	if of.kind != fs.ModeDir {
-		return
+	if of.kind == fs.ModeDir {
+		of.label = mix(d.nodes[dir].label ^ 1)
 	}
-	d.relabel(dir, "", n)
 	for _, e := range of.entries {
-		if d.nodes[e.node].kind == fs.ModeDir {
-			d.nodes[e.node].label = mix(of.label ^ text(e.name))
-		}
-		d.regroupBelow(e.node, group)
+		d.regroupBelow(n, e, group)
 	}
 }
 
-func (d *Disk) regroupBelow(n int32, group uint8) {
-	of := &d.nodes[n]
+func (d *Disk) regroupBelow(dir int32, e entry, group uint8) {
+	of := &d.nodes[e.node]
 	of.group = group
-	for _, e := range of.entries {
-		if d.nodes[e.node].kind == fs.ModeDir {
-			d.nodes[e.node].label = mix(of.label ^ text(e.name))
-		}
-		d.regroupBelow(e.node, group)
+	if of.kind == fs.ModeDir {
+		of.label = mix(d.nodes[dir].label ^ text(e.name))
+	}
+	for _, below := range of.entries {
+		d.regroupBelow(e.node, below, group)
 	}
 }
 

@@ -63,7 +63,7 @@ func TestRandomProgramsAnswerLikeExt4(t *testing.T) {
 	if info.Type != unix.EXT4_SUPER_MAGIC {
 		t.Skip("skipped, because the temporary directory is not on ext4")
 	}
-	differential(t, base, disk.Options{Privileged: os.Geteuid() == 0})
+	differential(t, base, disk.Options{Privileged: os.Geteuid() == 0, Ext4: true})
 }
 
 // scratch makes a directory that everybody can write to.

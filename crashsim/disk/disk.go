@@ -4,6 +4,8 @@ package disk
 
 import (
 	"io/fs"
+	"slices"
+	"strings"
 	"sync"
 )
 
@@ -14,6 +16,7 @@ type Options struct {
 	Ordered    bool // what OpenRoot answers: the caller need not sync
 	NoUnnamed  bool // O_TMPFILE is not supported
 	Batch      int  // entries that one call of List returns; 0: all
+	Ext4       bool // ext4's errnos where they differ from those of tmpfs
 	FreshNodes bool // inode numbers are not used again (rule 7 has nothing to find)
 }
 
@@ -33,7 +36,8 @@ type Disk struct {
 	processes []*Process
 	journal   []Change
 	recording bool
-	opened    uint64 // descriptions so far, so that each has a number of its own
+	held      []int32 // memory of Volatile
+	opened    uint64  // descriptions so far, so that each has a number of its own
 }
 
 // maxGroups bounds how many symmetric parts a tree has; group 0 is the rest.
@@ -51,23 +55,22 @@ type node struct {
 	linkable  bool // made without a name, and never had one
 	top       bool // the symmetric part's own name does not matter
 	group     uint8
-	links     int32 // names; 2 and the subdirectories, of a directory; 0: no name
-	open      int32 // open file descriptions
-	number    int32 // inode number
-	parent    int32 // of a directory
-	cookie    uint32
-	label     uint64 // identity for hashing: equal in equal trees of different runs
-	entries   []entry
+	links     int32        // names; 2 and the subdirectories, of a directory; 0: no name
+	open      int32        // open file descriptions
+	number    int32        // inode number
+	parent    int32        // the directory of the name that was made last
+	label     uint64       // identity for hashing: equal in equal trees of different runs
+	entries   []entry      // in the order of names
 	locker    *description // who has the lock
 	target    string       // of a symbolic link
 	data      []byte
 }
 
-// An entry is one name in a directory.
+// An entry is one name in a directory. They are kept in order, so that a listing
+// does not depend on what happened before.
 type entry struct {
-	name   string
-	node   int32
-	cookie uint32 // position of the name in listings
+	name string
+	node int32
 }
 
 // New returns a disk with an empty directory "/".
@@ -134,14 +137,14 @@ func (d *Disk) find(dir int32, name string) int32 {
 // add gives n the name in the directory.
 func (d *Disk) add(dir int32, name string, n int32) {
 	to, of := &d.nodes[dir], &d.nodes[n]
-	to.cookie++
-	to.entries = append(to.entries, entry{name, n, to.cookie})
+	i, _ := slices.BinarySearchFunc(to.entries, name, func(e entry, name string) int { return strings.Compare(e.name, name) })
+	to.entries = slices.Insert(to.entries, i, entry{name, n})
 	of.linkable = false
+	of.parent = dir
 	if of.kind == fs.ModeDir {
 		if of.links == 0 {
 			of.links = 2
 		}
-		of.parent = dir
 		to.links++
 	} else {
 		of.links++

@@ -65,3 +65,58 @@ func (d *Disk) relabel(dir int32, name string, n int32) {
 		of.group = max(of.group, d.nodes[dir].group)
 	}
 }
+
+// Volatile is a hash of what the processes hold: for every descriptor the file
+// and its name, the position of a listing, and whether the lock is taken by it.
+// Files are told apart by who holds them, not by their numbers.
+func (d *Disk) Volatile() uint64 {
+	h := uint64(0)
+	d.held = d.held[:0]
+	for _, p := range d.processes {
+		for i, f := range p.fds {
+			if f == nil {
+				h = mix(h)
+				continue
+			}
+			x := text(f.position) + uint64(i)
+			of := &d.nodes[f.node]
+			if of.kind == fs.ModeDir {
+				x += mix(of.label + uint64(of.links&1))
+			} else {
+				x += mix(d.nameKey(f.node) + uint64(d.identify(f.node)))
+			}
+			if of.locker == f {
+				x += 0x51ed270b
+			}
+			h = mix(h ^ mix(x))
+		}
+		h = mix(h + 7)
+	}
+	return h
+}
+
+// nameKey is the key of a file's name, or 0 if it has none.
+func (d *Disk) nameKey(n int32) uint64 {
+	of := &d.nodes[n]
+	if of.links == 0 {
+		return 0
+	}
+	for _, e := range d.nodes[of.parent].entries {
+		if e.node == n {
+			_, key := d.key(of.parent, e.name, n)
+			return key
+		}
+	}
+	return 1
+}
+
+// identify numbers the files that are held in the order in which they are met.
+func (d *Disk) identify(n int32) int {
+	for i, held := range d.held {
+		if held == n {
+			return i
+		}
+	}
+	d.held = append(d.held, n)
+	return len(d.held) - 1
+}

@@ -60,8 +60,12 @@ func (p *Process) OpenUnnamed(dir int) (int, error) {
 	if err == nil {
 		err = p.disk.permit(at.node, mayWrite|mayExec)
 	}
-	if err == nil && p.disk.NoUnnamed {
+	switch {
+	case err != nil:
+	case p.disk.NoUnnamed:
 		err = unix.EOPNOTSUPP
+	case p.disk.Ext4 && p.disk.dead(at.node):
+		err = unix.EPERM
 	}
 	if err != nil {
 		return -1, err
@@ -230,7 +234,7 @@ func (p *Process) List(fd int, entries []tempdir.Entry) ([]tempdir.Entry, error)
 	}
 	n := 0
 	for _, e := range of.entries {
-		if e.cookie <= f.position {
+		if e.name <= f.position {
 			continue
 		}
 		if p.disk.Batch > 0 && n == p.disk.Batch {
@@ -238,7 +242,7 @@ func (p *Process) List(fd int, entries []tempdir.Entry) ([]tempdir.Entry, error)
 		}
 		n++
 		entries = append(entries, tempdir.Entry{Name: e.name, Type: p.disk.nodes[e.node].kind})
-		f.position = e.cookie
+		f.position = e.name
 	}
 	return entries, nil
 }

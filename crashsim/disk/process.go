@@ -25,7 +25,7 @@ type description struct {
 	place
 	id       uint64
 	process  int
-	position uint32 // cookie of the last entry listed
+	position string // the last name listed
 	writable bool
 }
 

@@ -34,7 +34,7 @@ func (d *Disk) Restore(t *Tree, keep int) {
 		for _, f := range p.fds {
 			if f != nil {
 				d.nodes[f.node].open++
-				f.position = 0
+				f.position = ""
 			}
 		}
 	}
