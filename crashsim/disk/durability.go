@@ -82,7 +82,7 @@ const MaxPending = 64
 // and which may be lost. The zero value is not ready; see [Log.Reset].
 type Log struct {
 	model   Durability
-	changes []Change
+	changes []*Change
 	place   []int    // of a change in the journal
 	needs   []uint64 // per change, the earlier ones that it survives only with, all of them
 	durable uint64   // changes that survive whatever happens
@@ -94,8 +94,8 @@ func (l *Log) Reset(m Durability) {
 	*l = Log{model: m, changes: l.changes[:0], place: l.place[:0], needs: l.needs[:0]}
 }
 
-// Append adds the next change of a journal; ok is false if there are more than
-// [MaxPending].
+// Append adds the next change of a journal, which must stay as it is; ok is
+// false if there are more than [MaxPending].
 func (l *Log) Append(c *Change) (ok bool) {
 	at := l.seen
 	l.seen++
@@ -108,11 +108,11 @@ func (l *Log) Append(c *Change) (ok bool) {
 	}
 	needs := uint64(0)
 	for i := len(l.changes) - 1; i >= 0; i-- {
-		if needs>>i&1 == 0 && l.model.Carries(&l.changes[i], c) {
+		if needs>>i&1 == 0 && l.model.Carries(l.changes[i], c) {
 			needs |= l.needs[i] | 1<<i
 		}
 	}
-	l.changes, l.place, l.needs = append(l.changes, *c), append(l.place, at), append(l.needs, needs)
+	l.changes, l.place, l.needs = append(l.changes, c), append(l.place, at), append(l.needs, needs)
 	return true
 }
 
@@ -130,10 +130,13 @@ func (l *Log) sync(dir int32) {
 func (l *Log) Len() int { return len(l.changes) }
 
 // Change returns the i-th change.
-func (l *Log) Change(i int) *Change { return &l.changes[i] }
+func (l *Log) Change(i int) *Change { return l.changes[i] }
 
 // Place is where the i-th change is in the journal.
 func (l *Log) Place(i int) int { return l.place[i] }
+
+// Needs is the set of changes that the i-th survives only with.
+func (l *Log) Needs(i int) uint64 { return l.needs[i] }
 
 // Durable is the set of changes that cannot be lost any more.
 func (l *Log) Durable() uint64 { return l.durable }

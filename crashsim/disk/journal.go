@@ -111,8 +111,9 @@ func (p *Process) record(c Change) {
 // sync notes that what happened in the directory is durable.
 func (p *Process) sync(dir int32) {
 	if d := p.disk; d.recording {
-		d.journal = append(d.journal, Change{Kind: Sync, Process: p.number, Node: dir,
-			From: noName, To: noName, Over: -1})
+		c := Change{Kind: Sync, Process: p.number, Node: dir, From: noName, To: noName, Over: -1}
+		c.delta[0].key = d.nodes[dir].label // for Key; a sync is never added
+		d.journal = append(d.journal, c)
 	}
 }
 
@@ -134,6 +135,14 @@ func (d *Disk) change(c *Change) {
 		}
 		d.add(c.To.Dir, c.To.Name, c.Node)
 	}
+}
+
+// Key is a hash of what the change does, equal in equal journals.
+func (c *Change) Key() uint64 {
+	if c.Kind == Sync {
+		return mix(c.delta[0].key + 3)
+	}
+	return mix(c.delta[0].key + mix(c.delta[1].key+uint64(c.Kind)))
 }
 
 // Add adds to the sums what the change does to the tree: the hash of a tree

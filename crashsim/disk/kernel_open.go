@@ -166,8 +166,11 @@ func (p *Process) WriteOwner(fd int, record []byte) error {
 		return unix.EBADF
 	}
 	of := &p.disk.nodes[f.node]
-	if of.kind != 0 {
+	switch {
+	case of.kind != 0:
 		return unix.ESPIPE
+	case of.immutable && p.disk.Ext4:
+		return unix.EPERM
 	}
 	if len(record) > len(of.data) {
 		of.data = append(of.data[:0:0], record...)

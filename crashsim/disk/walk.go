@@ -88,3 +88,13 @@ func (p *Process) Lookup(path string) (int32, error) {
 	at, err := p.walkAt(unix.AT_FDCWD, path, resolve{follow: true})
 	return at.node, err
 }
+
+// NameIn is the name in the directory that refers to the node, or "".
+func (d *Disk) NameIn(dir, node int32) string {
+	for _, e := range d.nodes[dir].entries {
+		if e.node == node {
+			return e.name
+		}
+	}
+	return ""
+}
