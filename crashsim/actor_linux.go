@@ -30,6 +30,7 @@ type actor struct {
 
 	next    func() (struct{}, bool)
 	stop    func()
+	more    bool // the coroutine goes on after this run
 	yield   func(struct{}) bool
 	pending string // the call that it stops before
 	status  status
@@ -46,6 +47,7 @@ const (
 	idle status = iota
 	running
 	finished
+	dying // is to end at the call that it stops before
 	dead
 )
 
@@ -73,20 +75,38 @@ func newActor(d *disk.Disk, name byte, wrap func(tempdir.Kernel) tempdir.Kernel)
 func (a *actor) reset() {
 	a.status, a.err, a.history, a.limit = idle, nil, 0, 0
 	a.ids, a.numbers, a.pending = a.ids[:0], a.numbers[:0], ""
-	a.yield = nil
 }
 
-// start runs the program to its first call.
+// start runs the program to its first call. The coroutine, with the stack that
+// it has grown, is used for all of the actor's runs.
 func (a *actor) start() {
-	a.status = running
-	a.next, a.stop = iter.Pull(func(yield func(struct{}) bool) {
-		a.yield = yield
-		a.err = a.run()
-		if a.status == running {
-			a.status = finished
-		}
-	})
+	a.status, a.more = running, true
+	if a.next == nil {
+		a.next, a.stop = iter.Pull(func(yield func(struct{}) bool) {
+			for a.more {
+				a.yield = yield
+				a.err = a.run()
+				if a.status == running {
+					a.status = finished
+				}
+				a.yield = nil
+				if !yield(struct{}{}) {
+					return
+				}
+			}
+		})
+	}
 	a.next()
+}
+
+// end ends the coroutine.
+func (a *actor) end() {
+	a.abandon()
+	if a.stop != nil {
+		a.more = false
+		a.stop()
+		a.next, a.stop = nil, nil
+	}
 }
 
 // run runs the program through, or until it is killed.
@@ -107,19 +127,17 @@ func (a *actor) step() { a.next() }
 
 // kill ends the process before its pending call.
 func (a *actor) kill() {
-	if a.status == running {
-		a.status = dead
-		a.stop()
-	}
+	a.abandon()
 	a.process.Kill()
 	a.status = dead
 }
 
-// abandon ends the program without a trace, to use the actor again.
+// abandon ends the program where it is, without another call.
 func (a *actor) abandon() {
-	if a.status == running {
+	if a.status == running && a.yield != nil {
+		a.status = dying
+		a.next()
 		a.status = dead
-		a.stop()
 	}
 }
 
@@ -130,7 +148,7 @@ func (a *actor) point(method, name string) error {
 	}
 	if a.yield != nil {
 		a.pending = method
-		if !a.yield(struct{}{}) {
+		if !a.yield(struct{}{}) || a.status == dying {
 			a.status = dead
 			panic(errKilled)
 		}

@@ -16,6 +16,7 @@ import (
 type job struct {
 	scenario Scenario
 	model    disk.Durability
+	orphans  bool // data without a lock file counts as a finding, also after power loss
 }
 
 // Scenarios are what [Run] enumerates if it is not told otherwise.
@@ -47,7 +48,7 @@ func jobs(scenarios []Scenario) (all []job) {
 			if t.Syncs == nil && model != disk.Ordered {
 				t.Syncs = AllSyncs
 			}
-			all = append(all, job{t, model})
+			all = append(all, job{scenario: t, model: model})
 		}
 	}
 	return all
@@ -146,6 +147,7 @@ func (j job) run(ctx context.Context, nested int, shard Shard) (Counts, []Found,
 	if err != nil {
 		return Counts{}, nil, err
 	}
+	c.want.NoOrphans = j.orphans
 	c.found = func(f Finding, crashes []crash, _ uint64) { note(f, e.schedule, crashes) }
 	e.found = func(f Finding) { note(f, e.schedule, nil) }
 	e.changed = func(journal uint64) error {
@@ -155,7 +157,9 @@ func (j job) run(ctx context.Context, nested int, shard Shard) (Counts, []Found,
 		return c.crash(e, journal)
 	}
 	err = e.explore(ctx)
-	_ = e.reset(&e.base) // ends the coroutines
+	for _, a := range e.actors {
+		a.end()
+	}
 	c.counts.Interleavings, c.counts.Steps = e.states, e.steps
 	slices.SortFunc(found, func(a, b Found) int { return strings.Compare(string(a.Claim), string(b.Claim)) })
 	return c.counts, found, err

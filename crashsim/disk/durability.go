@@ -55,8 +55,8 @@ func (c *Change) touches(dir int32) bool {
 	return dir >= 0 && (c.From.Dir == dir || c.To.Dir == dir)
 }
 
-// shareName is Names(a) \cap Names(b) # {}. Two changes that both only need a
-// directory to be there, without making, moving or removing it, share nothing.
+// shareName is Names(a) \cap Names(b) # {}, as far as b needs what a did: two
+// changes that both only need a directory to be there share nothing.
 func shareName(a, b *Change) bool {
 	for _, x := range [2]*Name{&a.From, &a.To} {
 		if x.Dir >= 0 && (x.Dir == b.From.Dir && x.Name == b.From.Name || x.Dir == b.To.Dir && x.Name == b.To.Name) {
@@ -68,10 +68,9 @@ func shareName(a, b *Change) bool {
 		return true
 	case a.Directory && b.To.Dir == a.Node: // b needs the directory
 		return true
-	case b.Directory && a.To.Dir == b.Node:
-		return true
 	}
-	// A directory goes when it is empty.
+	// A name that was made in a directory need not survive for the directory to
+	// be renamed. A directory goes when it is empty.
 	return b.Directory && b.Kind == Unlink && a.touches(b.Node)
 }
 
