@@ -61,11 +61,10 @@ var _ seam.Hook = (*actor)(nil)
 // its ids have number in them.
 func newActor(d *disk.Disk, name byte, wrap func(tempdir.Kernel) tempdir.Kernel) (*actor, error) {
 	a := &actor{name: name, process: d.Process()}
-	var k tempdir.Kernel = a.process
+	a.kernel = seam.Around(a.process, a)
 	if wrap != nil {
-		k = wrap(k)
+		a.kernel = wrap(a.kernel)
 	}
-	a.kernel = seam.Around(k, a)
 	var err error
 	a.root, err = tempdir.Open("/"+rootName, tempdir.WithKernel(a.kernel))
 	return a, err
@@ -240,6 +239,15 @@ func (a *actor) identify(name string) string {
 	here := fmt.Sprintf("%s%04x%04x", idZeros, a.name, len(a.ids)+1)
 	a.ids = append(a.ids, identity{drawn, here})
 	return name[:at] + here + name[at+idLength:]
+}
+
+// says is an error's text, with the ids that it has here.
+func (a *actor) says(err error) string {
+	words := err.Error()
+	for _, id := range a.ids {
+		words = strings.ReplaceAll(words, id.drawn, id.here)
+	}
+	return words
 }
 
 // do is a call of the store itself.

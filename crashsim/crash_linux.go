@@ -71,7 +71,7 @@ func newCrasher(s *Scenario, model disk.Durability, nested int, shard Shard) (*c
 		seen: make(map[uint64]uint8), journals: make(map[uint64]struct{}),
 	}
 	for n := range nested + 1 {
-		w, err := newWorld(s, disk.Options{Ordered: !s.syncs("data")}, []byte{recoverer + byte(n)}, []func(*actor) error{nil})
+		w, err := newWorld(s, s.options(), []byte{recoverer + byte(n)}, []func(*actor) error{nil})
 		if err != nil {
 			return nil, err
 		}
@@ -136,7 +136,7 @@ func (c *crasher) recover(n int, base *disk.Tree, hash uint64, first bool) error
 	l.disk.Record()
 	c.counts.Recoveries++
 	if err := l.actors[0].run(); err != nil {
-		report(Finding{CallsSucceed, "recovery", err.Error()})
+		report(Finding{CallsSucceed, "recovery", l.actors[0].says(err)})
 	}
 	if first {
 		if open := l.actors[0].process.Open(); open != 1 {

@@ -32,6 +32,7 @@ type explorer struct {
 	// changed hears of every change, with a hash of the journal up to it.
 	changed func(journal uint64) error
 	found   func(Finding)
+	enough  func() bool // says when to stop; may be nil
 
 	states, steps, runs int64
 }
@@ -48,7 +49,7 @@ func newExplorer(s *Scenario, model disk.Durability) (*explorer, error) {
 	for i := range programs {
 		names = append(names, firstActor+byte(i))
 	}
-	w, err := newWorld(s, disk.Options{Ordered: !s.syncs("data")}, names, programs)
+	w, err := newWorld(s, s.options(), names, programs)
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +191,7 @@ func (e *explorer) explore(ctx context.Context) error {
 	frames := []frame{{choices: e.choices()}}
 	e.states++
 	behind := false
-	for len(frames) > 0 {
+	for len(frames) > 0 && (e.enough == nil || !e.enough()) {
 		top := &frames[len(frames)-1]
 		if top.next == len(top.choices) {
 			frames = frames[:len(frames)-1]
@@ -249,7 +250,7 @@ func (e *explorer) end() {
 			continue
 		}
 		if a.err != nil {
-			e.found(Finding{CallsSucceed, "process " + string(a.name), a.err.Error()})
+			e.found(Finding{CallsSucceed, "process " + string(a.name), a.says(a.err)})
 		}
 		if n := a.process.Open(); n != 1 {
 			e.found(Finding{CallsSucceed, "process " + string(a.name), fmt.Sprintf("has %d descriptors open at its end, not 1", n)})

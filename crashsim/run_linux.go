@@ -90,7 +90,7 @@ func runJobs(ctx context.Context, all []job, nested, workers int, options Option
 		wait.Go(func() {
 			for i := range queue {
 				start := time.Now()
-				counts, found, err := all[i].run(ctx, nested, options.Shard)
+				counts, found, err := all[i].run(ctx, nested, options)
 				mu.Lock()
 				report.Work += time.Since(start)
 				report.Counts.add(counts)
@@ -119,7 +119,7 @@ func runJobs(ctx context.Context, all []job, nested, workers int, options Option
 }
 
 // run goes through one job.
-func (j job) run(ctx context.Context, nested int, shard Shard) (Counts, []Found, error) {
+func (j job) run(ctx context.Context, nested int, options Options) (Counts, []Found, error) {
 	var found []Found
 	note := func(f Finding, schedule []byte, crashes []crash) {
 		for i := range found {
@@ -143,7 +143,7 @@ func (j job) run(ctx context.Context, nested int, shard Shard) (Counts, []Found,
 	if err != nil {
 		return Counts{}, nil, err
 	}
-	c, err := newCrasher(&j.scenario, j.model, nested, shard)
+	c, err := newCrasher(&j.scenario, j.model, nested, options.Shard)
 	if err != nil {
 		return Counts{}, nil, err
 	}
@@ -156,6 +156,7 @@ func (j job) run(ctx context.Context, nested int, shard Shard) (Counts, []Found,
 		}
 		return c.crash(e, journal)
 	}
+	e.enough = func() bool { return options.First && len(found) > 0 }
 	err = e.explore(ctx)
 	for _, a := range e.actors {
 		a.end()

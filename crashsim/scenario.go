@@ -17,6 +17,8 @@ type Scenario struct {
 	Recoverers int // processes that recover
 	Kills      int // processes that are killed while the others go on
 
+	Named bool // unnamed files do not work: lock files are created, and then locked
+
 	// Syncs are the fsyncs that are made: of PowerLoss.tla, "flag" and "record"
 	// by the store and "data" by the library, and "content", of what is added,
 	// by the store.
@@ -44,6 +46,9 @@ func (s Scenario) String() string {
 	}
 	if s.Kills > 0 {
 		words = append(words, fmt.Sprintf("kill=%d", s.Kills))
+	}
+	if s.Named {
+		words = append(words, "named=1")
 	}
 	if len(s.Syncs) > 0 {
 		words = append(words, "sync="+strings.Join(s.Syncs, "+"))
@@ -74,6 +79,8 @@ func ParseScenario(text string) (s Scenario, err error) {
 			s.Recoverers = numbers[0]
 		case key == "kill" && len(numbers) == 1:
 			s.Kills = numbers[0]
+		case key == "named" && value == "1":
+			s.Named = true
 		case key == "sync":
 			for name := range strings.SplitSeq(value, "+") {
 				if !slices.Contains(AllSyncs, name) {

@@ -1,6 +1,8 @@
 package crashsim
 
 import (
+	"context"
+
 	"github.com/afterlock/afterlock/crashsim/disk"
 )
 
@@ -26,10 +28,29 @@ func newWorld(s *Scenario, options disk.Options, names []byte, programs []func(*
 			return nil, err
 		}
 		a.program = program
+		if s.Named {
+			// A root finds out once that unnamed files do not work.
+			if err := warm(a); err != nil {
+				return nil, err
+			}
+		}
 		w.actors = append(w.actors, a)
 	}
 	w.disk.Freeze(&w.base)
 	return w, nil
+}
+
+func warm(a *actor) error {
+	dir, err := a.root.Create()
+	if err != nil {
+		return err
+	}
+	return dir.Close(context.Background())
+}
+
+// options are what the scenario's disks are like.
+func (s *Scenario) options() disk.Options {
+	return disk.Options{Ordered: !s.syncs("data"), NoUnnamed: s.Named}
 }
 
 // reset puts the disk into the state t, with processes that have done nothing
@@ -62,6 +83,9 @@ func (w *world) guard(c *disk.Change) []Finding {
 		node := w.disk.Find(w.rootNode, lockPrefix+id)
 		if lock {
 			node = c.Node
+		}
+		if lock && c.Kind == disk.Link && w.scenario.Named {
+			continue // locked next, and rechecked
 		}
 		path := rootName + "/" + dataPrefix + id
 		if lock {
