@@ -183,3 +183,20 @@ func repeats(t *testing.T, f Found) {
 	require.NoError(t, Replay(t.Context(), text, &out), f.Repeat)
 	assert.Contains(t, out.String(), "FINDING "+f.Finding.String(), "%s\n%s", f.Repeat, out.String())
 }
+
+func TestSoftLayerCatchesPlantedFaults(t *testing.T) {
+	for name, claim := range map[string]Claim{"data-before-lock": DataHasLock, "lock-file-first": DataHasLock, "keeps-lock": NothingLeft} {
+		report, err := Soft(t.Context(), t.TempDir(), Scenario{Deleters: 1, Victims: 1, Files: 1, fault: name})
+		require.NoError(t, err)
+		caught := false
+		for _, f := range report.Findings {
+			if f.Claim == claim && !caught {
+				caught = true
+				var out bytes.Buffer
+				require.NoError(t, Replay(t.Context(), strings.TrimPrefix(f.Repeat, "afterlock replay "), &out))
+				assert.Contains(t, out.String(), string(claim))
+			}
+		}
+		assert.True(t, caught, "%s is caught with %s", name, claim)
+	}
+}

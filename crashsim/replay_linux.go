@@ -71,16 +71,19 @@ func parseRecipe(text string) (r recipe, err error) {
 	return r, nil
 }
 
-// Replay runs again what a string describes that a finding printed, and writes
-// every call, what was lost, and every finding. The error says that the string
+// Replay runs again what a string describes that a finding of [Run] or [Soft]
+// printed, from "crash:" or "soft:" on, and writes every call, what was lost, and every finding. The error says that the string
 // cannot be read, or that it describes what cannot happen; findings are no
 // error.
 func Replay(ctx context.Context, text string, w io.Writer) error {
+	out := &errWriter{w: w}
+	if rest, ok := strings.CutPrefix(text, softPrefix); ok {
+		return replaySoft(rest, out)
+	}
 	r, err := parseRecipe(text)
 	if err != nil {
 		return err
 	}
-	out := &errWriter{w: w}
 	findings := 0
 	found := func(f Finding) {
 		findings++
