@@ -32,7 +32,8 @@ type actor struct {
 	stop    func()
 	more    bool // the coroutine goes on after this run
 	yield   func(struct{}) bool
-	pending string // the call that it stops before
+	pending string     // the call that it stops before
+	call    *seam.Call // the same, if the library makes it
 	status  status
 	err     error
 	history uint64 // hash of what its calls returned
@@ -72,7 +73,7 @@ func newActor(d *disk.Disk, name byte, wrap func(tempdir.Kernel) tempdir.Kernel)
 
 // reset makes the process one that has done nothing but open the root.
 func (a *actor) reset() {
-	a.status, a.err, a.history, a.limit = idle, nil, 0, 0
+	a.status, a.err, a.history, a.limit, a.call = idle, nil, 0, 0, nil
 	a.ids, a.numbers, a.pending = a.ids[:0], a.numbers[:0], ""
 }
 
@@ -136,7 +137,7 @@ func (a *actor) abandon() {
 	if a.status == running && a.yield != nil {
 		a.status = dying
 		a.next()
-		a.status = dead
+		a.status, a.call = dead, nil
 	}
 }
 
@@ -175,7 +176,10 @@ func (a *actor) noteErr(err error) {
 // Before stops before the call, and puts ids in place of the drawn ones.
 func (a *actor) Before(c *seam.Call) error {
 	if c.Method != seam.OpenRoot {
-		if err := a.point(c.Method.String(), c.Name); err != nil {
+		a.call = c
+		err := a.point(c.Method.String(), c.Name)
+		a.call = nil
+		if err != nil {
 			return err
 		}
 	}

@@ -16,7 +16,8 @@ import (
 // that have seen the same answers.
 type explorer struct {
 	*world
-	seen     map[uint64]struct{}
+	seen     map[uint64]uint8 // states, and the choices that were not tried there
+	awake    bool             // try every choice in every state; a test compares
 	schedule []byte
 	handled  int // changes of the journal that were looked at
 	kills    int
@@ -53,7 +54,7 @@ func newExplorer(s *Scenario, model disk.Durability) (*explorer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &explorer{world: w, seen: make(map[uint64]struct{}), ordered: model == disk.Ordered}, nil
+	return &explorer{world: w, seen: make(map[uint64]uint8), ordered: model == disk.Ordered}, nil
 }
 
 // restart runs a schedule from the start.
@@ -175,12 +176,57 @@ func (e *explorer) key() uint64 {
 	return h
 }
 
+// A frame is a state on the way to where the search is.
 type frame struct {
 	choices []byte
 	next    int
+	// sleep are choices that need not be tried: another order of the same steps
+	// was tried before, and the order does not matter.
+	sleep uint8
+	step  [2 * maxActors]footprint // of each choice, by its bit
 }
 
-// explore visits every state. It stops early if ctx is done.
+// bit is the bit of a choice in a set.
+func bit(choice byte) int {
+	if choice >= firstKill {
+		return maxActors + int(choice-firstKill)
+	}
+	return int(choice - firstActor)
+}
+
+// frame describes the state that the search has come to, with the choices that
+// are to be tried.
+func (e *explorer) frame(try, sleep uint8) (f frame) {
+	f.sleep = sleep
+	for _, choice := range e.choices() {
+		b := bit(choice)
+		f.step[b] = e.footprint(e.actors[b%maxActors], b >= maxActors)
+		if try>>b&1 != 0 {
+			f.choices = append(f.choices, choice)
+		}
+	}
+	return f
+}
+
+// below is the sleep set of the state that the choice leads to.
+func (f *frame) below(choice byte) (sleep uint8) {
+	b := bit(choice)
+	for other := range 2 * maxActors {
+		switch {
+		case f.sleep>>other&1 == 0,
+			other%maxActors == b%maxActors,       // one process
+			other >= maxActors && b >= maxActors, // one budget of kills
+			!f.step[other].apart(f.step[b]):
+		default:
+			sleep |= 1 << other
+		}
+	}
+	return sleep
+}
+
+// explore visits every state. Of steps that can be made in either order it
+// tries one order where both lead to the same state (sleep sets, with the rule
+// of Godefroid for states that are met again). It stops early if ctx is done.
 func (e *explorer) explore(ctx context.Context) error {
 	if err := e.restart(nil); err != nil {
 		return err
@@ -188,7 +234,8 @@ func (e *explorer) explore(ctx context.Context) error {
 	if err := e.changed(0); err != nil { // the tree before anything happened
 		return err
 	}
-	frames := []frame{{choices: e.choices()}}
+	const all = uint8(1)<<(2*maxActors) - 1
+	frames := []frame{e.frame(all, 0)}
 	e.states++
 	behind := false
 	for len(frames) > 0 && (e.enough == nil || !e.enough()) {
@@ -209,6 +256,11 @@ func (e *explorer) explore(ctx context.Context) error {
 				return err
 			}
 		}
+		sleep := top.below(choice)
+		top.sleep |= 1 << bit(choice)
+		if e.awake {
+			sleep = 0
+		}
 		e.do(choice)
 		e.schedule = append(e.schedule, choice)
 		if err := e.handle(true); err != nil {
@@ -216,19 +268,22 @@ func (e *explorer) explore(ctx context.Context) error {
 		}
 		behind = true
 		key := e.key()
-		if _, known := e.seen[key]; known {
-			continue
+		try := all &^ sleep
+		if untried, known := e.seen[key]; known {
+			if try &= untried; try == 0 {
+				continue
+			}
+			e.seen[key] = untried & sleep
+		} else {
+			e.seen[key] = sleep
+			e.states++
+			if e.over() {
+				e.end()
+				continue
+			}
 		}
-		e.seen[key] = struct{}{}
-		e.states++
 		behind = false
-		choices := e.choices()
-		if len(choices) == 0 || e.over() {
-			e.end()
-			behind = true
-			continue
-		}
-		frames = append(frames, frame{choices: choices})
+		frames = append(frames, e.frame(try, sleep))
 	}
 	return nil
 }

@@ -75,7 +75,6 @@ func (d *Disk) Volatile() uint64 {
 	for _, p := range d.processes {
 		for i, f := range p.fds {
 			if f == nil {
-				h = mix(h)
 				continue
 			}
 			x := text(f.position) + uint64(i)

@@ -98,3 +98,12 @@ func (d *Disk) NameIn(dir, node int32) string {
 	}
 	return ""
 }
+
+// Each calls visit for every descriptor that is open, in order.
+func (p *Process) Each(visit func(fd int, node int32)) {
+	for i, f := range p.fds {
+		if f != nil {
+			visit(firstFd+i, f.node)
+		}
+	}
+}
