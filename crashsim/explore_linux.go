@@ -25,10 +25,11 @@ type explorer struct {
 	// What was done so far, as far as its order can matter after power loss:
 	// two orders of changes that carry each other in no model are one. Not kept
 	// if the model is Ordered, where the names alone tell what can survive.
-	ordered bool
-	log     disk.Log
-	hashes  []uint64 // per change of the log
-	trace   uint64
+	model  disk.Durability
+	log    disk.Log
+	own    disk.Log // the log under the model itself, for what is durable
+	hashes []uint64 // per change of the log
+	trace  uint64
 
 	// changed hears of every change, with a hash of the journal up to it.
 	changed func(journal uint64) error
@@ -54,7 +55,7 @@ func newExplorer(s *Scenario, model disk.Durability) (*explorer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &explorer{world: w, seen: make(map[uint64]uint8), ordered: model == disk.Ordered}, nil
+	return &explorer{world: w, seen: make(map[uint64]uint8), model: model}, nil
 }
 
 // restart runs a schedule from the start.
@@ -64,6 +65,7 @@ func (e *explorer) restart(schedule []byte) error {
 	}
 	e.handled, e.kills, e.trace, e.hashes = 0, 0, 0, e.hashes[:0]
 	e.log.Reset(disk.PerDirectory)
+	e.own.Reset(e.model)
 	for _, a := range e.actors {
 		a.start()
 	}
@@ -139,16 +141,16 @@ func (e *explorer) handle(isNew bool) error {
 
 // append adds a change to the trace and returns its hash there.
 func (e *explorer) append(c *disk.Change) (hash uint64, err error) {
-	if e.ordered {
+	if e.model == disk.Ordered {
 		e.trace = e.disk.Hash()
 		return c.Key(), nil
 	}
-	durable := e.log.Durable()
-	if !e.log.Append(c) {
+	durable := e.own.Durable()
+	if !e.log.Append(c) || !e.own.Append(c) {
 		return 0, fmt.Errorf("scenario %v: more than %d changes; make it smaller", e.scenario, disk.MaxPending)
 	}
 	if c.Kind == disk.Sync {
-		for now := e.log.Durable() &^ durable; now != 0; now &= now - 1 {
+		for now := e.own.Durable() &^ durable; now != 0; now &= now - 1 {
 			e.trace += mix(e.hashes[bits.TrailingZeros64(now)])
 		}
 		return 0, nil

@@ -14,7 +14,7 @@ type Shard struct{ I, N int }
 // wants.
 type Options struct {
 	Scenarios []Scenario // default: [Scenarios]
-	Nested    int        // crashes inside recovery, one in another; default 1, with Deep 2
+	Nested    int        // crashes inside recovery, one in another; default 1, with Deep 2; negative: none
 	Deep      bool       // larger scenarios
 	Shard     Shard
 	Workers   int  // default: one a processor

@@ -22,15 +22,16 @@ type job struct {
 // Scenarios are what [Run] enumerates if it is not told otherwise.
 func Scenarios(deep bool) []Scenario {
 	all := []Scenario{
-		{Deleters: 1, Victims: 3, Files: 2, Recoverers: 1, Kills: 1},
-		{Deleters: 1, Victims: 1, Files: 2, Recoverers: 2, Kills: 1},
+		{Deleters: 1, Victims: 3, Files: 3, Recoverers: 1, Kills: 1},
+		{Deleters: 1, Victims: 1, Files: 1, Recoverers: 2},
 		{Adders: 1, Files: 2, Recoverers: 1, Kills: 1},
 		{Deleters: 1, Adders: 1, Victims: 1, Files: 1},
 	}
 	if deep {
 		all = append(all,
-			Scenario{Deleters: 1, Victims: 3, Files: 3, Recoverers: 1, Kills: 2},
-			Scenario{Deleters: 1, Victims: 2, Files: 2, Recoverers: 2, Kills: 2},
+			Scenario{Deleters: 1, Victims: 3, Files: 4, Recoverers: 1, Kills: 2},
+			Scenario{Deleters: 1, Victims: 1, Files: 1, Recoverers: 2, Kills: 1},
+			Scenario{Deleters: 1, Victims: 1, Files: 1, Recoverers: 1, Kills: 1, Named: true},
 			Scenario{Deleters: 2, Victims: 1, Files: 1, Recoverers: 1, Kills: 1},
 			Scenario{Deleters: 1, Adders: 1, Victims: 1, Files: 1, Recoverers: 1, Kills: 1},
 		)
@@ -69,6 +70,7 @@ func Run(ctx context.Context, options Options) (Report, error) {
 			nested = 2
 		}
 	}
+	nested = max(nested, 0)
 	workers := options.Workers
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)

@@ -28,11 +28,15 @@ func searched(t *testing.T, s Scenario, model disk.Durability, awake bool) (coun
 }
 
 func TestLeavingOutOrdersThatDoNotMatterLosesNoState(t *testing.T) {
-	for _, s := range []Scenario{
+	scenarios := []Scenario{
 		{Deleters: 1, Victims: 1, Files: 1, Recoverers: 1, Kills: 1},
 		{Adders: 1, Files: 1, Recoverers: 1, Kills: 1},
 		{Deleters: 1, Adders: 1, Victims: 1, Files: 1},
-	} {
+	}
+	if testing.Short() {
+		scenarios = scenarios[:1]
+	}
+	for _, s := range scenarios {
 		for m := range disk.Durabilities {
 			model := disk.Durability(m)
 			if model != disk.Ordered {
