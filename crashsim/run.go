@@ -65,11 +65,12 @@ type Report struct {
 	PerModel map[string]Counts // by durability model
 	Findings []Found           // the first one of each claim, scenario and model, in that order
 	Elapsed  time.Duration     // from start to end
-	Work     time.Duration     // of all workers together
+	Work     time.Duration     // processor time that this process used meanwhile
 }
 
-// StatesPerSecond is the number of states that one processor goes through in a
-// second, with everything that is done about them.
+// StatesPerSecond is the number of states that the process goes through in a
+// second of processor time, with everything that is done about them: search,
+// hashing, checks and recoveries.
 func (r *Report) StatesPerSecond() float64 {
 	if r.Work == 0 {
 		return 0

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/afterlock/afterlock/crashsim/disk"
 )
 
@@ -79,7 +81,7 @@ func Run(ctx context.Context, options Options) (Report, error) {
 }
 
 func runJobs(ctx context.Context, all []job, nested, workers int, options Options) (Report, error) {
-	begin := time.Now()
+	begin, work := time.Now(), processorTime()
 	report := Report{PerModel: make(map[string]Counts)}
 	results := make([][]Found, len(all))
 	var (
@@ -91,10 +93,8 @@ func runJobs(ctx context.Context, all []job, nested, workers int, options Option
 	for range workers {
 		wait.Go(func() {
 			for i := range queue {
-				start := time.Now()
 				counts, found, err := all[i].run(ctx, nested, options)
 				mu.Lock()
-				report.Work += time.Since(start)
 				report.Counts.add(counts)
 				model := report.PerModel[all[i].model.String()]
 				model.add(counts)
@@ -116,8 +116,18 @@ func runJobs(ctx context.Context, all []job, nested, workers int, options Option
 	close(queue)
 	wait.Wait()
 	report.Findings = slices.Concat(results...)
-	report.Elapsed = time.Since(begin)
+	report.Elapsed, report.Work = time.Since(begin), processorTime()-work
 	return report, failed
+}
+
+// processorTime is what this process has used so far, on all processors. Other
+// processes on the machine do not count, and this one's garbage collector does.
+func processorTime() time.Duration {
+	var usage unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &usage) != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
 // run goes through one job.
