@@ -12,6 +12,9 @@ import (
 )
 
 func TestEveryCrashIsRecoveredFrom(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped, because TestThreeVictimsAndTwoProcesses does a part of it")
+	}
 	for _, s := range crashsim.Scenarios(false) {
 		report, err := crashsim.Run(t.Context(), crashsim.Options{Scenarios: []crashsim.Scenario{s}, Workers: 2})
 		require.NoError(t, err)
