@@ -28,6 +28,8 @@ var mayImport = map[string][]string{
 	"internal/upstream":      {"golang.org/x/sys/"},
 	"internal/stress":        {"golang.org/x/sys/", module + "tempdir", module + "model", module + "internal/seam", module + "linearizability/trace"},
 	"linearizability/trace":  {"golang.org/x/sys/", module + "tempdir", module + "model", module + "internal/seam"},
+	"crashsim":               {"golang.org/x/sys/", module + "tempdir", module + "internal/seam", module + "crashsim/disk"},
+	"crashsim/disk":          {"golang.org/x/sys/", module + "tempdir"},
 	"internal/gate":          {"golang.org/x/", module, "github.com/vbauerster/mpb/", "github.com/VividCortex/", "github.com/acarl005/", "github.com/mattn/", "github.com/rivo/", "github.com/clipperhouse/"},
 	"cmd/afterlock":          {"*"},
 }

@@ -1,0 +1,88 @@
+package crashsim
+
+import (
+	"context"
+	"math/bits"
+	"slices"
+
+	"github.com/afterlock/afterlock/crashsim/disk"
+)
+
+// deletionClaims and additionClaims are what [Needs] is about.
+var (
+	deletionClaims = []Claim{LiveKept, HolderOnly, CallsSucceed, ForeignKept, NothingLeft, ReachableWhole, WholeOrFlagged, NoLeak, DataHasLock}
+	additionClaims = []Claim{LiveKept, NothingLeft, ReachableWhole, WholeOrFlagged, NoLeak, DataHasLock}
+)
+
+// Needs finds out which claim needs which fsyncs, by trying every set of them
+// under every durability model, for the deletion of two layers and for the
+// addition of one. A process recovers beside them and one is killed.
+func Needs(ctx context.Context, workers int) ([]Need, error) {
+	deletion, err := needs(ctx, workers, "deletion", Scenario{Deleters: 1, Victims: 2, Files: 2, Recoverers: 1, Kills: 1},
+		[]string{"flag", "record", "data"}, deletionClaims)
+	if err != nil {
+		return nil, err
+	}
+	addition, err := needs(ctx, workers, "addition", Scenario{Adders: 1, Files: 2, Recoverers: 1, Kills: 1}, AllSyncs, additionClaims)
+	return append(deletion, addition...), err
+}
+
+func needs(ctx context.Context, workers int, about string, s Scenario, syncs []string, claims []Claim) ([]Need, error) {
+	sets := make([][]string, 1<<len(syncs))
+	for set := range sets {
+		sets[set] = []string{}
+		for i, name := range syncs {
+			if set>>i&1 != 0 {
+				sets[set] = append(sets[set], name)
+			}
+		}
+	}
+	var all []job
+	for m := range disk.Durabilities {
+		for _, set := range sets {
+			t := s
+			t.Syncs = set
+			all = append(all, job{t, disk.Durability(m), true})
+		}
+	}
+	broken := make([]map[Claim]bool, len(all))
+	report, err := runJobs(ctx, all, 1, workers, Options{})
+	if err != nil {
+		return nil, err
+	}
+	for i := range all {
+		broken[i] = make(map[Claim]bool)
+		for _, f := range report.Findings {
+			if f.Durability == all[i].model.String() && slices.Equal(f.Scenario.Syncs, all[i].scenario.Syncs) {
+				broken[i][f.Claim] = true
+			}
+		}
+	}
+	var result []Need
+	for _, claim := range claims {
+		n := Need{Claim: claim, About: about, Fsyncs: make(map[string][][]string)}
+		for m := range disk.Durabilities {
+			holds := func(set int) bool { return !broken[m*len(sets)+set][claim] }
+			var least [][]string
+			for set := range sets {
+				if holds(set) && minimal(set, holds) {
+					least = append(least, sets[set])
+				}
+			}
+			slices.SortStableFunc(least, func(a, b []string) int { return len(a) - len(b) })
+			n.Fsyncs[disk.Durability(m).String()] = least
+		}
+		result = append(result, n)
+	}
+	return result, nil
+}
+
+// minimal reports whether no smaller set within set holds.
+func minimal(set int, holds func(int) bool) bool {
+	for smaller := range set {
+		if smaller&^set == 0 && bits.OnesCount(uint(smaller)) < bits.OnesCount(uint(set)) && holds(smaller) {
+			return false
+		}
+	}
+	return true
+}

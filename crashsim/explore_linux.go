@@ -1,0 +1,364 @@
+package crashsim
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/bits"
+
+	"github.com/afterlock/afterlock/crashsim/disk"
+)
+
+// An explorer goes through every interleaving of the scenario's processes, call
+// by call, with kills. Library code cannot be copied in the middle, so a branch
+// is reached by running from the start again. Branches end where a state was
+// seen before: the same names, the same descriptors and locks, and processes
+// that have seen the same answers.
+type explorer struct {
+	*world
+	seen     map[uint64]uint8 // states, and the choices that were not tried there
+	awake    bool             // try every choice in every state; a test compares
+	schedule []byte
+	handled  int // changes of the journal that were looked at
+	kills    int
+
+	// What was done so far, as far as its order can matter after power loss:
+	// two orders of changes that carry each other in no model are one. Not kept
+	// if the model is Ordered, where the names alone tell what can survive.
+	model  disk.Durability
+	log    disk.Log
+	own    disk.Log // the log under the model itself, for what is durable
+	hashes []uint64 // per change of the log
+	trace  uint64
+
+	// changed hears of every change, with a hash of the journal up to it.
+	changed func(journal uint64) error
+	found   func(Finding)
+	enough  func() bool // says when to stop; may be nil
+
+	states, steps, runs int64
+}
+
+// Actors are called A, B and C in schedules; a, b and c are their kills.
+const (
+	firstActor = 'A'
+	firstKill  = 'a'
+)
+
+func newExplorer(s *Scenario, model disk.Durability) (*explorer, error) {
+	var names []byte
+	programs := s.programs()
+	for i := range programs {
+		names = append(names, firstActor+byte(i))
+	}
+	w, err := newWorld(s, s.options(), names, programs)
+	if err != nil {
+		return nil, err
+	}
+	return &explorer{world: w, seen: make(map[uint64]uint8), model: model}, nil
+}
+
+// restart runs a schedule from the start.
+func (e *explorer) restart(schedule []byte) error {
+	if err := e.reset(&e.base); err != nil {
+		return err
+	}
+	e.handled, e.kills, e.trace, e.hashes = 0, 0, 0, e.hashes[:0]
+	e.log.Reset(disk.PerDirectory)
+	e.own.Reset(e.model)
+	for _, a := range e.actors {
+		a.start()
+	}
+	e.runs++
+	for i, choice := range schedule {
+		if !e.may(choice) {
+			return fmt.Errorf("schedule: %q is not possible at step %d", choice, i)
+		}
+		e.do(choice)
+		if err := e.handle(false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// may reports whether a choice is possible now.
+func (e *explorer) may(choice byte) bool {
+	i, kill := int(choice)-firstActor, false
+	if choice >= firstKill {
+		i, kill = int(choice)-firstKill, true
+	}
+	if i < 0 || i >= len(e.actors) || e.actors[i].status != running {
+		return false
+	}
+	return !kill || e.kills < e.scenario.Kills
+}
+
+func (e *explorer) choices() (all []byte) {
+	for i := range e.actors {
+		for _, choice := range [2]byte{firstActor + byte(i), firstKill + byte(i)} {
+			if e.may(choice) {
+				all = append(all, choice)
+			}
+		}
+	}
+	return all
+}
+
+func (e *explorer) do(choice byte) {
+	e.steps++
+	if choice >= firstKill {
+		e.kills++
+		e.actors[choice-firstKill].kill()
+		return
+	}
+	e.actors[choice-firstActor].step()
+}
+
+// handle looks at the changes that the last step made. New says that nobody
+// has looked at them yet.
+func (e *explorer) handle(isNew bool) error {
+	journal := e.disk.Journal()
+	for e.handled < len(journal) {
+		c := &journal[e.handled]
+		e.handled++
+		last, err := e.append(c)
+		if err != nil {
+			return err
+		}
+		if !isNew {
+			continue
+		}
+		for _, f := range e.guard(c) {
+			e.found(f)
+		}
+		if err := e.changed(e.trace ^ mix(last)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// append adds a change to the trace and returns its hash there.
+func (e *explorer) append(c *disk.Change) (hash uint64, err error) {
+	if e.model == disk.Ordered {
+		e.trace = e.disk.Hash()
+		return c.Key(), nil
+	}
+	durable := e.own.Durable()
+	if !e.log.Append(c) || !e.own.Append(c) {
+		return 0, fmt.Errorf("scenario %v: more than %d changes; make it smaller", e.scenario, disk.MaxPending)
+	}
+	if c.Kind == disk.Sync {
+		for now := e.own.Durable() &^ durable; now != 0; now &= now - 1 {
+			e.trace += mix(e.hashes[bits.TrailingZeros64(now)])
+		}
+		return 0, nil
+	}
+	hash = c.Key()
+	for needs := e.log.Needs(e.log.Len() - 1); needs != 0; needs &= needs - 1 {
+		hash += e.hashes[bits.TrailingZeros64(needs)]
+	}
+	hash = mix(hash)
+	e.hashes = append(e.hashes, hash)
+	e.trace += hash
+	return hash, nil
+}
+
+// key is a hash of the state.
+func (e *explorer) key() uint64 {
+	h := e.disk.Hash() ^ mix(e.disk.Volatile()+e.trace)
+	for _, a := range e.actors {
+		x := uint64(a.status)
+		if a.status == running {
+			x += mix(a.history)
+		}
+		h = mix(h ^ x)
+	}
+	return h
+}
+
+// A frame is a state on the way to where the search is.
+type frame struct {
+	choices []byte
+	next    int
+	// sleep are choices that need not be tried: another order of the same steps
+	// was tried before, and the order does not matter.
+	sleep uint8
+	step  [2 * maxActors]footprint // of each choice, by its bit
+}
+
+// bit is the bit of a choice in a set.
+func bit(choice byte) int {
+	if choice >= firstKill {
+		return maxActors + int(choice-firstKill)
+	}
+	return int(choice - firstActor)
+}
+
+// frame describes the state that the search has come to, with the choices that
+// are to be tried.
+func (e *explorer) frame(try, sleep uint8) (f frame) {
+	f.sleep = sleep
+	for _, choice := range e.choices() {
+		b := bit(choice)
+		f.step[b] = e.footprint(e.actors[b%maxActors], b >= maxActors)
+		if try>>b&1 != 0 {
+			f.choices = append(f.choices, choice)
+		}
+	}
+	return f
+}
+
+// below is the sleep set of the state that the choice leads to.
+func (f *frame) below(choice byte) (sleep uint8) {
+	b := bit(choice)
+	for other := range 2 * maxActors {
+		switch {
+		case f.sleep>>other&1 == 0,
+			other%maxActors == b%maxActors,       // one process
+			other >= maxActors && b >= maxActors, // one budget of kills
+			!f.step[other].apart(f.step[b]):
+		default:
+			sleep |= 1 << other
+		}
+	}
+	return sleep
+}
+
+// explore visits every state. Of steps that can be made in either order it
+// tries one order where both lead to the same state (sleep sets, with the rule
+// of Godefroid for states that are met again). It stops early if ctx is done.
+func (e *explorer) explore(ctx context.Context) error {
+	if err := e.restart(nil); err != nil {
+		return err
+	}
+	if err := e.changed(0); err != nil { // the tree before anything happened
+		return err
+	}
+	const all = uint8(1)<<(2*maxActors) - 1
+	frames := []frame{e.frame(all, 0)}
+	e.states++
+	behind := false
+	for len(frames) > 0 && (e.enough == nil || !e.enough()) {
+		top := &frames[len(frames)-1]
+		if top.next == len(top.choices) {
+			frames = frames[:len(frames)-1]
+			behind = true
+			continue
+		}
+		choice := top.choices[top.next]
+		top.next++
+		e.schedule = e.schedule[:len(frames)-1]
+		if behind {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := e.restart(e.schedule); err != nil {
+				return err
+			}
+		}
+		sleep := top.below(choice)
+		top.sleep |= 1 << bit(choice)
+		if e.awake {
+			sleep = 0
+		}
+		e.do(choice)
+		e.schedule = append(e.schedule, choice)
+		if err := e.handle(true); err != nil {
+			return err
+		}
+		behind = true
+		key := e.key()
+		try := all &^ sleep
+		if untried, known := e.seen[key]; known {
+			if try &= untried; try == 0 {
+				continue
+			}
+			e.seen[key] = untried & sleep
+		} else {
+			e.seen[key] = sleep
+			e.states++
+			if e.over() {
+				e.end()
+				continue
+			}
+		}
+		behind = false
+		frames = append(frames, e.frame(try, sleep))
+	}
+	return nil
+}
+
+// over reports whether no process is running any more.
+func (e *explorer) over() bool {
+	for _, a := range e.actors {
+		if a.status == running {
+			return false
+		}
+	}
+	return true
+}
+
+// end checks what processes that were not killed leave and say.
+func (e *explorer) end() {
+	for _, a := range e.actors {
+		if a.status != finished {
+			continue
+		}
+		if a.err != nil {
+			e.found(Finding{CallsSucceed, "process " + string(a.name), a.says(a.err)})
+		}
+		if n := a.process.Open(); n != 1 {
+			e.found(Finding{CallsSucceed, "process " + string(a.name), fmt.Sprintf("has %d descriptors open at its end, not 1", n)})
+		}
+	}
+	want := e.scenario.want()
+	want.NoOrphans, want.Recovered = true, e.kills == 0
+	for _, f := range Check(DiskView(e.disk), want) {
+		e.found(f)
+	}
+}
+
+// squeeze writes a schedule with counts: AAAB is A3B.
+func squeeze(schedule []byte) string {
+	var b bytes.Buffer
+	for i := 0; i < len(schedule); {
+		j := i
+		for j < len(schedule) && schedule[j] == schedule[i] {
+			j++
+		}
+		b.WriteByte(schedule[i])
+		if j-i > 1 {
+			fmt.Fprint(&b, j-i)
+		}
+		i = j
+	}
+	return b.String()
+}
+
+// maxSchedule bounds the steps of a schedule that is read.
+const maxSchedule = 10000
+
+// unsqueeze reads what squeeze writes.
+func unsqueeze(text string) (schedule []byte, err error) {
+	for i := 0; i < len(text); {
+		letter := text[i]
+		if (letter < firstActor || letter >= firstActor+maxActors) && (letter < firstKill || letter >= firstKill+maxActors) {
+			return nil, fmt.Errorf("schedule %q: %q is no process; wants A to C, or a to c for a kill", text, letter)
+		}
+		n, digits := 0, 0
+		for i++; i < len(text) && text[i] >= '0' && text[i] <= '9'; i++ {
+			n = min(n*10+int(text[i]-'0'), maxSchedule+1)
+			digits++
+		}
+		if digits == 0 {
+			n = 1
+		}
+		if len(schedule)+n > maxSchedule {
+			return nil, fmt.Errorf("schedule: more than %d steps", maxSchedule)
+		}
+		schedule = append(schedule, bytes.Repeat([]byte{letter}, n)...)
+	}
+	return schedule, nil
+}

@@ -1,0 +1,201 @@
+package crashsim
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/crashsim/disk"
+	"github.com/afterlock/afterlock/tempdir"
+)
+
+// A fault changes a scenario for the worse. Tests plant them, to see that they
+// are found; there are none otherwise.
+type fault struct {
+	wrap   func(tempdir.Kernel) tempdir.Kernel
+	remove func(s *Scenario, b batch) func(*actor) error
+}
+
+var faults = map[string]fault{}
+
+// setup lays the scenario's tree out.
+func (s *Scenario) setup(p *disk.Process) error {
+	errs := []error{p.Mkdir("/" + rootName), p.Mkdir("/" + layersName), p.Mkdir("/" + metaName),
+		p.Make("/"+rootName+"/"+foreign, 0, "")}
+	for i := range s.Deleters {
+		b := s.deletion(i)
+		errs = append(errs, p.Save("/"+b.record, complete))
+		for v, home := range b.layers {
+			errs = append(errs, p.Mkdir("/"+home))
+			for _, name := range s.files() {
+				errs = append(errs, p.Make("/"+home+"/"+name, 0, ""))
+			}
+			if s.Deleters == 1 {
+				errs = append(errs, p.Symmetric("/"+home, uint8(v+1)))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// programs are what the processes do.
+func (s *Scenario) programs() (all []func(*actor) error) {
+	for i := range s.Deleters {
+		remove := (*Scenario).remove
+		if f := faults[s.fault]; f.remove != nil {
+			remove = f.remove
+		}
+		all = append(all, remove(s, s.deletion(i)))
+	}
+	for i := range s.Adders {
+		all = append(all, s.add(s.addition(i)))
+	}
+	for range s.Recoverers {
+		all = append(all, recoverRoot)
+	}
+	return all
+}
+
+// remove is a store that deletes layers, in the order of spec/PowerLoss.tla:
+// flag the record, make an instance, move the layers in, forget the record,
+// drop the store's lock, remove.
+func (s *Scenario) remove(b batch) func(*actor) error {
+	return func(a *actor) error {
+		if err := a.save("/"+b.record, incomplete); err != nil {
+			return err
+		}
+		if s.syncs("flag") {
+			if err := a.sync("/" + metaName); err != nil {
+				return err
+			}
+		}
+		return s.finish(a, b)
+	}
+}
+
+// finish is the rest of a deletion, and what a store does about a flagged
+// record that it finds.
+func (s *Scenario) finish(a *actor, b batch) error {
+	dir, err := a.root.Create()
+	if err != nil {
+		return err
+	}
+	for _, home := range b.layers {
+		if err := dir.StageDeletion("/" + home); err != nil && !errors.Is(err, tempdir.ErrVictimGone) {
+			return errors.Join(err, dir.Close(context.Background()))
+		}
+	}
+	if s.syncs("record") {
+		if err := a.sync(a.identify("/" + rootName + "/" + dataPrefix + dir.ID())); err != nil {
+			return err
+		}
+	}
+	if err := a.forget("/" + b.record); err != nil {
+		return err
+	}
+	return dir.Close(context.Background())
+}
+
+// add is a store that adds a layer: flag its record, build it aside, put it in
+// place, and say that it is complete.
+func (s *Scenario) add(b batch) func(*actor) error {
+	return func(a *actor) error {
+		if err := a.save("/"+b.record, incomplete); err != nil {
+			return err
+		}
+		if s.syncs("flag") {
+			if err := a.sync("/" + metaName); err != nil {
+				return err
+			}
+		}
+		dir, err := a.root.Create()
+		if err != nil {
+			return err
+		}
+		addition, err := dir.StageAddition()
+		if err != nil {
+			return err
+		}
+		path := a.identify(addition.Path())
+		if err := a.mkdir(path); err != nil {
+			return err
+		}
+		for _, name := range s.files() {
+			if err := a.create(path + "/" + name); err != nil {
+				return err
+			}
+		}
+		if s.syncs("content") {
+			if err := a.sync(path); err != nil {
+				return err
+			}
+		}
+		if err := addition.Commit("/" + b.layers[0]); err != nil {
+			return err
+		}
+		if s.syncs("record") {
+			if err := a.sync("/" + layersName); err != nil {
+				return err
+			}
+		}
+		if err := a.save("/"+b.record, complete); err != nil {
+			return err
+		}
+		return dir.Close(context.Background())
+	}
+}
+
+// recoverRoot is a process that recovers once.
+func recoverRoot(a *actor) error {
+	_, err := a.root.Recover(context.Background())
+	return err
+}
+
+// afterCrash is what the next process does: recover, and then what a store does
+// about the records that it finds.
+func (s *Scenario) afterCrash(d *disk.Disk, batches []batch) func(*actor) error {
+	return func(a *actor) error {
+		report, err := a.root.Recover(context.Background())
+		if err != nil {
+			return err
+		}
+		for _, result := range report.Results {
+			if result.Outcome != tempdir.Recovered {
+				return errors.New("recovery found an instance " + result.Outcome.String() + " when nobody else was there")
+			}
+		}
+		for _, b := range batches {
+			record, err := a.read(d, "/"+b.record)
+			if errors.Is(err, fs.ErrNotExist) || record == complete {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if err := s.load(a, b); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// load is Load of spec/PowerLoss.tla: a flagged record is a deletion to be done
+// again, or to be forgotten if nothing is left of it.
+func (s *Scenario) load(a *actor, b batch) error {
+	for _, home := range b.layers {
+		err := a.do("Lookup", home, func() error {
+			_, err := a.process.Lookup("/" + home)
+			return err
+		})
+		switch {
+		case err == nil:
+			return s.finish(a, b)
+		case !errors.Is(err, unix.ENOENT):
+			return err
+		}
+	}
+	return a.forget("/" + b.record)
+}

@@ -1,0 +1,76 @@
+package crashsim_test
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/afterlock/afterlock/crashsim"
+)
+
+func TestReplayPrintsEveryCallAndWhatWasLost(t *testing.T) {
+	var out bytes.Buffer
+	// Without any fsync, under the weak model: the unlink of f0 survives, and
+	// the rename of its layer does not.
+	err := crashsim.Replay(t.Context(), "crash:delete=1x1x1/weak/A13/3", &out)
+	require.NoError(t, err)
+	for _, want := range []string{
+		"A  Save incomplete /meta/d0", "A  LinkLock lock-00000000000000000000000000410001",
+		"power is lost after 6 changes", "lost: 3, rename v0-0 to 0-v0-0", "on disk: /layers/v0-0",
+		"FINDING reachable-whole: layers/v0-0", "R  OpenDirectory", "R  RemoveLock",
+	} {
+		assert.Contains(t, out.String(), want)
+	}
+}
+
+func TestReplayRefusesWhatCannotBe(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                   "wants crash:",
+		"crash:":                             "wants crash:",
+		"crash:x/weak/A":                     "cannot read",
+		"crash:delete=1x1x1/strong/A":        "no durability model",
+		"crash:delete=1x1x1/weak/Z":          "is no process",
+		"crash:delete=1x1x1/weak/A999999999": "more than",
+		"crash:delete=1x1x1/weak/B":          "cannot go on",
+		"crash:delete=1x1x1/weak/a":          "cannot go on",
+		"crash:delete=1x1x1/ordered/A9/0":    "cannot be lost without others",
+		"crash:delete=1x1x1/weak/A9/77":      "no change 77",
+		"crash:delete=1x1x1/weak/A9/-/99~-":  "not 99",
+		"crash:delete=1x1x1/weak/A9/-/-":     "wants N~LOST",
+		"crash:delete=1x1x1,fault=x/weak/A":  "no fault",
+		"crash:delete=9x9x9/weak/A":          "processes",
+		"crash:delete=1x1x1,sync=x/weak/A":   "no fsync",
+		"soft:delete=1x1x1/1":                "wants soft:",
+		"soft:delete=1x1x1/1/x":              "no number",
+	} {
+		err := crashsim.Replay(t.Context(), text, io.Discard)
+		assert.ErrorContains(t, err, want, "%q", text)
+	}
+}
+
+func TestSoftReplayPrintsEveryCall(t *testing.T) {
+	var out bytes.Buffer
+	require.NoError(t, crashsim.Replay(t.Context(), "soft:delete=1x1x1/7/0", &out))
+	assert.Contains(t, out.String(), "1  LinkLock lock-")
+	assert.NotContains(t, out.String(), "1  StageDeletion")
+	assert.Contains(t, out.String(), "2  RemoveLock lock-")
+	assert.Contains(t, out.String(), "0 findings")
+}
+
+func FuzzReplayNeverPanics(f *testing.F) {
+	for _, seed := range []string{
+		"crash:delete=1x1x1/weak/A13/3", "crash:add=1x1,recover=1,kill=1/ordered/A5B2a/-/1~0", "crash:delete=1x1x1,named=1/perDirectory/A",
+	} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.HasPrefix(text, "soft:") {
+			t.Skip("touches the disk")
+		}
+		_ = crashsim.Replay(t.Context(), text, io.Discard)
+	})
+}

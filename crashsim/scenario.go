@@ -1,0 +1,161 @@
+package crashsim
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A Scenario is what the processes of one enumeration do, and what they may
+// rely on.
+type Scenario struct {
+	Deleters   int // processes that delete layers of their own
+	Victims    int // layers that each of them deletes at once
+	Files      int // files in a layer
+	Adders     int // processes that add one layer
+	Recoverers int // processes that recover
+	Kills      int // processes that are killed while the others go on
+
+	Named bool // unnamed files do not work: lock files are created, and then locked
+
+	// Syncs are the fsyncs that are made: of PowerLoss.tla, "flag" and "record"
+	// by the store and "data" by the library, and "content", of what is added,
+	// by the store.
+	Syncs []string
+
+	fault string // a fault that tests plant
+}
+
+// AllSyncs are the names that Scenario.Syncs may have.
+var AllSyncs = []string{"flag", "record", "data", "content"}
+
+const maxActors = 3
+
+// String is the scenario in the words that [ParseScenario] reads.
+func (s Scenario) String() string {
+	var words []string
+	if s.Deleters > 0 {
+		words = append(words, fmt.Sprintf("delete=%dx%dx%d", s.Deleters, s.Victims, s.Files))
+	}
+	if s.Adders > 0 {
+		words = append(words, fmt.Sprintf("add=%dx%d", s.Adders, s.Files))
+	}
+	if s.Recoverers > 0 {
+		words = append(words, fmt.Sprintf("recover=%d", s.Recoverers))
+	}
+	if s.Kills > 0 {
+		words = append(words, fmt.Sprintf("kill=%d", s.Kills))
+	}
+	if s.Named {
+		words = append(words, "named=1")
+	}
+	if len(s.Syncs) > 0 {
+		words = append(words, "sync="+strings.Join(s.Syncs, "+"))
+	}
+	if s.fault != "" {
+		words = append(words, "fault="+s.fault)
+	}
+	return strings.Join(words, ",")
+}
+
+// ParseScenario reads what String writes.
+func ParseScenario(text string) (s Scenario, err error) {
+	for word := range strings.SplitSeq(text, ",") {
+		key, value, _ := strings.Cut(word, "=")
+		var numbers []int
+		for part := range strings.SplitSeq(value, "x") {
+			n, err := strconv.Atoi(part)
+			if err == nil && n >= 0 && n <= 16 {
+				numbers = append(numbers, n)
+			}
+		}
+		switch {
+		case key == "delete" && len(numbers) == 3:
+			s.Deleters, s.Victims, s.Files = numbers[0], numbers[1], numbers[2]
+		case key == "add" && len(numbers) == 2:
+			s.Adders, s.Files = numbers[0], numbers[1]
+		case key == "recover" && len(numbers) == 1:
+			s.Recoverers = numbers[0]
+		case key == "kill" && len(numbers) == 1:
+			s.Kills = numbers[0]
+		case key == "named" && value == "1":
+			s.Named = true
+		case key == "sync":
+			for name := range strings.SplitSeq(value, "+") {
+				if !slices.Contains(AllSyncs, name) {
+					return s, fmt.Errorf("scenario %q: no fsync %q; there are: %s", text, name, strings.Join(AllSyncs, ", "))
+				}
+				s.Syncs = append(s.Syncs, name)
+			}
+		case key == "fault":
+			s.fault = value
+		default:
+			return s, fmt.Errorf("scenario %q: cannot read %q; wants words such as delete=1x3x2,add=1x2,recover=1,kill=1,sync=flag+data", text, word)
+		}
+	}
+	switch actors := s.Deleters + s.Adders + s.Recoverers; {
+	case actors == 0 || actors > maxActors:
+		return s, fmt.Errorf("scenario %q: has %d processes, wants 1 to %d", text, actors, maxActors)
+	case s.Deleters > 0 && (s.Victims == 0 || s.Deleters*s.Victims > 6):
+		return s, fmt.Errorf("scenario %q: has %d victims, wants 1 to 6", text, s.Deleters*s.Victims)
+	}
+	return s, nil
+}
+
+func (s *Scenario) syncs(name string) bool { return slices.Contains(s.Syncs, name) }
+
+// Names on the disk.
+const (
+	rootName   = "tempdirs"
+	layersName = "layers"
+	metaName   = "meta"
+	foreign    = "notes"
+)
+
+// A batch is what one deleter or adder is about.
+type batch struct {
+	layers []string // homes
+	record string
+}
+
+func (s *Scenario) deletion(i int) batch {
+	b := batch{record: fmt.Sprintf("%s/d%d", metaName, i)}
+	for v := range s.Victims {
+		b.layers = append(b.layers, fmt.Sprintf("%s/v%d-%d", layersName, i, v))
+	}
+	return b
+}
+
+func (s *Scenario) addition(i int) batch {
+	return batch{[]string{fmt.Sprintf("%s/new%d", layersName, i)}, fmt.Sprintf("%s/a%d", metaName, i)}
+}
+
+// batches are all that have records.
+func (s *Scenario) batches() (all []batch) {
+	for i := range s.Deleters {
+		all = append(all, s.deletion(i))
+	}
+	for i := range s.Adders {
+		all = append(all, s.addition(i))
+	}
+	return all
+}
+
+func (s *Scenario) files() (names []string) {
+	for i := range s.Files {
+		names = append(names, fmt.Sprintf("f%d", i))
+	}
+	return names
+}
+
+// want is what must be true of every tree of the scenario.
+func (s *Scenario) want() Want {
+	w := Want{Root: rootName, Foreign: []string{foreign}}
+	for _, b := range s.batches() {
+		for _, home := range b.layers {
+			w.Layers = append(w.Layers, Layer{Home: home, Files: s.files(), Record: b.record})
+		}
+	}
+	return w
+}

@@ -1,0 +1,289 @@
+package crashsim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/tempdir"
+)
+
+// softPrefix is what the strings begin with that say how a finding of [Soft]
+// comes about.
+const softPrefix = "soft:"
+
+// A SoftReport says what [Soft] did.
+type SoftReport struct {
+	CrashPoints int64 // calls at which a process was left
+	Nested      int64 // of them, calls of a recovery from another crash
+	Recoveries  int64 // recoveries that ran to their end, each of them checked
+	Findings    []Found
+}
+
+// Soft runs the library on a real file system, below the existing directory
+// dir, and leaves it at every call: it makes no call any more, not even those
+// of its deferred functions, and its descriptors are closed. Recovery of what
+// is left is left at each of its calls in turn, and then run to its end.
+//
+// Nothing is lost here but the process; power loss is for the simulated layer.
+// It stops soon after ctx is done, and leaves nothing behind.
+func Soft(ctx context.Context, dir string, s Scenario) (report SoftReport, err error) {
+	scratch, err := os.MkdirTemp(dir, "afterlock-soft-")
+	if err != nil {
+		return report, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
+	for first := 1; ; first++ {
+		for second := 0; ; second++ {
+			if err := ctx.Err(); err != nil {
+				return report, err
+			}
+			point := softPoint{scenario: s, dir: filepath.Join(scratch, fmt.Sprintf("%d-%d", first, second)), first: first, second: second}
+			firstDied, secondDied, err := point.run(&report)
+			if err != nil {
+				return report, err
+			}
+			if !firstDied {
+				return report, nil // every call was a crash point
+			}
+			report.CrashPoints++
+			if second > 0 {
+				report.Nested++
+			}
+			if second > 0 && !secondDied {
+				break
+			}
+		}
+	}
+}
+
+// A softPoint is one pair of crash points: the calls, counted from 1, before
+// which the program and the recovery are left. A second of 0 is no crash of the
+// recovery.
+type softPoint struct {
+	scenario      Scenario
+	dir           string
+	first, second int
+	listen        func(process int, call string, err error) // hears of every call; may be nil
+	processes     *int
+}
+
+func (p softPoint) run(report *SoftReport) (firstDied, secondDied bool, err error) {
+	p.processes = new(int)
+	if err := p.layout(); err != nil {
+		return false, false, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(p.dir)) }()
+	found := func(f Finding) {
+		report.Findings = append(report.Findings, Found{Finding: f, Scenario: p.scenario, Trees: 1,
+			Repeat: fmt.Sprintf("afterlock replay %s%v/%d/%d", softPrefix, p.scenario, p.first, p.second)})
+	}
+	firstDied, err = p.process(p.first, p.program)
+	if err != nil {
+		found(Finding{CallsSucceed, "process", err.Error()})
+	}
+	want := p.scenario.want()
+	for i := range want.Layers {
+		want.Layers[i].Record = "" // a store of files is for other layers
+	}
+	want.NoOrphans = true
+	for _, f := range Check(DirView(os.DirFS(p.dir)), want) {
+		found(f)
+	}
+	recovery := func(root *tempdir.Root) error {
+		_, err := root.Recover(context.Background())
+		return err
+	}
+	if p.second > 0 {
+		if secondDied, err = p.process(p.second, recovery); err != nil {
+			found(Finding{CallsSucceed, "recovery", err.Error()})
+		}
+		for _, f := range Check(DirView(os.DirFS(p.dir)), want) {
+			found(f)
+		}
+	}
+	if _, err = p.process(0, recovery); err != nil {
+		found(Finding{CallsSucceed, "last recovery", err.Error()})
+	}
+	report.Recoveries++
+	want.Recovered = true
+	for _, f := range Check(DirView(os.DirFS(p.dir)), want) {
+		found(f)
+	}
+	return firstDied, secondDied, nil
+}
+
+// layout makes the scenario's tree.
+func (p softPoint) layout() error {
+	errs := []error{os.Mkdir(p.dir, 0o700), os.Mkdir(filepath.Join(p.dir, rootName), 0o700), os.Mkdir(filepath.Join(p.dir, layersName), 0o700),
+		os.WriteFile(filepath.Join(p.dir, rootName, foreign), nil, 0o600)}
+	for i := range p.scenario.Deleters {
+		for _, home := range p.scenario.deletion(i).layers {
+			errs = append(errs, fill(filepath.Join(p.dir, home), p.scenario.files()))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func fill(dir string, files []string) error {
+	errs := []error{os.Mkdir(dir, 0o700)}
+	for _, name := range files {
+		errs = append(errs, os.WriteFile(filepath.Join(dir, name), nil, 0o600))
+	}
+	return errors.Join(errs...)
+}
+
+// program deletes and adds what the scenario says, one after the other.
+func (p softPoint) program(root *tempdir.Root) error {
+	for i := range p.scenario.Deleters {
+		dir, err := root.Create()
+		if err != nil {
+			return err
+		}
+		for _, home := range p.scenario.deletion(i).layers {
+			if err := dir.StageDeletion(filepath.Join(p.dir, home)); err != nil {
+				return err
+			}
+		}
+		if err := dir.Close(context.Background()); err != nil {
+			return err
+		}
+	}
+	for i := range p.scenario.Adders {
+		dir, err := root.Create()
+		if err != nil {
+			return err
+		}
+		addition, err := dir.StageAddition()
+		if err != nil {
+			return err
+		}
+		if err := fill(addition.Path(), p.scenario.files()); err != nil {
+			return err
+		}
+		if err := addition.Commit(filepath.Join(p.dir, p.scenario.addition(i).layers[0])); err != nil {
+			return err
+		}
+		if err := dir.Close(context.Background()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// process runs do as a process that is left before its call number limit; 0:
+// it runs to its end.
+func (p softPoint) process(limit int, do func(*tempdir.Root) error) (died bool, err error) {
+	l := &leaver{limit: limit, open: make(map[int]bool)}
+	if p.listen != nil {
+		*p.processes++
+		n := *p.processes
+		l.listen = func(c *seam.Call) { p.listen(n, describe(c), c.Err) }
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			if r != any(errKilled) {
+				panic(r)
+			}
+			died, err = true, nil
+		}
+		for fd := range l.open {
+			_ = unix.Close(fd)
+		}
+	}()
+	kernel := seam.Around(tempdir.LinuxKernel(), l)
+	if wrap := faults[p.scenario.fault].wrap; wrap != nil {
+		kernel = wrap(kernel)
+	}
+	root, err := tempdir.Open(filepath.Join(p.dir, rootName), tempdir.WithKernel(kernel))
+	if err != nil {
+		return false, err
+	}
+	defer root.Close()
+	return false, do(root)
+}
+
+// A leaver is a hook that ends the process at one call, and then makes none. It
+// knows which descriptors are open.
+type leaver struct {
+	limit int
+	left  bool
+	open  map[int]bool
+
+	listen func(*seam.Call) // may be nil
+}
+
+func (l *leaver) Before(c *seam.Call) error {
+	if l.left {
+		return unix.ESRCH
+	}
+	if l.limit > 0 {
+		if l.limit--; l.limit == 0 {
+			l.left = true
+			panic(errKilled)
+		}
+	}
+	return nil
+}
+
+func (l *leaver) After(c *seam.Call) {
+	if l.listen != nil {
+		l.listen(c)
+	}
+	switch {
+	case c.Err != nil:
+	case c.Method == seam.Close:
+		delete(l.open, c.Fd)
+	case c.Result >= 0:
+		l.open[c.Result] = true
+	}
+}
+
+// parseSoft reads the rest of a soft string.
+func parseSoft(text string) (p softPoint, err error) {
+	fields := strings.Split(text, "/")
+	if len(fields) != 3 {
+		return p, fmt.Errorf("replay %q: wants %sSCENARIO/CALL/CALL", softPrefix+text, softPrefix)
+	}
+	if p.scenario, err = ParseScenario(fields[0]); err != nil {
+		return p, err
+	}
+	for i, to := range []*int{&p.first, &p.second} {
+		if *to, err = strconv.Atoi(fields[i+1]); err != nil || *to < 0 || *to > maxSchedule {
+			return p, fmt.Errorf("replay %q: %q is no number of a call", softPrefix+text, fields[i+1])
+		}
+	}
+	return p, nil
+}
+
+// replaySoft runs one pair of crash points again, in a directory for temporary
+// files.
+func replaySoft(text string, out *errWriter) (err error) {
+	p, err := parseSoft(text)
+	if err != nil {
+		return err
+	}
+	scratch, err := os.MkdirTemp("", "afterlock-soft-")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
+	p.dir = filepath.Join(scratch, "replay")
+	p.listen = func(who int, call string, err error) { out.printf("%4d  %s%s\n", who, call, outcome(err)) }
+	var report SoftReport
+	if _, _, err := p.run(&report); err != nil {
+		return err
+	}
+	for _, f := range report.Findings {
+		out.printf("  FINDING %v\n", f.Finding)
+	}
+	out.printf("%d findings\n", len(report.Findings))
+	return out.err
+}

@@ -1,0 +1,36 @@
+//go:build !linux
+
+package crashsim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+)
+
+// Scenarios returns none.
+func Scenarios(bool) []Scenario { return nil }
+
+// Run returns an error that matches [errors.ErrUnsupported].
+func Run(context.Context, Options) (Report, error) { return Report{}, unsupported() }
+
+// Needs returns an error that matches [errors.ErrUnsupported].
+func Needs(context.Context, int) ([]Need, error) { return nil, unsupported() }
+
+// A SoftReport says what [Soft] did: on this system, nothing.
+type SoftReport struct {
+	CrashPoints, Nested, Recoveries int64
+	Findings                        []Found
+}
+
+// Soft returns an error that matches [errors.ErrUnsupported].
+func Soft(context.Context, string, Scenario) (SoftReport, error) { return SoftReport{}, unsupported() }
+
+// Replay returns an error that matches [errors.ErrUnsupported].
+func Replay(context.Context, string, io.Writer) error { return unsupported() }
+
+func unsupported() error {
+	return fmt.Errorf("the library works on Linux, and this is %s: %w", runtime.GOOS, errors.ErrUnsupported)
+}

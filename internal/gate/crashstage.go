@@ -1,0 +1,68 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/afterlock/afterlock/crashsim"
+)
+
+// crash is the stage of package crashsim: the simulated and the soft layer.
+type crash struct{}
+
+func (crash) Name() string { return "crash" }
+
+func (crash) Description() string {
+	return "a crash at every call and every power loss, on a simulated disk, and recovery from each"
+}
+
+// What a whole run counts at least; a shard does its part of the states.
+const (
+	minCrashStates  = 100_000
+	minCrashTrees   = 1_000
+	minCrashNested  = 1_000
+	minInterleaved  = 10_000
+	minSoftPoints   = 500
+	minModelsTested = 3
+)
+
+func (crash) Run(ctx context.Context, env Env) (Result, error) {
+	shard := crashsim.Shard{I: env.Shard.I, N: env.Shard.N}
+	parts := int64(max(shard.N, 1))
+	r, err := crashsim.Run(ctx, crashsim.Options{Deep: env.Deep, Shard: shard, Progress: env.Progress})
+	if err != nil {
+		return skipIfUnsupported(Result{Problems: r.Problems()}, err)
+	}
+	env.Progress("the library on a real file system")
+	soft, err := crashsim.Soft(ctx, softDir(env.Dir), crashsim.Scenario{Deleters: 1, Victims: 2, Files: 2, Adders: 1})
+	result := Result{
+		Ran: fmt.Sprintf("%d states of a simulated disk under %d durability models, %.0f a second and core; %d calls of real files",
+			r.Counts.States, len(r.PerModel), r.StatesPerSecond(), soft.CrashPoints),
+		Counts: []Count{
+			AtLeast("interleavings", r.Counts.Interleavings, minInterleaved),
+			AtLeast("crash points", r.Counts.CrashPoints, minCrashNested/parts),
+			AtLeast("of them in recovery", r.Counts.Nested, minCrashNested/parts),
+			AtLeast("states", r.Counts.States, minCrashStates/parts),
+			AtLeast("trees", r.Counts.Trees, minCrashTrees/parts),
+			AtLeast("recoveries", r.Counts.Recoveries, minCrashTrees/parts),
+			AtLeast("models", int64(len(r.PerModel)), minModelsTested),
+			AtLeast("soft crash points", soft.CrashPoints, minSoftPoints),
+			Never("findings", int64(len(r.Findings)+len(soft.Findings))),
+		},
+		Problems: r.Problems(),
+	}
+	for _, f := range soft.Findings {
+		result.Problems = append(result.Problems, f.String())
+	}
+	return skipIfUnsupported(result, err)
+}
+
+// softDir is a file system in memory, if there is one: nothing is asked of the
+// disk here.
+func softDir(dir string) string {
+	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
+		return "/dev/shm"
+	}
+	return dir
+}
