@@ -181,7 +181,9 @@ func repeats(t *testing.T, f Found) {
 	text, ok := strings.CutPrefix(f.Repeat, "afterlock replay ")
 	require.True(t, ok)
 	var out bytes.Buffer
-	require.NoError(t, Replay(t.Context(), text, &out), f.Repeat)
+	findings, err := Replay(t.Context(), text, &out)
+	require.NoError(t, err, f.Repeat)
+	assert.Positive(t, findings, f.Repeat)
 	assert.Contains(t, out.String(), "FINDING "+f.Finding.String(), "%s\n%s", f.Repeat, out.String())
 }
 
@@ -194,7 +196,9 @@ func TestSoftLayerCatchesPlantedFaults(t *testing.T) {
 			if f.Claim == claim && !caught {
 				caught = true
 				var out bytes.Buffer
-				require.NoError(t, Replay(t.Context(), strings.TrimPrefix(f.Repeat, "afterlock replay "), &out))
+				findings, err := Replay(t.Context(), strings.TrimPrefix(f.Repeat, "afterlock replay "), &out)
+				require.NoError(t, err)
+				assert.Positive(t, findings)
 				assert.Contains(t, out.String(), string(claim))
 			}
 		}

@@ -72,19 +72,18 @@ func parseRecipe(text string) (r recipe, err error) {
 }
 
 // Replay runs again what a string describes that a finding of [Run] or [Soft]
-// printed, from "crash:" or "soft:" on, and writes every call, what was lost, and every finding. The error says that the string
-// cannot be read, or that it describes what cannot happen; findings are no
-// error.
-func Replay(ctx context.Context, text string, w io.Writer) error {
+// printed, from "crash:" or "soft:" on. It writes every call, what was lost, and
+// every finding, and returns how many there were. The error says that the string
+// cannot be read, or that it describes what cannot happen.
+func Replay(ctx context.Context, text string, w io.Writer) (findings int, err error) {
 	out := &errWriter{w: w}
 	if rest, ok := strings.CutPrefix(text, softPrefix); ok {
 		return replaySoft(rest, out)
 	}
 	r, err := parseRecipe(text)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	findings := 0
 	found := func(f Finding) {
 		findings++
 		out.printf("  FINDING %v\n", f)
@@ -92,7 +91,7 @@ func Replay(ctx context.Context, text string, w io.Writer) error {
 	out.printf("%v, durability %v\n", r.scenario, r.model)
 	e, err := newExplorer(&r.scenario, r.model)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() {
 		for _, a := range e.actors {
@@ -108,31 +107,31 @@ func Replay(ctx context.Context, text string, w io.Writer) error {
 	e.found = found
 	e.changed = func(uint64) error { return nil }
 	if err := e.restart(nil); err != nil {
-		return err
+		return 0, err
 	}
 	for i, choice := range r.schedule {
 		if err := ctx.Err(); err != nil {
-			return err
+			return 0, err
 		}
 		if !e.may(choice) {
-			return fmt.Errorf("replay %q: at step %d %q cannot go on", text, i, choice)
+			return 0, fmt.Errorf("replay %q: at step %d %q cannot go on", text, i, choice)
 		}
 		if step = i + 1; choice >= firstKill {
 			out.printf("%4d  %c  is killed before %s\n", step, choice-firstKill+firstActor, e.actors[choice-firstKill].pending)
 		}
 		e.do(choice)
 		if err := e.handle(true); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	if len(r.crashes) == 0 && e.over() {
 		e.end()
 	}
 	if err := r.crash(e, out, found); err != nil {
-		return fmt.Errorf("replay %q: %w", text, err)
+		return 0, fmt.Errorf("replay %q: %w", text, err)
 	}
 	out.printf("%d findings\n", findings)
-	return out.err
+	return findings, out.err
 }
 
 // crash is the part of a replay that comes after the schedule.

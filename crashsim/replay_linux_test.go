@@ -16,8 +16,9 @@ func TestReplayPrintsEveryCallAndWhatWasLost(t *testing.T) {
 	var out bytes.Buffer
 	// Without any fsync, under the weak model: the unlink of f0 survives, and
 	// the rename of its layer does not.
-	err := crashsim.Replay(t.Context(), "crash:delete=1x1x1/weak/A13/3", &out)
+	findings, err := crashsim.Replay(t.Context(), "crash:delete=1x1x1/weak/A13/3", &out)
 	require.NoError(t, err)
+	assert.Positive(t, findings)
 	for _, want := range []string{
 		"A  Save incomplete /meta/d0", "A  LinkLock lock-00000000000000000000000000410001",
 		"power is lost after 6 changes", "lost: 3, rename v0-0 to 0-v0-0", "on disk: /layers/v0-0",
@@ -47,14 +48,16 @@ func TestReplayRefusesWhatCannotBe(t *testing.T) {
 		"soft:delete=1x1x1/1":                "wants soft:",
 		"soft:delete=1x1x1/1/x":              "no number",
 	} {
-		err := crashsim.Replay(t.Context(), text, io.Discard)
+		_, err := crashsim.Replay(t.Context(), text, io.Discard)
 		assert.ErrorContains(t, err, want, "%q", text)
 	}
 }
 
 func TestSoftReplayPrintsEveryCall(t *testing.T) {
 	var out bytes.Buffer
-	require.NoError(t, crashsim.Replay(t.Context(), "soft:delete=1x1x1/7/0", &out))
+	findings, err := crashsim.Replay(t.Context(), "soft:delete=1x1x1/7/0", &out)
+	require.NoError(t, err)
+	assert.Zero(t, findings)
 	assert.Contains(t, out.String(), "1  LinkLock lock-")
 	assert.NotContains(t, out.String(), "1  StageDeletion")
 	assert.Contains(t, out.String(), "2  RemoveLock lock-")
@@ -71,6 +74,6 @@ func FuzzReplayNeverPanics(f *testing.F) {
 		if strings.HasPrefix(text, "soft:") {
 			t.Skip("touches the disk")
 		}
-		_ = crashsim.Replay(t.Context(), text, io.Discard)
+		_, _ = crashsim.Replay(t.Context(), text, io.Discard)
 	})
 }

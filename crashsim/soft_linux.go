@@ -265,25 +265,25 @@ func parseSoft(text string) (p softPoint, err error) {
 
 // replaySoft runs one pair of crash points again, in a directory for temporary
 // files.
-func replaySoft(text string, out *errWriter) (err error) {
+func replaySoft(text string, out *errWriter) (findings int, err error) {
 	p, err := parseSoft(text)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	scratch, err := os.MkdirTemp("", "afterlock-soft-")
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 	p.dir = filepath.Join(scratch, "replay")
 	p.listen = func(who int, call string, err error) { out.printf("%4d  %s%s\n", who, call, outcome(err)) }
 	var report SoftReport
 	if _, _, err := p.run(&report); err != nil {
-		return err
+		return 0, err
 	}
 	for _, f := range report.Findings {
 		out.printf("  FINDING %v\n", f.Finding)
 	}
 	out.printf("%d findings\n", len(report.Findings))
-	return out.err
+	return len(report.Findings), out.err
 }

@@ -29,7 +29,7 @@ type SoftReport struct {
 func Soft(context.Context, string, Scenario) (SoftReport, error) { return SoftReport{}, unsupported() }
 
 // Replay returns an error that matches [errors.ErrUnsupported].
-func Replay(context.Context, string, io.Writer) error { return unsupported() }
+func Replay(context.Context, string, io.Writer) (int, error) { return 0, unsupported() }
 
 func unsupported() error {
 	return fmt.Errorf("the library works on Linux, and this is %s: %w", runtime.GOOS, errors.ErrUnsupported)

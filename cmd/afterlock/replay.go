@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/afterlock/afterlock/crashsim"
 	"github.com/afterlock/afterlock/crashsim/conformance"
 )
 
@@ -29,6 +30,8 @@ type replayOptions struct {
 var replayers = map[string]replayer{
 	"conformance":    replayConformance,
 	"counterexample": replayCounterexample,
+	"crash":          replayCrash("crash:"),
+	"soft":           replayCrash("soft:"),
 }
 
 func newReplay() *cobra.Command {
@@ -44,6 +47,8 @@ func newReplay() *cobra.Command {
                             processes that have its faults, and then the same
                             schedule by the library; exit code 0 if the damage
                             is done in every run and the library does none
+  crash:..., soft:...       a crash of the library on a simulated disk, or on a
+                            real file system; exit code 0 if nothing is wrong
 
 Exit codes: 0 it shows what it should, 1 it does not, 2 usage.`,
 		Example: `  afterlock replay counterexample:UpstreamAsShipped --runs 100
@@ -101,6 +106,20 @@ func replayConformance(ctx context.Context, o replayOptions, out io.Writer) erro
 	}
 	_, err := fmt.Fprintln(out, "the code does what the specification says")
 	return err
+}
+
+// replayCrash is for the schedules of package crashsim, which keep their prefix.
+func replayCrash(prefix string) replayer {
+	return func(ctx context.Context, o replayOptions, out io.Writer) error {
+		findings, err := crashsim.Replay(ctx, prefix+o.schedule, out)
+		switch {
+		case err != nil:
+			return &exit{code: exitUsage, err: err}
+		case findings > 0:
+			return failed()
+		}
+		return nil
+	}
 }
 
 func replayCounterexample(ctx context.Context, o replayOptions, out io.Writer) error {

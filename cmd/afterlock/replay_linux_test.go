@@ -31,6 +31,15 @@ func TestReplayOfAWalkTellsWhetherTheCodeConforms(t *testing.T) {
 	assert.Contains(t, stdout, "the code does what the specification says\n")
 }
 
+func TestReplayOfACrashTellsWhetherAnythingIsWrong(t *testing.T) {
+	stdout, stderr, code := call(t, "replay", "crash:delete=1x1x1/weak/A13/3")
+	assert.Equal(t, exitFailed, code, stderr)
+	assert.Contains(t, stdout, "FINDING reachable-whole: layers/v0-0")
+	stdout, stderr, code = call(t, "replay", "soft:delete=1x1x1/7/0")
+	assert.Zero(t, code, stderr)
+	assert.Contains(t, stdout, "0 findings\n")
+}
+
 func TestReplayRefusesWhatItCannotRead(t *testing.T) {
 	dir := t.TempDir()
 	for _, tt := range []struct {
@@ -44,6 +53,8 @@ func TestReplayRefusesWhatItCannotRead(t *testing.T) {
 		{[]string{"counterexample:"}, "no model"},
 		{[]string{"conformance:Gate:x"}, `schedule "Gate:x": step 1`},
 		{[]string{"conformance:GateSwept:0.9"}, "no edge 9"},
+		{[]string{"crash:x"}, "wants crash:SCENARIO"},
+		{[]string{"soft:x"}, "wants soft:"},
 		{[]string{"counterexample:UpstreamAsShipped", "--runs", "0"}, "--runs must be at least 1"},
 		{[]string{"counterexample:UpstreamAsShipped", "--dir", dir + "/none"}, "no such file"},
 	} {
