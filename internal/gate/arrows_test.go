@@ -23,6 +23,7 @@ var mayImport = map[string][]string{
 	"tempdir/compat":         {"golang.org/x/sys/", module + "tempdir"},
 	"internal/testfs":        {"golang.org/x/sys/", "github.com/hanwen/go-fuse/", "github.com/stretchr/testify/", "github.com/davecgh/", "github.com/pmezard/", "gopkg.in/", "go.yaml.in/"},
 	"internal/seam":          {"golang.org/x/sys/", module + "tempdir"},
+	"internal/upstream":      {"golang.org/x/sys/"},
 	"internal/stress":        {"golang.org/x/sys/", module + "tempdir"},
 	"internal/gate":          {"golang.org/x/", module + "tempdir", module + "model", module + "spec", module + "internal/stress", "github.com/vbauerster/mpb/", "github.com/VividCortex/", "github.com/acarl005/", "github.com/mattn/", "github.com/rivo/", "github.com/clipperhouse/"},
 	"cmd/afterlock":          {"*"},
