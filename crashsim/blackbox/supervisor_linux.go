@@ -1,0 +1,337 @@
+package blackbox
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// patience bounds how long a process may run between two stops. Nothing that is
+// supervised waits for anything, so it is there for a machine that hangs only.
+const patience = 60 * time.Second
+
+// A supervisor starts processes of unmodified programs and stops each of them
+// before every call of layouts that concerns its scene. At any time all but one
+// of its processes are stopped, so what happens is what it says, in its order.
+// One goroutine uses it.
+type supervisor struct {
+	listener int
+	launcher *launcher
+	scene    string // the path that calls must be below to be stops
+	tids     map[int]*process
+	stray    []notification // of threads that are not known yet
+
+	stops int64 // answered, of every kind
+}
+
+// newSupervisor returns a supervisor, or an error that matches
+// [errors.ErrUnsupported] if this kernel or a filter around this process does
+// not allow it.
+func newSupervisor(scene string) (*supervisor, error) {
+	l, listener, err := newLauncher()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+	}
+	wakeOnSameCPU(listener)
+	return &supervisor{listener: listener, launcher: l, scene: scene, tids: make(map[int]*process)}, nil
+}
+
+// close kills what still runs, and ends the launcher.
+func (s *supervisor) close() {
+	for _, p := range s.tids {
+		s.kill(p)
+	}
+	close(s.launcher.requests)
+	unix.Close(s.listener)
+}
+
+// stopKind is why a process is stopped.
+type stopKind int
+
+const (
+	stopCall stopKind = iota // before a call that concerns the scene
+	stopIdle                 // a driver waits for its next command
+	stopExit                 // the process is about to exit
+)
+
+// A stop is one thread that waits for an answer.
+type stop struct {
+	kind stopKind
+	id   uint64
+	tid  int
+	call call
+}
+
+// A process is one process under the supervisor.
+type process struct {
+	pid    int
+	name   string
+	tids   []int
+	queue  []*stop // stops that came while another one was dealt with
+	at     *stop   // nil: it runs, or is dead
+	input  int     // write end of its standard input
+	output int     // read end of its standard output and standard error
+	dead   bool
+	code   int // of the exit
+	spare  []*stop
+}
+
+// start starts the program and runs it to its first stop.
+func (s *supervisor) start(name string, argv ...string) (*process, error) {
+	var in, out [2]int
+	if err := unix.Pipe2(in[:], unix.O_CLOEXEC); err != nil {
+		return nil, err
+	}
+	if err := unix.Pipe2(out[:], unix.O_CLOEXEC); err != nil {
+		unix.Close(in[0])
+		unix.Close(in[1])
+		return nil, err
+	}
+	s.launcher.requests <- launch{argv: argv, env: environment, files: []uintptr{uintptr(in[0]), uintptr(out[1]), uintptr(out[1])}}
+	for started := false; !started; {
+		n, err := s.receive()
+		if err != nil {
+			return nil, fmt.Errorf("start %s: %w", argv[0], err)
+		}
+		if int(n.pid) != s.launcher.tid {
+			s.stray = append(s.stray, n)
+			continue
+		}
+		started = n.data.number == unix.SYS_CLOSE && n.data.arguments[0] == startedSignal
+		s.proceed(n.id)
+	}
+	result := <-s.launcher.results
+	unix.Close(in[0])
+	unix.Close(out[1])
+	if result.err != nil {
+		unix.Close(in[1])
+		unix.Close(out[0])
+		return nil, fmt.Errorf("start %s: %w", argv[0], result.err)
+	}
+	_ = unix.SetNonblock(out[0], true)
+	p := &process{pid: result.pid, name: name, input: in[1], output: out[0]}
+	s.adopt(p, p.pid)
+	stray := s.stray
+	s.stray = nil
+	for _, n := range stray {
+		s.sort(n)
+	}
+	return p, s.wait(p)
+}
+
+// environment is that of the processes: nothing of the caller's changes what
+// they do.
+var environment = []string{"PATH=/usr/bin:/bin", "HOME=/nonexistent", "GOMAXPROCS=1"}
+
+func (s *supervisor) adopt(p *process, tid int) {
+	s.tids[tid] = p
+	p.tids = append(p.tids, tid)
+}
+
+// receive waits for a stop of any thread under the filter.
+func (s *supervisor) receive() (notification, error) {
+	for {
+		ready := []unix.PollFd{{Fd: int32(s.listener), Events: unix.POLLIN}}
+		n, err := unix.Poll(ready, int(patience/time.Millisecond))
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err != nil:
+			return notification{}, err
+		case n == 0:
+			return notification{}, fmt.Errorf("no process stopped for %v", patience)
+		}
+		got, err := receive(s.listener)
+		if err == unix.ENOENT {
+			continue // killed meanwhile
+		}
+		return got, err
+	}
+}
+
+// proceed lets a stopped thread make its call. A thread that is dead needs no
+// answer.
+func (s *supervisor) proceed(id uint64) {
+	s.stops++
+	_ = send(s.listener, response{id: id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE})
+}
+
+// owner is the process that the thread belongs to, nil if it is none of ours.
+func (s *supervisor) owner(tid int) *process {
+	if p := s.tids[tid]; p != nil {
+		return p
+	}
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(tid) + "/status")
+	if err != nil {
+		return nil
+	}
+	_, rest, _ := strings.Cut(string(status), "\nTgid:")
+	line, _, _ := strings.Cut(rest, "\n")
+	pid, _ := strconv.Atoi(strings.TrimSpace(line))
+	p := s.tids[pid]
+	if p != nil {
+		s.adopt(p, tid)
+	}
+	return p
+}
+
+// sort gives a notification to its process, or lets the thread go on if it is
+// not about the scene.
+func (s *supervisor) sort(n notification) {
+	p := s.owner(int(n.pid))
+	number := uint32(n.data.number)
+	if p == nil || p.dead {
+		s.proceed(n.id)
+		return
+	}
+	var at *stop
+	if last := len(p.spare) - 1; last >= 0 {
+		at, p.spare = p.spare[last], p.spare[:last]
+	} else {
+		at = &stop{}
+	}
+	*at = stop{id: n.id, tid: int(n.pid), call: call{layout: layouts[number], number: number, arguments: n.data.arguments, paths: at.call.paths}}
+	switch number {
+	case unix.SYS_EXIT_GROUP:
+		at.kind = stopExit
+	case unix.SYS_READ:
+		at.kind = stopIdle
+	case unix.SYS_IO_URING_SETUP:
+		_ = send(s.listener, response{id: n.id, err: -int32(unix.ENOSYS)})
+		return
+	default:
+		at.call.resolve(at.tid)
+		if !s.concerns(&at.call) || !valid(s.listener, n.id) {
+			p.spare = append(p.spare, at)
+			s.proceed(n.id)
+			return
+		}
+	}
+	if p.at == nil {
+		p.at = at
+	} else {
+		p.queue = append(p.queue, at)
+	}
+}
+
+// concerns reports whether one of the call's paths is the scene or below it.
+func (s *supervisor) concerns(c *call) bool {
+	for _, path := range c.paths {
+		if rest, ok := strings.CutPrefix(path, s.scene); ok && (rest == "" || rest[0] == '/') {
+			return true
+		}
+	}
+	return false
+}
+
+// wait receives until the process is stopped, or dead.
+func (s *supervisor) wait(p *process) error {
+	for p.at == nil && !p.dead {
+		n, err := s.receive()
+		if err != nil {
+			return fmt.Errorf("%s (process %d): %w", p.name, p.pid, err)
+		}
+		s.sort(n)
+	}
+	return nil
+}
+
+// answered forgets the stop that was answered.
+func (p *process) answered() {
+	p.spare = append(p.spare, p.at)
+	p.at = nil
+	if len(p.queue) > 0 {
+		p.at, p.queue = p.queue[0], p.queue[1:]
+	}
+}
+
+// step lets the stopped process make its call and run to its next stop. When it
+// returns, the call has been made.
+func (s *supervisor) step(p *process) error {
+	if p.at == nil {
+		return fmt.Errorf("%s is not stopped", p.name)
+	}
+	exits := p.at.kind == stopExit
+	s.proceed(p.at.id)
+	p.answered()
+	if exits {
+		s.reap(p)
+		return nil
+	}
+	return s.wait(p)
+}
+
+// fail answers the call that the process is stopped at with the errno instead
+// of making it, and runs the process to its next stop.
+func (s *supervisor) fail(p *process, errno unix.Errno) error {
+	s.stops++
+	if err := send(s.listener, response{id: p.at.id, err: -int32(errno)}); err != nil {
+		return fmt.Errorf("%s: answer: %w", p.name, err)
+	}
+	p.answered()
+	return s.wait(p)
+}
+
+// command gives an idle driver its next command and runs it to its first stop.
+func (s *supervisor) command(p *process, words ...string) error {
+	if p.at == nil || p.at.kind != stopIdle {
+		return fmt.Errorf("%s has work and gets no command", p.name)
+	}
+	line := strings.Join(words, " ") + "\n"
+	if _, err := unix.Write(p.input, []byte(line)); err != nil {
+		return fmt.Errorf("%s: command: %w", p.name, err)
+	}
+	return s.step(p)
+}
+
+// reply is what the process has printed since the last reply.
+func (p *process) reply() string {
+	var text []byte
+	buf := make([]byte, 4096)
+	for {
+		n, err := unix.Read(p.output, buf)
+		if n <= 0 || err != nil {
+			return strings.TrimSpace(string(text))
+		}
+		text = append(text, buf[:n]...)
+	}
+}
+
+// kill sends SIGKILL and waits for the process to be gone. A call that it is
+// stopped at is never made.
+func (s *supervisor) kill(p *process) {
+	if !p.dead {
+		_ = unix.Kill(p.pid, unix.SIGKILL)
+		s.reap(p)
+	}
+}
+
+// reap waits for the process and forgets it.
+func (s *supervisor) reap(p *process) {
+	var status unix.WaitStatus
+	for {
+		if _, err := unix.Wait4(p.pid, &status, 0, nil); err != unix.EINTR {
+			break
+		}
+	}
+	p.dead, p.at, p.queue = true, nil, nil
+	p.code = status.ExitStatus() // -1 if a signal ended it
+	for _, tid := range p.tids {
+		delete(s.tids, tid)
+	}
+	unix.Close(p.input)
+}
+
+// release closes what is left of a dead process.
+func (p *process) release() { unix.Close(p.output) }
+
+// idle reports whether the process waits for a command.
+func (p *process) idle() bool { return p.at != nil && p.at.kind == stopIdle }
+
+// busy reports whether the process is stopped before a call.
+func (p *process) busy() bool { return p.at != nil && p.at.kind == stopCall }
