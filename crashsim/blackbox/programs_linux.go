@@ -19,6 +19,10 @@ type program struct {
 
 	victims   []string // paths that it deletes
 	additions []string // paths that it commits
+
+	// spareDescriptors are those that the Go runtime may open on the way and
+	// keeps: its poller.
+	spareDescriptors int
 }
 
 // A layer is a tree of three files and directories at the path.
@@ -63,8 +67,8 @@ func programs() []program {
 	both := []string{"layers/v1", "layers/v2"}
 	return []program{
 		{name: "delete", binary: "tempdir", serves: true, words: words("delete /root /layers/v1 /layers/v2"), root: "root", scene: scene, victims: both},
-		{name: "add", binary: "tempdir", serves: true, words: words("add /root /layers/n1 /layers/n2"), root: "root", scene: scene, additions: []string{"layers/n1", "layers/n2"}},
-		{name: "replace", binary: "tempdir", serves: true, words: words("replace /root /layers/v1 /layers/v2"), root: "root", scene: scene, victims: both, additions: both},
+		{name: "add", binary: "tempdir", serves: true, words: words("add /root /layers/n1 /layers/n2"), root: "root", scene: scene, additions: []string{"layers/n1", "layers/n2"}, spareDescriptors: 2},
+		{name: "replace", binary: "tempdir", serves: true, words: words("replace /root /layers/v1 /layers/v2"), root: "root", scene: scene, victims: both, additions: both, spareDescriptors: 2},
 		{name: "empty", binary: "tempdir", serves: true, words: words("delete /root"), root: "root", scene: scene},
 		{name: "recover", binary: "tempdir", serves: true, words: words("recover /root"), root: "root", scene: old},
 		{name: "rm", binary: "afterlock", words: words("rm /layers/v1 /layers/v2"), root: "layers/.afterlock", scene: layers(), victims: both},

@@ -29,11 +29,11 @@ type supervisor struct {
 	stops int64 // answered, of every kind
 }
 
-// newSupervisor returns a supervisor, or an error that matches
+// newSupervisor returns a supervisor of processes on one processor, or an error that matches
 // [errors.ErrUnsupported] if this kernel or a filter around this process does
 // not allow it.
-func newSupervisor(scene string) (*supervisor, error) {
-	l, listener, err := newLauncher()
+func newSupervisor(scene string, cpu int) (*supervisor, error) {
+	l, listener, err := newLauncher(cpu)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 	}
@@ -126,7 +126,7 @@ func (s *supervisor) start(name string, argv ...string) (*process, error) {
 
 // environment is that of the processes: nothing of the caller's changes what
 // they do.
-var environment = []string{"PATH=/usr/bin:/bin", "HOME=/nonexistent", "GOMAXPROCS=1"}
+var environment = []string{"PATH=/usr/bin:/bin", "HOME=/nonexistent"}
 
 func (s *supervisor) adopt(p *process, tid int) {
 	s.tids[tid] = p
