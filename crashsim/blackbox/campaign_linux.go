@@ -16,10 +16,12 @@ const maxProblems = 20
 // A campaign is one Run.
 type campaign struct {
 	Options
-	workers []*worker
+	binaries map[string]string // built already; nil: build them
+	workers  []*worker
 
 	mu     sync.Mutex
-	report Report // guarded by mu
+	report Report          // guarded by mu
+	seen   map[string]bool // states of the disk, by root and text; guarded by mu
 }
 
 func (c *campaign) progress(format string, args ...any) {
@@ -53,7 +55,7 @@ func (c *campaign) problems(spec string, texts []string) {
 }
 
 // openWorkers starts the workers, in directories below dir.
-func (c *campaign) openWorkers(dir string, binaries map[string]string) error {
+func (c *campaign) openWorkers(dir string) error {
 	if c.Workers <= 0 {
 		c.Workers = runtime.GOMAXPROCS(0)
 	}
@@ -63,7 +65,7 @@ func (c *campaign) openWorkers(dir string, binaries map[string]string) error {
 		if len(cpus) > 0 {
 			cpu = cpus[i%len(cpus)]
 		}
-		w, err := newWorker(filepath.Join(dir, fmt.Sprintf("worker%d", i)), cpu, binaries)
+		w, err := newWorker(filepath.Join(dir, fmt.Sprintf("worker%d", i)), cpu, c.binaries)
 		if err != nil {
 			return err
 		}
@@ -81,9 +83,19 @@ func (c *campaign) close() {
 // mine reports whether the i-th part of an enumeration is this shard's.
 func (c *campaign) mine(i int) bool { return c.ShardN <= 1 || i%c.ShardN == c.ShardI-1 }
 
-// each does what is to be done for 0 to n-1, those that are this shard's, on all
-// workers, and returns the first error.
+// each does what is to be done for those of 0 to n-1 that are this shard's, on
+// all workers, and returns the first error.
 func (c *campaign) each(ctx context.Context, n int, do func(w *worker, i int) error) error {
+	return c.every(ctx, n, func(w *worker, i int) error {
+		if !c.mine(i) {
+			return nil
+		}
+		return do(w, i)
+	})
+}
+
+// every is each, whatever the shard.
+func (c *campaign) every(ctx context.Context, n int, do func(w *worker, i int) error) error {
 	var (
 		next   atomic.Int64
 		group  sync.WaitGroup
@@ -97,9 +109,7 @@ func (c *campaign) each(ctx context.Context, n int, do func(w *worker, i int) er
 				if i >= n {
 					return
 				}
-				if c.mine(i) {
-					failed[k] = do(w, i)
-				}
+				failed[k] = do(w, i)
 			}
 			if failed[k] != nil {
 				next.Store(int64(n)) // the others stop soon

@@ -99,13 +99,28 @@ func (c *campaign) crashPoint(w *worker, p *program, disk tree, path []int) erro
 	return nil
 }
 
+// claim returns those of the states that nobody claimed before. What a recovery
+// makes of a state does not depend on the program that left it.
+func (c *campaign) claim(p *program, states []state) (fresh []state) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.seen == nil {
+		c.seen = make(map[string]bool)
+	}
+	for _, s := range states {
+		if key := p.root + "\n" + s.tree.text(); !c.seen[key] {
+			c.seen[key] = true
+			fresh = append(fresh, s)
+		}
+	}
+	return fresh
+}
+
 // nest recovers from every state that a crash left, looks at the disk at each
 // crash point of the recovery, and goes on with the states that are new.
 func (c *campaign) nest(ctx context.Context, w *worker, t *trace) error {
-	queue, seen := append([]state{}, t.states...), make(map[string]bool)
-	for _, s := range queue {
-		seen[s.tree.text()] = true
-	}
+	t.states = c.claim(t.program, t.states)
+	queue := append([]state{}, t.states...)
 	for len(queue) > 0 && ctx.Err() == nil {
 		from := queue[0]
 		queue = queue[1:]
@@ -113,14 +128,9 @@ func (c *campaign) nest(ctx context.Context, w *worker, t *trace) error {
 		if err != nil {
 			return err
 		}
-		for _, s := range found {
-			if text := s.tree.text(); !seen[text] {
-				seen[text] = true
-				queue = append(queue, s)
-			}
-		}
+		queue = append(queue, c.claim(t.program, found)...)
+		c.count(func(r *Report) { r.States++ })
 	}
-	c.count(func(r *Report) { r.States += len(seen) })
 	return ctx.Err()
 }
 

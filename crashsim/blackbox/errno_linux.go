@@ -52,6 +52,8 @@ type faultOutcome struct {
 	reached bool // there is a k-th call
 	fired   bool // and it was answered with the errno
 	refused bool // the program reported an error
+
+	call, answer string // for people
 }
 
 func (c *campaign) failCall(w *worker, p *program, k int, errno unix.Errno) (outcome faultOutcome, err error) {
@@ -92,7 +94,7 @@ func (c *campaign) failCall(w *worker, p *program, k int, errno unix.Errno) (out
 	if err != nil {
 		return outcome, err
 	}
-	outcome.refused = !ok
+	outcome.refused, outcome.call, outcome.answer = !ok, here, answer
 	if !ok && !clear(answer, w.scene, errno) {
 		c.problem(spec, fmt.Sprintf("%s at %s: the error does not say where and why: %q", unix.ErrnoName(errno), here, answer))
 	}

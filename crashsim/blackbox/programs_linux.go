@@ -3,6 +3,7 @@ package blackbox
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -77,6 +78,32 @@ func programs() []program {
 	}
 }
 
+// planted is programs whose drivers have a fault that must be found; see package
+// drivers/faulty.
+func planted() (all []program) {
+	for _, fault := range []string{"lockfirst", "inplace"} {
+		p := programs()[0]
+		p.name, p.binary, p.arguments = fault, "faulty", []string{fault}
+		all = append(all, p)
+	}
+	return all
+}
+
+// orphans are the ids of the root that have data and no lock file.
+func (t tree) orphans(root string) (ids []string) {
+	inner, _ := t.below(root)
+	locks := make(map[string]bool)
+	for _, n := range inner { // "lock-" comes before "temp-dir-"
+		if id, ok := strings.CutPrefix(n.path, "lock-"); ok {
+			locks[id] = true
+		}
+		if id, ok := strings.CutPrefix(n.path, "temp-dir-"); ok && !strings.Contains(id, "/") && !locks[id] {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 func words(text string) []string { return strings.Fields(text) }
 
 // at returns the words with the paths of a scene at dir.
@@ -98,8 +125,8 @@ var whole = func() string { inner, _ := layer("x").below("x"); return inner.text
 // or after the program has said that it was done, and so all is done.
 //
 // A layer is whole or not there, whatever happened, and one that the program
-// has nothing to do with is there. Once recovered, nothing is left of any
-// instance.
+// has nothing to do with is there. Data has its lock file (rule 4). Once
+// recovered, nothing is left of any instance.
 func (p *program) judge(t tree, recovered, done bool) (problems []string) {
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	expected := make(map[string]bool) // true: must be there
@@ -130,6 +157,11 @@ func (p *program) judge(t tree, recovered, done bool) (problems []string) {
 			problem("%s is lost", layer)
 		case there && !must && done:
 			problem("%s is there, and its deletion reported success", layer)
+		}
+	}
+	for _, id := range t.orphans(p.root) {
+		if !slices.Contains(p.scene.orphans(p.root), id) {
+			problem("data without lock file, which only power loss may leave: temp-dir-%s", id)
 		}
 	}
 	if left, _ := t.below(p.root); recovered && len(left) > 0 {

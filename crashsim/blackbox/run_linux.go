@@ -2,7 +2,6 @@ package blackbox
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"time"
 
@@ -14,12 +13,15 @@ import (
 // errors if the checks could not be made. What is wrong with the programs is in
 // the report's problems.
 func Run(ctx context.Context, o Options) (Report, error) {
-	c := &campaign{Options: o}
-	err := c.in(ctx, func(dir string, binaries map[string]string) error {
-		if err := c.openWorkers(dir, binaries); err != nil {
+	return (&campaign{Options: o}).run(ctx)
+}
+
+func (c *campaign) run(ctx context.Context) (Report, error) {
+	err := c.in(ctx, func(dir string) error {
+		if err := c.openWorkers(dir); err != nil {
 			return err
 		}
-		for _, phase := range []func(context.Context) error{c.crashes, c.faults} {
+		for _, phase := range []func(context.Context) error{c.crashes, c.faults, c.directed, c.schedules} {
 			if err := phase(ctx); err != nil {
 				return err
 			}
@@ -30,31 +32,33 @@ func Run(ctx context.Context, o Options) (Report, error) {
 }
 
 // in does the work with a scratch directory and the binaries, and cleans up.
-func (c *campaign) in(ctx context.Context, work func(dir string, binaries map[string]string) error) error {
+func (c *campaign) in(ctx context.Context, work func(dir string) error) error {
 	dir, err := os.MkdirTemp(c.Dir, "afterlock-box-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	bin := dir + "/bin"
-	if err := os.Mkdir(bin, 0o700); err != nil {
-		return err
-	}
-	c.progress("building the programs")
-	binaries, err := buildBinaries(ctx, bin)
-	if err != nil {
-		return err
+	if c.binaries == nil {
+		bin := dir + "/bin"
+		if err := os.Mkdir(bin, 0o700); err != nil {
+			return err
+		}
+		c.progress("building the programs")
+		if c.binaries, err = buildBinaries(ctx, bin); err != nil {
+			return err
+		}
 	}
 	defer c.close()
-	return work(dir, binaries)
+	return work(dir)
 }
 
-// crashes crashes every program everywhere.
+// crashes crashes every program everywhere. Every shard traces all programs, so
+// that the kills have something to be compared with.
 func (c *campaign) crashes(ctx context.Context) error {
 	all := programs()
 	traces := make([]*trace, len(all))
 	begin := time.Now()
-	err := c.each(ctx, len(all), func(w *worker, i int) (err error) {
+	err := c.every(ctx, len(all), func(w *worker, i int) (err error) {
 		c.progress("crash points of %s", all[i].name)
 		traces[i], err = c.traceProgram(w, &all[i])
 		return err
@@ -70,7 +74,6 @@ func (c *campaign) crashes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("nest", time.Since(begin))
 	type kill struct {
 		trace *trace
 		at    int    // the program, before this call
@@ -78,9 +81,6 @@ func (c *campaign) crashes(ctx context.Context) error {
 	}
 	var kills []kill
 	for _, t := range traces {
-		if t == nil {
-			continue
-		}
 		for k := range t.calls {
 			kills = append(kills, kill{t, k + 1, nil})
 		}
@@ -89,7 +89,6 @@ func (c *campaign) crashes(ctx context.Context) error {
 		}
 	}
 	c.progress("killing programs and recoveries")
-	defer func() { fmt.Println("kill", time.Since(begin)) }()
 	return c.each(ctx, len(kills), func(w *worker, i int) error {
 		k := kills[i]
 		if k.from != nil {
@@ -114,11 +113,61 @@ func (c *campaign) faults(ctx context.Context) error {
 			}
 		}
 	}
-	begin := time.Now()
-	defer func() { fmt.Println("faults", time.Since(begin)) }()
 	return c.each(ctx, len(faults), func(w *worker, i int) error {
 		f := faults[i]
 		c.progress("%s at every call of %s", unix.ErrnoName(f.errno), f.program.name)
 		return c.failProgram(w, &f.program, f.errno)
 	})
+}
+
+// How many schedules are played of each contest at random, and how many the
+// fixture gets to lose data in.
+const (
+	randomSchedules  = 300
+	deepSchedules    = 10_000
+	fixtureSchedules = 5_000
+	fixtureSeed      = 1 // fixed, so that a changed fixture is noticed
+	preemptedContest = "tempdir-delete"
+	fixtureContest   = "upstream-delete"
+)
+
+// schedules plays schedules: of tempdir, and of the fixture of upstream until it
+// loses data.
+func (c *campaign) schedules(ctx context.Context) error {
+	n := randomSchedules
+	if c.Deep {
+		n = deepSchedules
+	}
+	begin := time.Now()
+	for _, name := range []string{"tempdir-delete", "tempdir-add"} {
+		contest, err := findContest(name)
+		if err != nil {
+			return err
+		}
+		c.progress("%d random schedules of %s", n, name)
+		if err := c.random(ctx, contest, n); err != nil {
+			return err
+		}
+	}
+	c.report.ScheduleTime = time.Since(begin)
+	contest, err := findContest(preemptedContest)
+	if err != nil {
+		return err
+	}
+	c.progress("every schedule of %s with two preemptions", preemptedContest)
+	if err := c.preempted(ctx, contest); err != nil {
+		return err
+	}
+	fixture, err := findContest(fixtureContest)
+	if err != nil {
+		return err
+	}
+	c.progress("random schedules of the fixture of upstream")
+	w := c.workers[0]
+	defer w.occupy()()
+	c.report.FixtureRandom, _, err = w.untilLost(ctx, fixture, fixtureSeed, fixtureSchedules)
+	if err == nil && c.report.FixtureRandom == 0 {
+		c.problem("sched/"+fixtureContest+"/", "the fixture of upstream loses nothing in any of its random schedules")
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"errors"
 	"io/fs"
 	"path/filepath"
 
@@ -103,6 +104,9 @@ func (r *Root) empty(parent int, path string, depth int) (again bool, err error)
 		unix.Close(fd)
 	}()
 	names, err := r.readNames(fd, "", path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil // removed by somebody else meanwhile
+	}
 	if err != nil {
 		return false, err
 	}

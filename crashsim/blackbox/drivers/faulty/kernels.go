@@ -72,7 +72,7 @@ type inPlace struct{ tempdir.Kernel }
 
 func (inPlace) StageDeletion(victim string, _ int, _ string) error { return os.RemoveAll(victim) }
 
-// A bypass makes one change that does not go through the seam.
+// A bypass makes changes that the seam does not hear of.
 type bypass struct{ tempdir.Kernel }
 
 func (k bypass) MakeData(root int, name string) error {
@@ -87,7 +87,10 @@ func (k bypass) MakeData(root int, name string) error {
 
 // A watched root notes the calls of the seam, and says them as an error when it
 // is closed, so that they are in the answer.
-type watched struct{ methods []string }
+type watched struct {
+	kernel  tempdir.Kernel
+	methods []string
+}
 
 func (w *watched) Before(c *seam.Call) error {
 	w.methods = append(w.methods, c.Method.String())
@@ -98,7 +101,7 @@ func (*watched) After(*seam.Call) {}
 
 func (w *watched) open(path string) (driver.Root, error) {
 	w.methods = nil
-	root, err := driver.OpenTempdir(tempdir.WithKernel(seam.Around(tempdir.LinuxKernel(), w)))(path)
+	root, err := driver.OpenTempdir(tempdir.WithKernel(seam.Around(w.kernel, w)))(path)
 	return watchedRoot{root, w}, err
 }
 

@@ -2,7 +2,7 @@
 
 // Command faulty is a driver of package tempdir with one fault planted, named
 // by its first argument. Checks run it to show that they see the fault; nothing
-// else should.
+// else should. "watched" has no fault: it reports the calls of the seam.
 package main
 
 import (
@@ -15,9 +15,13 @@ import (
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "watched" {
+	watches := map[string]tempdir.Kernel{
+		"watched": tempdir.LinuxKernel(),
+		"bypass":  bypass{tempdir.LinuxKernel()},
+	}
+	if len(os.Args) > 1 && watches[os.Args[1]] != nil {
+		w := &watched{kernel: watches[os.Args[1]]}
 		os.Args = slices.Delete(os.Args, 1, 2)
-		w := &watched{}
 		driver.Main(w.open)
 		return
 	}
@@ -25,7 +29,6 @@ func main() {
 		"norecheck": func() tempdir.Kernel { return &noRecheck{Kernel: tempdir.LinuxKernel()} },
 		"lockfirst": func() tempdir.Kernel { return &lockFirst{Kernel: tempdir.LinuxKernel()} },
 		"inplace":   func() tempdir.Kernel { return inPlace{tempdir.LinuxKernel()} },
-		"bypass":    func() tempdir.Kernel { return bypass{tempdir.LinuxKernel()} },
 	}
 	if len(os.Args) < 2 || faults[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "usage: faulty FAULT [COMMAND]")

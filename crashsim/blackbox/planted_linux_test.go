@@ -1,0 +1,100 @@
+package blackbox
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// built are the programs, built once for all tests.
+var built struct {
+	once     sync.Once
+	dir      string
+	binaries map[string]string
+	err      error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built.dir != "" {
+		os.RemoveAll(built.dir)
+	}
+	os.Exit(code)
+}
+
+// memory is a directory for scratch directories, in memory if there is one.
+func memory() string {
+	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
+		return "/dev/shm"
+	}
+	return ""
+}
+
+// newCampaign returns a campaign with one worker, or skips the test.
+func newCampaign(t testing.TB) (*campaign, *worker) {
+	t.Helper()
+	built.once.Do(func() {
+		if built.dir, built.err = os.MkdirTemp(memory(), "afterlock-box-"); built.err == nil {
+			built.binaries, built.err = buildBinaries(t.Context(), built.dir)
+		}
+	})
+	if built.err != nil {
+		t.Skipf("skipped, because the programs cannot be built: %v", built.err)
+	}
+	dir, err := os.MkdirTemp(memory(), "afterlock-box-")
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	c := &campaign{Options: Options{Workers: 1, Seed: 1}, binaries: built.binaries}
+	t.Cleanup(c.close)
+	if err := c.openWorkers(dir); err != nil {
+		t.Skipf("skipped, because processes cannot be supervised here: %v", err)
+	}
+	t.Cleanup(c.workers[0].occupy())
+	return c, c.workers[0]
+}
+
+func TestUnlinkBeforeDataAndDeletionInPlaceAreFoundByCrashes(t *testing.T) {
+	for _, tt := range []struct{ fault, wants string }{
+		{"lockfirst", "data without lock file"},
+		{"inplace", "is there and not whole"},
+	} {
+		t.Run(tt.fault, func(t *testing.T) {
+			c, w := newCampaign(t)
+			p, err := findProgram(tt.fault)
+			require.NoError(t, err)
+			_, err = c.traceProgram(w, p)
+			require.NoError(t, err)
+			require.NotEmpty(t, c.report.Problems)
+			assert.Contains(t, c.report.Problems[0], tt.wants)
+			repeat(t, c.report.Problems[0], tt.wants)
+		})
+	}
+}
+
+// repeat replays the problem as its text says, and wants to see it again.
+func repeat(t *testing.T, problem, wants string) {
+	t.Helper()
+	_, spec, ok := strings.Cut(problem, "; afterlock replay box:")
+	require.True(t, ok, problem)
+	var out bytes.Buffer
+	again := &campaign{Options: Options{Dir: memory(), Workers: 1}, binaries: built.binaries}
+	assert.Error(t, again.replay(t.Context(), spec, &out))
+	assert.Contains(t, out.String(), wants)
+}
+
+func TestNoRecheckIsFoundBySchedules(t *testing.T) {
+	_, w := newCampaign(t)
+	for _, name := range []string{"faulty-norecheck-delete", "faulty-norecheck-add"} {
+		contest, err := findContest(name)
+		require.NoError(t, err)
+		took, schedule, err := w.untilLost(t.Context(), contest, 1, 1000)
+		require.NoError(t, err)
+		require.NotZero(t, took, name)
+		repeat(t, "; afterlock replay box:sched/"+name+"/"+schedule, "the protocol was broken")
+	}
+}
