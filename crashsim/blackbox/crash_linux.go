@@ -48,7 +48,7 @@ func (c *campaign) traceProgram(w *worker, p *program) (*trace, error) {
 		if err := look(); err != nil {
 			return nil, err
 		}
-		t.calls, t.texts = append(t.calls, d.at.call.String()), append(t.texts, text)
+		t.calls, t.texts = append(t.calls, w.super.resolve(d.at).String()), append(t.texts, text)
 		path := []int{len(t.calls)}
 		if !seen[text] {
 			seen[text] = true

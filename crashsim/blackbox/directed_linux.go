@@ -82,7 +82,7 @@ func (w *worker) direct(c *contest, actions []action) (*match, []string, error) 
 	for _, a := range actions {
 		for n := 0; ; n++ {
 			d := m.processes[a.process]
-			taken := d.busy() && a.takes(&d.at.call)
+			taken := d.busy() && a.takes(w.super.resolve(d.at))
 			going, err := m.step(a.process)
 			if err != nil {
 				return nil, nil, err

@@ -72,7 +72,7 @@ func (c *campaign) failCall(w *worker, p *program, k int, errno unix.Errno) (out
 		}
 		if i == k {
 			outcome.reached = true
-			here = d.at.call.String()
+			here = w.super.resolve(d.at).String()
 			if outcome.fired = d.at.call.number != unix.SYS_CLOSE; outcome.fired {
 				if err := w.super.fail(d, errno); err != nil {
 					return outcome, err

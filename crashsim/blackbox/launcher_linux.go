@@ -58,6 +58,10 @@ func newLauncher(cpu int) (l *launcher, listener int, err error) {
 			return
 		}
 		for request := range l.requests {
+			if request.argv == nil { // only to stop, see supervisor.watch
+				_ = unix.Close(startedSignal)
+				return
+			}
 			// Not os.StartProcess, which looks around for process descriptors
 			// first. The kernel kills the children when this thread ends, so
 			// none outlives its supervisor.

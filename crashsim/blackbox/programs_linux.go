@@ -34,10 +34,10 @@ func layer(path string) tree {
 	}
 }
 
-func join(trees ...tree) (all tree) {
-	for _, t := range trees {
-		all = append(all, t...)
-	}
+// join is the trees as one, in order.
+func join(trees ...tree) tree {
+	all := slices.Concat(trees...)
+	slices.SortFunc(all, func(a, b node) int { return strings.Compare(a.path, b.path) })
 	return all
 }
 

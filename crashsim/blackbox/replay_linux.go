@@ -115,7 +115,7 @@ func (c *campaign) replayKill(w *worker, name string, at []string, out io.Writer
 // false if the process ended before.
 func (c *campaign) showUntil(w *worker, d *process, who string, k int, out io.Writer) (killed bool, err error) {
 	for i := 1; d.busy(); i++ {
-		fmt.Fprintf(out, "%s: call %d: %s\n", who, i, d.at.call.String())
+		fmt.Fprintf(out, "%s: call %d: %s\n", who, i, w.super.resolve(d.at).String())
 		if i == k {
 			fmt.Fprintf(out, "%s: killed before call %d\n", who, i)
 			w.kill(d)

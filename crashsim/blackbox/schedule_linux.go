@@ -93,7 +93,7 @@ func (m *match) step(i int) (bool, error) {
 	}
 	m.calls++
 	if m.watch != nil {
-		m.watch(letters[i], d.at.call.String())
+		m.watch(letters[i], m.worker.super.resolve(d.at).String())
 	}
 	return true, m.settle(i, m.worker.super.step(d))
 }

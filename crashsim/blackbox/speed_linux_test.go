@@ -1,51 +1,68 @@
 package blackbox
 
 import (
+	"math/rand/v2"
 	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// benchWorker is a worker in memory.
-func benchWorker(b *testing.B) *worker {
-	dir, err := os.MkdirTemp("/dev/shm", "afterlock-box-")
-	if err != nil {
-		b.Skipf("skipped, because there is no tmpfs: %v", err)
-	}
+// rounds does the work b.N times on two workers.
+func rounds(b *testing.B, do func(c *campaign, w *worker, i int) error) *campaign {
+	b.Helper()
+	c, _ := newCampaign(b)
+	c.close()
+	dir, err := os.MkdirTemp(memory(), "afterlock-box-")
+	require.NoError(b, err)
 	b.Cleanup(func() { os.RemoveAll(dir) })
-	binaries, err := buildBinaries(b.Context(), dir)
-	require.NoError(b, err)
-	w, err := newWorker(dir+"/worker", processors()[0], binaries)
-	require.NoError(b, err)
-	b.Cleanup(w.close)
-	b.Cleanup(w.occupy())
-	return w
+	c.workers, c.Workers = nil, 2
+	require.NoError(b, c.openWorkers(dir))
+	b.ResetTimer()
+	require.NoError(b, c.every(b.Context(), b.N, func(w *worker, i int) error { return do(c, w, i) }))
+	require.Empty(b, c.report.Problems)
+	return c
 }
 
-func BenchmarkStartAndKill(b *testing.B) {
-	w := benchWorker(b)
-	before := w.super.stops
-	for b.Loop() {
-		d, err := w.driver("tempdir")
-		require.NoError(b, err)
-		w.kill(d)
-	}
-	b.ReportMetric(float64(w.super.stops-before)/float64(b.N), "stops/op")
+// A crash point is a process stopped before a mutating call, and the recovery of
+// a copy of the disk by another process.
+func BenchmarkCrashPoints(b *testing.B) {
+	serving := programs()[:5]
+	c := rounds(b, func(c *campaign, w *worker, i int) error {
+		_, err := c.traceProgram(w, &serving[i%len(serving)])
+		return err
+	})
+	b.ReportMetric(float64(c.report.CrashPoints)/b.Elapsed().Seconds(), "points/s")
 }
 
-func BenchmarkDelete(b *testing.B) {
-	w := benchWorker(b)
+// A kill is a SIGKILL, the start of the next process, and a recovery.
+func BenchmarkKills(b *testing.B) {
 	p := programs()[0]
-	before := w.super.stops
-	for b.Loop() {
-		require.NoError(b, w.prepare(p.scene))
-		d, err := w.begin(&p)
-		require.NoError(b, err)
-		_, _, err = w.finish(d)
-		require.NoError(b, err)
-		_, err = w.look()
-		require.NoError(b, err)
-	}
-	b.ReportMetric(float64(w.super.stops-before)/float64(b.N), "stops/op")
+	c := rounds(b, func(c *campaign, w *worker, i int) error {
+		t, err := c.traceProgram(w, &p)
+		if err != nil {
+			return err
+		}
+		for k := range t.calls {
+			if err := c.killProgram(w, t, k+1); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	b.ReportMetric(float64(c.report.Kills)/b.Elapsed().Seconds(), "kills/s")
+}
+
+func BenchmarkSchedules(b *testing.B) {
+	contest, err := findContest("tempdir-delete")
+	require.NoError(b, err)
+	rounds(b, func(c *campaign, w *worker, i int) error {
+		m, problems, err := w.playRandom(contest, rand.New(rand.NewPCG(1, uint64(i))))
+		if err != nil {
+			return err
+		}
+		c.problems("sched/"+contest.name+"/"+string(m.played), problems)
+		return nil
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "schedules/s")
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -27,6 +28,10 @@ type supervisor struct {
 	stray    []notification // of threads that are not known yet
 
 	stops int64 // answered, of every kind
+
+	received         atomic.Int64
+	waiting, stalled atomic.Bool
+	done             chan struct{} // closed by close
 }
 
 // newSupervisor returns a supervisor of processes on one processor, or an error that matches
@@ -38,7 +43,9 @@ func newSupervisor(scene string, cpu int) (*supervisor, error) {
 		return nil, fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 	}
 	wakeOnSameCPU(listener)
-	return &supervisor{listener: listener, launcher: l, scene: scene, tids: make(map[int]*process)}, nil
+	s := &supervisor{listener: listener, launcher: l, scene: scene, tids: make(map[int]*process), done: make(chan struct{})}
+	go s.watch()
+	return s, nil
 }
 
 // close kills what still runs, and ends the launcher.
@@ -46,7 +53,10 @@ func (s *supervisor) close() {
 	for _, p := range s.tids {
 		s.kill(p)
 	}
-	close(s.launcher.requests)
+	close(s.done)
+	if !s.stalled.Load() {
+		close(s.launcher.requests)
+	}
 	unix.Close(s.listener)
 }
 
@@ -65,20 +75,23 @@ type stop struct {
 	id   uint64
 	tid  int
 	call call
+
+	resolved bool // the call's paths are known; see supervisor.resolve
 }
 
 // A process is one process under the supervisor.
 type process struct {
-	pid    int
-	name   string
-	tids   []int
-	queue  []*stop // stops that came while another one was dealt with
-	at     *stop   // nil: it runs, or is dead
-	input  int     // write end of its standard input
-	output int     // read end of its standard output and standard error
-	dead   bool
-	code   int // of the exit
-	spare  []*stop
+	pid      int
+	name     string
+	tids     []int
+	queue    []*stop // stops that came while another one was dealt with
+	at       *stop   // nil: it runs, or is dead
+	input    int     // write end of its standard input
+	output   int     // read end of its standard output and standard error
+	dead     bool
+	commands int // it is a driver that has had so many
+	code     int // of the exit
+	spare    []*stop
 }
 
 // start starts the program and runs it to its first stop.
@@ -136,21 +149,34 @@ func (s *supervisor) adopt(p *process, tid int) {
 // receive waits for a stop of any thread under the filter.
 func (s *supervisor) receive() (notification, error) {
 	for {
-		ready := []unix.PollFd{{Fd: int32(s.listener), Events: unix.POLLIN}}
-		n, err := unix.Poll(ready, int(patience/time.Millisecond))
+		n, err := receive(s.listener)
 		switch {
-		case err == unix.EINTR:
-			continue
-		case err != nil:
-			return notification{}, err
-		case n == 0:
-			return notification{}, fmt.Errorf("no process stopped for %v", patience)
-		}
-		got, err := receive(s.listener)
-		if err == unix.ENOENT {
+		case err == unix.ENOENT:
 			continue // killed meanwhile
+		case err == nil && s.stalled.Load():
+			return n, fmt.Errorf("no process stopped for %v", patience)
 		}
-		return got, err
+		s.received.Add(1)
+		return n, err
+	}
+}
+
+// watch wakes the supervisor if nothing has stopped for too long while it
+// waits for that: the launcher's own stop does.
+func (s *supervisor) watch() {
+	for last := int64(-1); ; {
+		select {
+		case <-s.done:
+			return
+		case <-time.After(patience):
+		}
+		if now := s.received.Load(); now != last || !s.waiting.Load() {
+			last = now
+			continue
+		}
+		s.stalled.Store(true)
+		s.launcher.requests <- launch{}
+		return
 	}
 }
 
@@ -205,8 +231,13 @@ func (s *supervisor) sort(n notification) {
 		_ = send(s.listener, response{id: n.id, err: -int32(unix.ENOSYS)})
 		return
 	default:
-		at.call.resolve(at.tid)
-		if !s.concerns(&at.call) || !valid(s.listener, n.id) {
+		if p.commands > 1 && number != unix.SYS_WRITE {
+			// A driver that does a command works on the scene and nothing else,
+			// but for what it finds out once about itself.
+			break
+		}
+		s.resolve(at)
+		if !s.concerns(&at.call) {
 			p.spare = append(p.spare, at)
 			s.proceed(n.id)
 			return
@@ -217,6 +248,18 @@ func (s *supervisor) sort(n notification) {
 	} else {
 		p.queue = append(p.queue, at)
 	}
+}
+
+// resolve finds out the paths of a stopped call, if that has not been done.
+// A thread that died meanwhile has none, since its number may be another's.
+func (s *supervisor) resolve(at *stop) *call {
+	if !at.resolved {
+		at.call.resolve(at.tid)
+		if at.resolved = true; !valid(s.listener, at.id) {
+			at.call.paths = nil
+		}
+	}
+	return &at.call
 }
 
 // concerns reports whether one of the call's paths is the scene or below it.
@@ -231,6 +274,8 @@ func (s *supervisor) concerns(c *call) bool {
 
 // wait receives until the process is stopped, or dead.
 func (s *supervisor) wait(p *process) error {
+	s.waiting.Store(true)
+	defer s.waiting.Store(false)
 	for p.at == nil && !p.dead {
 		n, err := s.receive()
 		if err != nil {
@@ -286,6 +331,7 @@ func (s *supervisor) command(p *process, words ...string) error {
 	if _, err := unix.Write(p.input, []byte(line)); err != nil {
 		return fmt.Errorf("%s: command: %w", p.name, err)
 	}
+	p.commands++
 	return s.step(p)
 }
 

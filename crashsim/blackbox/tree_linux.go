@@ -16,7 +16,7 @@ type node struct {
 	content string // of a file, or where a link leads
 }
 
-// A tree is what is in a directory, in the order of the paths, so that a
+// A tree is what is in a directory, in the byte order of the paths, so that a
 // directory comes before what is in it.
 type tree []node
 
@@ -86,6 +86,9 @@ func appendTree(t tree, fd int, prefix string) (tree, error) {
 
 // build makes the tree in the directory path, which must exist.
 func (t tree) build(path string) error {
+	if len(t) == 0 {
+		return nil
+	}
 	dir, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return &fs.PathError{Op: "open", Path: path, Err: err}
@@ -116,6 +119,9 @@ func (t tree) build(path string) error {
 
 // raze removes the tree, as it was captured, from the directory path.
 func (t tree) raze(path string) error {
+	if len(t) == 0 {
+		return nil
+	}
 	dir, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return &fs.PathError{Op: "open", Path: path, Err: err}
@@ -131,6 +137,25 @@ func (t tree) raze(path string) error {
 		}
 	}
 	return nil
+}
+
+// difference returns what only t has, and what only other has. A node that
+// changed is in both.
+func (t tree) difference(other tree) (gone, fresh tree) {
+	for len(t) > 0 || len(other) > 0 {
+		switch {
+		case len(other) == 0 || len(t) > 0 && t[0].path < other[0].path:
+			gone, t = append(gone, t[0]), t[1:]
+		case len(t) == 0 || other[0].path < t[0].path:
+			fresh, other = append(fresh, other[0]), other[1:]
+		default:
+			if t[0] != other[0] {
+				gone, fresh = append(gone, t[0]), append(fresh, other[0])
+			}
+			t, other = t[1:], other[1:]
+		}
+	}
+	return gone, fresh
 }
 
 // below returns what is below the directory, with paths below it. ok reports

@@ -41,15 +41,25 @@ func views(t *testing.T, name, kernel string) (supervisor, seam []string) {
 	p, err := findProgram(name)
 	require.NoError(t, err)
 	p.binary, p.arguments = "faulty", []string{kernel}
-	require.NoError(t, w.prepare(p.scene))
-	d, err := w.begin(p)
-	require.NoError(t, err)
-	for d.busy() {
-		supervisor = append(supervisor, d.at.call.name)
-		require.NoError(t, w.super.step(d))
+	var answer string
+	for range 3 { // the later ones are watched with less care, see supervisor.sort
+		before := supervisor
+		supervisor = nil
+		require.NoError(t, w.prepare(p.scene))
+		d, err := w.begin(p)
+		require.NoError(t, err)
+		for d.busy() {
+			supervisor = append(supervisor, d.at.call.name)
+			require.NoError(t, w.super.step(d))
+		}
+		answer, _, err = w.end(d)
+		require.NoError(t, err)
+		_, err = w.look()
+		require.NoError(t, err)
+		if before != nil {
+			require.Equal(t, before, supervisor, "the same command again")
+		}
 	}
-	answer, _, err := w.end(d)
-	require.NoError(t, err)
 	_, methods, ok := strings.Cut(answer, "calls: ")
 	require.True(t, ok, answer)
 	for _, method := range strings.Fields(methods) {

@@ -77,13 +77,14 @@ func (w *worker) close() {
 // prepare makes the scene the tree.
 func (w *worker) prepare(t tree) error { return rebuild(w.scene, &w.here, t) }
 
-// rebuild makes dir, which holds what old says, the tree.
+// rebuild makes dir, which holds what old says, the tree: what both have stays.
 func rebuild(dir string, old *tree, t tree) error {
-	if err := old.raze(dir); err != nil {
+	gone, fresh := old.difference(t)
+	*old = nil
+	if err := gone.raze(dir); err != nil {
 		return err
 	}
-	*old = nil
-	if err := t.build(dir); err != nil {
+	if err := fresh.build(dir); err != nil {
 		return err
 	}
 	*old = t
