@@ -1,7 +1,10 @@
+//go:build amd64 || arm64
+
 package blackbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,17 +25,26 @@ var packages = []string{
 }
 
 // buildBinaries builds them into dir, as anybody would, and returns their paths
-// by name. The error says that there is no toolchain, or no source, to build
-// from.
+// by name. The error matches [errors.ErrUnsupported] if there is no toolchain,
+// or no source, to build from.
 func buildBinaries(ctx context.Context, dir string) (map[string]string, error) {
-	command := exec.CommandContext(ctx, "go", append([]string{"build", "-o", dir + "/"}, packages...)...)
-	command.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if output, err := command.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("go build of the programs to run: %w: %s", err, strings.TrimSpace(string(output)))
+	if output, err := goCommand(ctx, append([]string{"build", "-o", dir + "/"}, packages...)...); err != nil {
+		err = fmt.Errorf("go build of the programs to run: %w: %s", err, output)
+		if _, missing := goCommand(ctx, append([]string{"list"}, packages...)...); missing != nil && ctx.Err() == nil {
+			err = fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+		}
+		return nil, err
 	}
 	binaries := make(map[string]string)
 	for _, p := range packages {
 		binaries[path.Base(p)] = filepath.Join(dir, path.Base(p))
 	}
 	return binaries, nil
+}
+
+func goCommand(ctx context.Context, arguments ...string) (output string, err error) {
+	command := exec.CommandContext(ctx, "go", arguments...)
+	command.Env = append(os.Environ(), "CGO_ENABLED=0")
+	text, err := command.CombinedOutput()
+	return strings.TrimSpace(string(text)), err
 }

@@ -1,3 +1,5 @@
+//go:build amd64 || arm64
+
 package blackbox
 
 import (
@@ -25,14 +27,6 @@ func TestMain(m *testing.M) {
 		os.RemoveAll(built.dir)
 	}
 	os.Exit(code)
-}
-
-// memory is a directory for scratch directories, in memory if there is one.
-func memory() string {
-	if info, err := os.Stat("/dev/shm"); err == nil && info.IsDir() {
-		return "/dev/shm"
-	}
-	return ""
 }
 
 // newCampaign returns a campaign with one worker, or skips the test.

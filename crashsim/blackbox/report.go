@@ -3,9 +3,9 @@ package blackbox
 import "time"
 
 // Options choose what is run. The zero value is a run of about ten seconds on
-// two processors, in the directory for temporary files.
+// two processors, in memory.
 type Options struct {
-	Dir     string // existing directory for a scratch directory; "": os.TempDir()
+	Dir     string // existing directory for a scratch directory; "": in memory, where there is a tmpfs
 	Seed    uint64 // of the random schedules
 	Workers int    // at a time; 0: one for each processor
 	Deep    bool   // all errnos on all programs, longer searches

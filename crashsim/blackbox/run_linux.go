@@ -1,3 +1,5 @@
+//go:build amd64 || arm64
+
 package blackbox
 
 import (
@@ -33,6 +35,9 @@ func (c *campaign) run(ctx context.Context) (Report, error) {
 
 // in does the work with a scratch directory and the binaries, and cleans up.
 func (c *campaign) in(ctx context.Context, work func(dir string) error) error {
+	if c.Dir == "" {
+		c.Dir = memory()
+	}
 	dir, err := os.MkdirTemp(c.Dir, "afterlock-box-")
 	if err != nil {
 		return err
@@ -50,6 +55,16 @@ func (c *campaign) in(ctx context.Context, work func(dir string) error) error {
 	}
 	defer c.close()
 	return work(dir)
+}
+
+// memory is a directory in memory, or else the one for temporary files.
+func memory() string {
+	const shared = "/dev/shm"
+	var info unix.Statfs_t
+	if unix.Statfs(shared, &info) == nil && info.Type == unix.TMPFS_MAGIC && unix.Access(shared, unix.W_OK) == nil {
+		return shared
+	}
+	return os.TempDir()
 }
 
 // crashes crashes every program everywhere. Every shard traces all programs, so

@@ -1,3 +1,5 @@
+//go:build amd64 || arm64
+
 package blackbox
 
 import (
@@ -26,8 +28,6 @@ type supervisor struct {
 	scene    string // the path that calls must be below to be stops
 	tids     map[int]*process
 	stray    []notification // of threads that are not known yet
-
-	stops int64 // answered, of every kind
 
 	received         atomic.Int64
 	waiting, stalled atomic.Bool
@@ -183,7 +183,6 @@ func (s *supervisor) watch() {
 // proceed lets a stopped thread make its call. A thread that is dead needs no
 // answer.
 func (s *supervisor) proceed(id uint64) {
-	s.stops++
 	_ = send(s.listener, response{id: id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE})
 }
 
@@ -314,7 +313,6 @@ func (s *supervisor) step(p *process) error {
 // fail answers the call that the process is stopped at with the errno instead
 // of making it, and runs the process to its next stop.
 func (s *supervisor) fail(p *process, errno unix.Errno) error {
-	s.stops++
 	if err := send(s.listener, response{id: p.at.id, err: -int32(errno)}); err != nil {
 		return fmt.Errorf("%s: answer: %w", p.name, err)
 	}
@@ -372,9 +370,6 @@ func (s *supervisor) reap(p *process) {
 	}
 	unix.Close(p.input)
 }
-
-// release closes what is left of a dead process.
-func (p *process) release() { unix.Close(p.output) }
 
 // idle reports whether the process waits for a command.
 func (p *process) idle() bool { return p.at != nil && p.at.kind == stopIdle }

@@ -1,3 +1,5 @@
+//go:build amd64 || arm64
+
 package blackbox
 
 import (
@@ -137,18 +139,8 @@ func (w *worker) driverAs(key, binary string, arguments ...string) (*process, er
 	return d, nil
 }
 
-// finish lets the process make all its calls. It returns what the process said,
-// and whether that was success.
-func (w *worker) finish(d *process) (answer string, ok bool, err error) {
-	for d.busy() {
-		if err := w.super.step(d); err != nil {
-			return "", false, err
-		}
-	}
-	return w.end(d)
-}
-
-// end takes the answer of a process that is idle or about to exit.
+// end takes the answer of a process that is idle or about to exit, and says
+// whether that was success.
 func (w *worker) end(d *process) (answer string, ok bool, err error) {
 	if d.idle() {
 		answer = d.reply()

@@ -30,7 +30,7 @@ var mayImport = map[string][]string{
 	"crashsim/blackbox/drivers/upstream": {"golang.org/x/sys/", module + "tempdir", module + "crashsim/blackbox/driver", module + "internal/upstream"},
 	"crashsim/blackbox/drivers/faulty":   {"golang.org/x/sys/", module + "tempdir", module + "crashsim/blackbox/driver", module + "internal/upstream", module + "internal/seam"},
 	"internal/stress":                    {"golang.org/x/sys/", module + "tempdir"},
-	"internal/gate":                      {"golang.org/x/", module + "tempdir", module + "model", module + "spec", module + "internal/stress", "github.com/vbauerster/mpb/", "github.com/VividCortex/", "github.com/acarl005/", "github.com/mattn/", "github.com/rivo/", "github.com/clipperhouse/"},
+	"internal/gate":                      {"golang.org/x/", module + "tempdir", module + "model", module + "spec", module + "internal/stress", module + "crashsim/blackbox", "github.com/vbauerster/mpb/", "github.com/VividCortex/", "github.com/acarl005/", "github.com/mattn/", "github.com/rivo/", "github.com/clipperhouse/"},
 	"cmd/afterlock":                      {"*"},
 }
 
