@@ -16,7 +16,7 @@ import (
 
 // patience bounds how long a process may run between two stops. Nothing that is
 // supervised waits for anything, so it is there for a machine that hangs only.
-const patience = 60 * time.Second
+var patience = 60 * time.Second
 
 // A supervisor starts processes of unmodified programs and stops each of them
 // before every call of layouts that concerns its scene. At any time all but one
@@ -112,7 +112,13 @@ func (s *supervisor) start(name string, argv ...string) (*process, error) {
 			return nil, fmt.Errorf("start %s: %w", argv[0], err)
 		}
 		if int(n.pid) != s.launcher.tid {
-			s.stray = append(s.stray, n)
+			if n.data.number == unix.SYS_WRITE {
+				// Not the program yet: a child that cannot become it says so
+				// to the launcher. A program opens before it writes.
+				s.proceed(n.id)
+			} else {
+				s.stray = append(s.stray, n)
+			}
 			continue
 		}
 		started = n.data.number == unix.SYS_CLOSE && n.data.arguments[0] == startedSignal
