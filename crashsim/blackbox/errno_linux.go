@@ -5,7 +5,6 @@ package blackbox
 import (
 	"fmt"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -97,7 +96,7 @@ func (c *campaign) failCall(w *worker, p *program, k int, errno unix.Errno) (out
 		return outcome, err
 	}
 	outcome.refused, outcome.call, outcome.answer = !ok, here, answer
-	if !ok && !clear(answer, w.scene, errno) {
+	if !ok && !saysWhereAndWhy(answer, w.scene, errno) {
 		c.problem(spec, fmt.Sprintf("%s at %s: the error does not say where and why: %q", unix.ErrnoName(errno), here, answer))
 	}
 	disk, err := w.look()
@@ -108,13 +107,9 @@ func (c *campaign) failCall(w *worker, p *program, k int, errno unix.Errno) (out
 	return outcome, c.finishScene(w, p, spec, disk, ok)
 }
 
-// clear reports whether an error names a path of the scene and the reason. A
-// program may tell in its own words what an errno means.
-func clear(answer, scene string, errno unix.Errno) bool {
-	said := slices.ContainsFunc([]string{errno.Error()}, func(reason string) bool {
-		return strings.Contains(answer, reason)
-	})
-	return strings.Contains(answer, scene) && said
+// saysWhereAndWhy reports whether an error names a path of the scene and the reason.
+func saysWhereAndWhy(answer, scene string, errno unix.Errno) bool {
+	return strings.Contains(answer, scene) && strings.Contains(answer, errno.Error())
 }
 
 // descriptors is how many the process has open.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // built are the programs, built once for all tests.
@@ -52,10 +53,11 @@ func newCampaign(t testing.TB) (*campaign, *worker) {
 	return c, c.workers[0]
 }
 
-func TestUnlinkBeforeDataAndDeletionInPlaceAreFoundByCrashes(t *testing.T) {
+func TestFaultsThatCrashesFind(t *testing.T) {
 	for _, tt := range []struct{ fault, wants string }{
 		{"lockfirst", "data without lock file"},
 		{"inplace", "is there and not whole"},
+		{"litter", "left in the root"},
 	} {
 		t.Run(tt.fault, func(t *testing.T) {
 			c, w := newCampaign(t)
@@ -68,6 +70,51 @@ func TestUnlinkBeforeDataAndDeletionInPlaceAreFoundByCrashes(t *testing.T) {
 			repeat(t, c.report.Problems[0], tt.wants)
 		})
 	}
+}
+
+func TestFaultsThatErrnosFind(t *testing.T) {
+	for _, tt := range []struct{ fault, wants string }{
+		{"swallow", "its deletion reported success"},
+		{"leak", "left 1 descriptors open"},
+	} {
+		t.Run(tt.fault, func(t *testing.T) {
+			c, w := newCampaign(t)
+			p, err := findProgram(tt.fault)
+			require.NoError(t, err)
+			require.NoError(t, c.failProgram(w, p, unix.EIO))
+			require.NotEmpty(t, c.report.Problems)
+			assert.Contains(t, c.report.Problems[0], tt.wants)
+			repeat(t, c.report.Problems[0], tt.wants)
+		})
+	}
+}
+
+func TestAnErrorSaysWhereAndWhy(t *testing.T) {
+	for _, tt := range []struct {
+		answer string
+		clear  bool
+	}{
+		{"error: close /scene/root/temp-dir-1: input/output error", true},
+		{"error: close: input/output error", false},
+		{"error: close /scene/root/temp-dir-1", false},
+		{"", false},
+	} {
+		assert.Equal(t, tt.clear, saysWhereAndWhy(tt.answer, "/scene", unix.EIO), tt.answer)
+	}
+}
+
+func TestAKillThatLeavesAnotherDiskThanTheCopyIsFound(t *testing.T) {
+	c, w := newCampaign(t)
+	p := programs()[3]
+	traced, err := c.traceProgram(w, &p)
+	require.NoError(t, err)
+	last := len(traced.calls)
+	require.NoError(t, c.killProgram(w, traced, last))
+	require.Empty(t, c.report.Problems)
+	traced.texts[last-1] = "another disk"
+	require.NoError(t, c.killProgram(w, traced, last))
+	require.Len(t, c.report.Problems, 1)
+	assert.Contains(t, c.report.Problems[0], "and the copy there was")
 }
 
 // repeat replays the problem as its text says, and wants to see it again.

@@ -83,7 +83,7 @@ func programs() []program {
 // planted is programs whose drivers have a fault that must be found; see package
 // drivers/faulty.
 func planted() (all []program) {
-	for _, fault := range []string{"lockfirst", "inplace"} {
+	for _, fault := range []string{"lockfirst", "inplace", "litter", "swallow", "leak"} {
 		p := programs()[0]
 		p.name, p.binary, p.arguments = fault, "faulty", []string{fault}
 		all = append(all, p)

@@ -72,6 +72,35 @@ type inPlace struct{ tempdir.Kernel }
 
 func (inPlace) StageDeletion(victim string, _ int, _ string) error { return os.RemoveAll(victim) }
 
+// A litter leaves a name in the root that no recovery removes.
+type litter struct{ tempdir.Kernel }
+
+func (k litter) MakeData(root int, name string) error {
+	if err := unix.Mkdirat(root, "litter", 0o700); err != nil {
+		return err
+	}
+	return k.Kernel.MakeData(root, name)
+}
+
+// A swallow says that a victim was staged when that failed.
+type swallow struct{ tempdir.Kernel }
+
+func (k swallow) StageDeletion(victim string, root int, entry string) error {
+	_ = k.Kernel.StageDeletion(victim, root, entry)
+	return nil
+}
+
+// A leak keeps the lock file open when it cannot be locked.
+type leak struct{ tempdir.Kernel }
+
+func (k leak) TakeLock(fd int) error {
+	err := k.Kernel.TakeLock(fd)
+	if err != nil {
+		_, _ = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	}
+	return err
+}
+
 // A bypass makes changes that the seam does not hear of.
 type bypass struct{ tempdir.Kernel }
 

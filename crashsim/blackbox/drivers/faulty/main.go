@@ -28,6 +28,9 @@ func main() {
 	faults := map[string]func() tempdir.Kernel{
 		"norecheck": func() tempdir.Kernel { return &noRecheck{Kernel: tempdir.LinuxKernel()} },
 		"lockfirst": func() tempdir.Kernel { return &lockFirst{Kernel: tempdir.LinuxKernel()} },
+		"litter":    func() tempdir.Kernel { return litter{tempdir.LinuxKernel()} },
+		"swallow":   func() tempdir.Kernel { return swallow{tempdir.LinuxKernel()} },
+		"leak":      func() tempdir.Kernel { return leak{tempdir.LinuxKernel()} },
 		"inplace":   func() tempdir.Kernel { return inPlace{tempdir.LinuxKernel()} },
 	}
 	if len(os.Args) < 2 || faults[os.Args[1]] == nil {
