@@ -14,9 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// patience bounds how long a process may run between two stops. Nothing that is
-// supervised waits for anything, so it is there for a machine that hangs only.
-var patience = 60 * time.Second
+// patience bounds how long a process may run between two stops. Nothing that a
+// worker runs waits for anything, so it is there for a machine that hangs only.
+const patience = 60 * time.Second
 
 // A supervisor starts processes of unmodified programs and stops each of them
 // before every call of layouts that concerns its scene. At any time all but one
@@ -25,7 +25,8 @@ var patience = 60 * time.Second
 type supervisor struct {
 	listener int
 	launcher *launcher
-	scene    string // the path that calls must be below to be stops
+	scene    string        // the path that calls must be below to be stops
+	patience time.Duration // how long a process may run between two stops
 	tids     map[int]*process
 	stray    []notification // of threads that are not known yet
 
@@ -37,13 +38,13 @@ type supervisor struct {
 // newSupervisor returns a supervisor of processes on one processor, or an error that matches
 // [errors.ErrUnsupported] if this kernel or a filter around this process does
 // not allow it.
-func newSupervisor(scene string, cpu int) (*supervisor, error) {
+func newSupervisor(scene string, cpu int, patience time.Duration) (*supervisor, error) {
 	l, listener, err := newLauncher(cpu)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 	}
 	wakeOnSameCPU(listener)
-	s := &supervisor{listener: listener, launcher: l, scene: scene, tids: make(map[int]*process), done: make(chan struct{})}
+	s := &supervisor{listener: listener, launcher: l, scene: scene, patience: patience, tids: make(map[int]*process), done: make(chan struct{})}
 	go s.watch()
 	return s, nil
 }
@@ -58,40 +59,6 @@ func (s *supervisor) close() {
 		close(s.launcher.requests)
 	}
 	unix.Close(s.listener)
-}
-
-// stopKind is why a process is stopped.
-type stopKind int
-
-const (
-	stopCall stopKind = iota // before a call that concerns the scene
-	stopIdle                 // a driver waits for its next command
-	stopExit                 // the process is about to exit
-)
-
-// A stop is one thread that waits for an answer.
-type stop struct {
-	kind stopKind
-	id   uint64
-	tid  int
-	call call
-
-	resolved bool // the call's paths are known; see supervisor.resolve
-}
-
-// A process is one process under the supervisor.
-type process struct {
-	pid      int
-	name     string
-	tids     []int
-	queue    []*stop // stops that came while another one was dealt with
-	at       *stop   // nil: it runs, or is dead
-	input    int     // write end of its standard input
-	output   int     // read end of its standard output and standard error
-	dead     bool
-	commands int // it is a driver that has had so many
-	code     int // of the exit
-	spare    []*stop
 }
 
 // start starts the program and runs it to its first stop.
@@ -150,40 +117,6 @@ var environment = []string{"PATH=/usr/bin:/bin", "HOME=/nonexistent"}
 func (s *supervisor) adopt(p *process, tid int) {
 	s.tids[tid] = p
 	p.tids = append(p.tids, tid)
-}
-
-// receive waits for a stop of any thread under the filter.
-func (s *supervisor) receive() (notification, error) {
-	for {
-		n, err := receive(s.listener)
-		switch {
-		case err == unix.ENOENT:
-			continue // killed meanwhile
-		case err == nil && s.stalled.Load():
-			return n, fmt.Errorf("no process stopped for %v", patience)
-		}
-		s.received.Add(1)
-		return n, err
-	}
-}
-
-// watch wakes the supervisor if nothing has stopped for too long while it
-// waits for that: the launcher's own stop does.
-func (s *supervisor) watch() {
-	for last := int64(-1); ; {
-		select {
-		case <-s.done:
-			return
-		case <-time.After(patience):
-		}
-		if now := s.received.Load(); now != last || !s.waiting.Load() {
-			last = now
-			continue
-		}
-		s.stalled.Store(true)
-		s.launcher.requests <- launch{}
-		return
-	}
 }
 
 // proceed lets a stopped thread make its call. A thread that is dead needs no
@@ -291,15 +224,6 @@ func (s *supervisor) wait(p *process) error {
 	return nil
 }
 
-// answered forgets the stop that was answered.
-func (p *process) answered() {
-	p.spare = append(p.spare, p.at)
-	p.at = nil
-	if len(p.queue) > 0 {
-		p.at, p.queue = p.queue[0], p.queue[1:]
-	}
-}
-
 // step lets the stopped process make its call and run to its next stop. When it
 // returns, the call has been made.
 func (s *supervisor) step(p *process) error {
@@ -339,19 +263,6 @@ func (s *supervisor) command(p *process, words ...string) error {
 	return s.step(p)
 }
 
-// reply is what the process has printed since the last reply.
-func (p *process) reply() string {
-	var text []byte
-	buf := make([]byte, 4096)
-	for {
-		n, err := unix.Read(p.output, buf)
-		if n <= 0 || err != nil {
-			return strings.TrimSpace(string(text))
-		}
-		text = append(text, buf[:n]...)
-	}
-}
-
 // kill sends SIGKILL and waits for the process to be gone. A call that it is
 // stopped at is never made.
 func (s *supervisor) kill(p *process) {
@@ -376,9 +287,3 @@ func (s *supervisor) reap(p *process) {
 	}
 	unix.Close(p.input)
 }
-
-// idle reports whether the process waits for a command.
-func (p *process) idle() bool { return p.at != nil && p.at.kind == stopIdle }
-
-// busy reports whether the process is stopped before a call.
-func (p *process) busy() bool { return p.at != nil && p.at.kind == stopCall }

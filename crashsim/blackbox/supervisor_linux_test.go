@@ -94,10 +94,7 @@ func TestAProcessThatNeverStopsIsReported(t *testing.T) {
 		t.Skipf("skipped, because there is no program that waits: %v", err)
 	}
 	newCampaign(t) // or skips
-	before := patience
-	patience = 50 * time.Millisecond
-	t.Cleanup(func() { patience = before })
-	s, err := newSupervisor(t.TempDir(), -1)
+	s, err := newSupervisor(t.TempDir(), -1, 50*time.Millisecond)
 	require.NoError(t, err)
 	defer s.close()
 	_, err = s.start("sleep", sleep, "1000")

@@ -43,7 +43,7 @@ func newWorker(dir string, cpu int, binaries map[string]string) (*worker, error)
 		}
 	}
 	var err error
-	if w.super, err = newSupervisor(w.scene, cpu); err != nil {
+	if w.super, err = newSupervisor(w.scene, cpu, patience); err != nil {
 		return nil, err
 	}
 	if w.server, err = startServer(binaries["tempdir"]); err != nil {
