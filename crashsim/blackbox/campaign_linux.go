@@ -61,13 +61,8 @@ func (c *campaign) openWorkers(dir string) error {
 	if c.Workers <= 0 {
 		c.Workers = runtime.GOMAXPROCS(0)
 	}
-	cpus := processors()
 	for i := range c.Workers {
-		cpu := -1
-		if len(cpus) > 0 {
-			cpu = cpus[i%len(cpus)]
-		}
-		w, err := newWorker(filepath.Join(dir, fmt.Sprintf("worker%d", i)), cpu, c.binaries)
+		w, err := newWorker(filepath.Join(dir, fmt.Sprintf("worker%d", i)), c.binaries)
 		if err != nil {
 			return err
 		}
@@ -105,7 +100,6 @@ func (c *campaign) every(ctx context.Context, n int, do func(w *worker, i int) e
 	)
 	for k, w := range c.workers {
 		group.Go(func() {
-			defer w.occupy()()
 			for ctx.Err() == nil && failed[k] == nil {
 				i := int(next.Add(1)) - 1
 				if i >= n {

@@ -39,9 +39,8 @@ type launched struct {
 // in the order of all other stops, that a start has ended.
 const startedSignal = 0x7ffffffe
 
-// newLauncher starts the thread and returns its listener. Processes that it
-// starts run on the one processor.
-func newLauncher(cpu int) (l *launcher, listener int, err error) {
+// newLauncher starts the thread and returns its listener.
+func newLauncher() (l *launcher, listener int, err error) {
 	l = &launcher{requests: make(chan launch), results: make(chan launched, 1)}
 	type ready struct {
 		listener int
@@ -53,7 +52,6 @@ func newLauncher(cpu int) (l *launcher, listener int, err error) {
 		// gets it.
 		runtime.LockOSThread()
 		l.tid = unix.Gettid()
-		pin(cpu)
 		listener, err := install()
 		installed <- ready{listener, err}
 		if err != nil {
@@ -77,31 +75,4 @@ func newLauncher(cpu int) (l *launcher, listener int, err error) {
 	}()
 	r := <-installed
 	return l, r.listener, r.err
-}
-
-// pin keeps the calling thread, and what it starts, on one processor. A stop is
-// a switch to the supervisor and one back, which costs several times as much if
-// another processor has to be woken for it. Where it does not work it is slower
-// and no more.
-func pin(cpu int) {
-	if cpu < 0 {
-		return
-	}
-	var set unix.CPUSet
-	set.Set(cpu)
-	_ = unix.SchedSetaffinity(0, &set)
-}
-
-// processors are those that this process may use.
-func processors() (cpus []int) {
-	var set unix.CPUSet
-	if unix.SchedGetaffinity(0, &set) != nil {
-		return nil
-	}
-	for cpu := range len(set) * 64 {
-		if set.IsSet(cpu) {
-			cpus = append(cpus, cpu)
-		}
-	}
-	return cpus
 }

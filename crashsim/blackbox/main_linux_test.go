@@ -45,6 +45,5 @@ func newCampaign(t testing.TB) (*campaign, *worker) {
 	if err := c.openWorkers(dir); err != nil {
 		t.Skipf("skipped, because processes cannot be supervised here: %v", err)
 	}
-	t.Cleanup(c.workers[0].occupy())
 	return c, c.workers[0]
 }

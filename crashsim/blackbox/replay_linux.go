@@ -33,7 +33,6 @@ func (c *campaign) replay(ctx context.Context, spec string, out io.Writer) error
 			return err
 		}
 		w := c.workers[0]
-		defer w.occupy()()
 		var err error
 		switch parts[0] {
 		case "kill":

@@ -179,7 +179,6 @@ func (c *campaign) schedules(ctx context.Context) error {
 	}
 	c.progress("random schedules of the fixture of upstream")
 	w := c.workers[0]
-	defer w.occupy()()
 	c.report.FixtureRandom, _, err = w.untilLost(ctx, fixture, fixtureSeed, fixtureSchedules)
 	if err == nil && c.report.FixtureRandom == 0 {
 		c.problem("sched/"+fixtureContest+"/", "the fixture of upstream loses nothing in any of its random schedules")

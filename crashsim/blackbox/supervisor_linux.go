@@ -35,11 +35,11 @@ type supervisor struct {
 	done             chan struct{} // closed by close
 }
 
-// newSupervisor returns a supervisor of processes on one processor, or an error that matches
+// newSupervisor returns a supervisor, or an error that matches
 // [errors.ErrUnsupported] if this kernel or a filter around this process does
 // not allow it.
-func newSupervisor(scene string, cpu int, patience time.Duration) (*supervisor, error) {
-	l, listener, err := newLauncher(cpu)
+func newSupervisor(scene string, patience time.Duration) (*supervisor, error) {
+	l, listener, err := newLauncher()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 	}

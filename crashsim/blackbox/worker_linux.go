@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 
@@ -20,7 +19,6 @@ import (
 // A worker runs programs, one after another, in a directory of its own. One
 // goroutine uses it.
 type worker struct {
-	cpu      int               // that it and its processes run on; -1: any
 	binaries map[string]string // name: path
 	super    *supervisor
 	scene    string // what supervised processes work on
@@ -32,9 +30,9 @@ type worker struct {
 	there   tree // what is in copy
 }
 
-func newWorker(dir string, cpu int, binaries map[string]string) (*worker, error) {
+func newWorker(dir string, binaries map[string]string) (*worker, error) {
 	w := &worker{
-		cpu: cpu, binaries: binaries, drivers: make(map[string]*process),
+		binaries: binaries, drivers: make(map[string]*process),
 		scene: filepath.Join(dir, "scene"), copy: filepath.Join(dir, "copy"),
 	}
 	for _, path := range []string{w.scene, w.copy} {
@@ -43,7 +41,7 @@ func newWorker(dir string, cpu int, binaries map[string]string) (*worker, error)
 		}
 	}
 	var err error
-	if w.super, err = newSupervisor(w.scene, cpu, patience); err != nil {
+	if w.super, err = newSupervisor(w.scene, patience); err != nil {
 		return nil, err
 	}
 	if w.server, err = startServer(binaries["tempdir"]); err != nil {
@@ -51,24 +49,6 @@ func newWorker(dir string, cpu int, binaries map[string]string) (*worker, error)
 		return nil, err
 	}
 	return w, nil
-}
-
-// occupy puts the calling goroutine's thread on the worker's processor, until
-// leave is called.
-func (w *worker) occupy() (leave func()) {
-	if w.cpu < 0 {
-		return func() {}
-	}
-	runtime.LockOSThread()
-	var before unix.CPUSet
-	err := unix.SchedGetaffinity(0, &before)
-	pin(w.cpu)
-	return func() {
-		if err == nil {
-			_ = unix.SchedSetaffinity(0, &before)
-		}
-		runtime.UnlockOSThread()
-	}
 }
 
 func (w *worker) close() {
