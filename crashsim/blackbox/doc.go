@@ -45,5 +45,6 @@
 // what a process writes through a shared mapping is not seen, and io_uring,
 // which could bypass the filter, is refused. Errors are not injected into close,
 // which on Linux closes whatever it answers. Programs are run one call at a time,
-// so races between calls are explored and races within the kernel are not.
+// so races between calls are explored and races within the kernel are not. They
+// run with GODEBUG=asyncpreemptoff=1, so that a run makes the same calls again.
 package blackbox

@@ -29,17 +29,17 @@ type stop struct {
 
 // A process is one process under the supervisor.
 type process struct {
-	pid      int
-	name     string
-	tids     []int
-	queue    []*stop // stops that came while another one was dealt with
-	at       *stop   // nil: it runs, or is dead
-	input    int     // write end of its standard input
-	output   int     // read end of its standard output and standard error
-	dead     bool
-	commands int // it is a driver that has had so many
-	code     int // of the exit
-	spare    []*stop
+	pid    int
+	name   string
+	tids   []int
+	queue  []*stop // stops that came while another one was dealt with
+	at     *stop   // nil: it runs, or is dead
+	input  int     // write end of its standard input
+	output int     // read end of its standard output and standard error
+	dead   bool
+	warm   bool // it is a driver that has done a command
+	code   int  // of the exit
+	spare  []*stop
 }
 
 // answered forgets the stop that was answered.

@@ -111,8 +111,10 @@ func (s *supervisor) start(name string, argv ...string) (*process, error) {
 }
 
 // environment is that of the processes: nothing of the caller's changes what
-// they do.
-var environment = []string{"PATH=/usr/bin:/bin", "HOME=/nonexistent"}
+// they do. The Go runtime's preemption signals are off: one that comes while a
+// call is stopped stays pending, and getdents64 answers less then, so that the
+// next run would make other calls.
+var environment = []string{"PATH=/usr/bin:/bin", "HOME=/nonexistent", "GODEBUG=asyncpreemptoff=1"}
 
 func (s *supervisor) adopt(p *process, tid int) {
 	s.tids[tid] = p
@@ -169,7 +171,7 @@ func (s *supervisor) sort(n notification) {
 		_ = send(s.listener, response{id: n.id, err: -int32(unix.ENOSYS)})
 		return
 	default:
-		if p.commands > 1 && number != unix.SYS_WRITE {
+		if p.warm && number != unix.SYS_WRITE {
 			// A driver that does a command works on the scene and nothing else,
 			// but for what it finds out once about itself.
 			break
@@ -259,7 +261,6 @@ func (s *supervisor) command(p *process, words ...string) error {
 	if _, err := unix.Write(p.input, []byte(line)); err != nil {
 		return fmt.Errorf("%s: command: %w", p.name, err)
 	}
-	p.commands++
 	return s.step(p)
 }
 

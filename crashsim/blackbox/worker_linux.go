@@ -124,7 +124,9 @@ func (w *worker) driverAs(key, binary string, arguments ...string) (*process, er
 func (w *worker) end(d *process) (answer string, ok bool, err error) {
 	if d.idle() {
 		answer = d.reply()
-		return answer, answer == "ok", nil
+		ok = answer == "ok"
+		d.warm = d.warm || ok
+		return answer, ok, nil
 	}
 	for !d.dead {
 		if err := w.super.step(d); err != nil {
