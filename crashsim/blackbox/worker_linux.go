@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -161,7 +160,10 @@ func (w *worker) recoverCopy(p *program, t tree) (tree, error) {
 	return after, err
 }
 
-// A server is a driver without supervision.
+// A server is a driver without supervision. It ends at the end of its input,
+// that is with this process at the latest. A signal on the death of its parent
+// would come when the thread that started it ends, and the thread of a launcher
+// does.
 type server struct {
 	cmd   *exec.Cmd
 	input io.WriteCloser
@@ -171,7 +173,6 @@ type server struct {
 func startServer(binary string) (*server, error) {
 	cmd := exec.Command(binary)
 	cmd.Env = environment
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	cmd.Stderr = os.Stderr
 	input, err := cmd.StdinPipe()
 	if err != nil {
