@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/afterlock/afterlock/crashsim"
+	"github.com/afterlock/afterlock/crashsim/blackbox"
 	"github.com/afterlock/afterlock/crashsim/conformance"
 )
 
@@ -30,6 +31,7 @@ type replayOptions struct {
 var replayers = map[string]replayer{
 	"conformance":    replayConformance,
 	"counterexample": replayCounterexample,
+	"box":            replayBox,
 	"crash":          replayCrash("crash:"),
 	"soft":           replayCrash("soft:"),
 }
@@ -49,6 +51,8 @@ func newReplay() *cobra.Command {
                             is done in every run and the library does none
   crash:..., soft:...       a crash of the library on a simulated disk, or on a
                             real file system; exit code 0 if nothing is wrong
+  box:...                   a crash, an errno or a schedule of real processes;
+                            exit code 0 if nothing is wrong
 
 Exit codes: 0 it shows what it should, 1 it does not, 2 usage.`,
 		Example: `  afterlock replay counterexample:UpstreamAsShipped --runs 100
@@ -120,6 +124,11 @@ func replayCrash(prefix string) replayer {
 		}
 		return nil
 	}
+}
+
+// replayBox builds the programs of the black box and runs them again.
+func replayBox(ctx context.Context, o replayOptions, out io.Writer) error {
+	return blackbox.Replay(ctx, o.schedule, out)
 }
 
 func replayCounterexample(ctx context.Context, o replayOptions, out io.Writer) error {

@@ -8,13 +8,14 @@ import (
 	"github.com/afterlock/afterlock/crashsim"
 )
 
-// crash is the stage of package crashsim: the simulated and the soft layer.
+// crash is the stage of package crashsim: the simulated, the soft and the black
+// box layer.
 type crash struct{}
 
 func (crash) Name() string { return "crash" }
 
 func (crash) Description() string {
-	return "a crash at every call and every power loss, on a simulated disk, and recovery from each"
+	return "a crash at every call, simulated and of real processes; every power loss, simulated; recovery from each"
 }
 
 // What a whole run counts at least; a shard does its part of the states.
@@ -55,7 +56,18 @@ func (crash) Run(ctx context.Context, env Env) (Result, error) {
 	for _, f := range soft.Findings {
 		result.Problems = append(result.Problems, f.String())
 	}
-	return skipIfUnsupported(result, err)
+	if err != nil {
+		return skipIfUnsupported(result, err)
+	}
+	box, err := blackBox(ctx, env)
+	if box.Skipped {
+		result.Line = "crash: black box skipped, because " + box.Because
+		return result, err
+	}
+	result.Ran += "; " + box.Ran
+	result.Counts = append(result.Counts, box.Counts...)
+	result.Problems = append(result.Problems, box.Problems...)
+	return result, err
 }
 
 // softDir is a file system in memory, if there is one: nothing is asked of the

@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"errors"
 	"io/fs"
 	"path/filepath"
 
@@ -97,6 +98,9 @@ func (r *Root) empty(parent int, path string, depth int) (again bool, err error)
 	}
 	defer func() { r.close("", path, fd) }()
 	names, err := r.readNames(fd, "", path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil // removed by somebody else meanwhile
+	}
 	if err != nil {
 		return false, err
 	}

@@ -1,0 +1,192 @@
+//go:build amd64 || arm64
+
+package blackbox
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+)
+
+// A state is what is on disk after a crash.
+type state struct {
+	tree tree
+	// path is how to get there: the program is killed before this call, the
+	// recovery before that one, and so on; from 1.
+	path []int
+}
+
+// A trace is one run of a program, looked at before each call.
+type trace struct {
+	program *program
+	calls   []string // for people
+	texts   []string // of the disk before each call, and at the end
+	states  []state  // the different ones
+}
+
+// traceProgram runs the program once. At every crash point, and at the end, the
+// disk is judged, and another process recovers a copy of it.
+func (c *campaign) traceProgram(w *worker, p *program) (*trace, error) {
+	if err := w.prepare(p.scene); err != nil {
+		return nil, err
+	}
+	d, err := w.begin(p)
+	if err != nil {
+		return nil, err
+	}
+	t := &trace{program: p}
+	disk, text, changed := p.scene, p.scene.text(), false
+	seen := make(map[string]bool)
+	look := func() error {
+		if !changed {
+			return nil
+		}
+		var err error
+		disk, err = w.look()
+		text, changed = disk.text(), false
+		return err
+	}
+	for d.busy() {
+		if err := look(); err != nil {
+			return nil, err
+		}
+		t.calls, t.texts = append(t.calls, w.super.resolve(d.at).String()), append(t.texts, text)
+		path := []int{len(t.calls)}
+		if !seen[text] {
+			seen[text] = true
+			t.states = append(t.states, state{disk, path})
+		}
+		if d.at.call.mutating() {
+			if err := c.crashPoint(w, p, disk, path); err != nil {
+				return nil, err
+			}
+			changed = true
+		}
+		if err := w.super.step(d); err != nil {
+			return nil, err
+		}
+	}
+	answer, ok, err := w.end(d)
+	if err != nil {
+		return nil, err
+	}
+	if err := look(); err != nil {
+		return nil, err
+	}
+	t.texts = append(t.texts, text)
+	spec := fmt.Sprintf("kill/%s/%d", p.name, len(t.calls)+1)
+	if !ok {
+		c.problem(spec, fmt.Sprintf("%s, undisturbed: %s", p.name, answer))
+	}
+	c.problems(spec, p.judge(disk, true, ok))
+	c.count(func(r *Report) { r.Programs++; r.Calls += len(t.calls) })
+	return t, nil
+}
+
+// crashPoint judges the disk that a crash leaves, and what a recovery makes of a
+// copy of it.
+func (c *campaign) crashPoint(w *worker, p *program, disk tree, path []int) error {
+	spec := "kill/" + p.name + "/" + numbers(path)
+	c.problems(spec, p.judge(disk, false, false))
+	after, err := w.recoverCopy(p, disk)
+	if err != nil && !isRefusal(err) {
+		return err
+	}
+	if err != nil {
+		c.problem(spec, fmt.Sprintf("the recovery after the crash: %v", err))
+	} else {
+		c.problems(spec, p.judge(after, true, false))
+	}
+	c.count(func(r *Report) { r.CrashPoints++ })
+	return nil
+}
+
+// claim returns those of the states that nobody claimed before. What a recovery
+// makes of a state does not depend on the program that left it.
+func (c *campaign) claim(p *program, states []state) (fresh []state) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.seen == nil {
+		c.seen = make(map[string]bool)
+	}
+	for _, s := range states {
+		if key := p.root + "\n" + s.tree.text(); !c.seen[key] {
+			c.seen[key] = true
+			fresh = append(fresh, s)
+		}
+	}
+	return fresh
+}
+
+// nest recovers from every state that a crash left, looks at the disk at each
+// crash point of the recovery, and goes on with the states that are new.
+func (c *campaign) nest(ctx context.Context, w *worker, t *trace) error {
+	t.states = c.claim(t.program, t.states)
+	queue := append([]state{}, t.states...)
+	for len(queue) > 0 && ctx.Err() == nil {
+		from := queue[0]
+		queue = queue[1:]
+		found, err := c.recoverWatched(w, t.program, from)
+		if err != nil {
+			return err
+		}
+		queue = append(queue, c.claim(t.program, found)...)
+		c.count(func(r *Report) { r.States++ })
+	}
+	return ctx.Err()
+}
+
+// recoverWatched recovers from the state, to the end, and returns the states at
+// the crash points on the way.
+func (c *campaign) recoverWatched(w *worker, p *program, from state) (found []state, err error) {
+	if _, there := from.tree.below(p.root); !there {
+		return nil, nil // there is no root yet, or none any more
+	}
+	if err := w.prepare(from.tree); err != nil {
+		return nil, err
+	}
+	d, err := w.recoverer(p)
+	if err != nil {
+		return nil, err
+	}
+	changed, disk := false, from.tree
+	for k := 1; d.busy(); k++ {
+		if changed {
+			if disk, err = w.look(); err != nil {
+				return nil, err
+			}
+			changed = false
+		}
+		if d.at.call.mutating() {
+			found = append(found, state{disk, append(append([]int{}, from.path...), k)})
+			changed = true
+		}
+		if err := w.super.step(d); err != nil {
+			return nil, err
+		}
+	}
+	answer, ok, err := w.end(d)
+	if err != nil {
+		return nil, err
+	}
+	spec := "kill/" + p.name + "/" + numbers(from.path)
+	if !ok {
+		c.problem(spec, "the recovery after the crash: "+answer)
+	}
+	after, err := w.look()
+	if err != nil {
+		return nil, err
+	}
+	c.problems(spec, p.judge(after, true, false))
+	c.count(func(r *Report) { r.NestedPoints += len(found) })
+	return found, nil
+}
+
+// recoverer starts a recovery of the scene under the supervisor.
+func (w *worker) recoverer(p *program) (*process, error) {
+	d, err := w.driverAs("recoverer", "tempdir")
+	if err != nil {
+		return nil, err
+	}
+	return d, w.super.command(d, "recover", filepath.Join(w.scene, p.root))
+}

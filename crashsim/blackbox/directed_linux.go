@@ -1,0 +1,149 @@
+//go:build amd64 || arm64
+
+package blackbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/model"
+)
+
+// An action is one step of a counterexample: of the spec's name, by a process.
+type action struct {
+	name    string
+	process int // in the order of letters
+}
+
+// counterexample is how the model says that upstream as shipped loses live data.
+func counterexample(ctx context.Context) ([]action, error) {
+	r, err := model.Find("UpstreamAsShipped").Refute(ctx, model.Options{})
+	if err != nil {
+		return nil, err
+	}
+	if r.Counterexample == nil {
+		return nil, errors.New("the model of upstream as shipped is not refuted")
+	}
+	var actions []action
+	for _, s := range r.Counterexample.States[1:] {
+		name, arguments, _ := strings.Cut(strings.TrimSuffix(s.Action, ")"), "(")
+		who, _, _ := strings.Cut(arguments, ",")
+		i := map[string]int{"c1": 0, "r1": 1}[who]
+		actions = append(actions, action{name, i})
+	}
+	return actions, nil
+}
+
+// takes reports whether the fixture's call is the action's.
+func (a action) takes(c *call) bool {
+	last := ""
+	if len(c.paths) > 0 {
+		last = path.Base(c.paths[len(c.paths)-1])
+	}
+	lock, data := strings.HasPrefix(last, "lock-"), strings.HasPrefix(last, "temp-dir-")
+	flags := func(argument int, mask uint64) bool { return c.arguments[argument]&mask != 0 }
+	switch a.name {
+	case "UpstreamCreateLock":
+		return c.name == "openat" && lock && flags(2, unix.O_EXCL)
+	case "UpstreamOpenLock":
+		return c.name == "openat" && lock && !flags(2, unix.O_EXCL)
+	case "UpstreamTakeLock":
+		return c.name == "fcntl"
+	case "MakeData":
+		return c.name == "mkdirat" && data
+	case "List":
+		return c.name == "getdents64"
+	case "OpenDirectory":
+		return c.name == "unlinkat" && data && !flags(2, unix.AT_REMOVEDIR)
+	case "RemoveData":
+		return c.name == "unlinkat" && data && flags(2, unix.AT_REMOVEDIR)
+	case "UpstreamRemoveLock":
+		return c.name == "unlinkat" && lock
+	case "Close":
+		return c.name == "close" && lock
+	}
+	return false
+}
+
+// maxCalls bounds how many calls a process makes on its way to an action.
+const maxCalls = 100
+
+// direct plays the actions on the fixture: each process makes calls until it has
+// made the one of its action. Then all run to their ends. The letters that were
+// played repeat it without the model.
+func (w *worker) direct(c *contest, actions []action) (*match, []string, error) {
+	m, err := w.newMatch(c, len(letters))
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, a := range actions {
+		for n := 0; ; n++ {
+			d := m.processes[a.process]
+			taken := d.busy() && a.takes(w.super.resolve(d.at))
+			going, err := m.step(a.process)
+			if err != nil {
+				return nil, nil, err
+			}
+			if taken {
+				break
+			}
+			if !going || n == maxCalls {
+				return nil, nil, fmt.Errorf("process %c never comes to %s; played %s", letters[a.process], a.name, m.played)
+			}
+		}
+	}
+	schedule := string(m.played)
+	problems, err := m.finish()
+	m.played = []byte(schedule)
+	return m, problems, err
+}
+
+// directedRuns is how often the counterexample is played.
+const directedRuns = 50
+
+// directed plays the counterexample of the model on the fixture, and the same
+// letters on tempdir.
+func (c *campaign) directed(ctx context.Context) error {
+	actions, err := counterexample(ctx)
+	if err != nil {
+		return err
+	}
+	fixture, err := findContest("upstream-delete")
+	if err != nil {
+		return err
+	}
+	ours, err := findContest("tempdir-delete")
+	if err != nil {
+		return err
+	}
+	return c.each(ctx, directedRuns, func(w *worker, _ int) error {
+		m, _, err := w.direct(fixture, actions)
+		if err != nil {
+			return err
+		}
+		n, problems, err := w.playString(ours, string(m.played), nil)
+		if err != nil {
+			return err
+		}
+		spec := fmt.Sprintf("sched/%s/%s", fixture.name, m.played)
+		if !m.lost {
+			c.problem(spec, "the fixture of upstream survives the model's counterexample")
+		}
+		c.problems(fmt.Sprintf("sched/%s/%s", ours.name, m.played), problems)
+		c.count(func(r *Report) {
+			r.DirectedRuns++
+			if m.lost {
+				r.FixtureLost++
+			}
+			if n.lost {
+				r.DirectedLost++
+			}
+		})
+		return nil
+	})
+}

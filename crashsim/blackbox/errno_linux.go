@@ -1,0 +1,124 @@
+//go:build amd64 || arm64
+
+package blackbox
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// errnos are what calls are answered with.
+var errnos = []unix.Errno{unix.EIO, unix.ENOSPC, unix.EINTR, unix.EMFILE, unix.EACCES, unix.ESTALE}
+
+// failProgram runs the program once for each of its calls and answers that call
+// with the errno, until a run ends before it comes to its k-th call: then no
+// fault is left to fire. Every run ends with success or with an error that says
+// where and why; once the fault is over, one recovery leaves nothing.
+//
+// Close is passed over. On Linux it closes whatever it answers, and an answer
+// from here would keep it from doing so.
+func (c *campaign) failProgram(w *worker, p *program, errno unix.Errno) error {
+	faulted, refused := 0, 0
+	for k := 1; ; k++ {
+		outcome, err := c.failCall(w, p, k, errno)
+		if err != nil {
+			return err
+		}
+		if !outcome.reached {
+			break
+		}
+		if outcome.fired {
+			faulted++
+		}
+		if outcome.refused {
+			refused++
+		}
+	}
+	c.count(func(r *Report) {
+		r.Faults += faulted
+		r.Refused += refused
+		if errno == errnos[0] {
+			r.FaultedCalls += faulted
+		}
+	})
+	return nil
+}
+
+// A faultOutcome is how one run with a fault went.
+type faultOutcome struct {
+	reached bool // there is a k-th call
+	fired   bool // and it was answered with the errno
+	refused bool // the program reported an error
+
+	call, answer string // for people
+}
+
+func (c *campaign) failCall(w *worker, p *program, k int, errno unix.Errno) (outcome faultOutcome, err error) {
+	spec := fmt.Sprintf("fail/%s/%d/%s", p.name, k, unix.ErrnoName(errno))
+	if err := w.prepare(p.scene); err != nil {
+		return outcome, err
+	}
+	d, err := w.begin(p)
+	if err != nil {
+		return outcome, err
+	}
+	descriptors, here := 0, ""
+	for i := 1; d.busy(); i++ {
+		if i == 1 {
+			descriptors = d.descriptors()
+		}
+		if i == k {
+			outcome.reached = true
+			here = w.super.resolve(d.at).String()
+			if outcome.fired = d.at.call.number != unix.SYS_CLOSE; outcome.fired {
+				if err := w.super.fail(d, errno); err != nil {
+					return outcome, err
+				}
+				continue
+			}
+		}
+		if err := w.super.step(d); err != nil {
+			return outcome, err
+		}
+	}
+	if p.serves && d.idle() {
+		if now := d.descriptors(); now > descriptors+p.spareDescriptors {
+			c.problem(spec, fmt.Sprintf("%s left %d descriptors open after %s at %s", p.name, now-descriptors, unix.ErrnoName(errno), here))
+			defer w.kill(d)
+		}
+	}
+	answer, ok, err := w.end(d)
+	if err != nil {
+		return outcome, err
+	}
+	outcome.refused, outcome.call, outcome.answer = !ok, here, answer
+	if !ok && !saysWhereAndWhy(answer, w.scene, errno) {
+		c.problem(spec, fmt.Sprintf("%s at %s: the error does not say where and why: %q", unix.ErrnoName(errno), here, answer))
+	}
+	disk, err := w.look()
+	if err != nil {
+		return outcome, err
+	}
+	c.problems(spec, p.judge(disk, false, ok))
+	return outcome, c.finishScene(w, p, spec, disk, ok)
+}
+
+// saysWhereAndWhy reports whether an error names a path of the scene and the reason.
+func saysWhereAndWhy(answer, scene string, errno unix.Errno) bool {
+	return strings.Contains(answer, scene) && strings.Contains(answer, errno.Error())
+}
+
+// descriptors is how many the process has open.
+func (p *process) descriptors() int {
+	dir, err := os.Open("/proc/" + strconv.Itoa(p.pid) + "/fd")
+	if err != nil {
+		return 0
+	}
+	defer dir.Close()
+	names, _ := dir.Readdirnames(-1)
+	return len(names)
+}

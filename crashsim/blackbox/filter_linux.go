@@ -1,0 +1,113 @@
+//go:build amd64 || arm64
+
+package blackbox
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"unsafe"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// A condition narrows a call to those whose argument satisfies it.
+type condition struct {
+	argument int
+	test     bpf.JumpTest
+	value    uint32
+}
+
+// narrowed are the calls of which only some are stops. Several conditions of
+// one call are alternatives. The rest of the filter comes from layouts.
+var narrowed = map[uint32][]condition{
+	// Opening a plain file to read it changes nothing that others see.
+	unix.SYS_OPENAT: {{2, bpf.JumpBitsSet, unix.O_ACCMODE | unix.O_CREAT | unix.O_DIRECTORY}},
+	unix.SYS_FCNTL: {
+		{1, bpf.JumpEqual, unix.F_SETLK}, {1, bpf.JumpEqual, unix.F_SETLKW},
+		{1, bpf.JumpEqual, unix.F_OFD_SETLK}, {1, bpf.JumpEqual, unix.F_OFD_SETLKW},
+	},
+	unix.SYS_IOCTL: {{1, bpf.JumpEqual, unix.FS_IOC_SETFLAGS}},
+	unix.SYS_READ:  {{0, bpf.JumpEqual, 0}}, // a driver that waits for its next command
+	unix.SYS_WRITE: {{0, bpf.JumpGreaterThan, 2}},
+	unix.SYS_CLOSE: {{0, bpf.JumpGreaterThan, 2}},
+}
+
+// Offsets in struct seccomp_data, see seccomp(2).
+const (
+	dataNumber    = 0
+	dataArch      = 4
+	dataArguments = 16
+)
+
+// argumentOffset is where the low half of an argument is. What the filter looks
+// at are ints.
+func argumentOffset(i int) uint32 {
+	offset := uint32(dataArguments + 8*i)
+	if binary.NativeEndian.Uint16([]byte{0, 1}) == 1 {
+		offset += 4 // big-endian
+	}
+	return offset
+}
+
+// filter is the program that stops a process at the calls of layouts and lets
+// all others pass. Calls of another architecture's table pass: the drivers are
+// built for this one.
+func filter(arch uint32, numbers []uint32) ([]bpf.RawInstruction, error) {
+	var (
+		allow  = bpf.RetConstant{Val: unix.SECCOMP_RET_ALLOW}
+		notify = bpf.RetConstant{Val: unix.SECCOMP_RET_USER_NOTIF}
+	)
+	program := []bpf.Instruction{
+		bpf.LoadAbsolute{Off: dataArch, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: arch, SkipTrue: 1},
+		allow,
+		bpf.LoadAbsolute{Off: dataNumber, Size: 4},
+	}
+	for _, number := range slices.Sorted(slices.Values(numbers)) {
+		block := []bpf.Instruction{notify}
+		if conditions := narrowed[number]; conditions != nil {
+			block = []bpf.Instruction{bpf.LoadAbsolute{Off: argumentOffset(conditions[0].argument), Size: 4}}
+			for _, c := range conditions {
+				block = append(block, bpf.JumpIf{Cond: c.test, Val: c.value, SkipFalse: 1}, notify)
+			}
+			block = append(block, allow)
+		}
+		program = append(program, bpf.JumpIf{Cond: bpf.JumpEqual, Val: number, SkipFalse: uint8(len(block))})
+		program = append(program, block...)
+	}
+	return bpf.Assemble(append(program, allow))
+}
+
+// install puts the calling thread, and whatever it starts, under the filter,
+// and returns the listener. The thread cannot get rid of it again.
+func install() (listener int, err error) {
+	numbers := []uint32{}
+	for number := range layouts {
+		numbers = append(numbers, number)
+	}
+	raw, err := filter(auditArch, numbers)
+	if err != nil {
+		return -1, err
+	}
+	program := make([]unix.SockFilter, len(raw))
+	for i, r := range raw {
+		program[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
+	}
+	// Without privileges a filter may only be installed by a thread that can
+	// gain none.
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return -1, fmt.Errorf("no new privileges: %w", err)
+	}
+	head := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+	// WAIT_KILLABLE_RECV: the Go runtime's preemption signals must not cut off a
+	// call that waits here.
+	flags := unix.SECCOMP_FILTER_FLAG_NEW_LISTENER | unix.SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
+	fd, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, uintptr(flags), uintptr(unsafe.Pointer(&head)))
+	if errno != 0 {
+		return -1, fmt.Errorf("seccomp user notification: %w", errno)
+	}
+	unix.CloseOnExec(int(fd))
+	return int(fd), nil
+}

@@ -1,0 +1,84 @@
+//go:build amd64 || arm64
+
+package blackbox
+
+import (
+	"encoding/binary"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// data is struct seccomp_data as the virtual machine of package bpf reads it:
+// every word in network order.
+func data(arch, number uint32, arguments ...uint32) []byte {
+	packet := make([]byte, 64)
+	binary.BigEndian.PutUint32(packet[dataNumber:], number)
+	binary.BigEndian.PutUint32(packet[dataArch:], arch)
+	for i, a := range arguments {
+		binary.BigEndian.PutUint32(packet[argumentOffset(i):], a)
+	}
+	return packet
+}
+
+func TestTheFilterStopsTheCallsOfTheTable(t *testing.T) {
+	var numbers []uint32
+	for number := range layouts {
+		numbers = append(numbers, number)
+	}
+	raw, err := filter(auditArch, numbers)
+	require.NoError(t, err)
+	program, ok := bpf.Disassemble(raw)
+	require.True(t, ok)
+	vm, err := bpf.NewVM(program)
+	require.NoError(t, err)
+	for _, tt := range []struct {
+		name      string
+		number    uint32
+		arguments []uint32
+		stops     bool
+	}{
+		{"rename", unix.SYS_RENAMEAT2, nil, true},
+		{"unlink", unix.SYS_UNLINKAT, nil, true},
+		{"open to create", unix.SYS_OPENAT, []uint32{0, 0, unix.O_CREAT | unix.O_RDWR}, true},
+		{"open to lock", unix.SYS_OPENAT, []uint32{0, 0, unix.O_RDWR}, true},
+		{"open of a directory", unix.SYS_OPENAT, []uint32{0, 0, unix.O_DIRECTORY}, true},
+		{"open to read", unix.SYS_OPENAT, []uint32{0, 0, unix.O_RDONLY | unix.O_CLOEXEC}, false},
+		{"open file description lock", unix.SYS_FCNTL, []uint32{5, unix.F_OFD_SETLK}, true},
+		{"POSIX lock", unix.SYS_FCNTL, []uint32{5, unix.F_SETLK}, true},
+		{"another fcntl", unix.SYS_FCNTL, []uint32{5, unix.F_GETFL}, false},
+		{"command for a driver", unix.SYS_READ, []uint32{0}, true},
+		{"another read", unix.SYS_READ, []uint32{3}, false},
+		{"answer of a driver", unix.SYS_WRITE, []uint32{1}, false},
+		{"write to a file", unix.SYS_WRITE, []uint32{3}, true},
+		{"futex", unix.SYS_FUTEX, nil, false},
+		{"exit of the process", unix.SYS_EXIT_GROUP, nil, true},
+		{"exit of a thread", unix.SYS_EXIT, nil, false},
+	} {
+		verdict, err := vm.Run(data(auditArch, tt.number, tt.arguments...))
+		require.NoError(t, err)
+		assert.Equal(t, tt.stops, verdict == unix.SECCOMP_RET_USER_NOTIF, tt.name)
+		if !tt.stops {
+			assert.Equal(t, unix.SECCOMP_RET_ALLOW, verdict, tt.name)
+		}
+	}
+	verdict, err := vm.Run(data(auditArch+1, unix.SYS_UNLINKAT))
+	require.NoError(t, err)
+	assert.Equal(t, unix.SECCOMP_RET_ALLOW, verdict, "another architecture's table")
+}
+
+func TestEveryCallHasALayoutThatFits(t *testing.T) {
+	for number, l := range layouts {
+		assert.NotEmpty(t, l.name, number)
+		assert.LessOrEqual(t, l.fd, 6, l.name)
+		for _, p := range l.paths {
+			assert.Less(t, p.path, 6, l.name)
+		}
+	}
+	for number := range narrowed {
+		assert.NotEmpty(t, layouts[number].name, "narrowed, and not in the table: %d", number)
+	}
+}

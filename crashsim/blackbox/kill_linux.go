@@ -1,0 +1,103 @@
+//go:build amd64 || arm64
+
+package blackbox
+
+import (
+	"fmt"
+	"path/filepath"
+)
+
+// killProgram runs the program to its k-th call, from 1, kills it there for
+// real, wants the disk to be what the trace saw before that call, and lets
+// another process recover.
+func (c *campaign) killProgram(w *worker, t *trace, k int) error {
+	p := t.program
+	spec := fmt.Sprintf("kill/%s/%d", p.name, k)
+	if err := w.prepare(p.scene); err != nil {
+		return err
+	}
+	d, err := w.begin(p)
+	if err != nil {
+		return err
+	}
+	for i := 1; i < k && d.busy(); i++ {
+		if err := w.super.step(d); err != nil {
+			return err
+		}
+	}
+	if !d.busy() {
+		return fmt.Errorf("%s made fewer than %d calls this time", p.name, k)
+	}
+	w.kill(d)
+	disk, err := w.look()
+	if err != nil {
+		return err
+	}
+	if text := disk.text(); text != t.texts[k-1] {
+		c.problem(spec, fmt.Sprintf("a kill before call %d of %s leaves %q, and the copy there was %q", k, p.name, text, t.texts[k-1]))
+	}
+	c.problems(spec, p.judge(disk, false, false))
+	c.count(func(r *Report) { r.Kills++ })
+	return c.finishScene(w, p, spec, disk, false)
+}
+
+// finishScene lets a process without supervision recover the scene, and judges
+// what is there then.
+func (c *campaign) finishScene(w *worker, p *program, spec string, disk tree, done bool) error {
+	err := w.server.recover(filepath.Join(w.scene, p.root), disk, p.root)
+	if err != nil && !isRefusal(err) {
+		return err
+	}
+	if err != nil {
+		c.problem(spec, fmt.Sprintf("the recovery: %v", err))
+	}
+	after, err := w.look()
+	if err != nil {
+		return err
+	}
+	c.problems(spec, p.judge(after, true, done))
+	return nil
+}
+
+// killRecovery recovers from the state and kills the recovery for real, before
+// each of its mutating calls in turn (deep: before each of its calls). A third
+// process finishes.
+func (c *campaign) killRecovery(w *worker, p *program, from state) error {
+	if _, there := from.tree.below(p.root); !there {
+		return nil
+	}
+	for k := 1; ; k++ {
+		if err := w.prepare(from.tree); err != nil {
+			return err
+		}
+		d, err := w.recoverer(p)
+		if err != nil {
+			return err
+		}
+		i := 1
+		for ; d.busy() && (i < k || !c.Deep && !d.at.call.mutating()); i++ {
+			if err := w.super.step(d); err != nil {
+				return err
+			}
+		}
+		if !d.busy() {
+			_, _, err := w.end(d)
+			if err == nil {
+				_, err = w.look()
+			}
+			return err
+		}
+		k = i
+		w.kill(d)
+		disk, err := w.look()
+		if err != nil {
+			return err
+		}
+		spec := fmt.Sprintf("kill/%s/%s/%d", p.name, numbers(from.path), k)
+		c.problems(spec, p.judge(disk, false, false))
+		c.count(func(r *Report) { r.NestedKills++ })
+		if err := c.finishScene(w, p, spec, disk, false); err != nil {
+			return err
+		}
+	}
+}

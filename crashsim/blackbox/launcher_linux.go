@@ -1,0 +1,78 @@
+//go:build amd64 || arm64
+
+package blackbox
+
+import (
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A launcher is a thread of this process that is under the filter and starts
+// the processes, which inherit it. The filter belongs to the thread, so the rest
+// of this process is free: the Go runtime does not make new threads from one
+// that a goroutine is locked to.
+//
+// Starting a process closes descriptors, so the launcher itself stops at calls
+// of the filter. Its supervisor has to let it go on while it starts something.
+type launcher struct {
+	tid      int
+	requests chan launch
+	results  chan launched
+}
+
+// A launch is a program to start.
+type launch struct {
+	argv  []string
+	env   []string
+	files []uintptr
+}
+
+// launched is how that went.
+type launched struct {
+	pid int
+	err error
+}
+
+// startedSignal is no descriptor. The launcher closes it to tell its supervisor,
+// in the order of all other stops, that a start has ended.
+const startedSignal = 0x7ffffffe
+
+// newLauncher starts the thread and returns its listener.
+func newLauncher() (l *launcher, listener int, err error) {
+	l = &launcher{requests: make(chan launch), results: make(chan launched, 1)}
+	type ready struct {
+		listener int
+		err      error
+	}
+	installed := make(chan ready)
+	go func() {
+		// Never unlocked: the thread ends with the goroutine, and nobody else
+		// gets it.
+		runtime.LockOSThread()
+		l.tid = unix.Gettid()
+		listener, err := install()
+		installed <- ready{listener, err}
+		if err != nil {
+			return
+		}
+		for request := range l.requests {
+			if request.argv == nil { // only to stop, see supervisor.watch
+				_ = unix.Close(startedSignal)
+				return
+			}
+			// Not os.StartProcess, which looks around for process descriptors
+			// first. The kernel kills the children when this thread ends, so
+			// none outlives its supervisor.
+			pid, err := syscall.ForkExec(request.argv[0], request.argv, &syscall.ProcAttr{
+				Env: request.env, Files: request.files,
+				Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
+			})
+			l.results <- launched{pid, err}
+			_ = unix.Close(startedSignal)
+		}
+	}()
+	r := <-installed
+	return l, r.listener, r.err
+}

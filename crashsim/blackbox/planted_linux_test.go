@@ -1,0 +1,100 @@
+//go:build amd64 || arm64
+
+package blackbox
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+func TestFaultsThatCrashesFind(t *testing.T) {
+	for _, tt := range []struct{ fault, wants string }{
+		{"lockfirst", "data without lock file"},
+		{"inplace", "is there and not whole"},
+		{"litter", "left in the root"},
+	} {
+		t.Run(tt.fault, func(t *testing.T) {
+			c, w := newCampaign(t)
+			p, err := findProgram(tt.fault)
+			require.NoError(t, err)
+			_, err = c.traceProgram(w, p)
+			require.NoError(t, err)
+			require.NotEmpty(t, c.report.Problems)
+			assert.Contains(t, c.report.Problems[0], tt.wants)
+			repeat(t, c.report.Problems[0], tt.wants)
+		})
+	}
+}
+
+func TestFaultsThatErrnosFind(t *testing.T) {
+	for _, tt := range []struct{ fault, wants string }{
+		{"swallow", "its deletion reported success"},
+		{"leak", "left 1 descriptors open"},
+	} {
+		t.Run(tt.fault, func(t *testing.T) {
+			c, w := newCampaign(t)
+			p, err := findProgram(tt.fault)
+			require.NoError(t, err)
+			require.NoError(t, c.failProgram(w, p, unix.EIO))
+			require.NotEmpty(t, c.report.Problems)
+			assert.Contains(t, c.report.Problems[0], tt.wants)
+			repeat(t, c.report.Problems[0], tt.wants)
+		})
+	}
+}
+
+func TestAnErrorSaysWhereAndWhy(t *testing.T) {
+	for _, tt := range []struct {
+		answer string
+		clear  bool
+	}{
+		{"error: close /scene/root/temp-dir-1: input/output error", true},
+		{"error: close: input/output error", false},
+		{"error: close /scene/root/temp-dir-1", false},
+		{"", false},
+	} {
+		assert.Equal(t, tt.clear, saysWhereAndWhy(tt.answer, "/scene", unix.EIO), tt.answer)
+	}
+}
+
+func TestAKillThatLeavesAnotherDiskThanTheCopyIsFound(t *testing.T) {
+	c, w := newCampaign(t)
+	p := programs()[3]
+	traced, err := c.traceProgram(w, &p)
+	require.NoError(t, err)
+	last := len(traced.calls)
+	require.NoError(t, c.killProgram(w, traced, last))
+	require.Empty(t, c.report.Problems)
+	traced.texts[last-1] = "another disk"
+	require.NoError(t, c.killProgram(w, traced, last))
+	require.Len(t, c.report.Problems, 1)
+	assert.Contains(t, c.report.Problems[0], "and the copy there was")
+}
+
+// repeat replays the problem as its text says, and wants to see it again.
+func repeat(t *testing.T, problem, wants string) {
+	t.Helper()
+	_, spec, ok := strings.Cut(problem, "; afterlock replay box:")
+	require.True(t, ok, problem)
+	var out bytes.Buffer
+	again := &campaign{Options: Options{Dir: memory(), Workers: 1}, binaries: built.binaries}
+	assert.Error(t, again.replay(t.Context(), spec, &out))
+	assert.Contains(t, out.String(), wants)
+}
+
+func TestNoRecheckIsFoundBySchedules(t *testing.T) {
+	_, w := newCampaign(t)
+	for _, name := range []string{"faulty-norecheck-delete", "faulty-norecheck-add"} {
+		contest, err := findContest(name)
+		require.NoError(t, err)
+		took, schedule, err := w.untilLost(t.Context(), contest, 1, 1000)
+		require.NoError(t, err)
+		require.NotZero(t, took, name)
+		repeat(t, "; afterlock replay box:sched/"+name+"/"+schedule, "the protocol was broken")
+	}
+}

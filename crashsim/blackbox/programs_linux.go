@@ -1,0 +1,173 @@
+//go:build amd64 || arm64
+
+package blackbox
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// A program is one run of an unmodified binary on a scene: what is there, what
+// is run, and what may have come of it. Paths are below the scene's directory.
+type program struct {
+	name      string
+	binary    string   // one of binaries
+	arguments []string // of a driver that serves
+	serves    bool     // it takes commands; else the words are its arguments
+	words     []string // paths that begin with "/" are below the scene
+	root      string   // of the instances
+	scene     tree
+
+	victims   []string // paths that it deletes
+	additions []string // paths that it commits
+
+	// spareDescriptors are those that the Go runtime may open on the way and
+	// keeps: its poller.
+	spareDescriptors int
+}
+
+// A layer is a tree of three files and directories at the path.
+func layer(path string) tree {
+	return tree{
+		{path, 'd', ""}, {path + "/a", 'f', "alpha"},
+		{path + "/sub", 'd', ""}, {path + "/sub/b", 'f', "beta"},
+	}
+}
+
+// join is the trees as one, in order.
+func join(trees ...tree) tree {
+	all := slices.Concat(trees...)
+	slices.SortFunc(all, func(a, b node) int { return strings.Compare(a.path, b.path) })
+	return all
+}
+
+func directory(path string) tree { return tree{{path, 'd', ""}} }
+
+// layers are the layers of every scene: two to delete and one to keep.
+func layers() tree {
+	return join(directory("layers"), layer("layers/keep"), layer("layers/v1"), layer("layers/v2"))
+}
+
+// Ids of what a scene holds from the start.
+var staleID, orphanID = strings.Repeat("0a", 16), strings.Repeat("0b", 16)
+
+// leftovers is a root with a stale instance, which has lost a file already, and
+// an orphan.
+func leftovers() tree {
+	stale, orphan := "root/temp-dir-"+staleID, "root/temp-dir-"+orphanID
+	return join(directory("root"), tree{{"root/lock-" + staleID, 'f', ""}},
+		directory(stale), layer(stale+"/0-v3"), directory(stale+"/1-v4"), directory(stale+"/1-v4/sub"),
+		directory(orphan), layer(orphan+"/0-v5"))
+}
+
+// programs is the table of what is crashed, killed and made to fail. The calls
+// of create, stage, commit, close and recover are all in it.
+func programs() []program {
+	scene := join(directory("root"), layers())
+	old := join(leftovers(), layers())
+	both := []string{"layers/v1", "layers/v2"}
+	return []program{
+		{name: "delete", binary: "tempdir", serves: true, words: words("delete /root /layers/v1 /layers/v2"), root: "root", scene: scene, victims: both},
+		{name: "add", binary: "tempdir", serves: true, words: words("add /root /layers/n1 /layers/n2"), root: "root", scene: scene, additions: []string{"layers/n1", "layers/n2"}, spareDescriptors: 2},
+		{name: "replace", binary: "tempdir", serves: true, words: words("replace /root /layers/v1 /layers/v2"), root: "root", scene: scene, victims: both, additions: both, spareDescriptors: 2},
+		{name: "empty", binary: "tempdir", serves: true, words: words("delete /root"), root: "root", scene: scene},
+		{name: "recover", binary: "tempdir", serves: true, words: words("recover /root"), root: "root", scene: old},
+		{name: "rm", binary: "afterlock", words: words("rm /layers/v1 /layers/v2"), root: "layers/.afterlock", scene: layers(), victims: both},
+		{name: "rmroot", binary: "afterlock", words: words("rm --root /root /layers/v1"), root: "root", scene: old, victims: both[:1]},
+		{name: "recovercommand", binary: "afterlock", words: words("recover --lock-grace=0 --data-grace=0 /root"), root: "root", scene: old},
+	}
+}
+
+// planted is programs whose drivers have a fault that must be found; see package
+// drivers/faulty.
+func planted() (all []program) {
+	for _, fault := range []string{"lockfirst", "inplace", "litter", "swallow", "leak"} {
+		p := programs()[0]
+		p.name, p.binary, p.arguments = fault, "faulty", []string{fault}
+		all = append(all, p)
+	}
+	return all
+}
+
+// orphans are the ids of the root that have data and no lock file.
+func (t tree) orphans(root string) (ids []string) {
+	inner, _ := t.below(root)
+	locks := make(map[string]bool)
+	for _, n := range inner { // "lock-" comes before "temp-dir-"
+		if id, ok := strings.CutPrefix(n.path, "lock-"); ok {
+			locks[id] = true
+		}
+		if id, ok := strings.CutPrefix(n.path, "temp-dir-"); ok && !strings.Contains(id, "/") && !locks[id] {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+func words(text string) []string { return strings.Fields(text) }
+
+// at returns the words with the paths of a scene at dir.
+func at(words []string, dir string) []string {
+	var absolute []string
+	for _, word := range words {
+		if strings.HasPrefix(word, "/") {
+			word = dir + word
+		}
+		absolute = append(absolute, word)
+	}
+	return absolute
+}
+
+// whole is what every layer of a scene holds.
+var whole = func() string { inner, _ := layer("x").below("x"); return inner.text() }()
+
+// judge says what is wrong with the tree: after a crash, or after a recovery,
+// or after the program has said that it was done, and so all is done.
+//
+// A layer is whole or not there, whatever happened, and one that the program
+// has nothing to do with is there. Data has its lock file (rule 4). Once
+// recovered, nothing is left of any instance.
+func (p *program) judge(t tree, recovered, done bool) (problems []string) {
+	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
+	expected := make(map[string]bool) // true: must be there
+	for _, n := range p.scene {
+		if path.Dir(n.path) == "layers" {
+			expected[n.path] = true
+		}
+	}
+	for _, v := range p.victims {
+		expected[v] = false
+	}
+	for _, a := range p.additions {
+		expected[a] = done
+	}
+	for _, n := range t {
+		if path.Dir(n.path) == "layers" && n.path != p.root {
+			if _, known := expected[n.path]; !known {
+				problem("%s is there, and nobody made it", n.path)
+			}
+		}
+	}
+	for layer, must := range expected {
+		inner, there := t.below(layer)
+		switch {
+		case there && inner.text() != whole:
+			problem("%s is there and not whole: %q", layer, inner.text())
+		case !there && must:
+			problem("%s is lost", layer)
+		case there && !must && done:
+			problem("%s is there, and its deletion reported success", layer)
+		}
+	}
+	for _, id := range t.orphans(p.root) {
+		if !slices.Contains(p.scene.orphans(p.root), id) {
+			problem("data without lock file, which only power loss may leave: temp-dir-%s", id)
+		}
+	}
+	if left, _ := t.below(p.root); recovered && len(left) > 0 {
+		problem("left in the root: %s", left.text())
+	}
+	return problems
+}

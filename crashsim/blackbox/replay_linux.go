@@ -1,0 +1,172 @@
+//go:build amd64 || arm64
+
+package blackbox
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Replay repeats what a problem's spec says, the part after "box:", shows every
+// call, and returns an error if there is a problem again. The specs are
+//
+//	kill/PROGRAM/K/J...          the program is killed before its K-th call, the
+//	                             recovery before its J-th, and so on
+//	fail/PROGRAM/K/ERRNO         the K-th call is answered with the errno
+//	sched/CONTEST/LETTERS        the schedule; see letters
+func Replay(ctx context.Context, spec string, out io.Writer) error {
+	return (&campaign{Options: Options{Workers: 1, Deep: true}}).replay(ctx, spec, out)
+}
+
+func (c *campaign) replay(ctx context.Context, spec string, out io.Writer) error {
+	parts := strings.Split(spec, "/")
+	if len(parts) < 3 {
+		return badSpec(spec)
+	}
+	return c.in(ctx, func(dir string) error {
+		if err := c.openWorkers(dir); err != nil {
+			return err
+		}
+		w := c.workers[0]
+		var err error
+		switch parts[0] {
+		case "kill":
+			err = c.replayKill(w, parts[1], parts[2:], out)
+		case "fail":
+			err = c.replayFail(w, parts[1], parts[2:], out)
+		case "sched":
+			err = c.replaySchedule(w, parts[1], parts[2], out)
+		default:
+			err = badSpec(spec)
+		}
+		if err != nil {
+			return err
+		}
+		for _, problem := range c.report.Problems {
+			fmt.Fprintln(out, "problem:", problem)
+		}
+		if len(c.report.Problems) > 0 {
+			return fmt.Errorf("box:%s: %d problems", spec, len(c.report.Problems))
+		}
+		fmt.Fprintln(out, "nothing is wrong")
+		return nil
+	})
+}
+
+func badSpec(spec string) error {
+	return fmt.Errorf("box:%s: wants kill/PROGRAM/K, fail/PROGRAM/K/ERRNO or sched/CONTEST/LETTERS", spec)
+}
+
+func findProgram(name string) (*program, error) {
+	for _, p := range append(programs(), planted()...) {
+		if p.name == name {
+			return &p, nil
+		}
+	}
+	return nil, fmt.Errorf("no program %q", name)
+}
+
+// replayKill kills the program, then one recovery after another, and lets the
+// last recovery finish.
+func (c *campaign) replayKill(w *worker, name string, at []string, out io.Writer) error {
+	p, err := findProgram(name)
+	if err != nil {
+		return err
+	}
+	if err := w.prepare(p.scene); err != nil {
+		return err
+	}
+	disk := p.scene
+	for i, number := range at {
+		k, err := strconv.Atoi(number)
+		if err != nil || k < 1 {
+			return fmt.Errorf("%q is no number of a call", number)
+		}
+		begin := func() (*process, error) { return w.recoverer(p) }
+		who := fmt.Sprintf("recovery %d", i)
+		if i == 0 {
+			begin, who = func() (*process, error) { return w.begin(p) }, p.name
+		}
+		d, err := begin()
+		if err != nil {
+			return err
+		}
+		killed, err := c.showUntil(w, d, who, k, out)
+		if err != nil {
+			return err
+		}
+		if disk, err = w.look(); err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "on disk:\n%s\n", indent(disk.text()))
+		c.problems("kill/"+name+"/"+strings.Join(at, "/"), p.judge(disk, false, false))
+		if !killed {
+			break
+		}
+	}
+	return c.finishScene(w, p, "kill/"+name+"/"+strings.Join(at, "/"), disk, false)
+}
+
+// showUntil runs the process to its k-th call and kills it there. It reports
+// false if the process ended before.
+func (c *campaign) showUntil(w *worker, d *process, who string, k int, out io.Writer) (killed bool, err error) {
+	for i := 1; d.busy(); i++ {
+		fmt.Fprintf(out, "%s: call %d: %s\n", who, i, w.super.resolve(d.at).String())
+		if i == k {
+			fmt.Fprintf(out, "%s: killed before call %d\n", who, i)
+			w.kill(d)
+			return true, nil
+		}
+		if err := w.super.step(d); err != nil {
+			return false, err
+		}
+	}
+	answer, _, err := w.end(d)
+	fmt.Fprintf(out, "%s: %s\n", who, answer)
+	return false, err
+}
+
+func indent(text string) string { return "  " + strings.ReplaceAll(text, "\n", "\n  ") }
+
+func (c *campaign) replayFail(w *worker, name string, rest []string, out io.Writer) error {
+	p, err := findProgram(name)
+	if err != nil {
+		return err
+	}
+	if len(rest) != 2 {
+		return badSpec("fail/" + name + "/" + strings.Join(rest, "/"))
+	}
+	k, err := strconv.Atoi(rest[0])
+	if err != nil || k < 1 {
+		return fmt.Errorf("%q is no number of a call", rest[0])
+	}
+	for errno := unix.Errno(1); errno < 200; errno++ {
+		if unix.ErrnoName(errno) != rest[1] {
+			continue
+		}
+		outcome, err := c.failCall(w, p, k, errno)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "%s: %s at call %d, %s: %s\n", p.name, rest[1], k, outcome.call, outcome.answer)
+		return nil
+	}
+	return fmt.Errorf("no errno %q", rest[1])
+}
+
+func (c *campaign) replaySchedule(w *worker, name, schedule string, out io.Writer) error {
+	contest, err := findContest(name)
+	if err != nil {
+		return err
+	}
+	_, problems, err := w.playString(contest, schedule, func(letter byte, call string) {
+		fmt.Fprintf(out, "%c  %s\n", letter, call)
+	})
+	c.problems("sched/"+name+"/"+schedule, problems)
+	return err
+}

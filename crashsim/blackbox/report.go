@@ -1,0 +1,52 @@
+package blackbox
+
+import "time"
+
+// Options choose what is run. The zero value is a run of about ten seconds on
+// two processors, in memory.
+type Options struct {
+	Dir     string // existing directory for a scratch directory; "": in memory, where there is a tmpfs
+	Seed    uint64 // of the random schedules
+	Workers int    // at a time; 0: one for each processor
+	Deep    bool   // all errnos on all programs, longer searches
+
+	// ShardI of ShardN parts of every enumeration, from 1; 0 of 0 is all of it.
+	ShardI, ShardN int
+
+	// Progress is told what is being done, from any goroutine. May be nil.
+	Progress func(text string)
+}
+
+// A Report is what [Run] did and found. All counts are of this shard.
+type Report struct {
+	Programs int // programs that were run, see programs
+	Calls    int // calls of one run of each of them
+
+	CrashPoints  int // mutating calls of the programs before which the disk was copied, and the copy recovered by another process
+	NestedPoints int // mutating calls of recoveries before which the disk was looked at
+	States       int // different states of the disk that a crash left, of programs and of recoveries; a recovery finished from each
+	Kills        int // real SIGKILLs of a program, one before each of its calls, each recovered
+	NestedKills  int // real SIGKILLs of a recovery, each finished by a third process
+
+	FaultedCalls int // calls that were answered with an errno, over all programs
+	Faults       int // the same times the errnos
+	Refused      int // of Faults: the program reported an error; it did its work in the rest
+
+	Schedules     int // of three processes of tempdir, at random
+	Exhaustive    int // schedules of two processes of tempdir with at most two preemptions: all there are
+	ScheduleCalls int // calls that the schedules were made of
+	Lost          int // schedules after which something live was lost or something was left
+
+	DirectedRuns  int // runs of the model's counterexample on the fixture, and as many on tempdir
+	FixtureLost   int // of DirectedRuns: the fixture lost data
+	DirectedLost  int // of DirectedRuns: tempdir did
+	FixtureRandom int // random schedules until the fixture lost data; 0: it did not
+
+	// Problems are what is wrong, one line each, with the command that repeats
+	// it. More than a few are counted only.
+	Problems []string
+	More     int
+
+	// How long the phases took that have a rate.
+	CrashTime, ScheduleTime time.Duration
+}

@@ -1,0 +1,187 @@
+//go:build amd64 || arm64
+
+package blackbox
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Run runs all of it. It returns an error that matches
+// [errors.ErrUnsupported] where processes cannot be supervised, and other
+// errors if the checks could not be made. What is wrong with the programs is in
+// the report's problems.
+func Run(ctx context.Context, o Options) (Report, error) {
+	return (&campaign{Options: o}).run(ctx)
+}
+
+func (c *campaign) run(ctx context.Context) (Report, error) {
+	err := c.in(ctx, func(dir string) error {
+		if err := c.openWorkers(dir); err != nil {
+			return err
+		}
+		for _, phase := range []func(context.Context) error{c.crashes, c.faults, c.directed, c.schedules} {
+			if err := phase(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return c.report, err
+}
+
+// in does the work with a scratch directory and the binaries, and cleans up.
+func (c *campaign) in(ctx context.Context, work func(dir string) error) error {
+	if c.Dir == "" {
+		c.Dir = memory()
+	}
+	dir, err := os.MkdirTemp(c.Dir, "afterlock-box-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if c.binaries == nil {
+		bin := dir + "/bin"
+		if err := os.Mkdir(bin, 0o700); err != nil {
+			return err
+		}
+		c.progress("building the programs")
+		if c.binaries, err = buildBinaries(ctx, bin); err != nil {
+			return err
+		}
+	}
+	defer c.close()
+	return work(dir)
+}
+
+// memory is a directory in memory, or else the one for temporary files.
+func memory() string {
+	const shared = "/dev/shm"
+	var info unix.Statfs_t
+	if unix.Statfs(shared, &info) == nil && info.Type == unix.TMPFS_MAGIC && unix.Access(shared, unix.W_OK) == nil {
+		return shared
+	}
+	return os.TempDir()
+}
+
+// crashes crashes every program everywhere. Every shard traces all programs, so
+// that the kills have something to be compared with.
+func (c *campaign) crashes(ctx context.Context) error {
+	all := programs()
+	traces := make([]*trace, len(all))
+	begin := time.Now()
+	err := c.every(ctx, len(all), func(w *worker, i int) (err error) {
+		c.progress("crash points of %s", all[i].name)
+		traces[i], err = c.traceProgram(w, &all[i])
+		return err
+	})
+	c.report.CrashTime = time.Since(begin)
+	if err != nil {
+		return err
+	}
+	err = c.each(ctx, len(all), func(w *worker, i int) error {
+		c.progress("crashes of the recovery of %s", all[i].name)
+		return c.nest(ctx, w, traces[i])
+	})
+	if err != nil {
+		return err
+	}
+	type kill struct {
+		trace *trace
+		at    int    // the program, before this call
+		from  *state // or the recovery, from there
+	}
+	var kills []kill
+	for _, t := range traces {
+		for k := range t.calls {
+			kills = append(kills, kill{t, k + 1, nil})
+		}
+		for i := range t.states {
+			kills = append(kills, kill{t, 0, &t.states[i]})
+		}
+	}
+	c.progress("killing programs and recoveries")
+	return c.each(ctx, len(kills), func(w *worker, i int) error {
+		k := kills[i]
+		if k.from != nil {
+			return c.killRecovery(w, k.trace.program, *k.from)
+		}
+		return c.killProgram(w, k.trace, k.at)
+	})
+}
+
+// faults answers calls with errnos. A start of the command costs as much as a
+// whole run of a driver, so it gets the first errno only, unless deep.
+func (c *campaign) faults(ctx context.Context) error {
+	type fault struct {
+		program program
+		errno   unix.Errno
+	}
+	var faults []fault
+	for _, p := range programs() {
+		for i, errno := range errnos {
+			if p.serves || i == 0 || c.Deep {
+				faults = append(faults, fault{p, errno})
+			}
+		}
+	}
+	return c.each(ctx, len(faults), func(w *worker, i int) error {
+		f := faults[i]
+		c.progress("%s at every call of %s", unix.ErrnoName(f.errno), f.program.name)
+		return c.failProgram(w, &f.program, f.errno)
+	})
+}
+
+// How many schedules are played of each contest at random, and how many the
+// fixture gets to lose data in.
+const (
+	randomSchedules  = 300
+	deepSchedules    = 10_000
+	fixtureSchedules = 5_000
+	fixtureSeed      = 1 // fixed, so that a changed fixture is noticed
+	preemptedContest = "tempdir-delete"
+	fixtureContest   = "upstream-delete"
+)
+
+// schedules plays schedules: of tempdir, and of the fixture of upstream until it
+// loses data.
+func (c *campaign) schedules(ctx context.Context) error {
+	n := randomSchedules
+	if c.Deep {
+		n = deepSchedules
+	}
+	begin := time.Now()
+	for _, name := range []string{"tempdir-delete", "tempdir-add"} {
+		contest, err := findContest(name)
+		if err != nil {
+			return err
+		}
+		c.progress("%d random schedules of %s", n, name)
+		if err := c.random(ctx, contest, n); err != nil {
+			return err
+		}
+	}
+	c.report.ScheduleTime = time.Since(begin)
+	contest, err := findContest(preemptedContest)
+	if err != nil {
+		return err
+	}
+	c.progress("every schedule of %s with two preemptions", preemptedContest)
+	if err := c.preempted(ctx, contest); err != nil {
+		return err
+	}
+	fixture, err := findContest(fixtureContest)
+	if err != nil {
+		return err
+	}
+	c.progress("random schedules of the fixture of upstream")
+	w := c.workers[0]
+	c.report.FixtureRandom, _, err = w.untilLost(ctx, fixture, fixtureSeed, fixtureSchedules)
+	if err == nil && c.report.FixtureRandom == 0 {
+		c.problem("sched/"+fixtureContest+"/", "the fixture of upstream loses nothing in any of its random schedules")
+	}
+	return err
+}

@@ -1,0 +1,37 @@
+//go:build amd64 || arm64
+
+package blackbox
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestNoCrashNoErrnoAndNoScheduleLosesAnything(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped, because it takes ten seconds")
+	}
+	newCampaign(t) // builds, or skips
+	c := &campaign{Options: Options{Dir: memory(), Seed: 1}, binaries: built.binaries}
+	r, err := c.run(t.Context())
+	require.NoError(t, err)
+	t.Logf("%+v", r)
+	assert.Empty(t, r.Problems)
+	assert.Equal(t, len(programs()), r.Programs)
+	assert.Greater(t, r.CrashPoints, 100)
+	assert.Greater(t, r.NestedPoints, 300)
+	assert.Greater(t, r.States, 50)
+	assert.Equal(t, r.Calls, r.Kills, "every call is the last one before a kill")
+	assert.Greater(t, r.NestedKills, 200)
+	assert.Greater(t, r.Faults, 1000)
+	assert.Greater(t, r.Refused, 500)
+	assert.Equal(t, 2*randomSchedules, r.Schedules)
+	assert.Greater(t, r.Exhaustive, 500)
+	assert.Zero(t, r.Lost)
+	assert.Equal(t, directedRuns, r.DirectedRuns)
+	assert.Equal(t, directedRuns, r.FixtureLost)
+	assert.Zero(t, r.DirectedLost)
+	assert.NotZero(t, r.FixtureRandom)
+}

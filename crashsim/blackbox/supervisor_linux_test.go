@@ -1,0 +1,110 @@
+//go:build amd64 || arm64
+
+package blackbox
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// supervised starts a driver and gives it a command on a scene.
+func supervised(t *testing.T) (*worker, *program, *process) {
+	t.Helper()
+	_, w := newCampaign(t)
+	p := &programs()[0]
+	require.NoError(t, w.prepare(p.scene))
+	d, err := w.begin(p)
+	require.NoError(t, err)
+	return w, p, d
+}
+
+func TestAStoppedCallIsNotMadeUntilItIsLetGo(t *testing.T) {
+	w, p, d := supervised(t)
+	for d.busy() {
+		before, err := w.look()
+		require.NoError(t, err)
+		again, err := w.look()
+		require.NoError(t, err)
+		require.Equal(t, before, again)
+		mutates := d.at.call.mutating()
+		require.NoError(t, w.super.step(d))
+		after, err := w.look()
+		require.NoError(t, err)
+		if !mutates {
+			require.Equal(t, before.text(), after.text())
+		}
+	}
+	after, err := w.look()
+	require.NoError(t, err)
+	assert.NotEqual(t, p.scene.text(), after.text())
+}
+
+func TestAKilledProcessMakesNoFurtherCall(t *testing.T) {
+	w, _, d := supervised(t)
+	for w.super.resolve(d.at).name != "renameat2" {
+		require.NoError(t, w.super.step(d))
+	}
+	w.kill(d)
+	assert.True(t, d.dead)
+	assert.ErrorIs(t, unix.Kill(d.pid, 0), unix.ESRCH)
+	assert.DirExists(t, filepath.Join(w.scene, "layers/v1"))
+}
+
+func TestAnErrnoIsAnsweredInsteadOfTheCall(t *testing.T) {
+	w, _, d := supervised(t)
+	for w.super.resolve(d.at).name != "renameat2" {
+		require.NoError(t, w.super.step(d))
+	}
+	require.NoError(t, w.super.fail(d, unix.ENOSPC))
+	for d.busy() {
+		require.NoError(t, w.super.step(d))
+	}
+	answer, ok, err := w.end(d)
+	require.NoError(t, err)
+	assert.False(t, ok)
+	assert.Contains(t, answer, unix.ENOSPC.Error())
+	assert.DirExists(t, filepath.Join(w.scene, "layers/v1"))
+	_, err = w.look()
+	require.NoError(t, err)
+}
+
+func TestTheRestOfThisProcessIsNotFiltered(t *testing.T) {
+	newCampaign(t) // nobody receives now: a call that stopped would never return
+	done := make(chan error)
+	go func() {
+		file := filepath.Join(memory(), "afterlock-box-unfiltered")
+		err := os.WriteFile(file, []byte("x"), 0o600)
+		if err == nil {
+			err = os.Remove(file)
+		}
+		done <- err
+	}()
+	assert.NoError(t, <-done)
+}
+
+func TestAProcessThatNeverStopsIsReported(t *testing.T) {
+	sleep := "/bin/sleep"
+	if _, err := os.Stat(sleep); err != nil {
+		t.Skipf("skipped, because there is no program that waits: %v", err)
+	}
+	newCampaign(t) // or skips
+	s, err := newSupervisor(t.TempDir(), 50*time.Millisecond)
+	require.NoError(t, err)
+	defer s.close()
+	_, err = s.start("sleep", sleep, "1000")
+	assert.ErrorContains(t, err, "no process stopped")
+}
+
+func TestAProgramThatDoesNotExistIsAnError(t *testing.T) {
+	_, w := newCampaign(t)
+	_, err := w.super.start("none", "/nonexistent/program")
+	assert.ErrorIs(t, err, unix.ENOENT)
+	_, err = w.driver("tempdir")
+	assert.NoError(t, err, "and the supervisor still works")
+}

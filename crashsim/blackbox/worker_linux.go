@@ -1,0 +1,220 @@
+//go:build amd64 || arm64
+
+package blackbox
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A worker runs programs, one after another, in a directory of its own. One
+// goroutine uses it.
+type worker struct {
+	binaries map[string]string // name: path
+	super    *supervisor
+	scene    string // what supervised processes work on
+	copy     string // what is recovered without supervision
+
+	drivers map[string]*process // idle ones, by binary and first argument
+	server  *server
+	here    tree // what is in scene
+	there   tree // what is in copy
+}
+
+func newWorker(dir string, binaries map[string]string) (*worker, error) {
+	w := &worker{
+		binaries: binaries, drivers: make(map[string]*process),
+		scene: filepath.Join(dir, "scene"), copy: filepath.Join(dir, "copy"),
+	}
+	for _, path := range []string{w.scene, w.copy} {
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	var err error
+	if w.super, err = newSupervisor(w.scene, patience); err != nil {
+		return nil, err
+	}
+	if w.server, err = startServer(binaries["tempdir"]); err != nil {
+		w.super.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+func (w *worker) close() {
+	w.super.close()
+	w.server.close()
+}
+
+// prepare makes the scene the tree.
+func (w *worker) prepare(t tree) error { return rebuild(w.scene, &w.here, t) }
+
+// rebuild makes dir, which holds what old says, the tree: what both have stays.
+func rebuild(dir string, old *tree, t tree) error {
+	gone, fresh := old.difference(t)
+	*old = nil
+	if err := gone.raze(dir); err != nil {
+		return err
+	}
+	if err := fresh.build(dir); err != nil {
+		return err
+	}
+	*old = t
+	return nil
+}
+
+// look captures the scene.
+func (w *worker) look() (tree, error) {
+	t, err := capture(w.scene)
+	if err == nil {
+		w.here = t
+	}
+	return t, err
+}
+
+// begin starts the program on the scene and runs it to its first stop.
+func (w *worker) begin(p *program) (*process, error) {
+	argv := []string{w.binaries[p.binary]}
+	if argv[0] == "" {
+		return nil, fmt.Errorf("no binary %q", p.binary)
+	}
+	if !p.serves {
+		return w.super.start(p.name, append(argv, at(p.words, w.scene)...)...)
+	}
+	d, err := w.driver(p.binary, p.arguments...)
+	if err != nil {
+		return nil, err
+	}
+	return d, w.super.command(d, at(p.words, w.scene)...)
+}
+
+// driver returns an idle driver, which it starts if there is none.
+func (w *worker) driver(binary string, arguments ...string) (*process, error) {
+	return w.driverAs(strings.Join(append([]string{binary}, arguments...), " "), binary, arguments...)
+}
+
+// driverAs is driver for several of one binary, told apart by their keys.
+func (w *worker) driverAs(key, binary string, arguments ...string) (*process, error) {
+	d := w.drivers[key]
+	if d == nil || d.dead {
+		var err error
+		if d, err = w.super.start(key, append([]string{w.binaries[binary]}, arguments...)...); err != nil {
+			return nil, err
+		}
+		w.drivers[key] = d
+	}
+	if !d.idle() {
+		return nil, fmt.Errorf("%s did not end its last command", key)
+	}
+	return d, nil
+}
+
+// end takes the answer of a process that is idle or about to exit, and says
+// whether that was success.
+func (w *worker) end(d *process) (answer string, ok bool, err error) {
+	if d.idle() {
+		answer = d.reply()
+		ok = answer == "ok"
+		d.warm = d.warm || ok
+		return answer, ok, nil
+	}
+	for !d.dead {
+		if err := w.super.step(d); err != nil {
+			return "", false, err
+		}
+	}
+	answer = d.reply()
+	unix.Close(d.output)
+	return answer, d.code == 0, nil
+}
+
+// kill kills the process, and forgets it.
+func (w *worker) kill(d *process) {
+	w.super.kill(d)
+	unix.Close(d.output)
+}
+
+// recoverCopy makes the copy the tree, and lets a process without supervision
+// recover it: a third one, with nothing in common with those before but the
+// disk. It returns what is there afterwards.
+func (w *worker) recoverCopy(p *program, t tree) (tree, error) {
+	if err := rebuild(w.copy, &w.there, t); err != nil {
+		return nil, err
+	}
+	if err := w.server.recover(filepath.Join(w.copy, p.root), t, p.root); err != nil {
+		return nil, err
+	}
+	after, err := capture(w.copy)
+	if err == nil {
+		w.there = after
+	}
+	return after, err
+}
+
+// A server is a driver without supervision. It ends at the end of its input,
+// that is with this process at the latest. A signal on the death of its parent
+// would come when the thread that started it ends, and the thread of a launcher
+// does.
+type server struct {
+	cmd   *exec.Cmd
+	input io.WriteCloser
+	lines *bufio.Reader
+}
+
+func startServer(binary string) (*server, error) {
+	cmd := exec.Command(binary)
+	cmd.Env = environment
+	cmd.Stderr = os.Stderr
+	input, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	output, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	return &server{cmd, input, bufio.NewReader(output)}, cmd.Start()
+}
+
+func (s *server) close() {
+	s.input.Close()
+	_ = s.cmd.Wait()
+}
+
+// recover recovers the root, if the tree has one.
+func (s *server) recover(root string, t tree, name string) error {
+	if _, there := t.below(name); !there {
+		return nil
+	}
+	if _, err := io.WriteString(s.input, "recover "+root+"\n"); err != nil {
+		return err
+	}
+	line, err := s.lines.ReadString('\n')
+	if err != nil {
+		return fmt.Errorf("the recovering process: %w", err)
+	}
+	if line != "ok\n" {
+		return refusal{strings.TrimSpace(line)}
+	}
+	return nil
+}
+
+// A refusal is an error that a program reported: a finding, and no trouble of
+// the supervision.
+type refusal struct{ text string }
+
+func (r refusal) Error() string { return r.text }
+
+func isRefusal(err error) bool {
+	var r refusal
+	return errors.As(err, &r)
+}

@@ -1,0 +1,66 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/afterlock/afterlock/crashsim/blackbox"
+)
+
+// blackBox is the part of stage crash that runs real processes: it crashes,
+// starves and schedules the shipped command and small drivers from outside. It
+// works in memory, where a crash leaves what it leaves anywhere else and takes a
+// third of the time; deep, on the file system that was chosen.
+func blackBox(ctx context.Context, env Env) (Result, error) {
+	dir := ""
+	if env.Deep {
+		dir = env.Dir
+	}
+	report, err := blackbox.Run(ctx, blackbox.Options{
+		Dir: dir, Seed: env.Seed, Deep: env.Deep,
+		ShardI: env.Shard.I, ShardN: env.Shard.N,
+		Progress: env.Progress,
+	})
+	result := Result{
+		Ran:      fmt.Sprintf("%d programs under a seccomp supervisor", report.Programs),
+		Counts:   blackBoxCounts(report, env.Shard.N > 1),
+		Problems: report.Problems,
+	}
+	if report.More > 0 {
+		result.Problems = append(result.Problems, fmt.Sprintf("and %d more", report.More))
+	}
+	if errors.Is(err, errors.ErrUnsupported) {
+		result.Skipped, result.Because, err = true, err.Error(), nil
+	}
+	return result, err
+}
+
+// blackBoxCounts asserts what a run has to have done. A shard does its part, and
+// every part does something.
+func blackBoxCounts(r blackbox.Report, shard bool) []Count {
+	least := func(name string, n, min int) Count {
+		if shard {
+			min = 1
+		}
+		return AtLeast(name, int64(n), int64(min))
+	}
+	counts := []Count{
+		least("crash points", r.CrashPoints, 100),
+		least("of recoveries", r.NestedPoints, 300),
+		least("states of the disk", r.States, 50),
+		least("processes killed", r.Kills, r.Calls),
+		least("recoveries killed", r.NestedKills, 200),
+		least("calls answered with errnos", r.Faults, 1000),
+		least("schedules", r.Schedules+r.Exhaustive, 1000),
+		Never("of them lost data", int64(r.Lost)),
+		least("counterexamples of the model", r.DirectedRuns, 1),
+		Never("lost data", int64(r.DirectedLost)),
+		// The fixture has to lose data, or the schedules cannot find a race.
+		least("made the fixture of upstream lose data", r.FixtureLost, r.DirectedRuns),
+	}
+	if !shard {
+		counts = append(counts, least("random schedules until the fixture did", r.FixtureRandom, 1))
+	}
+	return counts
+}

@@ -1,0 +1,36 @@
+package gate
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/afterlock/afterlock/crashsim/blackbox"
+)
+
+func TestBlackBoxCountsAreJudged(t *testing.T) {
+	enough := blackbox.Report{
+		Calls: 400, CrashPoints: 150, NestedPoints: 500, States: 100, Kills: 400, NestedKills: 500, Faults: 1300,
+		Schedules: 600, Exhaustive: 1200, DirectedRuns: 50, FixtureLost: 50, FixtureRandom: 400,
+	}
+	for _, tt := range []struct {
+		name    string
+		change  func(*blackbox.Report)
+		shard   bool
+		verdict Verdict
+	}{
+		{"enough was done", func(*blackbox.Report) {}, false, Pass},
+		{"a shard does less", func(r *blackbox.Report) { r.Kills, r.Faults, r.FixtureRandom = 100, 10, 0 }, true, Pass},
+		{"a shard does nothing", func(r *blackbox.Report) { r.Kills = 0 }, true, Undecided},
+		{"not every call was killed", func(r *blackbox.Report) { r.Kills-- }, false, Undecided},
+		{"the fixture survived once", func(r *blackbox.Report) { r.FixtureLost-- }, false, Undecided},
+		{"the fixture survived all random schedules", func(r *blackbox.Report) { r.FixtureRandom = 0 }, false, Undecided},
+		{"a schedule lost data", func(r *blackbox.Report) { r.Lost++ }, false, Fail},
+		{"a counterexample lost data", func(r *blackbox.Report) { r.DirectedLost++ }, false, Fail},
+	} {
+		report := enough
+		tt.change(&report)
+		verdict, _, _ := judge(Result{Counts: blackBoxCounts(report, tt.shard)}, nil)
+		assert.Equal(t, tt.verdict, verdict, tt.name)
+	}
+}
