@@ -115,20 +115,24 @@ func replayConformance(ctx context.Context, o replayOptions, out io.Writer) erro
 // replayCrash is for the schedules of package crashsim, which keep their prefix.
 func replayCrash(prefix string) replayer {
 	return func(ctx context.Context, o replayOptions, out io.Writer) error {
-		findings, err := crashsim.Replay(ctx, prefix+o.schedule, out)
-		switch {
-		case err != nil:
-			return &exit{code: exitUsage, err: err}
-		case findings > 0:
-			return failed()
-		}
-		return nil
+		return wrong(crashsim.Replay(ctx, prefix+o.schedule, out))
 	}
 }
 
 // replayBox builds the programs of the black box and runs them again.
 func replayBox(ctx context.Context, o replayOptions, out io.Writer) error {
-	return blackbox.Replay(ctx, o.schedule, out)
+	return wrong(blackbox.Replay(ctx, o.schedule, out))
+}
+
+// wrong is for a replay that has written what is wrong, or could not be made.
+func wrong(findings int, err error) error {
+	switch {
+	case err != nil:
+		return &exit{code: exitUsage, err: err}
+	case findings > 0:
+		return failed()
+	}
+	return nil
 }
 
 func replayCounterexample(ctx context.Context, o replayOptions, out io.Writer) error {
