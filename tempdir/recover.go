@@ -42,11 +42,15 @@ func (r *Root) Recover(ctx context.Context) (Report, error) {
 		return report, err
 	}
 	defer r.release()
+	candidate := r.candidate.Load() // before the listing, see MaybeDirty
 	found, foreign, err := r.list(op)
 	if err != nil {
 		return report, err
 	}
 	report.Foreign = foreign
+	if len(found) == 0 {
+		r.empty.Store(candidate)
+	}
 	var failures []error
 	for _, names := range found {
 		if err := ctx.Err(); err != nil {

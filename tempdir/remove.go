@@ -43,6 +43,11 @@ func (r *Root) removeData(ctx context.Context, op, id string, staged bool) (foun
 		}
 		// Not empty, or not removable: the long way finds out.
 	}
+	return r.removeTree(ctx, op, name)
+}
+
+// removeTree removes the directory name in the root with everything in it.
+func (r *Root) removeTree(ctx context.Context, op, name string) (found bool, err error) {
 	v := &removal{
 		root: r, kernel: r.kernel, op: op, name: name,
 		left: LeftoverError{Op: op, Path: r.join(name)},
@@ -58,10 +63,9 @@ func (r *Root) removeData(ctx context.Context, op, id string, staged bool) (foun
 	}
 	v.levels = append(v.levels, level{fd: fd, name: name})
 	if !r.ordered {
-		// spec: SyncData. Not under anybody's lock (rule 11). EINVAL: the file
-		// system has nothing to make durable.
-		if err := r.kernel.SyncData(fd); err != nil && !errors.Is(err, unix.EINVAL) {
-			v.left.add(v.explain(-1, name, err))
+		// spec: SyncData. Not under anybody's lock (rule 11).
+		if err := r.sync(op, fd, r.join(name)); err != nil {
+			v.left.add(err)
 			return true, &v.left
 		}
 	}
@@ -76,6 +80,16 @@ func (r *Root) removeData(ctx context.Context, op, id string, staged bool) (foun
 		return true, &v.left
 	}
 	return !v.gone, nil
+}
+
+// sync makes the entries of the directory fd durable. EINVAL: the file system
+// has nothing to make durable.
+func (r *Root) sync(op string, fd int, path string) error {
+	err := r.kernel.SyncData(fd)
+	if err == nil || errors.Is(err, unix.EINVAL) {
+		return nil
+	}
+	return &Error{Op: op, Path: path, Err: err}
 }
 
 // A removal is the state of one walk that removes a data directory.

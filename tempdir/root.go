@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,6 +31,10 @@ type Root struct {
 	// named is set once O_TMPFILE turned out not to work here, so that it is
 	// not tried again for every instance.
 	named atomic.Bool
+
+	// When the root was changed last, as [Root.MaybeDirty] saw it: before a
+	// listing is begun, and before one that found no instance.
+	candidate, empty atomic.Pointer[time.Time]
 
 	mu     sync.Mutex
 	users  int // calls and live instances that use fd

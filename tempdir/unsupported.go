@@ -37,6 +37,15 @@ func (r *Root) Recover(context.Context) (Report, error) {
 	return Report{}, unsupported("recover", r.path)
 }
 
+// MaybeDirty is not supported on this system.
+func (r *Root) MaybeDirty() (bool, error) { return true, unsupported("look", r.path) }
+
+// Ordered returns false.
+func (r *Root) Ordered() bool { return false }
+
+// Remove is not supported on this system.
+func (r *Root) Remove(_ context.Context, name string) error { return unsupported("remove", name) }
+
 // Instances is not supported on this system.
 func (r *Root) Instances(context.Context) ([]Instance, error) {
 	return nil, unsupported("list", r.path)
@@ -68,6 +77,9 @@ func (d *Dir) StageDeletion(path string) error { return unsupported("stage delet
 
 // StageAddition is not supported on this system.
 func (d *Dir) StageAddition() (*Addition, error) { return nil, unsupported("stage addition", "") }
+
+// Sync is not supported on this system.
+func (d *Dir) Sync() error { return unsupported("sync", "") }
 
 // Close is not supported on this system.
 func (d *Dir) Close(context.Context) error { return unsupported("close", "") }

@@ -21,8 +21,9 @@ type Content struct {
 // extended attributes are not.
 //
 // A whiteout removes what the parent has in a layout that copies the parent. In
-// the layout overlay it becomes a character device 0/0 or, where the caller may
-// not make one, stays as the archive names it, which user space overlays read.
+// the layout overlay it becomes what the kernel's overlays want, a character device
+// 0/0 or an attribute of the directory, or, where the caller may not make that,
+// stays as the archive names it, which overlays in user space read.
 func Tar(r io.Reader) Content { return Content{stream: r} }
 
 // Directory is a copy of the directory path, without following symbolic links

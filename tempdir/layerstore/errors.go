@@ -47,6 +47,9 @@ var (
 	// ErrCorrupt: the metadata cannot be read. Nothing was changed.
 	ErrCorrupt error = &kind{"metadata damaged", nil}
 
+	// ErrDamaged: a layer has a record and no files.
+	ErrDamaged error = &kind{"layer without files", nil}
+
 	// ErrNewerVersion: the metadata was written by a newer version of this
 	// package. Nothing was changed.
 	ErrNewerVersion error = &kind{"metadata of a newer version", nil}

@@ -19,7 +19,6 @@ type options struct {
 	limits    Limits
 	kernel    tempdir.Kernel
 	disk      Disk
-	mountinfo string
 }
 
 // Make makes the directory of the store with these permissions if it does not

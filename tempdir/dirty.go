@@ -1,0 +1,83 @@
+//go:build linux
+
+package tempdir
+
+import "time"
+
+// clockGrain bounds how old a time stamp has to be before it can be trusted. The
+// kernel stamps a directory with a clock that ticks every 1 to 10 ms, the
+// coarsest file systems keep 2 s.
+const clockGrain = 3 * time.Second
+
+// MaybeDirty reports whether [Root.Recover] may find something, with one system
+// call (spec: Stat of the root). It is for processes that look every few
+// seconds: false makes the listing unnecessary.
+//
+// It answers false only if an earlier MaybeDirty, a Recover after it that found
+// no instance at all, and this call all saw one and the same time of change. An
+// instance has a name in the root from before its data until after it, so one
+// that was not there at that listing had to be linked into the root since. That
+// stamps the root with the time of the link. Two different changes can have the
+// same stamp if they fall into one tick of the clock, or into one unit of the
+// file system's; so a stamp counts only if it was older than 3 s when it was
+// first seen. Every later change then has a later stamp.
+//
+// A live instance that Recover skipped keeps the root dirty, because its owner
+// can die without changing anything on disk.
+//
+// It is a hint. Where stamps come from another clock than this host's (network
+// file systems), or after the clock was set back, a change can go unseen: call
+// Recover every few minutes whatever it says. The error is [ErrRootGone] or
+// [ErrClosed], or the errno; the answer is true then.
+func (r *Root) MaybeDirty() (bool, error) {
+	const op = "look"
+	if err := r.acquire(op); err != nil {
+		return true, err
+	}
+	defer r.release()
+	now := time.Now() // before the call: what happens after it is stamped later
+	seen, err := r.kernel.Stat(r.fd)
+	switch {
+	case err != nil:
+		return true, &Error{Op: op, Path: r.path, Err: err}
+	case seen.Links == 0:
+		return true, &Error{Op: op, Path: r.path, Kind: ErrRootGone}
+	}
+	if empty := r.empty.Load(); empty != nil && empty.Equal(seen.Changed) {
+		return false, nil
+	}
+	if now.Sub(seen.Changed) > clockGrain {
+		candidate := seen.Changed // on the heap only here
+		r.candidate.Store(&candidate)
+	} else {
+		r.candidate.Store(nil)
+	}
+	return true, nil
+}
+
+// Ordered reports whether the file system makes renames durable before any later
+// change of names on it, so that nothing has to be synced for their order. It
+// is known for ext4, xfs and tmpfs.
+func (r *Root) Ordered() bool { return r.ordered }
+
+// Sync makes what was staged so far durable: after power loss no victim is back
+// under its old name (spec: SyncRecord). It waits for the disk. A store that
+// forgets a victim after staging it needs this where the file system does not
+// order the two, see [Root.Ordered], or where they are on two file systems.
+func (d *Dir) Sync() error {
+	const op = "sync"
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return &Error{Op: op, Path: d.dataPath(), Kind: ErrClosed}
+	}
+	fd, err := d.root.kernel.OpenDirectory(d.root.fd, dataName(d.id))
+	if err != nil {
+		if gone := d.instanceGone(op); gone != nil {
+			return gone
+		}
+		return &Error{Op: op, Path: d.dataPath(), Err: err}
+	}
+	defer d.root.kernel.Close(fd)
+	return d.root.sync(op, fd, d.dataPath())
+}

@@ -1,0 +1,302 @@
+//go:build linux
+
+package tempdir_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/tempdir"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// A clockwork answers every Stat of the root with a time of change of the test's choice, and
+// counts calls.
+type clockwork struct {
+	changed atomic.Pointer[time.Time]
+	calls   atomic.Int64
+	root    atomic.Int64 // its descriptor
+	err     error
+	links   uint32
+}
+
+func (c *clockwork) Before(call *seam.Call) error {
+	c.calls.Add(1)
+	if call.Method == seam.Stat && int64(call.Fd) == c.root.Load() {
+		return c.err
+	}
+	return nil
+}
+
+func (c *clockwork) After(call *seam.Call) {
+	if call.Method == seam.OpenRoot {
+		c.root.Store(int64(call.Result))
+	}
+	if changed := c.changed.Load(); changed != nil && call.Method == seam.Stat && int64(call.Fd) == c.root.Load() {
+		call.Attributes.Changed = *changed
+		call.Attributes.Links = c.links
+	}
+}
+
+func (c *clockwork) set(t time.Time) { c.changed.Store(&t) }
+
+// look is one MaybeDirty, which has to be one call.
+func (c *clockwork) look(t *testing.T, root *tempdir.Root) bool {
+	t.Helper()
+	before := c.calls.Load()
+	dirty, err := root.MaybeDirty()
+	require.NoError(t, err)
+	require.Equal(t, before+1, c.calls.Load(), "calls")
+	return dirty
+}
+
+func clockworkRoot(t *testing.T) (*tempdir.Root, *clockwork) {
+	c := &clockwork{links: 2}
+	return openRoot(t, tempdir.WithKernel(seam.Around(tempdir.LinuxKernel(), c))), c
+}
+
+// When a root is known to be clean: a look, an empty listing after it, and a look
+// that sees the same time of change, all with a stamp that was old at the first.
+func TestMaybeDirty(t *testing.T) {
+	old := time.Now().Add(-time.Hour)
+	recoverEmpty := func(t *testing.T, root *tempdir.Root) {
+		report, err := root.Recover(background)
+		require.NoError(t, err)
+		require.Empty(t, report.Results)
+	}
+	t.Run("clean", func(t *testing.T) {
+		root, c := clockworkRoot(t)
+		c.set(old)
+		assert.True(t, c.look(t, root), "never listed")
+		assert.True(t, c.look(t, root), "never listed")
+		recoverEmpty(t, root)
+		assert.False(t, c.look(t, root))
+		assert.False(t, c.look(t, root))
+		recoverEmpty(t, root)
+		assert.False(t, c.look(t, root))
+	})
+	t.Run("listed before the look", func(t *testing.T) {
+		root, c := clockworkRoot(t)
+		c.set(old)
+		recoverEmpty(t, root)
+		assert.True(t, c.look(t, root), "it may have changed between")
+	})
+	t.Run("changed since", func(t *testing.T) {
+		root, c := clockworkRoot(t)
+		c.set(old)
+		c.look(t, root)
+		recoverEmpty(t, root)
+		c.set(old.Add(1))
+		assert.True(t, c.look(t, root))
+		c.set(old.Add(-time.Hour)) // the clock was set back
+		assert.True(t, c.look(t, root))
+	})
+	t.Run("changed between look and listing", func(t *testing.T) {
+		root, c := clockworkRoot(t)
+		c.set(old)
+		c.look(t, root)
+		c.set(old.Add(time.Minute))
+		recoverEmpty(t, root)
+		assert.True(t, c.look(t, root))
+	})
+	for name, stamp := range map[string]time.Duration{"young": -time.Second, "now": 0, "from the future": time.Hour} {
+		t.Run("a stamp that is "+name, func(t *testing.T) {
+			root, c := clockworkRoot(t)
+			c.set(time.Now().Add(stamp))
+			c.look(t, root)
+			recoverEmpty(t, root)
+			assert.True(t, c.look(t, root), "another change may have the same")
+		})
+	}
+	t.Run("a young stamp forgets an old one", func(t *testing.T) {
+		root, c := clockworkRoot(t)
+		c.set(old)
+		c.look(t, root)
+		c.set(time.Now())
+		c.look(t, root)
+		recoverEmpty(t, root)
+		c.set(old)
+		assert.True(t, c.look(t, root))
+	})
+	t.Run("a live instance", func(t *testing.T) {
+		root, c := clockworkRoot(t)
+		dir, err := root.Create()
+		require.NoError(t, err)
+		c.set(old)
+		for range 3 {
+			assert.True(t, c.look(t, root), "its owner can die without a change of the root")
+			report, err := root.Recover(background)
+			require.NoError(t, err)
+			require.Equal(t, 1, report.Count(tempdir.Skipped))
+		}
+		c.set(time.Now().Add(-time.Minute))
+		require.NoError(t, dir.Close(background))
+		c.look(t, root)
+		recoverEmpty(t, root)
+		assert.False(t, c.look(t, root))
+	})
+	t.Run("foreign names", func(t *testing.T) {
+		root, c := clockworkRoot(t)
+		require.NoError(t, os.WriteFile(filepath.Join(root.Path(), "foreign"), nil, 0o600))
+		c.set(old)
+		c.look(t, root)
+		recoverEmpty(t, root)
+		assert.False(t, c.look(t, root), "nothing to do about them")
+	})
+	t.Run("failures", func(t *testing.T) {
+		root, c := clockworkRoot(t)
+		c.set(old)
+		c.look(t, root)
+		recoverEmpty(t, root)
+		c.err = unix.EIO
+		dirty, err := root.MaybeDirty()
+		assert.True(t, dirty)
+		requireRefusal(t, err, "look", root.Path(), unix.EIO)
+		c.err, c.links = nil, 0
+		dirty, err = root.MaybeDirty()
+		assert.True(t, dirty)
+		requireRefusal(t, err, "look", root.Path(), tempdir.ErrRootGone)
+		require.NoError(t, root.Close())
+		dirty, err = root.MaybeDirty()
+		assert.True(t, dirty)
+		requireRefusal(t, err, "look", root.Path(), tempdir.ErrClosed)
+	})
+}
+
+// On the real clock: every instance that comes is seen, however fast.
+func TestMaybeDirtySeesEveryInstance(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped, because it takes 3 s until a time stamp can be trusted")
+	}
+	root := openRoot(t)
+	rest := func() {
+		require.Eventually(t, func() bool {
+			dirty, err := root.MaybeDirty()
+			require.NoError(t, err)
+			if dirty {
+				_, err := root.Recover(background)
+				require.NoError(t, err)
+			}
+			return !dirty
+		}, 20*time.Second, 50*time.Millisecond)
+	}
+	rest()
+	other, err := tempdir.Open(root.Path())
+	require.NoError(t, err)
+	defer other.Close()
+	dir, err := other.Create()
+	require.NoError(t, err)
+	dirty, err := root.MaybeDirty()
+	require.NoError(t, err)
+	assert.True(t, dirty)
+	require.NoError(t, dir.Close(background))
+	for i := range 200 { // right after an empty listing, in the same tick or not
+		_, err := root.MaybeDirty()
+		require.NoError(t, err)
+		_, err = root.Recover(background)
+		require.NoError(t, err)
+		dir, err := other.Create()
+		require.NoError(t, err)
+		dirty, err := root.MaybeDirty()
+		require.NoError(t, err)
+		require.True(t, dirty, "instance %d", i)
+		require.NoError(t, dir.Close(background))
+	}
+}
+
+// Remove takes away what is directly in the root, of any type, and nothing else.
+func TestRemoveInPlace(t *testing.T) {
+	root := openRoot(t)
+	outside := beside(root, "outside")
+	require.NoError(t, os.WriteFile(outside, []byte("precious"), 0o600))
+	at := func(name string) string { return filepath.Join(root.Path(), name) }
+	makeLayer(t, at("tree"))
+	require.NoError(t, os.Symlink(outside, at("tree/outside")))
+	require.NoError(t, os.Symlink(outside, at("link")))
+	require.NoError(t, os.WriteFile(at("file"), nil, 0o600))
+	require.NoError(t, os.MkdirAll(at("deep"+fmt.Sprintf("%0*d", 100, 0)), 0o700))
+	dir, err := root.Create()
+	require.NoError(t, err)
+	for _, name := range []string{"tree", "link", "file", "deep" + fmt.Sprintf("%0*d", 100, 0)} {
+		require.NoError(t, root.Remove(background, name), name)
+		assert.NoFileExists(t, at(name))
+		requireRefusal(t, root.Remove(background, name), "remove", at(name), tempdir.ErrVictimGone)
+	}
+	assert.FileExists(t, outside)
+	requireRefusal(t, root.Remove(background, "lock-"+dir.ID()), "remove", at("lock-"+dir.ID()), tempdir.ErrForeign)
+	requireRefusal(t, root.Remove(background, "temp-dir-"+dir.ID()), "remove", at("temp-dir-"+dir.ID()), tempdir.ErrForeign)
+	for _, name := range []string{"", ".", "..", "../outside", "a/b"} {
+		requireRefusal(t, root.Remove(background, name), "remove", name, unix.EINVAL)
+	}
+	require.NoError(t, dir.Close(background))
+	require.NoError(t, root.Close())
+	requireRefusal(t, root.Remove(background, "x"), "remove", root.Path(), tempdir.ErrClosed)
+}
+
+// What Remove cannot remove is a leftover with its reason, mounts above all.
+func TestRemoveInPlaceCrossesNoMount(t *testing.T) {
+	if !mounting(t) {
+		return
+	}
+	s := newScene(t)
+	victim := filepath.Join(s.root.Path(), "victim")
+	makeLayer(t, victim)
+	mounted := filepath.Join(victim, "mounted")
+	require.NoError(t, os.Mkdir(mounted, 0o700))
+	outside := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(outside, "precious"), nil, 0o600))
+	require.NoError(t, unix.Mount(outside, mounted, "", unix.MS_BIND, ""))
+	err := s.root.Remove(background, "victim")
+	require.NoError(t, unix.Unmount(mounted, unix.MNT_DETACH))
+	require.ErrorIs(t, err, tempdir.ErrLeftover)
+	require.ErrorIs(t, err, tempdir.ErrMountPoint)
+	assert.FileExists(t, filepath.Join(outside, "precious"))
+	require.NoError(t, s.root.Remove(background, "victim"))
+}
+
+// Sync syncs the data directory, whatever the file system.
+func TestSyncOfWhatIsStaged(t *testing.T) {
+	var synced []string
+	c := &syncWatch{synced: &synced}
+	root := openRoot(t, tempdir.WithKernel(seam.Around(tempdir.LinuxKernel(), c)))
+	dir, err := root.Create()
+	require.NoError(t, err)
+	require.NoError(t, dir.StageDeletion(makeLayer(t, beside(root, "victim"))))
+	require.Empty(t, synced)
+	require.NoError(t, dir.Sync())
+	assert.Equal(t, []string{"temp-dir-" + dir.ID()}, synced)
+	c.err = unix.EIO
+	requireRefusal(t, dir.Sync(), "sync", filepath.Join(root.Path(), "temp-dir-"+dir.ID()), unix.EIO)
+	c.err = unix.EINVAL // nothing to make durable on such a file system
+	require.NoError(t, dir.Sync())
+	c.err = nil
+	require.NoError(t, dir.Close(background))
+	requireRefusal(t, dir.Sync(), "sync", filepath.Join(root.Path(), "temp-dir-"+dir.ID()), tempdir.ErrClosed)
+}
+
+// A syncWatch notes the names of the directories that are synced.
+type syncWatch struct {
+	last   string
+	synced *[]string
+	err    error
+}
+
+func (w *syncWatch) Before(call *seam.Call) error {
+	switch call.Method {
+	case seam.OpenDirectory:
+		w.last = call.Name
+	case seam.SyncData:
+		*w.synced = append(*w.synced, w.last)
+		return w.err
+	}
+	return nil
+}
+
+func (w *syncWatch) After(*seam.Call) {}

@@ -1,0 +1,210 @@
+package layerstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/afterlock/afterlock/tempdir"
+)
+
+// Create makes a layer of the content, and returns it.
+//
+// The content is built in an instance, without any lock. Then, under the store
+// lock (spec: Create, TakeStoreLock, Flag, Commit, Complete, DropStoreLock), come
+// two saves of the metadata and one renameat2 for each part. The layer exists
+// when its flag is gone: all of it, or nothing. A crash leaves a stale instance,
+// or a flagged layer that a later operation or recovery removes.
+//
+// Failures have no effect, except one: if only the last sync of the metadata
+// failed, the layer is there and may not be after power loss ([MayHaveEffect]).
+// ctx cancels it up to the store lock; what was built is then left for recovery.
+//
+// Errors match [ErrBadID], [ErrLayerExists], [ErrNoParent], [ErrBusy],
+// [ErrUnrecorded], [ErrBadContent], [ErrTooLarge], [ErrNoImageStore] or an errno.
+func (s *Store) Create(ctx context.Context, layer Layer, content Content) (Layer, error) {
+	const op = "create"
+	refuse := func(kind, err error) (Layer, error) {
+		return Layer{}, &Error{Op: op, Layer: layer.ID, Effect: NoEffect, Kind: kind, Err: err}
+	}
+	if why := checkID(layer.ID); why != "" {
+		return refuse(ErrBadID, errors.New(why))
+	}
+	driver := s.options.driver
+	r := record{
+		Layer: Layer{ID: layer.ID, Parent: layer.Parent, Image: layer.Image, Labels: maps.Clone(layer.Labels),
+			Driver: driver.Name(), Created: time.Now().UTC()},
+		Short: drawShort(),
+	}
+	g := s.graphOf(&r)
+	if g == nil {
+		return refuse(ErrNoImageStore, nil)
+	}
+	var parents []record // nearest first
+	err := s.shared(ctx, op, r.ID, func(m *metadata) (err error) {
+		parents, err = s.checkAddition(m, &r, false)
+		return err
+	})
+	if err != nil {
+		return Layer{}, err
+	}
+	for _, dir := range driver.Directories() {
+		if err := s.disk.MakeDirectory(filepath.Join(g.path, dir), 0o700); err != nil {
+			return refuse(nil, err)
+		}
+	}
+	dir, err := g.root.Create()
+	if err != nil {
+		return refuse(nil, err)
+	}
+	additions, err := s.build(ctx, dir, &r, parents, content)
+	if err == nil && s.options.sync {
+		if err = s.disk.SyncContent(g.root.Path()); err != nil {
+			err = &Error{Op: op, Layer: r.ID, Path: g.root.Path(), Effect: NoEffect, Err: err}
+		}
+	}
+	flagged := false
+	if err == nil {
+		_, _, err = s.exclusively(ctx, op, r.ID, func(h *held, m *metadata) error {
+			now, err := s.checkAddition(m, &r, true)
+			if err != nil {
+				return err
+			}
+			if len(parents) > 0 && !parents[0].same(&now[0]) {
+				return &Error{Op: op, Layer: r.ID, Effect: NoEffect, Kind: ErrNoParent, Err: errors.New("another layer has its id now")}
+			}
+			flagged, err = s.commit(h, m, g, &r, additions)
+			return err
+		})
+	}
+	// Empty by now, or what was built for nothing. Without the store lock.
+	if closeErr := dir.Close(ctx); err != nil && closeErr != nil {
+		err = errors.Join(err, closeErr)
+	}
+	if err != nil && flagged && EffectOf(err) == NoEffect {
+		s.Load(context.WithoutCancel(ctx)) // if that fails, somebody else will
+	}
+	if err != nil {
+		return Layer{}, err
+	}
+	return r.Layer, nil
+}
+
+// checkAddition returns the parents of a layer to be made, or why it cannot be.
+// finished says that what is flagged was finished, if that was possible.
+func (s *Store) checkAddition(m *metadata, r *record, finished bool) ([]record, error) {
+	refuse := func(kind, err error) ([]record, error) {
+		return nil, &Error{Op: "create", Layer: r.ID, Effect: NoEffect, Kind: kind, Err: err}
+	}
+	switch there := m.find(r.ID); {
+	case there == nil:
+	case !there.Incomplete:
+		return refuse(ErrLayerExists, nil)
+	case finished || s.claimed(there):
+		return refuse(ErrBusy, nil)
+	}
+	var parents []record
+	for id := r.Parent; id != ""; {
+		parent := m.layer(id)
+		if parent == nil {
+			return refuse(ErrNoParent, fmt.Errorf("layer %s", quote(id)))
+		}
+		if parent.Driver != r.Driver {
+			return refuse(ErrNoParent, fmt.Errorf("layer %s has layout %s, and this would have %s", id, parent.Driver, r.Driver))
+		}
+		parents = append(parents, *parent)
+		id = parent.Parent
+	}
+	return parents, nil
+}
+
+// build makes the parts of the layer in the instance.
+func (s *Store) build(ctx context.Context, dir *tempdir.Dir, r *record, parents []record, content Content) ([]*tempdir.Addition, error) {
+	driver, g := r.driver(), s.graphOf(r)
+	var additions []*tempdir.Addition
+	var staged []string
+	for range driver.Parts(r.placed()) {
+		addition, err := dir.StageAddition()
+		if err != nil {
+			return nil, &Error{Op: "create", Layer: r.ID, Effect: NoEffect, Err: err}
+		}
+		additions = append(additions, addition)
+		staged = append(staged, addition.Path())
+	}
+	var lower []Placed
+	for i := range parents {
+		lower = append(lower, parents[i].placed())
+	}
+	err := driver.Build(r.placed(), staged, lower, func(path string) error {
+		b, err := newBuilder(ctx, path, s.options.limits, !driver.Inherits())
+		if err != nil {
+			return err
+		}
+		defer b.close()
+		if driver.Inherits() && len(parents) > 0 {
+			parent := s.graphOf(&parents[0])
+			if parent == nil {
+				return ErrNoImageStore
+			}
+			if err := b.inherit(filepath.Join(parent.path, driver.Files(parents[0].placed()))); err != nil {
+				return err
+			}
+		}
+		return b.fill(content)
+	})
+	if err == nil {
+		return additions, nil
+	}
+	failure := &Error{Op: "create", Layer: r.ID, Path: g.root.Path(), Effect: NoEffect, Err: err}
+	if len(parents) > 0 && errors.Is(err, fs.ErrNotExist) && !errors.Is(err, ErrBadContent) {
+		failure.Kind = ErrNoParent // deleted while it was copied
+	}
+	return nil, failure
+}
+
+// commit puts the parts in place under the store lock. flagged: a record was
+// saved, and is still there if it failed.
+func (s *Store) commit(h *held, m *metadata, g *graph, r *record, additions []*tempdir.Addition) (flagged bool, err error) {
+	const op = "create"
+	refuse := func(path string, kind, err error) error {
+		return &Error{Op: op, Layer: r.ID, Path: path, Effect: NoEffect, Kind: kind, Err: err}
+	}
+	parts := r.driver().Parts(r.placed())
+	for _, part := range parts {
+		// Before the flag: a flagged record would lead others to remove what is
+		// in the way, and it is not this layer's.
+		path := filepath.Join(g.path, part)
+		if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+			return false, refuse(path, ErrUnrecorded, err)
+		}
+	}
+	with := m.copy()
+	with.Serial++
+	r.Serial, r.Incomplete = with.Serial, true
+	with.Layers = append(with.Layers, *r)
+	if err := s.save(op, h, with); err != nil { // spec: Flag
+		// Flagged or not, it is no layer.
+		return EffectOf(err) == MayHaveEffect, refuse("", nil, err)
+	}
+	for i, part := range slices.Backward(parts) {
+		path := filepath.Join(g.path, part)
+		if err := additions[i].Commit(path); err != nil { // spec: Commit
+			return true, refuse(path, nil, err)
+		}
+		if s.options.sync {
+			if err := s.disk.SyncDirectory(filepath.Dir(path)); err != nil {
+				return true, refuse(path, nil, err)
+			}
+		}
+	}
+	complete := with.copy()
+	r.Incomplete = false
+	complete.Layers[len(complete.Layers)-1] = *r
+	return true, s.save(op, h, complete) // spec: Complete
+}

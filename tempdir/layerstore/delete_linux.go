@@ -1,0 +1,166 @@
+package layerstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Delete deletes layers, all of them or, if one of them cannot be, none: every
+// layer exists, none is mounted, and none has children that stay. When it
+// returns nil, the data is gone.
+//
+// Under the store lock (spec: Delete, TakeStoreLock, Flag, Stage, Forget,
+// DropStoreLock) it makes, whatever is in the layers, two saves of the metadata
+// and one renameat2 for each part of a layer: one in the layout vfs, two in
+// overlay. The files go afterwards (spec: Remove). The instance is made before.
+//
+// The deletion takes effect when the flag is saved. A crash before that leaves
+// the layers whole, and after it leaves nothing that a later operation or
+// recovery does not finish. ctx can cancel the waiting for the lock, and the
+// removal of the data, which is then an [ErrLeftover] that took effect. It does
+// not cancel what happens between.
+//
+// On a full disk, or across file systems, layers are removed where they are, and
+// [Deletion.InPlace] says so.
+func (s *Store) Delete(ctx context.Context, ids ...string) (Deletion, error) {
+	receipt, err := s.DeferredDelete(ctx, ids...)
+	if receipt == nil {
+		return Deletion{}, err
+	}
+	deletion, finishErr := receipt.Finish(ctx)
+	return deletion, errors.Join(err, finishErr)
+}
+
+// A Receipt is a deletion that took effect and whose data is still to be removed.
+// If its process ends without [Receipt.Finish], recovery removes the data.
+type Receipt struct {
+	removal *removal
+	done    bool
+}
+
+// Finish removes the data; nil: it is gone. It can be called once, by any
+// goroutine; [Store.Delete] is DeferredDelete and Finish.
+func (r *Receipt) Finish(ctx context.Context) (Deletion, error) {
+	if r.done {
+		return r.removal.out, &Error{Op: "delete", Effect: TookEffect, Err: errors.New("finished already")}
+	}
+	r.done = true
+	return r.removal.finish(ctx)
+}
+
+// DeferredDelete is the first half of [Store.Delete]: when it returns a receipt,
+// the layers are deleted for everybody, and their data is still to be removed. A
+// receipt can come with an error that took effect: some of the data is not moved
+// aside, and recovery has to finish it.
+func (s *Store) DeferredDelete(ctx context.Context, layers ...string) (*Receipt, error) {
+	const op = "delete"
+	layers = slices.Clone(layers)
+	r := s.newRemoval(op)
+	r.out.Layers = layers
+	if len(layers) == 0 {
+		return &Receipt{removal: r}, nil
+	}
+	// Once without exclusion, for what takes time: instances, and the kernel's
+	// table of mounts.
+	var victims []record
+	err := s.shared(ctx, op, layers[0], func(m *metadata) (err error) {
+		victims, err = s.victims(m, op, layers)
+		return err
+	})
+	if err == nil {
+		err = s.checkMounts(op, victims)
+	}
+	for i := 0; err == nil && i < len(victims); i++ {
+		if g := s.graphOf(&victims[i]); victims[i].driver().Deferred() {
+			if failed := r.prepare(g); failed != nil {
+				err = &Error{Op: op, Layer: victims[i].ID, Effect: NoEffect, Err: failed}
+			}
+		}
+	}
+	if err == nil {
+		_, _, err = s.exclusively(ctx, op, layers[0], func(h *held, m *metadata) error {
+			victims, err := s.victims(m, op, layers)
+			if err != nil {
+				return err
+			}
+			return s.deleteLocked(r, h, m, victims)
+		})
+	}
+	if EffectOf(err) == NoEffect {
+		r.abandon(ctx) // what is left of an empty instance is for recovery
+		return nil, err
+	}
+	return &Receipt{removal: r}, err
+}
+
+// deleteLocked is the part under the store lock.
+func (s *Store) deleteLocked(r *removal, h *held, m *metadata, victims []record) error {
+	flagged := m.withFlag(victims)
+	if err := s.save(r.op, h, flagged); err != nil {
+		return err // NoEffect or, if the flag may not be durable, MayHaveEffect: nothing moved
+	}
+	for i := range victims {
+		victims[i].Incomplete = true
+	}
+	err := r.move(h, flagged, victims)
+	if err != nil && r.moved == 0 && len(r.gone)+len(r.inPlace) == 0 && errors.Is(err, ErrMounted) {
+		// Mounted since we looked. Nothing moved, so it can still be refused.
+		if s.save(r.op, h, m) == nil {
+			var failure *Error
+			errors.As(err, &failure)
+			failure.Effect = NoEffect
+			return failure
+		}
+	}
+	return err
+}
+
+// victims returns the records of the layers, or why they cannot be deleted.
+func (s *Store) victims(m *metadata, op string, layers []string) ([]record, error) {
+	refuse := func(id string, kind, err error) ([]record, error) {
+		return nil, &Error{Op: op, Layer: id, Effect: NoEffect, Kind: kind, Err: err}
+	}
+	chosen := map[string]bool{}
+	var victims []record
+	for _, id := range layers {
+		r := m.layer(id)
+		switch {
+		case r == nil:
+			return refuse(id, ErrLayerUnknown, nil)
+		case chosen[id]:
+			continue
+		case s.mounts(r) > 0:
+			return refuse(id, ErrMounted, fmt.Errorf("%d times", s.mounts(r)))
+		case s.graphOf(r) == nil:
+			return refuse(id, ErrNoImageStore, nil)
+		}
+		chosen[id] = true
+		victims = append(victims, *r)
+	}
+	for i := range m.Layers {
+		if r := &m.Layers[i]; chosen[r.Parent] && !chosen[r.ID] && !r.Incomplete {
+			return refuse(r.Parent, ErrHasChildren, fmt.Errorf("layer %s", r.ID))
+		}
+	}
+	return victims, nil
+}
+
+// ids returns the ids of the records.
+func ids(records []record) []string {
+	var all []string
+	for _, r := range records {
+		all = append(all, r.ID)
+	}
+	return all
+}
+
+// joinValues joins the errors of a map.
+func joinValues(m map[uint64]error) error {
+	var all []error
+	for _, err := range m {
+		all = append(all, err)
+	}
+	return errors.Join(all...)
+}

@@ -1,0 +1,99 @@
+//go:build linux
+
+package layerstore_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/tempdir/layerstore"
+)
+
+// Every call of a create and of a delete fails once. What the error says of the
+// effect is what another process sees, and recovery puts the rest in order.
+func TestErrorsTellTheEffect(t *testing.T) {
+	type operation struct {
+		name          string
+		run           func(s *layerstore.Store) error
+		before, after string
+	}
+	operations := []operation{
+		{"create", func(s *layerstore.Store) error {
+			_, err := s.Create(background, layerstore.Layer{ID: "new", Parent: "old"}, someFiles(4, "new"))
+			return err
+		}, "old child bystander", "old child bystander new"},
+		{"delete", func(s *layerstore.Store) error {
+			_, err := s.Delete(background, "old", "child")
+			return err
+		}, "old child bystander", "bystander"},
+		{"mount", func(s *layerstore.Store) error {
+			_, err := s.Mount(background, "old")
+			return err
+		}, "old child bystander", "old child bystander"},
+	}
+	for _, driver := range layouts {
+		for _, op := range operations {
+			t.Run(driver.Name()+"/"+op.name, func(t *testing.T) {
+				t.Parallel()
+				effects := map[layerstore.Effect]int{}
+				for k := int64(1); ; k++ {
+					path := crashScene(t, driver)
+					var failed string
+					armed := false
+					c := &calls{}
+					c.before = func(n int64, name string) error {
+						if armed && n == k {
+							failed = name
+							return unix.EIO
+						}
+						return nil
+					}
+					s := openStore(t, path, append(c.options(), layerstore.WithDriver(driver))...)
+					c.n.Store(0)
+					armed = true
+					err := op.run(s)
+					armed = false
+					if failed == "" {
+						require.NoError(t, err)
+						break
+					}
+					seen := strings.Join(listIDs(t, openStore(t, path, layerstore.WithoutRecovery())), " ")
+					switch effect := layerstore.EffectOf(err); effect {
+					case layerstore.NoEffect:
+						require.Equal(t, op.before, seen, "call %d, %s: %v", k, failed, err)
+					case layerstore.TookEffect:
+						require.Equal(t, op.after, seen, "call %d, %s: %v", k, failed, err)
+					case layerstore.MayHaveEffect:
+						require.Contains(t, []string{op.before, op.after}, seen, "call %d, %s: %v", k, failed, err)
+					}
+					if err != nil {
+						effects[layerstore.EffectOf(err)]++
+						require.ErrorIs(t, err, unix.EIO, "call %d, %s", k, failed)
+						var failure *layerstore.Error
+						require.True(t, errors.As(err, &failure), "call %d, %s: %v", k, failed, err)
+						require.Equal(t, op.name, strings.TrimPrefix(failure.Op, "load"), "call %d, %s", k, failed)
+					}
+					require.NoError(t, s.Close())
+					after := strings.Join(checkAfterCrash(t, path, driver), " ")
+					if err == nil || layerstore.EffectOf(err) == layerstore.TookEffect {
+						require.Equal(t, op.after, after, "call %d, %s", k, failed)
+					}
+					if layerstore.EffectOf(err) == layerstore.NoEffect {
+						require.Equal(t, op.before, after, "call %d, %s", k, failed)
+					}
+					require.False(t, t.Failed(), "call %d, %s", k, failed)
+				}
+				t.Log(effects)
+				assert.Positive(t, effects[layerstore.NoEffect])
+				if op.name != "mount" {
+					assert.Positive(t, effects[layerstore.MayHaveEffect])
+				}
+			})
+		}
+	}
+}

@@ -1,0 +1,138 @@
+package layerstore
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"math/rand/v2"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	lockFile     = "store.lock"
+	metadataFile = "layers.json"
+	spareFile    = "layers.json.spare"
+	rootName     = "tempdirs"
+)
+
+// storeByte is the byte of the lock file that is the store lock.
+const storeByte = 0
+
+// A held is the store lock, held by one operation.
+type held struct {
+	store     *Store
+	fd        int
+	exclusive bool
+	token     Token // of the metadata that was read under it
+}
+
+// takeLock waits for the store lock (spec: TakeStoreLock). Every operation opens
+// the lock file for itself, so that goroutines exclude each other as processes do.
+// The error is the context's, or an errno.
+func (s *Store) takeLock(ctx context.Context, exclusive bool) (*held, error) {
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		fd, err := s.disk.OpenLock(s.file(lockFile), false)
+		if err != nil {
+			return nil, err
+		}
+		links := uint64(0)
+		if err = s.awaitLock(ctx, fd, ByteRange{storeByte, exclusive}); err == nil {
+			links, err = s.disk.Links(fd)
+		}
+		if err == nil && links > 0 {
+			return &held{store: s, fd: fd, exclusive: exclusive}, nil
+		}
+		s.disk.Close(fd)
+		if err != nil {
+			return nil, err
+		}
+		// A ghost lock: somebody replaced the lock file while we waited.
+	}
+}
+
+const (
+	pollFirst = 100 * time.Microsecond
+	pollLast  = 10 * time.Millisecond
+)
+
+// awaitLock waits in the kernel if ctx can never be done, and asks again and
+// again otherwise: nothing can call a waiting thread back.
+func (s *Store) awaitLock(ctx context.Context, fd int, r ByteRange) error {
+	err := s.disk.TakeLock(fd, r)
+	if err != unix.EAGAIN {
+		return err
+	}
+	if ctx.Done() == nil {
+		return s.disk.AwaitLock(fd, r)
+	}
+	for pause := pollFirst; ; pause = min(2*pause, pollLast) {
+		timer := time.NewTimer(pause/2 + rand.N(pause))
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		case <-timer.C:
+		}
+		if err := s.disk.TakeLock(fd, r); err != unix.EAGAIN {
+			return err
+		}
+	}
+}
+
+// drop drops the store lock (spec: DropStoreLock).
+func (h *held) drop() {
+	if h.fd >= 0 {
+		h.store.disk.Close(h.fd) // the lock goes with the descriptor, whatever it says
+		h.fd = -1
+	}
+}
+
+// claim takes the claim of a layer that is to be removed where it is. It holds
+// as long as the descriptor; EAGAIN means that somebody is at it.
+func (s *Store) claim(r *record) (fd int, err error) {
+	fd, err = s.disk.OpenLock(s.file(lockFile), false)
+	if err != nil {
+		return -1, err
+	}
+	if err := s.disk.TakeLock(fd, ByteRange{claimByte(r), true}); err != nil {
+		s.disk.Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// claimed reports whether somebody is removing the layer where it is.
+func (s *Store) claimed(r *record) bool {
+	fd, err := s.claim(r)
+	if err != nil {
+		return errors.Is(err, unix.EAGAIN)
+	}
+	s.disk.Close(fd)
+	return false
+}
+
+// claimByte draws the byte of a layer's claim. Two layers with one byte wait for
+// each other, and that is all.
+func claimByte(r *record) int64 {
+	hash := fnv.New64a()
+	hash.Write([]byte(r.ID + "/" + strconv.FormatUint(r.Serial, 10)))
+	return int64(hash.Sum64()>>2) | 1<<20
+}
+
+func (s *Store) file(name string) string { return filepath.Join(s.path, name) }
+
+// bareErrno strips the operation and path that package os adds.
+func bareErrno(err error) error {
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		return errno
+	}
+	return err
+}

@@ -1,0 +1,223 @@
+//go:build linux
+
+package layerstore_test
+
+import (
+	"archive/tar"
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sort"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/afterlock/afterlock/tempdir/layerstore"
+)
+
+// childVariable names the function that a re-executed test binary runs instead
+// of the tests: a second process, and one that can be killed.
+const childVariable = "AFTERLOCK_TEST_CHILD"
+
+// children are the functions that a child process can run; files add theirs in
+// an init function. A child fails by panic.
+var children = map[string]func(arguments []string){}
+
+func TestMain(m *testing.M) {
+	if name, ok := os.LookupEnv(childVariable); ok {
+		children[name](os.Args[1:])
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// childCommand prepares a child process.
+func childCommand(t testing.TB, name string, arguments ...string) *exec.Cmd {
+	require.Contains(t, children, name)
+	cmd := exec.Command("/proc/self/exe", arguments...)
+	cmd.Env = append(os.Environ(), childVariable+"="+name)
+	cmd.Stderr = os.Stderr
+	return cmd
+}
+
+// A process is a running child, which ends with the test.
+type process struct {
+	*exec.Cmd
+	stdin io.WriteCloser
+	lines *bufio.Scanner
+}
+
+func startChild(t testing.TB, name string, arguments ...string) *process {
+	cmd := childCommand(t, name, arguments...)
+	stdin, err := cmd.StdinPipe()
+	require.NoError(t, err)
+	stdout, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	return &process{cmd, stdin, bufio.NewScanner(stdout)}
+}
+
+// line waits for the next line that the child prints.
+func (p *process) line(t testing.TB) string {
+	require.True(t, p.lines.Scan(), "the child ended without a line")
+	return p.lines.Text()
+}
+
+func (p *process) kill(t testing.TB) {
+	require.NoError(t, p.Process.Kill())
+	p.Wait()
+}
+
+// must is for child processes, which have no *testing.T.
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
+
+var background = context.Background()
+
+// layouts are the deferring ones.
+var layouts = []layerstore.Driver{layerstore.VFS, layerstore.Overlay}
+
+// scratch returns a directory in memory, if there is some: these tests sync a lot.
+func scratch(t testing.TB) string {
+	dir, err := os.MkdirTemp("/dev/shm", "layerstore-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return dir
+}
+
+func openStore(t testing.TB, path string, opts ...layerstore.Option) *layerstore.Store {
+	t.Helper()
+	s, err := layerstore.Open(path, append([]layerstore.Option{layerstore.Make(0o700)}, opts...)...)
+	require.NoError(t, err)
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// newStore makes a store in a directory of its own.
+func newStore(t testing.TB, opts ...layerstore.Option) (s *layerstore.Store, path string) {
+	path = filepath.Join(scratch(t), "store")
+	return openStore(t, path, opts...), path
+}
+
+func create(t testing.TB, s *layerstore.Store, id string, content layerstore.Content) {
+	t.Helper()
+	_, err := s.Create(background, layerstore.Layer{ID: id}, content)
+	require.NoError(t, err)
+}
+
+// archive makes a tar stream of entries.
+func archive(entries ...tar.Header) io.Reader {
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, h := range entries {
+		content := h.PAXRecords["content"]
+		h.PAXRecords = nil
+		if h.Typeflag == tar.TypeReg {
+			h.Size = int64(len(content))
+		}
+		if h.Mode == 0 {
+			h.Mode = 0o755
+		}
+		h.Uid, h.Gid = os.Getuid(), os.Getgid()
+		must(0, w.WriteHeader(&h))
+		must(w.Write([]byte(content)[:h.Size]))
+	}
+	must(0, w.Close())
+	return &b
+}
+
+func file(name, content string) tar.Header {
+	return tar.Header{Typeflag: tar.TypeReg, Name: name, PAXRecords: map[string]string{"content": content}}
+}
+func dir(name string) tar.Header { return tar.Header{Typeflag: tar.TypeDir, Name: name} }
+func symlink(name, target string) tar.Header {
+	return tar.Header{Typeflag: tar.TypeSymlink, Name: name, Linkname: target}
+}
+func hardlink(name, target string) tar.Header {
+	return tar.Header{Typeflag: tar.TypeLink, Name: name, Linkname: target}
+}
+
+// someFiles is content of n files that all say text.
+func someFiles(n int, text string) layerstore.Content {
+	var entries []tar.Header
+	for i := range n {
+		entries = append(entries, file(fmt.Sprintf("dir%d/file%d", i%3, i), text))
+	}
+	return layerstore.Tar(archive(entries...))
+}
+
+// listIDs lists the layers of the store.
+func listIDs(t testing.TB, s *layerstore.Store) []string {
+	t.Helper()
+	layers, err := s.List(background)
+	require.NoError(t, err)
+	ids := []string{}
+	for _, l := range layers {
+		ids = append(ids, l.ID)
+	}
+	return ids
+}
+
+// tree lists every path below dir, directories with a slash, links with a target,
+// files with their content.
+func tree(t testing.TB, dir string) []string {
+	t.Helper()
+	paths := []string{}
+	require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		require.NoError(t, err)
+		name := strings.TrimPrefix(path, dir)
+		switch entry.Type() {
+		case fs.ModeDir:
+			name += "/"
+		case fs.ModeSymlink:
+			target, err := os.Readlink(path)
+			require.NoError(t, err)
+			name += " -> " + target
+		case 0:
+			content, err := os.ReadFile(path)
+			require.NoError(t, err)
+			name += ": " + string(content)
+		default:
+			name += " " + entry.Type().String()
+		}
+		paths = append(paths, strings.TrimPrefix(name, "/"))
+		return nil
+	}))
+	sort.Strings(paths)
+	return paths[1:]
+}
+
+// leftovers lists what is in the layouts and the roots of a store without layers.
+func leftovers(t testing.TB, path string) []string {
+	t.Helper()
+	var left []string
+	for _, dir := range []string{"tempdirs", "vfs/dir", "direct/dir", "overlay", "overlay/l"} {
+		entries, err := os.ReadDir(filepath.Join(path, dir))
+		if !os.IsNotExist(err) {
+			require.NoError(t, err)
+		}
+		for _, entry := range entries {
+			if name := filepath.Join(dir, entry.Name()); name != "overlay/l" {
+				left = append(left, name)
+			}
+		}
+	}
+	return left
+}

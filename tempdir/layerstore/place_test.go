@@ -1,0 +1,295 @@
+//go:build linux
+
+package layerstore_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/testfs"
+	"github.com/afterlock/afterlock/tempdir"
+	"github.com/afterlock/afterlock/tempdir/layerstore"
+)
+
+// fill takes all blocks of the file system and, if inodes is set, all inodes, and
+// returns with nothing left of what it took.
+func fill(t *testing.T, dir string, inodes bool) {
+	t.Helper()
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	for n := 0; ; n++ {
+		f, err := os.Create(filepath.Join(dir, fmt.Sprint(n)))
+		if err != nil {
+			require.ErrorIs(t, err, unix.ENOSPC)
+			return
+		}
+		wrote := 0
+		for size := 1 << 16; !inodes && size > 0; size /= 16 {
+			for {
+				n, err := f.Write(make([]byte, size))
+				if wrote += n; err != nil {
+					require.ErrorIs(t, err, unix.ENOSPC)
+					require.NoError(t, f.Sync()) // what had no block of its own gets one now
+					break
+				}
+			}
+		}
+		require.NoError(t, f.Close())
+		if !inodes && wrote == 0 {
+			return
+		}
+	}
+}
+
+// free returns the free blocks and inodes of the file system.
+func free(t *testing.T, dir string) (blocks, inodes uint64) {
+	var s unix.Statfs_t
+	require.NoError(t, unix.Statfs(dir, &s))
+	return s.Bfree, s.Ffree
+}
+
+// A deletion needs neither a block nor an inode (F22), and the space comes back.
+func TestDeletionOnAFullDisk(t *testing.T) {
+	for _, disk := range []struct {
+		name   string
+		make   func(testing.TB) string
+		inodes bool
+	}{
+		{"tmpfs without blocks", func(t testing.TB) string { return testfs.Tmpfs(t, "size=2m") }, false},
+		{"tmpfs without inodes", func(t testing.TB) string { return testfs.Tmpfs(t, "nr_inodes=120") }, true},
+		{"ext4 without blocks", func(t testing.TB) string { return testfs.Ext4(t, testfs.Ext4Options{MiB: 8}) }, false},
+		{"ext4 without inodes", func(t testing.TB) string { return testfs.Ext4(t, testfs.Ext4Options{MiB: 8, Inodes: 160}) }, true},
+		{"xfs without blocks", func(t testing.TB) string { return testfs.Xfs(t) }, false},
+		{"btrfs without blocks", func(t testing.TB) string { return testfs.Btrfs(t) }, false},
+	} {
+		for _, driver := range layouts {
+			t.Run(disk.name+"/"+driver.Name(), func(t *testing.T) {
+				mounted := disk.make(t)
+				path := filepath.Join(mounted, "store")
+				s := openStore(t, path, layerstore.WithDriver(driver))
+				create(t, s, "keep", someFiles(3, "keep"))
+				for _, id := range []string{"a", "b", "c"} {
+					create(t, s, id, someFiles(9, strings.Repeat(id, 3000)))
+				}
+				fill(t, filepath.Join(mounted, "filler"), disk.inodes)
+				blocks, inodes := free(t, mounted)
+
+				// A creation fails, and leaves everything as it was.
+				_, err := s.Create(background, layerstore.Layer{ID: "new"}, someFiles(9, strings.Repeat("n", 3000)))
+				require.ErrorIs(t, err, unix.ENOSPC)
+				assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
+
+				deletion, err := s.Delete(background, "a", "b")
+				require.NoError(t, err)
+				t.Logf("in place: %v", deletion.InPlace)
+				for _, in := range deletion.InPlace {
+					assert.ErrorIs(t, in.Reason, unix.ENOSPC)
+				}
+				afterBlocks, afterInodes := free(t, mounted)
+				if disk.inodes {
+					assert.NotEmpty(t, deletion.InPlace, "no inode for an instance")
+					assert.Greater(t, afterInodes, inodes+18)
+				} else if !strings.HasPrefix(disk.name, "btrfs") { // it frees later
+					assert.Greater(t, afterBlocks, blocks+4)
+				}
+				assert.Equal(t, []string{"keep", "c"}, listIDs(t, s))
+				_, err = s.Delete(background, "c")
+				require.NoError(t, err)
+				assert.Equal(t, []string{"keep"}, checkKept(t, path))
+			})
+		}
+	}
+}
+
+// checkKept opens the store again and wants nothing but the layer keep, whole.
+func checkKept(t *testing.T, path string) []string {
+	t.Helper()
+	s := openStore(t, path)
+	report, err := s.Recover(background)
+	require.NoError(t, err)
+	assert.Empty(t, report.Unrecorded)
+	assertWhole(t, s, "keep", 3)
+	want := []string{"vfs/dir/keep"}
+	left := leftovers(t, path)
+	if len(left) == 2 { // overlay
+		want = []string{"overlay/keep", left[1]}
+	}
+	assert.Equal(t, want, left)
+	return listIDs(t, s)
+}
+
+// A process that dies while it removes a layer in place leaves it flagged and
+// invisible; recovery finishes it, with an instance if there is room by then.
+func TestKilledWhileRemovingInPlace(t *testing.T) {
+	mounted := testfs.Ext4(t, testfs.Ext4Options{MiB: 8, Inodes: 160})
+	path := filepath.Join(mounted, "store")
+	s := openStore(t, path)
+	create(t, s, "keep", someFiles(3, "keep"))
+	create(t, s, "old", someFiles(9, "old"))
+	_, err := s.Create(background, layerstore.Layer{ID: "child", Parent: "old"}, someFiles(5, "child"))
+	require.NoError(t, err)
+	filler := filepath.Join(mounted, "filler")
+	fill(t, filler, true)
+	files := func() int {
+		return len(tree(t, filepath.Join(path, "vfs/dir")))
+	}
+	whole := files()
+	k := 40
+	for ; files() == whole; k += 2 { // until files are being removed, and not yet all
+		_, killed := crash(t, path, layerstore.VFS, "delete", k)
+		require.True(t, killed)
+	}
+	assert.FileExists(t, filepath.Join(path, "layers.json"))
+	reader := openStore(t, path, layerstore.WithoutRecovery())
+	assert.Equal(t, []string{"keep"}, listIDs(t, reader), "flagged is deleted")
+	finished, err := reader.Load(background)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"old", "child"}, finished)
+	assert.Equal(t, []string{"keep"}, checkKept(t, path))
+}
+
+// Layers behind another mount than their root are removed where they are (F23),
+// and mounts and files outside are not touched.
+func TestDeletionAcrossFileSystems(t *testing.T) {
+	for _, driver := range layouts {
+		t.Run(driver.Name(), func(t *testing.T) {
+			path := filepath.Join(scratch(t), "store")
+			s := openStore(t, path, layerstore.WithDriver(driver))
+			home := filepath.Join(path, driver.Name())
+			require.NoError(t, os.MkdirAll(home, 0o700))
+			testfs.Bind(t, home, home) // the same device, another mount
+			_, err := s.Create(background, layerstore.Layer{ID: "a"}, layerstore.Empty())
+			require.ErrorIs(t, err, tempdir.ErrCrossDevice)
+			assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
+			assert.Empty(t, listIDs(t, s))
+			assert.Empty(t, leftovers(t, path))
+		})
+	}
+	for _, driver := range layouts {
+		t.Run(driver.Name()+" mounted later", func(t *testing.T) {
+			path := filepath.Join(scratch(t), "store")
+			s := openStore(t, path, layerstore.WithDriver(driver))
+			create(t, s, "keep", someFiles(3, "keep"))
+			create(t, s, "a", someFiles(3, "a"))
+			outside := filepath.Join(scratch(t), "outside")
+			require.NoError(t, os.WriteFile(outside, []byte("precious"), 0o600))
+			home := filepath.Join(path, driver.Name())
+			testfs.Bind(t, home, home)
+			layer, err := s.Path(background, "a")
+			require.NoError(t, err)
+			require.NoError(t, os.Symlink(filepath.Dir(outside), filepath.Join(layer, "link")))
+			deletion, err := s.Delete(background, "a")
+			require.NoError(t, err)
+			require.Len(t, deletion.InPlace, 1)
+			assert.ErrorIs(t, deletion.InPlace[0].Reason, tempdir.ErrCrossDevice)
+			assert.FileExists(t, outside)
+			assert.Equal(t, []string{"keep"}, checkKept(t, path))
+		})
+	}
+}
+
+// While a layer is removed in place its id is neither there nor free, and nobody
+// else removes it; when that is done, the id can be used again.
+func TestInPlaceRemovalIsClaimed(t *testing.T) {
+	path := filepath.Join(scratch(t), "store")
+	s := openStore(t, path)
+	create(t, s, "a", someFiles(3, "a"))
+	home := filepath.Join(path, "vfs")
+	testfs.Bind(t, home, home)
+	receipt, err := s.DeferredDelete(background, "a")
+	require.NoError(t, err)
+	other := openStore(t, path) // recovers
+	assert.DirExists(t, filepath.Join(home, "dir/a"), "claimed")
+	assert.Empty(t, listIDs(t, other))
+	_, err = other.Create(background, layerstore.Layer{ID: "a"}, layerstore.Empty())
+	assert.ErrorIs(t, err, layerstore.ErrBusy)
+	_, err = other.Delete(background, "a")
+	assert.ErrorIs(t, err, layerstore.ErrLayerUnknown)
+	_, err = receipt.Finish(background)
+	require.NoError(t, err)
+	assert.NoDirExists(t, filepath.Join(home, "dir/a"))
+	_, err = other.Create(background, layerstore.Layer{ID: "a"}, layerstore.Empty())
+	assert.ErrorIs(t, err, tempdir.ErrCrossDevice, "free again")
+}
+
+// An image store is on a file system of its own, has a root of its own, and gets
+// all of its layers: in overlay the link too (F24).
+func TestImageStore(t *testing.T) {
+	for _, driver := range layouts {
+		t.Run(driver.Name(), func(t *testing.T) {
+			path, images := filepath.Join(scratch(t), "store"), testfs.Tmpfs(t, "")
+			s := openStore(t, path, layerstore.ImageStore(images), layerstore.WithDriver(driver))
+			create(t, s, "container", someFiles(3, "container"))
+			_, err := s.Create(background, layerstore.Layer{ID: "image", Image: true}, someFiles(3, "image"))
+			require.NoError(t, err)
+			where, err := s.Path(background, "image")
+			require.NoError(t, err)
+			assert.True(t, strings.HasPrefix(where, images+"/"), where)
+			assertWhole(t, s, "image", 3)
+
+			alone := openStore(t, path) // does not know the image store
+			_, err = alone.Delete(background, "image")
+			assert.ErrorIs(t, err, layerstore.ErrNoImageStore)
+			deletion, err := s.Delete(background, "image", "container")
+			require.NoError(t, err)
+			assert.Empty(t, deletion.InPlace)
+			assert.Len(t, deletion.Instances, 2, "one in each root")
+			assert.Empty(t, leftovers(t, path))
+			assert.Empty(t, leftovers(t, images))
+		})
+	}
+}
+
+func TestMountedLayersAreNotDeleted(t *testing.T) {
+	for _, driver := range layouts {
+		t.Run(driver.Name(), func(t *testing.T) {
+			s, path := newStore(t, layerstore.WithDriver(driver))
+			create(t, s, "a", someFiles(3, "a"))
+			where, err := s.Mount(background, "a")
+			require.NoError(t, err)
+			_, err = openStore(t, path).Delete(background, "a")
+			assert.ErrorIs(t, err, layerstore.ErrMounted)
+			assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
+			require.NoError(t, s.Unmount(background, "a"))
+			require.Error(t, s.Unmount(background, "a"))
+
+			t.Run("in the kernel's table", func(t *testing.T) {
+				outside := scratch(t)
+				require.NoError(t, os.WriteFile(filepath.Join(outside, "precious"), nil, 0o600))
+				testfs.Bind(t, outside, filepath.Join(where, "dir1"))
+				_, err = s.Delete(background, "a")
+				assert.ErrorIs(t, err, layerstore.ErrMounted)
+				assert.Contains(t, err.Error(), "dir1")
+				assert.FileExists(t, filepath.Join(outside, "precious"))
+			})
+			assertWhole(t, s, "a", 3)
+			_, err = s.Delete(background, "a")
+			require.NoError(t, err)
+			assert.Empty(t, leftovers(t, path))
+		})
+	}
+}
+
+// Mount counts of another boot are not counted.
+func TestMountsDoNotOutliveTheBoot(t *testing.T) {
+	s, path := newStore(t)
+	create(t, s, "a", layerstore.Empty())
+	_, err := s.Mount(background, "a")
+	require.NoError(t, err)
+	metadata := filepath.Join(path, "layers.json")
+	text, err := os.ReadFile(metadata)
+	require.NoError(t, err)
+	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	require.NoError(t, err)
+	require.Contains(t, string(text), strings.TrimSpace(string(boot)))
+	other := strings.Replace(string(text), strings.TrimSpace(string(boot)), "11111111-2222-3333-4444-555555555555", 1)
+	require.NoError(t, os.WriteFile(metadata, []byte(other), 0o600))
+	_, err = s.Delete(background, "a") // the same handle notices
+	require.NoError(t, err)
+}

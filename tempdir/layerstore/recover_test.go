@@ -1,0 +1,408 @@
+//go:build linux
+
+package layerstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/testfs"
+	"github.com/afterlock/afterlock/tempdir"
+	"github.com/afterlock/afterlock/tempdir/layerstore"
+)
+
+func init() {
+	// staged STORE ID: takes a layer away, says so, and waits to be killed.
+	children["staged"] = func(arguments []string) {
+		s := must(layerstore.Open(arguments[0], layerstore.WithoutRecovery()))
+		must(s.DeferredDelete(background, arguments[1]))
+		fmt.Println("staged")
+		io.Copy(io.Discard, os.Stdin)
+	}
+}
+
+// A lockProbe is a hook that tries to take the store lock whenever something is
+// removed, and counts how often somebody had it.
+type lockProbe struct {
+	path            string
+	removed, locked int
+}
+
+func (p *lockProbe) calls() *calls {
+	return &calls{before: func(_ int64, name string) error {
+		switch name {
+		case "Kernel.RemoveEntry", "Kernel.RemoveDirectory", "Kernel.RemoveData", "Kernel.List":
+			p.removed++
+			fd := must(unix.Open(filepath.Join(p.path, "store.lock"), unix.O_RDWR|unix.O_CLOEXEC, 0))
+			defer unix.Close(fd)
+			if unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK, Len: 1}) == unix.EAGAIN {
+				p.locked++
+			}
+		}
+		return nil
+	}}
+}
+
+// Nothing is removed, and no root listed, while the store lock is held: not by
+// deletions, by additions that fail, or by recovery of any kind (F20, F27). The
+// layout that does remove under the lock shows that this test would see it.
+func TestNothingIsRemovedUnderTheLock(t *testing.T) {
+	for _, c := range []struct {
+		driver layerstore.Driver
+		locked bool
+	}{{layerstore.VFS, false}, {layerstore.Overlay, false}, {layerstore.Direct, true}} {
+		t.Run(c.driver.Name(), func(t *testing.T) {
+			path := filepath.Join(scratch(t), "store")
+			p := &lockProbe{path: path}
+			s := openStore(t, path, append(p.calls().options(), layerstore.WithDriver(c.driver))...)
+			create(t, s, "a", someFiles(5, "a"))
+			_, err := s.Create(background, layerstore.Layer{ID: "a"}, layerstore.Empty())
+			require.ErrorIs(t, err, layerstore.ErrLayerExists)
+			_, err = s.Create(background, layerstore.Layer{ID: "b"}, layerstore.Tar(strings.NewReader("garbage")))
+			require.Error(t, err)
+			_, err = s.Delete(background, "a")
+			require.NoError(t, err)
+
+			// What a killed process left: a flagged layer, and a stale instance.
+			create(t, s, "c", someFiles(5, "c"))
+			setFlag(t, path, "c")
+			if c.driver.Deferred() {
+				create(t, s, "d", someFiles(5, "d"))
+				setFlag(t, path, "d")
+				create(t, s, "e", someFiles(5, "e"))
+				child := startChild(t, "staged", path, "e")
+				require.Equal(t, "staged", child.line(t))
+				child.kill(t)
+			}
+			report, err := s.Recover(background)
+			require.NoError(t, err)
+			assert.Empty(t, leftovers(t, path))
+			if !c.locked {
+				assert.Equal(t, 1, report.Roots[filepath.Join(path, "tempdirs")].Count(tempdir.Recovered))
+			}
+			require.Greater(t, p.removed, 10)
+			assert.Equal(t, c.locked, p.locked > 0, "%d of %d", p.locked, p.removed)
+		})
+	}
+}
+
+// setFlag flags a layer as a process does that dies right after.
+func setFlag(t *testing.T, path, id string) {
+	metadata := filepath.Join(path, "layers.json")
+	text, err := os.ReadFile(metadata)
+	require.NoError(t, err)
+	old := `{"id":"` + id + `",`
+	require.Contains(t, string(text), old)
+	require.NoError(t, os.WriteFile(metadata, []byte(strings.Replace(string(text), old, old+`"incomplete":true,`, 1)), 0o600))
+}
+
+// A flagged layer is no layer: not listed, not read, not deleted, no parent. Its
+// id is free as soon as somebody wants it.
+func TestFlaggedLayersAreInvisible(t *testing.T) {
+	s, path := newStore(t)
+	create(t, s, "a", someFiles(3, "old"))
+	create(t, s, "b", someFiles(3, "b"))
+	setFlag(t, path, "a")
+	assert.Equal(t, []string{"b"}, listIDs(t, s))
+	_, err := s.ReadFile(background, "a", "dir0/file0")
+	assert.ErrorIs(t, err, layerstore.ErrLayerUnknown)
+	_, err = s.Delete(background, "a")
+	assert.ErrorIs(t, err, layerstore.ErrLayerUnknown)
+	setFlagged := func() bool {
+		text, err := os.ReadFile(filepath.Join(path, "layers.json"))
+		require.NoError(t, err)
+		return strings.Contains(string(text), "incomplete")
+	}
+	require.True(t, setFlagged(), "nobody took the lock for writing yet")
+	_, err = s.Create(background, layerstore.Layer{ID: "child", Parent: "a"}, layerstore.Empty())
+	assert.ErrorIs(t, err, layerstore.ErrNoParent)
+	_, err = s.Create(background, layerstore.Layer{ID: "a"}, someFiles(3, "new"))
+	require.NoError(t, err)
+	require.False(t, setFlagged())
+	content, err := s.ReadFile(background, "a", "dir0/file0")
+	require.NoError(t, err)
+	assert.Equal(t, "new", string(content))
+}
+
+// What cannot be removed fails whoever deletes it, keeps nobody else from working,
+// and is finished when the reason is gone (F8).
+func TestLeftoverHarmsNobodyElse(t *testing.T) {
+	s, path := newStore(t)
+	create(t, s, "a", someFiles(3, "a"))
+	create(t, s, "b", someFiles(3, "b"))
+	where, err := s.Path(background, "a")
+	require.NoError(t, err)
+	receipt, err := s.DeferredDelete(background, "a")
+	require.NoError(t, err)
+	staged, err := filepath.Glob(filepath.Join(path, "tempdirs/temp-dir-*/0-a"))
+	require.NoError(t, err)
+	require.Len(t, staged, 1)
+	assert.NoDirExists(t, where)
+	t.Run("mounted", func(t *testing.T) {
+		testfs.Bind(t, t.TempDir(), filepath.Join(staged[0], "dir1"))
+		_, err = receipt.Finish(background)
+		require.ErrorIs(t, err, layerstore.ErrLeftover)
+		assert.Equal(t, layerstore.TookEffect, layerstore.EffectOf(err))
+		_, err = s.Recover(background)
+		require.ErrorIs(t, err, layerstore.ErrLeftover)
+		other := openStore(t, path) // opens all the same
+		create(t, other, "a", someFiles(3, "again"))
+		_, err = other.Delete(background, "a", "b")
+		require.NoError(t, err)
+	})
+	_, err = s.Recover(background)
+	require.NoError(t, err)
+	if os.Geteuid() == 0 {
+		assert.Empty(t, leftovers(t, path))
+	}
+}
+
+// Layers that are not there any more, in part or at all, are deleted like others,
+// in every layout (F31). That an instance is gone is told apart (rule 10).
+func TestDeletionOfWhatIsGoneAlready(t *testing.T) {
+	for _, driver := range layouts {
+		t.Run(driver.Name(), func(t *testing.T) {
+			s, path := newStore(t, layerstore.WithDriver(driver))
+			create(t, s, "a", someFiles(3, "a"))
+			where, err := s.Path(background, "a")
+			require.NoError(t, err)
+			require.NoError(t, os.RemoveAll(where))
+			_, err = s.ReadFile(background, "a", "x")
+			assert.ErrorIs(t, err, layerstore.ErrDamaged)
+			if driver == layerstore.Overlay {
+				require.NoError(t, os.RemoveAll(filepath.Dir(where)))
+			}
+			_, err = s.Delete(background, "a")
+			require.NoError(t, err)
+			assert.Empty(t, leftovers(t, path))
+		})
+	}
+}
+
+// A cancelled removal is a deletion all the same; recovery goes on with it (F30).
+func TestCancelledRemovalIsFinishedByRecovery(t *testing.T) {
+	s, path := newStore(t)
+	create(t, s, "a", someFiles(50, "a"))
+	ctx, cancel := context.WithCancel(background)
+	receipt, err := s.DeferredDelete(ctx, "a")
+	require.NoError(t, err)
+	cancel()
+	_, err = receipt.Finish(ctx)
+	require.ErrorIs(t, err, context.Canceled)
+	require.ErrorIs(t, err, layerstore.ErrLeftover)
+	assert.Equal(t, layerstore.TookEffect, layerstore.EffectOf(err))
+	assert.Empty(t, listIDs(t, s))
+	require.NotEmpty(t, leftovers(t, path))
+	_, err = s.Recover(background)
+	require.NoError(t, err)
+	assert.Empty(t, leftovers(t, path))
+
+	create(t, s, "b", layerstore.Empty())
+	_, err = s.Delete(ctx, "b")
+	require.ErrorIs(t, err, context.Canceled)
+	assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
+	assert.Equal(t, []string{"b"}, listIDs(t, s))
+}
+
+// A process that runs long finishes what another one left when it was killed, even
+// if the other was live at the first looks and nobody writes metadata (F21).
+func TestMaintainFinishesWhatAKilledProcessLeft(t *testing.T) {
+	s, path := newStore(t)
+	create(t, s, "a", someFiles(20, "a"))
+	child := startChild(t, "staged", path, "a")
+	require.Equal(t, "staged", child.line(t))
+	before, err := os.Stat(filepath.Join(path, "layers.json"))
+	require.NoError(t, err)
+
+	_, worked, err := layerstore.Look(s)
+	require.NoError(t, err)
+	assert.False(t, worked, "the instance is live")
+	assert.True(t, s.MaybeDirty(), "and may become stale")
+
+	ctx, cancel := context.WithCancel(background)
+	reports := make(chan layerstore.Report, 100)
+	ended := make(chan error)
+	go func() {
+		ended <- s.Maintain(ctx, layerstore.Maintenance{Every: time.Millisecond, Report: func(r layerstore.Report, err error) {
+			assert.NoError(t, err)
+			reports <- r
+		}})
+	}()
+	child.kill(t)
+	report := <-reports
+	cancel()
+	assert.ErrorIs(t, <-ended, context.Canceled)
+	assert.Equal(t, 1, report.Roots[filepath.Join(path, "tempdirs")].Count(tempdir.Recovered))
+	assert.Empty(t, leftovers(t, path))
+	after, err := os.Stat(filepath.Join(path, "layers.json"))
+	require.NoError(t, err)
+	assert.Equal(t, before.ModTime(), after.ModTime(), "nobody wrote metadata")
+}
+
+// A layer that a killed process left flagged is noticed by the token.
+func TestMaintainFinishesFlaggedLayers(t *testing.T) {
+	s, path := newStore(t)
+	create(t, s, "bystander", someFiles(3, "bystander"))
+	create(t, s, "old", someFiles(4, "old"))
+	_, err := s.Create(background, layerstore.Layer{ID: "child", Parent: "old"}, someFiles(5, "child"))
+	require.NoError(t, err)
+	layerstore.Look(s)
+	for k := 1; ; k++ {
+		_, killed := crash(t, path, layerstore.VFS, "delete", k)
+		require.True(t, killed)
+		text, err := os.ReadFile(filepath.Join(path, "layers.json"))
+		require.NoError(t, err)
+		if strings.Contains(string(text), "incomplete") {
+			break
+		}
+		layerstore.Look(s)
+	}
+	report, worked, err := layerstore.Look(s)
+	require.NoError(t, err)
+	assert.True(t, worked)
+	assert.Equal(t, []string{"old", "child"}, report.Finished)
+	assert.Equal(t, []string{"bystander"}, listIDs(t, s))
+}
+
+// A look at a store with nothing to do: two calls.
+func TestALookCostsTwoCalls(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped, because it takes 3 s until a time stamp can be trusted")
+	}
+	var names []string
+	c := &calls{before: func(_ int64, name string) error {
+		names = append(names, name)
+		return nil
+	}}
+	s, path := newStore(t, c.options()...)
+	create(t, s, "a", layerstore.Empty())
+	age(t, filepath.Join(path, "tempdirs"))
+	for range 2 {
+		_, _, err := layerstore.Look(s)
+		require.NoError(t, err)
+	}
+	names = nil
+	_, worked, err := layerstore.Look(s)
+	require.NoError(t, err)
+	assert.False(t, worked)
+	assert.Equal(t, []string{"Disk.ReadToken", "Kernel.Stat"}, names)
+	create(t, s, "b", layerstore.Empty())
+	assert.True(t, s.MaybeDirty())
+}
+
+// An older version knows the layouts and the metadata, not the root: it collects
+// what it does not know as garbage, and deletes in place, under the lock (F25).
+func TestOlderVersion(t *testing.T) {
+	for _, driver := range layouts {
+		t.Run(driver.Name(), func(t *testing.T) {
+			s, path := newStore(t, layerstore.WithDriver(driver))
+			create(t, s, "a", someFiles(3, "a"))
+			create(t, s, "b", someFiles(3, "b"))
+			create(t, s, "c", someFiles(3, "c"))
+			receipt, err := s.DeferredDelete(background, "a")
+			require.NoError(t, err)
+
+			// Its garbage collection, as upstream's before 1.59: every name among the
+			// layers that is none is removed with all its instances.
+			home := filepath.Join(path, driver.Directories()[0])
+			entries, err := os.ReadDir(home)
+			require.NoError(t, err)
+			for _, entry := range entries {
+				if name := entry.Name(); name != "b" && name != "c" && name != "l" {
+					require.NoError(t, os.RemoveAll(filepath.Join(home, name)))
+				}
+			}
+			_, err = receipt.Finish(background)
+			require.NoError(t, err, "the instance was left alone")
+
+			// It deletes b where it is, flagged, and is killed half-way. It writes
+			// metadata without a token.
+			setFlag(t, path, "b")
+			where := filepath.Join(path, driver.Files(layerstore.Placed{ID: "b"}))
+			require.NoError(t, os.RemoveAll(filepath.Join(where, "dir1")))
+			assert.Equal(t, []string{"c"}, listIDs(t, s))
+
+			// It leaves a layer without a record: reported, and not touched.
+			stray := filepath.Join(home, "stray")
+			require.NoError(t, os.Mkdir(stray, 0o755))
+			report, err := openStore(t, path, layerstore.WithoutRecovery()).Recover(background)
+			require.NoError(t, err)
+			assert.Equal(t, []string{"b"}, report.Finished)
+			assert.Equal(t, []string{stray}, report.Unrecorded)
+			assert.DirExists(t, stray)
+			_, err = s.Create(background, layerstore.Layer{ID: "stray"}, layerstore.Empty())
+			assert.ErrorIs(t, err, layerstore.ErrUnrecorded)
+			assert.DirExists(t, stray)
+			assertWhole(t, s, "c", 3)
+		})
+	}
+}
+
+// Metadata that no version of this package wrote is refused by path and reason, and
+// neither it nor anything else is changed.
+func TestDamagedMetadata(t *testing.T) {
+	const short = `"short":"AAAAAAAAAAAAAAAAAAAAAAAAAA"`
+	for _, c := range []struct {
+		name, text string
+		kind       error
+		says       string
+	}{
+		{"empty", "", layerstore.ErrCorrupt, "unexpected end"},
+		{"cut off", `{"version":1,"layers":[{"id":"a"`, layerstore.ErrCorrupt, "unexpected end"},
+		{"another format", `[]`, layerstore.ErrCorrupt, "array"},
+		{"no version", `{}`, layerstore.ErrCorrupt, "version 0"},
+		{"a newer version of another shape", `{"version":2,"layers":"new"}`, layerstore.ErrNewerVersion, "version 2"},
+		{"a newer version", `{"version":2}`, layerstore.ErrNewerVersion, "version 2"},
+		{"an id that leads out", `{"version":1,"serial":1,"layers":[{"id":"../x","serial":1,"driver":"vfs",` + short + `}]}`, layerstore.ErrCorrupt, "../x"},
+		{"an id twice", `{"version":1,"serial":2,"layers":[{"id":"a","serial":1,"driver":"vfs",` + short + `},{"id":"a","serial":2,"driver":"vfs",` + short + `}]}`, layerstore.ErrCorrupt, "twice"},
+		{"no such parent", `{"version":1,"serial":1,"layers":[{"id":"a","parent":"b","serial":1,"driver":"vfs",` + short + `}]}`, layerstore.ErrCorrupt, "parent b"},
+		{"its own parent", `{"version":1,"serial":1,"layers":[{"id":"a","parent":"a","serial":1,"driver":"vfs",` + short + `}]}`, layerstore.ErrCorrupt, "parent a"},
+		{"no such layout", `{"version":1,"serial":1,"layers":[{"id":"a","serial":1,"driver":"zfs",` + short + `}]}`, layerstore.ErrCorrupt, "zfs"},
+		{"a short name that leads out", `{"version":1,"serial":1,"layers":[{"id":"a","serial":1,"driver":"overlay","short":"../../../../../../../../xx"}]}`, layerstore.ErrCorrupt, "short name"},
+		{"a serial from the future", `{"version":1,"serial":1,"layers":[{"id":"a","serial":9,"driver":"vfs",` + short + `}]}`, layerstore.ErrCorrupt, "serial"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, path := newStore(t)
+			create(t, s, "a", someFiles(3, "a"))
+			metadata := filepath.Join(path, "layers.json")
+			require.NoError(t, os.WriteFile(metadata, []byte(c.text), 0o600))
+			before := tree(t, path)
+			_, err := layerstore.Open(path)
+			require.ErrorIs(t, err, c.kind)
+			assert.Contains(t, err.Error(), metadata)
+			assert.Contains(t, err.Error(), c.says)
+			_, err = s.Delete(background, "a") // the handle that is open notices, too
+			require.ErrorIs(t, err, c.kind)
+			_, err = s.Create(background, layerstore.Layer{ID: "b"}, layerstore.Empty())
+			require.ErrorIs(t, err, c.kind)
+			_, err = s.Recover(background)
+			require.ErrorIs(t, err, c.kind)
+			assert.Equal(t, before, tree(t, path))
+		})
+	}
+}
+
+func TestNoStore(t *testing.T) {
+	dir := scratch(t)
+	for _, path := range []string{filepath.Join(dir, "nothing"), dir} {
+		_, err := layerstore.Open(path)
+		require.ErrorIs(t, err, os.ErrNotExist)
+		assert.Contains(t, err.Error(), path)
+	}
+	assert.Empty(t, tree(t, dir), "without Make nothing is made")
+	var failure *layerstore.Error
+	_, err := layerstore.Open(filepath.Join(dir, "nothing"))
+	require.True(t, errors.As(err, &failure))
+	assert.Equal(t, layerstore.NoEffect, failure.Effect)
+}

@@ -1,0 +1,235 @@
+package layerstore
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/tempdir"
+)
+
+// A removal is the one way in which layers go: by a deletion, by the end of one
+// that crashed, or of an addition that failed. It has one instance for each graph
+// root, for all parts of all layers. What cannot be moved is removed in place,
+// claimed, after the store lock was dropped.
+type removal struct {
+	store   *Store
+	op      string
+	dirs    map[*graph]*tempdir.Dir
+	noDir   map[*graph]error // why there is no instance: removal in place
+	moved   int              // parts that were moved away
+	gone    []record         // nothing of them is at home any more
+	inPlace []claimedLayer
+	out     Deletion
+}
+
+// A claimedLayer is one to be removed where it is.
+type claimedLayer struct {
+	record
+	fd int // holds the claim
+}
+
+func (s *Store) newRemoval(op string) *removal {
+	return &removal{store: s, op: op, dirs: map[*graph]*tempdir.Dir{}, noDir: map[*graph]error{}}
+}
+
+// prepare makes the instance for the graph root, if there is none: without the
+// store lock if the caller can foresee it.
+func (r *removal) prepare(g *graph) error {
+	if r.dirs[g] != nil || r.noDir[g] != nil {
+		return nil
+	}
+	dir, err := g.root.Create()
+	switch {
+	case err == nil:
+		r.dirs[g] = dir
+		r.out.Instances = append(r.out.Instances, dir.ID())
+	case inPlaceReason(err):
+		r.noDir[g] = err
+	default:
+		return err
+	}
+	return nil
+}
+
+// inPlaceReason reports whether err means that a layer cannot be moved aside but
+// may well be removable where it is.
+func inPlaceReason(err error) bool {
+	for _, reason := range []error{unix.ENOSPC, unix.EDQUOT, tempdir.ErrCrossDevice, errors.ErrUnsupported} {
+		if errors.Is(err, reason) {
+			return true
+		}
+	}
+	return false
+}
+
+// move takes flagged layers away under the store lock, and saves the metadata
+// without those of which nothing is left at home (spec: Stage, SyncRecord, Forget;
+// FinishFlagged). It goes on after failures: what fails stays flagged.
+func (r *removal) move(h *held, m *metadata, layers []record) error {
+	var failures []error
+	synced := map[*graph]bool{}
+	for i := range layers {
+		layer := &layers[i]
+		g := r.store.graphOf(layer)
+		if err := r.moveLayer(g, layer); err != nil {
+			failures = append(failures, err)
+			continue
+		}
+		synced[g] = !g.ordered
+	}
+	for g, needed := range synced {
+		if dir := r.dirs[g]; needed && dir != nil {
+			// Where renames are not ordered, the record must not go before the
+			// layer is away for good; it would be a leak after power loss.
+			if err := dir.Sync(); err != nil {
+				return errors.Join(append(failures, r.failure(nil, "", nil, err))...) // they stay flagged
+			}
+		}
+	}
+	if len(r.gone) > 0 {
+		if err := r.store.save(r.op, h, m.without(r.gone)); err != nil {
+			failures = append(failures, r.failure(nil, "", nil, err))
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// moveLayer moves one layer's parts into the instance of its graph root.
+func (r *removal) moveLayer(g *graph, layer *record) error {
+	if g == nil {
+		return r.failure(layer, "", ErrNoImageStore, nil)
+	}
+	if !layer.driver().Deferred() {
+		// Under the store lock: this layout is there to show what that costs.
+		if err := r.store.removeInPlace(context.Background(), g, layer); err != nil {
+			return r.failure(layer, "", ErrLeftover, err)
+		}
+		r.gone = append(r.gone, *layer)
+		return nil
+	}
+	if err := r.prepare(g); err != nil {
+		return r.failure(layer, g.root.Path(), nil, err)
+	}
+	reason := r.noDir[g]
+	for _, part := range layer.driver().Parts(layer.placed()) {
+		if reason != nil {
+			break
+		}
+		path := filepath.Join(g.path, part)
+		err := r.dirs[g].StageDeletion(path)
+		switch {
+		case err == nil:
+			r.moved++
+		case errors.Is(err, tempdir.ErrVictimGone):
+			// Whoever crashed had moved this part already, or somebody deleted it
+			// by hand. An instance that is gone is another error (rule 10).
+		case inPlaceReason(err):
+			reason = err
+		case errors.Is(err, tempdir.ErrMountPoint):
+			return r.failure(layer, path, ErrMounted, err)
+		default:
+			return r.failure(layer, path, nil, err)
+		}
+	}
+	if reason == nil {
+		r.gone = append(r.gone, *layer)
+		return nil
+	}
+	fd, err := r.store.claim(layer)
+	if err != nil {
+		return r.failure(layer, "", ErrBusy, err)
+	}
+	r.inPlace = append(r.inPlace, claimedLayer{*layer, fd})
+	r.out.InPlace = append(r.out.InPlace, InPlace{Layer: layer.ID, Reason: reason})
+	return nil
+}
+
+// finish removes the data, after the store lock was dropped (spec: Remove). What
+// cannot be removed is left to recovery. Failures have TookEffect.
+func (r *removal) finish(ctx context.Context) (Deletion, error) {
+	var failures []error
+	for _, dir := range r.dirs {
+		if err := dir.Close(ctx); err != nil {
+			failures = append(failures, r.failure(nil, "", ErrLeftover, err))
+		}
+	}
+	var gone []record
+	for i := range r.inPlace {
+		layer := &r.inPlace[i].record
+		if err := r.store.removeInPlace(ctx, r.store.graphOf(layer), layer); err != nil {
+			failures = append(failures, r.failure(layer, "", ErrLeftover, err))
+			continue
+		}
+		gone = append(gone, *layer)
+	}
+	if len(gone) > 0 {
+		if err := r.forget(ctx, gone); err != nil {
+			failures = append(failures, err)
+		}
+	}
+	for _, claimed := range r.inPlace {
+		r.store.disk.Close(claimed.fd)
+	}
+	r.dirs, r.inPlace = nil, nil
+	return r.out, errors.Join(failures...)
+}
+
+// forget takes the store lock once more, to drop the records of layers that were
+// removed in place. Their claims keep everybody else from doing so.
+func (r *removal) forget(ctx context.Context, gone []record) error {
+	h, err := r.store.takeLock(context.WithoutCancel(ctx), true)
+	if err != nil {
+		return r.failure(nil, r.store.file(lockFile), nil, err)
+	}
+	defer h.drop()
+	m, err := r.store.read(r.op, h)
+	if err == nil {
+		err = r.store.save(r.op, h, m.without(append(gone, r.gone...)))
+	}
+	if err != nil {
+		return r.failure(nil, "", nil, err)
+	}
+	return nil
+}
+
+// abandon ends a removal that moved nothing.
+func (r *removal) abandon(ctx context.Context) error {
+	var failures []error
+	for _, dir := range r.dirs {
+		failures = append(failures, dir.Close(context.WithoutCancel(ctx)))
+	}
+	r.dirs = nil
+	return errors.Join(failures...)
+}
+
+func (r *removal) failure(layer *record, path string, kind, err error) error {
+	failure := &Error{Op: r.op, Path: path, Effect: TookEffect, Kind: kind, Err: err}
+	if layer != nil {
+		failure.Layer = layer.ID
+	}
+	return failure
+}
+
+// removeInPlace removes a flagged layer's parts where they are, by descriptors,
+// following no link and crossing no mount. A part that is gone is no failure.
+func (s *Store) removeInPlace(ctx context.Context, g *graph, layer *record) error {
+	for _, part := range layer.driver().Parts(layer.placed()) {
+		path := filepath.Join(g.path, part)
+		parent, err := tempdir.Open(filepath.Dir(path), tempdir.WithKernel(s.kernel))
+		if errors.Is(err, unix.ENOENT) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		err = parent.Remove(ctx, filepath.Base(path))
+		parent.Close()
+		if err != nil && !errors.Is(err, tempdir.ErrVictimGone) {
+			return err
+		}
+	}
+	return nil
+}

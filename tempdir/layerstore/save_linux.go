@@ -1,0 +1,220 @@
+package layerstore
+
+import (
+	"context"
+	"crypto/rand"
+	"maps"
+)
+
+// A snapshot is metadata with what tells it from later ones.
+type snapshot struct {
+	token   Token
+	version Version
+	data    *metadata
+}
+
+// read returns the metadata, under the store lock: what it read before, unless
+// somebody saved since. Who saves writes a new token first. The file's own
+// version is compared too, because other programs write no tokens; stamps alone
+// would not do, two saves can have the same.
+func (s *Store) read(op string, h *held) (*metadata, error) {
+	failure := func(kind, err error) error {
+		return &Error{Op: op, Path: s.file(metadataFile), Effect: NoEffect, Kind: kind, Err: err}
+	}
+	token, err := s.disk.ReadToken(h.fd)
+	if err != nil {
+		return nil, &Error{Op: op, Path: s.file(lockFile), Effect: NoEffect, Err: err}
+	}
+	h.token = token
+	version, err := s.disk.StatMetadata(s.file(metadataFile))
+	if err != nil {
+		return nil, failure(ErrCorrupt, err)
+	}
+	if seen := s.cache.Load(); seen != nil && seen.token == token && seen.version == version {
+		return seen.data, nil
+	}
+	text, err := s.disk.ReadMetadata(s.file(metadataFile))
+	if err != nil {
+		return nil, failure(ErrCorrupt, err)
+	}
+	data, kind, reason := decode(text)
+	if kind != nil {
+		return nil, failure(kind, reason)
+	}
+	s.cache.Store(&snapshot{token, version, data})
+	return data, nil
+}
+
+// save writes the metadata, under the store lock (spec: Flag, Forget, Complete,
+// and SyncFlag). The rename is the moment at which it takes effect.
+//
+// The new metadata goes over the spare, whose blocks it has already, and the two
+// exchange their names; the old file is the next spare. So a save needs neither a
+// block nor an inode, and the file that has the name is never written to, as long
+// as the last exchange is durable before the next save begins.
+//
+// A failure before the rename has NoEffect, and one after it MayHaveEffect.
+func (s *Store) save(op string, h *held, m *metadata) error {
+	failure := func(effect Effect, name string, err error) error {
+		return &Error{Op: op, Path: s.file(name), Effect: effect, Err: err}
+	}
+	text, err := m.encode()
+	if err != nil {
+		return failure(NoEffect, metadataFile, err)
+	}
+	if synced := s.synced.Load(); synced == nil || *synced != h.token {
+		// Whoever saved last may have died before its exchange was durable.
+		if err := s.disk.SyncDirectory(s.path); err != nil {
+			return failure(NoEffect, "", err)
+		}
+	}
+	fd, err := s.disk.WriteSpare(s.file(spareFile), text)
+	if err != nil {
+		return failure(NoEffect, spareFile, err)
+	}
+	err = s.disk.SyncSpare(fd)
+	s.disk.Close(fd)
+	if err != nil {
+		return failure(NoEffect, spareFile, err)
+	}
+	var token Token
+	rand.Read(token[:]) // never fails
+	if err := s.disk.WriteToken(h.fd, token); err != nil {
+		return failure(NoEffect, lockFile, err)
+	}
+	h.token = token
+	s.synced.Store(nil)
+	if err := s.disk.Replace(s.file(spareFile), s.file(metadataFile)); err != nil {
+		return failure(NoEffect, metadataFile, err)
+	}
+	if err := s.disk.SyncDirectory(s.path); err != nil {
+		return failure(MayHaveEffect, "", err)
+	}
+	s.synced.Store(&token)
+	if version, err := s.disk.StatMetadata(s.file(metadataFile)); err == nil {
+		s.cache.Store(&snapshot{token, version, m})
+	}
+	return nil
+}
+
+// shared calls f with the metadata under the store lock, for reading.
+func (s *Store) shared(ctx context.Context, op, id string, f func(*metadata) error) error {
+	if s.closed.Load() {
+		return &Error{Op: op, Layer: id, Path: s.path, Effect: NoEffect, Kind: ErrClosed}
+	}
+	h, err := s.takeLock(ctx, false)
+	if err != nil {
+		return &Error{Op: op, Layer: id, Path: s.file(lockFile), Effect: NoEffect, Err: err}
+	}
+	defer h.drop()
+	m, err := s.read(op, h)
+	if err != nil {
+		return err
+	}
+	return f(m)
+}
+
+// exclusively calls f with the metadata under the store lock, for writing, after
+// it finished what others left flagged (spec: TakeStoreLock, FinishFlagged). What
+// cannot be finished is left to [Store.Load] to complain about: it is not this
+// operation's failure. finished returns the ids of what was.
+func (s *Store) exclusively(ctx context.Context, op, id string, f func(*held, *metadata) error) (finished []string, stuck, err error) {
+	tried := map[uint64]error{}
+	for {
+		if s.closed.Load() {
+			return finished, nil, &Error{Op: op, Layer: id, Path: s.path, Effect: NoEffect, Kind: ErrClosed}
+		}
+		h, err := s.takeLock(ctx, true)
+		if err != nil {
+			return finished, nil, &Error{Op: op, Layer: id, Path: s.file(lockFile), Effect: NoEffect, Err: err}
+		}
+		m, err := s.read(op, h)
+		if err != nil {
+			h.drop()
+			return finished, nil, err
+		}
+		left := s.unfinished(m, tried)
+		if len(left) == 0 {
+			err = f(h, m)
+			h.drop()
+			return finished, joinValues(tried), err
+		}
+		r := s.newRemoval("load")
+		failed := r.move(h, m, left)
+		h.drop()
+		_, removeErr := r.finish(ctx)
+		for i := range left {
+			tried[left[i].Serial] = failed
+		}
+		if failed == nil {
+			finished = append(finished, ids(left)...)
+		}
+		if removeErr != nil {
+			tried[left[0].Serial] = removeErr
+		}
+	}
+}
+
+// unfinished returns what is flagged and nobody's: not removed in place by
+// somebody else just now, and not tried yet.
+func (s *Store) unfinished(m *metadata, tried map[uint64]error) []record {
+	var left []record
+	for _, r := range m.flagged() {
+		if _, done := tried[r.Serial]; !done && s.graphOf(&r) != nil && !s.claimed(&r) {
+			left = append(left, r)
+		}
+	}
+	return left
+}
+
+// Load finishes what crashed and failed operations left flagged (spec: Load,
+// TakeStoreLock, FinishFlagged, Forget, DropStoreLock, Remove): the layers are
+// moved aside under the store lock, and removed after it was dropped. It returns
+// their ids.
+//
+// If nothing is flagged it takes the store lock for reading only. The error says
+// what could not be finished; that stays flagged, invisible, and refuses service
+// to nobody but who wants its id.
+func (s *Store) Load(ctx context.Context) (finished []string, err error) {
+	const op = "load"
+	flagged := false
+	err = s.shared(ctx, op, "", func(m *metadata) error {
+		flagged = len(m.flagged()) > 0
+		return nil
+	})
+	if err != nil || !flagged {
+		return nil, err
+	}
+	finished, stuck, err := s.exclusively(ctx, op, "", func(*held, *metadata) error { return nil })
+	if err == nil {
+		err = stuck
+	}
+	return finished, err
+}
+
+// Save replaces the labels of a layer, durably. Every change of the metadata
+// takes the same way to the disk: written aside, synced, put in place by one
+// rename, which is synced too. A crash leaves the labels as they were, or as
+// they are to be.
+func (s *Store) Save(ctx context.Context, id string, labels map[string]string) error {
+	const op = "save"
+	return s.update(ctx, op, id, func(r *record) error {
+		r.Labels = maps.Clone(labels)
+		return nil
+	})
+}
+
+// update changes one record and saves.
+func (s *Store) update(ctx context.Context, op, id string, change func(*record) error) error {
+	_, _, err := s.exclusively(ctx, op, id, func(h *held, m *metadata) error {
+		if m.layer(id) == nil {
+			return &Error{Op: op, Layer: id, Effect: NoEffect, Kind: ErrLayerUnknown}
+		}
+		c := m.copy()
+		if err := change(c.find(id)); err != nil {
+			return err
+		}
+		return s.save(op, h, c)
+	})
+	return err
+}

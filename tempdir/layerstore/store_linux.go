@@ -1,0 +1,280 @@
+package layerstore
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/afterlock/afterlock/tempdir"
+)
+
+// A Store is a handle on one layer store. It holds two descriptors, one more for
+// an image store, no lock and no goroutine. Its methods may be called concurrently; two
+// Stores for one directory, in one process or two, exclude each other alike.
+type Store struct {
+	path    string // without symbolic links
+	options options
+	disk    Disk
+	kernel  tempdir.Kernel
+	home    *graph
+	images  *graph // nil: no image store
+
+	cache  atomic.Pointer[snapshot]
+	synced atomic.Pointer[Token] // of the last save that is known to be durable
+	closed atomic.Bool
+
+	mu     sync.Mutex
+	lock   int    // descriptor of the lock file, to look at the token; -1: closed
+	rested *Token // of metadata in which nothing was flagged, see MaybeDirty
+}
+
+// A graph is a graph root: a directory with layers, and a root beside them.
+type graph struct {
+	path    string
+	root    *tempdir.Root
+	ordered bool // moving a layer away is durable before a later save is
+}
+
+// Open opens the layer store in the directory path, and recovers what crashed
+// processes left in it, see [Store.Recover]. A failure to recover is no failure
+// to open: ask Recover for it.
+//
+// Without [Make], Open makes nothing, and the store must exist. Damaged metadata
+// is an [ErrCorrupt], that of a newer version an [ErrNewerVersion].
+func Open(path string, opts ...Option) (*Store, error) {
+	s := &Store{lock: -1}
+	s.options = options{driver: VFS, limits: DefaultLimits}
+	for _, option := range opts {
+		option(&s.options)
+	}
+	s.disk, s.kernel = s.options.disk, s.options.kernel
+	if s.disk == nil {
+		s.disk = LinuxDisk()
+	}
+	if s.kernel == nil {
+		s.kernel = tempdir.LinuxKernel()
+	}
+	if err := s.open(path); err != nil {
+		s.Close()
+		return nil, err
+	}
+	if !s.options.noRecover {
+		s.Recover(context.Background())
+	}
+	return s, nil
+}
+
+func (s *Store) open(path string) error {
+	const op = "open store"
+	failure := func(path string, err error) error {
+		return &Error{Op: op, Path: path, Effect: NoEffect, Err: err}
+	}
+	var err error
+	if s.home, err = s.openGraph(path); err != nil {
+		return failure(path, err)
+	}
+	s.path = s.home.path
+	if s.options.images != "" {
+		if s.images, err = s.openGraph(s.options.images); err != nil {
+			return failure(s.options.images, err)
+		}
+		// Two file systems do not order anything between them.
+		s.images.ordered = s.images.ordered && device(s.images.path) == device(s.path)
+	}
+	if s.lock, err = s.disk.OpenLock(s.file(lockFile), s.options.make != 0); err != nil {
+		return failure(s.file(lockFile), err)
+	}
+	if s.options.make != 0 {
+		if err := s.initialize(op); err != nil {
+			return err
+		}
+	}
+	return s.shared(context.Background(), op, "", func(*metadata) error { return nil })
+}
+
+// openGraph opens one graph root.
+func (s *Store) openGraph(path string) (*graph, error) {
+	if s.options.make != 0 {
+		if err := s.disk.MakeDirectory(path, uint32(s.options.make)); err != nil {
+			return nil, err
+		}
+	}
+	path, err := filepath.Abs(path)
+	if err == nil {
+		path, err = filepath.EvalSymlinks(path)
+	}
+	if err != nil {
+		return nil, bareErrno(err)
+	}
+	options := []tempdir.Option{tempdir.WithKernel(s.kernel), tempdir.Purpose("layer store")}
+	if s.options.make != 0 {
+		if err := s.disk.MakeDirectory(filepath.Join(path, rootName), 0o700); err != nil {
+			return nil, err
+		}
+	}
+	root, err := tempdir.Open(filepath.Join(path, rootName), options...)
+	if err != nil {
+		return nil, err
+	}
+	return &graph{path: path, root: root, ordered: root.Ordered()}, nil
+}
+
+// initialize saves metadata without layers, if there is none. Twice, so that the
+// spare exists before the disk can be full.
+func (s *Store) initialize(op string) error {
+	if _, err := s.disk.StatMetadata(s.file(metadataFile)); err == nil {
+		return nil
+	}
+	h, err := s.takeLock(context.Background(), true)
+	if err != nil {
+		return &Error{Op: op, Path: s.file(lockFile), Effect: NoEffect, Err: err}
+	}
+	defer h.drop()
+	if _, err := s.disk.StatMetadata(s.file(metadataFile)); err == nil {
+		return nil // somebody else did
+	}
+	for range 2 {
+		if err := s.save(op, h, &metadata{Version: formatVersion}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close gives the handle up. It neither waits for operations nor ends them, and
+// touches nothing on disk: what other handles and processes have staged is theirs.
+func (s *Store) Close() error {
+	if s.closed.Swap(true) {
+		return &Error{Op: "close store", Path: s.path, Effect: NoEffect, Kind: ErrClosed}
+	}
+	s.mu.Lock()
+	if s.lock >= 0 {
+		s.disk.Close(s.lock)
+		s.lock = -1
+	}
+	s.mu.Unlock()
+	for _, g := range s.graphs() {
+		g.root.Close()
+	}
+	return nil
+}
+
+// graphs returns the graph roots that this handle has.
+func (s *Store) graphs() []*graph {
+	return slices.DeleteFunc([]*graph{s.home, s.images}, func(g *graph) bool { return g == nil })
+}
+
+// graphOf returns the graph root of the layer, or nil.
+func (s *Store) graphOf(r *record) *graph {
+	if r.Image {
+		return s.images
+	}
+	return s.home
+}
+
+// List returns the layers, parents before their children. What is flagged is no
+// layer.
+func (s *Store) List(ctx context.Context) (layers []Layer, err error) {
+	err = s.shared(ctx, "list", "", func(m *metadata) error {
+		for i := range m.Layers {
+			if r := &m.Layers[i]; !r.Incomplete {
+				layers = append(layers, s.view(r))
+			}
+		}
+		return nil
+	})
+	return layers, err
+}
+
+// Layer returns one layer, or an [ErrLayerUnknown].
+func (s *Store) Layer(ctx context.Context, id string) (layer Layer, err error) {
+	err = s.withLayer(ctx, "look up", id, func(r *record) error {
+		layer = s.view(r)
+		return nil
+	})
+	return layer, err
+}
+
+// Exists reports whether there is such a layer.
+func (s *Store) Exists(ctx context.Context, id string) (bool, error) {
+	_, err := s.Layer(ctx, id)
+	if errors.Is(err, ErrLayerUnknown) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Path returns the directory of the layer's files. It is good as long as nobody
+// deletes the layer: [Store.Mount] keeps others from it.
+func (s *Store) Path(ctx context.Context, id string) (path string, err error) {
+	err = s.withLayer(ctx, "find", id, func(r *record) (err error) {
+		path, err = s.filesOf(r)
+		return err
+	})
+	return path, err
+}
+
+// Read calls f with the layer's files, under the store lock for reading: while
+// it runs nobody deletes the layer, or any other. In the layout overlay these are
+// what the layer itself adds. Paths and links that lead out of the layer are
+// refused.
+func (s *Store) Read(ctx context.Context, id string, f func(fs.FS) error) error {
+	const op = "read"
+	return s.withLayer(ctx, op, id, func(r *record) error {
+		path, err := s.filesOf(r)
+		if err != nil {
+			return err
+		}
+		root, err := os.OpenRoot(path)
+		if err != nil {
+			return &Error{Op: op, Layer: id, Path: path, Effect: NoEffect, Kind: ErrDamaged, Err: bareErrno(err)}
+		}
+		defer root.Close()
+		return f(root.FS())
+	})
+}
+
+// ReadFile returns the content of one file of the layer, see [Store.Read]. If the
+// layer has no such file, the error matches [fs.ErrNotExist] and not
+// [ErrLayerUnknown].
+func (s *Store) ReadFile(ctx context.Context, id, name string) (content []byte, err error) {
+	err = s.Read(ctx, id, func(files fs.FS) (err error) {
+		content, err = fs.ReadFile(files, name)
+		if err != nil {
+			err = &Error{Op: "read", Layer: id, Path: name, Effect: NoEffect, Err: bareErrno(err)}
+		}
+		return err
+	})
+	return content, err
+}
+
+// withLayer calls f with the record of a layer, under the store lock for reading.
+func (s *Store) withLayer(ctx context.Context, op, id string, f func(*record) error) error {
+	return s.shared(ctx, op, id, func(m *metadata) error {
+		r := m.layer(id)
+		if r == nil {
+			return &Error{Op: op, Layer: id, Effect: NoEffect, Kind: ErrLayerUnknown}
+		}
+		return f(r)
+	})
+}
+
+func (s *Store) filesOf(r *record) (string, error) {
+	g := s.graphOf(r)
+	if g == nil {
+		return "", &Error{Op: "find", Layer: r.ID, Effect: NoEffect, Kind: ErrNoImageStore}
+	}
+	return filepath.Join(g.path, r.driver().Files(r.placed())), nil
+}
+
+// view is what callers see of a record.
+func (s *Store) view(r *record) Layer {
+	layer := r.Layer
+	layer.Mounts = s.mounts(r)
+	return layer
+}

@@ -1,0 +1,140 @@
+//go:build linux
+
+package layerstore_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/tempdir/layerstore"
+)
+
+func init() {
+	// traced STORE LAYOUT LAYERS: one deletion of layers layer0, layer1, … on one
+	// thread, with a failing access(2) of a telling path when the store lock is
+	// taken for writing, and when it is dropped.
+	children["traced"] = func(arguments []string) {
+		runtime.LockOSThread()
+		s := must(layerstore.Open(arguments[0], layerstore.WithoutRecovery(), layerstore.WithDisk(&marker{Disk: layerstore.LinuxDisk(), fd: -1})))
+		must(s.Mount(background, "warm")) // so that this process has saved before
+		var ids []string
+		for i := range must(strconv.Atoi(arguments[2])) {
+			ids = append(ids, "layer"+strconv.Itoa(i))
+		}
+		unix.Access("/mark/deletion", 0)
+		must(s.Delete(background, ids...))
+		unix.Access("/mark/end", 0)
+	}
+}
+
+// A marker marks in the log of strace where the store lock is held for writing.
+type marker struct {
+	layerstore.Disk
+	fd int
+}
+
+func (m *marker) TakeLock(fd int, r layerstore.ByteRange) error {
+	err := m.Disk.TakeLock(fd, r)
+	if err == nil && r.Offset == 0 && r.Exclusive {
+		m.fd = fd
+		unix.Access("/mark/locked", 0)
+	}
+	return err
+}
+
+func (m *marker) Close(fd int) error {
+	err := m.Disk.Close(fd)
+	if fd == m.fd {
+		unix.Access("/mark/unlocked", 0)
+		m.fd = -1
+	}
+	return err
+}
+
+// runtimeCalls are made by the Go runtime when it likes to, and by nothing here.
+var runtimeCalls = []string{
+	"clone", "clone3", "epoll_create1", "epoll_ctl", "epoll_pwait", "exit", "futex", "getpid", "gettid", "madvise",
+	"mmap", "munmap", "mprotect", "nanosleep", "prctl", "rseq", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn",
+	"sched_getaffinity", "sched_yield", "set_robust_list", "sigaltstack", "tgkill", "timer_create", "timer_delete",
+	"timer_settime", "restart_syscall", "getrandom",
+}
+
+// The view from outside of what a deletion does under the store lock: a constant,
+// and one rename for each part of a layer. Upstream makes two instances for each
+// layer, under the lock (F26); here it is one for all of them, before it.
+func TestSystemCallsUnderTheLock(t *testing.T) {
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Skip("skipped, because there is no strace")
+	}
+	look := []string{"fstat", "pread64", "statx"}
+	save := []string{
+		"openat", "fstat", "pwrite64", "fsync", "close", // the spare
+		"pwrite64",                 // the token
+		"renameat2",                // the moment of the save
+		"openat", "fsync", "close", // the directory
+		"statx",
+	}
+	for _, c := range []struct {
+		driver  layerstore.Driver
+		layers  int
+		renames int
+	}{{layerstore.VFS, 1, 1}, {layerstore.VFS, 10, 10}, {layerstore.Overlay, 1, 2}, {layerstore.Overlay, 10, 20}} {
+		t.Run(c.driver.Name()+"/"+strconv.Itoa(c.layers), func(t *testing.T) {
+			s, path := newStore(t, layerstore.WithDriver(c.driver))
+			create(t, s, "warm", layerstore.Empty())
+			for i := range c.layers {
+				create(t, s, "layer"+strconv.Itoa(i), someFiles(9, "x"))
+			}
+			log := filepath.Join(filepath.Dir(path), "strace")
+			cmd := childCommand(t, "traced", path, c.driver.Name(), strconv.Itoa(c.layers))
+			self, err := os.Executable() // "/proc/self/exe" would be strace
+			require.NoError(t, err)
+			cmd.Args = append([]string{strace, "-f", "-qq", "-o", log, self}, cmd.Args[1:]...)
+			cmd.Path = strace
+			cmd.Stderr = nil
+			output, err := cmd.CombinedOutput()
+			if err != nil && strings.Contains(string(output), "ptrace") {
+				t.Skipf("skipped, because strace may not trace here: %s", output)
+			}
+			require.NoError(t, err, "%s", output)
+			content, err := os.ReadFile(log)
+			require.NoError(t, err)
+
+			calls := map[string][]string{}
+			thread, section, deleting := "", "", false
+			for _, match := range regexp.MustCompile(`(?m)^(\d+) +(\w+)\((.*)$`).FindAllStringSubmatch(string(content), -1) {
+				if _, name, ok := strings.Cut(match[3], `"/mark/`); ok {
+					thread, section = match[1], name[:strings.IndexByte(name, '"')]
+					deleting = deleting || section == "deletion"
+				} else if match[1] == thread && deleting && !slices.Contains(runtimeCalls, match[2]) {
+					calls[section] = append(calls[section], match[2])
+				}
+			}
+			want := slices.Concat(look, save, slices.Repeat([]string{"renameat2"}, c.renames), save, []string{"close"})
+			assert.Equal(t, want, calls["locked"])
+			t.Logf("%d layers: %d calls under the lock, %d before it, %d after it",
+				c.layers, len(calls["locked"]), len(calls["deletion"]), len(calls["unlocked"]))
+			created := 0
+			for _, call := range calls["deletion"] {
+				if call == "mkdirat" {
+					created++
+				}
+			}
+			assert.Equal(t, 1, created, "instances")
+			assert.Contains(t, calls["unlocked"], "unlinkat")
+			assert.NotContains(t, calls["locked"], "unlinkat")
+		})
+	}
+}
