@@ -4,7 +4,7 @@
 // the order of tickets, and the kills of processes. The clients are goroutines
 // and forked processes; the ticket is a counter that they share, drawn before the
 // invocation and after the response, so that no clock decides about an order.
-// [Record] produces histories, [Parse] reads them from a file, [Judge] says [OK],
+// [Run] produces histories, [Parse] reads them from a file, [Judge] says [OK],
 // [Illegal] or [Undecided], and draws a picture.
 //
 // # Operations
