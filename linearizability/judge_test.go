@@ -1,4 +1,4 @@
-package linearizability_test
+package linearizability
 
 import (
 	"bytes"
@@ -11,8 +11,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/afterlock/afterlock/linearizability"
 )
 
 // Every fixture has a twin that differs in as little as possible, and must get
@@ -27,10 +25,10 @@ func TestFixturesInPairs(t *testing.T) {
 	for _, path := range good {
 		name := strings.TrimSuffix(path, "-ok")
 		t.Run(filepath.Base(name), func(t *testing.T) {
-			for suffix, want := range map[string]linearizability.Verdict{"-ok": linearizability.OK, "-bad": linearizability.Illegal} {
-				h, err := linearizability.Load(name + suffix)
+			for suffix, want := range map[string]Verdict{"-ok": OK, "-bad": Illegal} {
+				h, err := Load(name + suffix)
 				require.NoError(t, err)
-				j, err := linearizability.Judge(t.Context(), h, 0)
+				j, err := Judge(t.Context(), h, 0)
 				require.NoError(t, err)
 				assert.Equal(t, want, j.Verdict, "%s", j)
 				t.Log(j)
@@ -41,13 +39,13 @@ func TestFixturesInPairs(t *testing.T) {
 }
 
 // requirePicture draws the picture and looks whether a browser could show it.
-func requirePicture(t *testing.T, j *linearizability.Judgement) {
+func requirePicture(t *testing.T, j *Judgement) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "picture.html")
 	require.NoError(t, j.SavePicture(path))
 	page, err := os.ReadFile(path)
 	require.NoError(t, err)
-	requireWellFormed(t, string(page), j)
+	requireWellFormed(t, string(page), j.Verdict)
 }
 
 // What is written is what is read.
@@ -57,7 +55,7 @@ func TestHistoriesRoundTrip(t *testing.T) {
 	for _, path := range paths {
 		text, err := os.ReadFile(path)
 		require.NoError(t, err)
-		h, err := linearizability.Parse(bytes.NewReader(text))
+		h, err := Parse(bytes.NewReader(text))
 		require.NoError(t, err)
 		var again bytes.Buffer
 		_, err = h.WriteTo(&again)
@@ -86,43 +84,43 @@ func TestBadRecordsAreRefused(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			path := filepath.Join(t.TempDir(), "history")
-			text := linearizability.Magic + "\nlayout vfs\nstart empty\n" + tt.lines + "\n"
+			text := Magic + "\nlayout vfs\nstart empty\n" + tt.lines + "\n"
 			require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
-			_, err := linearizability.Check(t.Context(), path, &strings.Builder{}, "", 0)
+			_, err := Check(t.Context(), path, &strings.Builder{}, "", 0)
 			require.ErrorContains(t, err, tt.want)
 			require.ErrorContains(t, err, path)
 		})
 	}
 	for text, want := range map[string]string{
-		"":                                       "line 1: the file ends before the history begins",
-		"afterlock trace 1\n":                    "line 1: not a history",
-		linearizability.Magic + "\n":             "line 2: the file ends before",
-		linearizability.Magic + "\nlayout zfs\n": "line 2: wants layout vfs",
-		linearizability.Magic + "\nlayout vfs\nstart full\n": "line 3: wants start empty",
-		linearizability.Magic + strings.Repeat("x", 1<<21):   "line 1: bufio.Scanner: token too long",
+		"":                                   "line 1: the file ends before the history begins",
+		"afterlock trace 1\n":                "line 1: not a history",
+		Magic + "\n":                         "line 2: the file ends before",
+		Magic + "\nlayout zfs\n":             "line 2: wants layout vfs",
+		Magic + "\nlayout vfs\nstart full\n": "line 3: wants start empty",
+		Magic + strings.Repeat("x", 1<<21):   "line 1: bufio.Scanner: token too long",
 	} {
-		_, err := linearizability.Parse(strings.NewReader(text))
+		_, err := Parse(strings.NewReader(text))
 		assert.ErrorContains(t, err, want)
 	}
 }
 
 // Histories that no file can hold, because Parse refuses them.
 func TestAssumptionsAreCheckedWithoutAFile(t *testing.T) {
-	list := linearizability.Operation{Client: linearizability.Client{Process: 1}, Kind: linearizability.List}
-	done := linearizability.Result{Outcome: linearizability.Done}
-	for want, change := range map[string]func(a, b *linearizability.Operation){
-		"ticket 1 occurs twice":       func(a, b *linearizability.Operation) { a.Call, b.Call, b.Client.Goroutine = 1, 1, 2 },
-		"is not after the invocation": func(a, b *linearizability.Operation) { a.Call, a.Return, a.Result = 2, 1, done },
-		"a response without a result": func(a, b *linearizability.Operation) { a.Call, a.Return = 1, 2 },
-		"a result without a response": func(a, b *linearizability.Operation) { a.Call, a.Result = 1, done },
-		"still has 1 1.0 list":        func(a, b *linearizability.Operation) { a.Call, b.Call = 1, 2 },
-		"is not in the history":       func(a, b *linearizability.Operation) { a.Call, b.Call, b.Client.Goroutine = 1, 9, 2 },
+	list := Operation{Client: Client{Process: 1}, Kind: List}
+	done := Result{Outcome: Done}
+	for want, change := range map[string]func(a, b *Operation){
+		"ticket 1 occurs twice":       func(a, b *Operation) { a.Call, b.Call, b.Client.Goroutine = 1, 1, 2 },
+		"is not after the invocation": func(a, b *Operation) { a.Call, a.Return, a.Result = 2, 1, done },
+		"a response without a result": func(a, b *Operation) { a.Call, a.Return = 1, 2 },
+		"a result without a response": func(a, b *Operation) { a.Call, a.Result = 1, done },
+		"still has 1 1.0 list":        func(a, b *Operation) { a.Call, b.Call = 1, 2 },
+		"is not in the history":       func(a, b *Operation) { a.Call, b.Call, b.Client.Goroutine = 1, 9, 2 },
 	} {
-		h := &linearizability.History{Layout: "vfs", Operations: []linearizability.Operation{list, list}, End: 4}
+		h := &History{Layout: "vfs", Operations: []Operation{list, list}, End: 4}
 		h.Operations[1].Call = 3
 		change(&h.Operations[0], &h.Operations[1])
-		_, err := linearizability.Judge(t.Context(), h, 0)
-		require.ErrorIs(t, err, linearizability.ErrAssumption)
+		_, err := Judge(t.Context(), h, 0)
+		require.ErrorIs(t, err, ErrAssumption)
 		require.ErrorContains(t, err, want)
 	}
 }
@@ -131,7 +129,7 @@ func TestAssumptionsAreCheckedWithoutAFile(t *testing.T) {
 // picture all the same: many cut-off creates and deletions that nobody saw.
 func TestTimeoutIsUndecidedAndDrawn(t *testing.T) {
 	var b strings.Builder
-	b.WriteString(linearizability.Magic + "\nlayout vfs\nstart empty\n")
+	b.WriteString(Magic + "\nlayout vfs\nstart empty\n")
 	n := 0
 	for i := range 30 {
 		n++
@@ -144,9 +142,9 @@ func TestTimeoutIsUndecidedAndDrawn(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte(b.String()), 0o600))
 	var out strings.Builder
 	html := filepath.Join(t.TempDir(), "picture.html")
-	verdict, err := linearizability.Check(t.Context(), path, &out, html, 50*time.Millisecond)
+	verdict, err := Check(t.Context(), path, &out, html, 50*time.Millisecond)
 	require.NoError(t, err)
-	assert.Equal(t, linearizability.Undecided, verdict)
+	assert.Equal(t, Undecided, verdict)
 	assert.Contains(t, out.String(), "undecided: 61 operations in 1 partitions; layer a (61 steps): not decided within 50ms")
 	page, err := os.ReadFile(html)
 	require.NoError(t, err)
@@ -154,6 +152,6 @@ func TestTimeoutIsUndecidedAndDrawn(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = linearizability.Check(ctx, path, &out, "", 0)
+	_, err = Check(ctx, path, &out, "", 0)
 	assert.ErrorIs(t, err, context.Canceled)
 }

@@ -1,4 +1,4 @@
-package linearizability_test
+package linearizability
 
 import (
 	"encoding/json"
@@ -8,8 +8,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/afterlock/afterlock/linearizability"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
@@ -34,14 +32,14 @@ type picture struct {
 
 // requireWellFormed looks at the page without a browser: it is one document, and
 // its data is JSON with the operations and what the script looks up in them.
-func requireWellFormed(t *testing.T, page string, j *linearizability.Judgement) picture {
+func requireWellFormed(t *testing.T, page string, verdict Verdict) picture {
 	t.Helper()
 	require.True(t, strings.HasPrefix(page, "<!doctype html>"))
 	require.Equal(t, "</html>", strings.TrimSpace(page[strings.LastIndex(page, "</body>")+len("</body>"):]))
 	for _, tag := range []string{"html", "head", "style", "body", "script", "svg"} {
 		require.Equal(t, 1, strings.Count(page, "</"+tag+">"), tag)
 	}
-	require.Contains(t, page, "<title>afterlock history: "+string(j.Verdict)+"</title>")
+	require.Contains(t, page, "<title>afterlock history: "+string(verdict)+"</title>")
 	_, after, found := strings.Cut(page, "const data = ")
 	require.True(t, found)
 	var p picture
@@ -61,7 +59,7 @@ func requireWellFormed(t *testing.T, page string, j *linearizability.Judgement) 
 				assert.NotEmpty(t, step.StateDescription)
 			}
 		}
-		assert.Equal(t, j.Verdict == linearizability.OK, complete, "a linearization of all operations, if there is one")
+		assert.Equal(t, verdict == OK, complete, "a linearization of all operations, if there is one")
 	}
 	return p
 }

@@ -18,6 +18,7 @@ import (
 type generation struct {
 	program Program
 	crash   int64         // before this call of the store; 0: not so
+	at      string        // of those with this name
 	shot    time.Duration // so long after it is ready; 0: not so
 }
 
@@ -26,7 +27,7 @@ type generation struct {
 //
 // The worker is killed by the kernel when the parent ends, see package stress.
 func (s *scene) fork(ctx context.Context, process int, g generation, faultName string) (killed bool, err error) {
-	j := job{Process: process, Dir: s.dir, Layout: s.layout, Program: g.program, Crash: g.crash, Fault: faultName}
+	j := job{Process: process, Dir: s.dir, Layout: s.layout, Program: g.program, Crash: g.crash, At: g.at, Fault: faultName}
 	order, err := json.Marshal(j)
 	if err != nil {
 		return false, err

@@ -16,15 +16,16 @@ import (
 // more than a long one, and are judged in no time.
 const (
 	clients      = 4 // goroutines
-	actions      = 20
+	actions      = 18
 	places       = 3 // processes at a time
 	generations  = 3 // processes after each other, in one place; the last is not killed
 	goroutinesOf = 2 // a process
 	actionsOf    = 7 // a goroutine of a process
+	untilShot    = 6 // times as many, of a process that is shot: it must not be done before
 
 	// maxCrash bounds the call before which a process kills itself: about how many
 	// it makes. maxShot bounds the time after which its parent kills it.
-	maxCrash = 320
+	maxCrash = 200
 	maxShot  = 12 * time.Millisecond
 
 	parallel    = 4 // histories at a time: most of it is waiting for disks
@@ -156,6 +157,7 @@ func (s *scene) forkAll(ctx context.Context, rng *rand.Rand, faultName string) (
 			case rng.IntN(2) == 0:
 				g.crash = 1 + rng.Int64N(maxCrash)
 			default:
+				g.program = randomProgram(rng, goroutinesOf, untilShot*actionsOf)
 				g.shot = 1 + time.Duration(rng.Int64N(int64(maxShot)))
 			}
 			all[place] = append(all[place], g)

@@ -63,22 +63,34 @@ func openStore(dir, layout string, options ...layerstore.Option) (*layerstore.St
 	return layerstore.Open(dir, append(options, layerstore.WithDriver(driver))...)
 }
 
-// A fault breaks the store of a test; the zero value does not.
+// A fault breaks the store of a test; the zero value does not. All fields may be
+// nil.
 type fault struct {
-	options func(dir string) []layerstore.Option // of every handle
-	around  func(c *client) do                   // instead of the client's own calls
+	disk   func(d layerstore.Disk, dir string) layerstore.Disk // around the store's own system calls
+	kernel func(k tempdir.Kernel) tempdir.Kernel               // around those of the roots
+	around func(c *client) do                                  // instead of the client's own calls
 }
 
 // faults are the faults that a job can name. The program has none; the tests of
 // this package put some here before they call BecomeWorker.
 var faults map[string]fault
 
-// open opens a handle with the fault, and returns what a client calls.
-func (f fault) open(dir, layout string, options ...layerstore.Option) (*layerstore.Store, do, error) {
-	if f.options != nil {
-		options = append(options, f.options(dir)...)
+// open opens a handle with the fault, and returns what a client calls. Before every
+// system call of the store it calls before, if that is not nil, with the call's
+// name; an error of it is the call's.
+func (f fault) open(dir, layout string, before func(call string) error, options ...layerstore.Option) (*layerstore.Store, do, error) {
+	disk, kernel := layerstore.LinuxDisk(), tempdir.LinuxKernel()
+	if f.disk != nil {
+		disk = f.disk(disk, dir)
 	}
-	store, err := openStore(dir, layout, options...)
+	if f.kernel != nil {
+		kernel = f.kernel(kernel)
+	}
+	if before != nil {
+		disk = layerstore.AroundDisk(disk, func(method, _ string) error { return before(method) })
+		kernel = seam.Around(kernel, beforeHook(before))
+	}
+	store, err := openStore(dir, layout, append(options, layerstore.WithDisk(disk), layerstore.WithKernel(kernel))...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -87,19 +99,6 @@ func (f fault) open(dir, layout string, options ...layerstore.Option) (*layersto
 		return store, f.around(c), nil
 	}
 	return store, c.do, nil
-}
-
-// seams returns the options that have every system call of a store told to
-// before, with its name; an error of it is the call's.
-func seams(before func(call string) error) []layerstore.Option {
-	return seamsOver(layerstore.LinuxDisk(), tempdir.LinuxKernel(), before)
-}
-
-func seamsOver(disk layerstore.Disk, kernel tempdir.Kernel, before func(call string) error) []layerstore.Option {
-	return []layerstore.Option{
-		layerstore.WithDisk(layerstore.AroundDisk(disk, func(method, _ string) error { return before(method) })),
-		layerstore.WithKernel(seam.Around(kernel, beforeHook(before))),
-	}
 }
 
 type beforeHook func(call string) error
@@ -113,7 +112,7 @@ func (s *scene) run(ctx context.Context, process int, program Program, f fault) 
 	const handles = 2
 	var calls [handles]do
 	for i := range calls {
-		store, call, err := f.open(s.storeDir(), s.layout)
+		store, call, err := f.open(s.storeDir(), s.layout, nil)
 		if err != nil {
 			return err
 		}
@@ -163,7 +162,7 @@ func (s *scene) observe(ctx context.Context, f fault) error {
 		}
 	}
 	s.observer++
-	store, call, err := f.open(s.storeDir(), s.layout, layerstore.WithoutRecovery())
+	store, call, err := f.open(s.storeDir(), s.layout, nil, layerstore.WithoutRecovery())
 	if err != nil {
 		return err
 	}

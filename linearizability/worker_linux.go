@@ -38,6 +38,7 @@ type job struct {
 	Layout  string  `json:"layout"`
 	Program Program `json:"program"`
 	Crash   int64   `json:"crash,omitempty"` // kills itself before this call of the store, from 1
+	At      string  `json:"at,omitempty"`    // counts only calls of this name
 	Fault   string  `json:"fault,omitempty"`
 }
 
@@ -72,7 +73,7 @@ func work(in io.Reader, out io.Writer) error {
 	if _, err := io.WriteString(out, ready); err != nil {
 		return err
 	}
-	store, call, err := f.open(filepath.Join(j.Dir, "store"), j.Layout, seams(j.crashPoint())...)
+	store, call, err := f.open(filepath.Join(j.Dir, "store"), j.Layout, j.crashPoint())
 	if err != nil {
 		return err
 	}
@@ -100,8 +101,11 @@ func work(in io.Reader, out io.Writer) error {
 func (j *job) crashPoint() func(call string) error {
 	var calls atomic.Int64
 	return func(call string) error {
+		if j.At != "" && j.At != call {
+			return nil
+		}
 		if n := calls.Add(1); n == j.Crash {
-			_ = os.WriteFile(j.crashNote(), fmt.Appendf(nil, "before %s, its call %d", call, n), 0o600)
+			_ = os.WriteFile(j.crashNote(), fmt.Appendf(nil, "before %s, call %d", call, n), 0o600)
 			_ = unix.Kill(os.Getpid(), unix.SIGKILL)
 			select {} // the signal comes
 		}
