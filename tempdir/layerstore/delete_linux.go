@@ -14,7 +14,8 @@ import (
 // Under the store lock (spec: Delete, TakeStoreLock, Flag, Stage, Forget,
 // DropStoreLock) it makes, whatever is in the layers, two saves of the metadata
 // and one renameat2 for each part of a layer: one in the layout vfs, two in
-// overlay. The files go afterwards (spec: Remove). The instance is made before.
+// overlay. That is 26 system calls, four of them fsync, and the renames. The files
+// go afterwards (spec: Remove). The instance is made before.
 //
 // The deletion takes effect when the flag is saved. A crash before that leaves
 // the layers whole, and after it leaves nothing that a later operation or

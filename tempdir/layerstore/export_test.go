@@ -4,12 +4,27 @@ package layerstore
 
 import (
 	"context"
-
-	"github.com/afterlock/afterlock/tempdir"
+	"fmt"
+	"strings"
 )
 
 // Look is one look of [Store.Maintain].
 func Look(s *Store) (Report, bool, error) { return s.look(context.Background(), false) }
 
-// HomeRoot is the root of the store's own directory.
-func HomeRoot(s *Store) *tempdir.Root { return s.home.root }
+// EncodedSize returns the size of a file of metadata with layers whose labels have
+// so many bytes, the first flagged of which have the flag.
+func EncodedSize(layers, labelBytes, flagged int) int {
+	m := &metadata{Version: formatVersion}
+	for i := range layers {
+		m.Serial++
+		m.Layers = append(m.Layers, record{
+			Layer:      Layer{ID: fmt.Sprintf("layer%03d", i), Serial: m.Serial, Labels: map[string]string{"k": strings.Repeat("v", labelBytes)}},
+			Incomplete: i < flagged,
+		})
+	}
+	text, err := m.encode()
+	if err != nil {
+		panic(err)
+	}
+	return len(text)
+}

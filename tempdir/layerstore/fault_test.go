@@ -4,6 +4,9 @@ package layerstore_test
 
 import (
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -93,6 +96,34 @@ func TestErrorsTellTheEffect(t *testing.T) {
 				if op.name != "mount" {
 					assert.Positive(t, effects[layerstore.MayHaveEffect])
 				}
+			})
+		}
+	}
+}
+
+// A creation that fails after its flag was saved cleans up after itself, outside
+// the lock, and does not wait for somebody else to do it (F27, F29).
+func TestFailedCreationLeavesNothing(t *testing.T) {
+	for _, driver := range layouts {
+		for n := range driver.Parts(layerstore.Placed{}) {
+			t.Run(fmt.Sprintf("%s/part %d", driver.Name(), n), func(t *testing.T) {
+				commits := 0
+				c := &calls{before: func(_ int64, name string) error {
+					if name == "Kernel.Commit" {
+						if commits++; commits == n+1 {
+							return unix.EIO
+						}
+					}
+					return nil
+				}}
+				s, path := newStore(t, append(c.options(), layerstore.WithDriver(driver))...)
+				_, err := s.Create(background, layerstore.Layer{ID: "a"}, someFiles(3, "a"))
+				require.ErrorIs(t, err, unix.EIO)
+				assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
+				assert.Empty(t, leftovers(t, path))
+				text, err := os.ReadFile(filepath.Join(path, "layers.json"))
+				require.NoError(t, err)
+				assert.NotContains(t, string(text), "incomplete")
 			})
 		}
 	}

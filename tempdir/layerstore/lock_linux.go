@@ -32,7 +32,8 @@ type held struct {
 
 // takeLock waits for the store lock (spec: TakeStoreLock). Every operation opens
 // the lock file for itself, so that goroutines exclude each other as processes do.
-// The error is the context's, or an errno.
+// The kernel keeps no queue between readers and writers: readers that never stop
+// coming can keep a writer waiting. The error is the context's, or an errno.
 func (s *Store) takeLock(ctx context.Context, exclusive bool) (*held, error) {
 	for {
 		if err := ctx.Err(); err != nil {

@@ -129,7 +129,7 @@ func (m *metadata) encode() ([]byte, error) {
 		b.Write(line)
 	}
 	b.WriteString("\n]}\n")
-	room := b.Len() + len(m.Layers)*flagBytes
+	room := b.Len() + (len(m.Layers)-len(m.flagged()))*flagBytes // the same for any flags
 	room = (room + block) / block * block
 	b.Write(bytes.Repeat([]byte{' '}, room-b.Len()))
 	return b.Bytes(), nil

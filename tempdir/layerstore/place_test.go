@@ -195,27 +195,36 @@ func TestDeletionAcrossFileSystems(t *testing.T) {
 }
 
 // While a layer is removed in place its id is neither there nor free, and nobody
-// else removes it; when that is done, the id can be used again.
+// else takes the layer away, even where that has become possible; when it is gone,
+// the id can be used again.
 func TestInPlaceRemovalIsClaimed(t *testing.T) {
 	path := filepath.Join(scratch(t), "store")
 	s := openStore(t, path)
 	create(t, s, "a", someFiles(3, "a"))
-	home := filepath.Join(path, "vfs")
-	testfs.Bind(t, home, home)
-	receipt, err := s.DeferredDelete(background, "a")
-	require.NoError(t, err)
+	var receipt *layerstore.Receipt
+	t.Run("behind a mount", func(t *testing.T) {
+		home := filepath.Join(path, "vfs")
+		testfs.Bind(t, home, home)
+		var err error
+		receipt, err = s.DeferredDelete(background, "a")
+		require.NoError(t, err)
+	})
+	if receipt == nil {
+		t.Skip("skipped, because mounting needs root")
+	}
+	layer := filepath.Join(path, "vfs/dir/a")
 	other := openStore(t, path) // recovers
-	assert.DirExists(t, filepath.Join(home, "dir/a"), "claimed")
+	assert.DirExists(t, layer, "claimed")
 	assert.Empty(t, listIDs(t, other))
-	_, err = other.Create(background, layerstore.Layer{ID: "a"}, layerstore.Empty())
+	_, err := other.Create(background, layerstore.Layer{ID: "a"}, layerstore.Empty())
 	assert.ErrorIs(t, err, layerstore.ErrBusy)
 	_, err = other.Delete(background, "a")
 	assert.ErrorIs(t, err, layerstore.ErrLayerUnknown)
+	assert.DirExists(t, layer, "claimed")
 	_, err = receipt.Finish(background)
 	require.NoError(t, err)
-	assert.NoDirExists(t, filepath.Join(home, "dir/a"))
-	_, err = other.Create(background, layerstore.Layer{ID: "a"}, layerstore.Empty())
-	assert.ErrorIs(t, err, tempdir.ErrCrossDevice, "free again")
+	assert.NoDirExists(t, layer)
+	create(t, other, "a", layerstore.Empty())
 }
 
 // An image store is on a file system of its own, has a root of its own, and gets

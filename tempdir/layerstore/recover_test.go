@@ -4,7 +4,6 @@ package layerstore_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -275,6 +274,32 @@ func TestMaintainFinishesFlaggedLayers(t *testing.T) {
 	assert.Equal(t, []string{"bystander"}, listIDs(t, s))
 }
 
+// What could not be finished is tried again at the next look, though nobody saved
+// in between.
+func TestMaintainTriesAgain(t *testing.T) {
+	broken := false
+	c := &calls{before: func(_ int64, name string) error {
+		if broken && name == "Kernel.StageDeletion" {
+			return unix.EIO
+		}
+		return nil
+	}}
+	s, path := newStore(t, c.options()...)
+	create(t, s, "a", someFiles(3, "a"))
+	setFlag(t, path, "a")
+	broken = true
+	for range 2 {
+		_, worked, err := layerstore.Look(s)
+		require.ErrorIs(t, err, unix.EIO)
+		assert.True(t, worked)
+	}
+	broken = false
+	report, _, err := layerstore.Look(s)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"a"}, report.Finished)
+	assert.Empty(t, leftovers(t, path))
+}
+
 // A look at a store with nothing to do: two calls.
 func TestALookCostsTwoCalls(t *testing.T) {
 	if testing.Short() {
@@ -347,62 +372,4 @@ func TestOlderVersion(t *testing.T) {
 			assertWhole(t, s, "c", 3)
 		})
 	}
-}
-
-// Metadata that no version of this package wrote is refused by path and reason, and
-// neither it nor anything else is changed.
-func TestDamagedMetadata(t *testing.T) {
-	const short = `"short":"AAAAAAAAAAAAAAAAAAAAAAAAAA"`
-	for _, c := range []struct {
-		name, text string
-		kind       error
-		says       string
-	}{
-		{"empty", "", layerstore.ErrCorrupt, "unexpected end"},
-		{"cut off", `{"version":1,"layers":[{"id":"a"`, layerstore.ErrCorrupt, "unexpected end"},
-		{"another format", `[]`, layerstore.ErrCorrupt, "array"},
-		{"no version", `{}`, layerstore.ErrCorrupt, "version 0"},
-		{"a newer version of another shape", `{"version":2,"layers":"new"}`, layerstore.ErrNewerVersion, "version 2"},
-		{"a newer version", `{"version":2}`, layerstore.ErrNewerVersion, "version 2"},
-		{"an id that leads out", `{"version":1,"serial":1,"layers":[{"id":"../x","serial":1,"driver":"vfs",` + short + `}]}`, layerstore.ErrCorrupt, "../x"},
-		{"an id twice", `{"version":1,"serial":2,"layers":[{"id":"a","serial":1,"driver":"vfs",` + short + `},{"id":"a","serial":2,"driver":"vfs",` + short + `}]}`, layerstore.ErrCorrupt, "twice"},
-		{"no such parent", `{"version":1,"serial":1,"layers":[{"id":"a","parent":"b","serial":1,"driver":"vfs",` + short + `}]}`, layerstore.ErrCorrupt, "parent b"},
-		{"its own parent", `{"version":1,"serial":1,"layers":[{"id":"a","parent":"a","serial":1,"driver":"vfs",` + short + `}]}`, layerstore.ErrCorrupt, "parent a"},
-		{"no such layout", `{"version":1,"serial":1,"layers":[{"id":"a","serial":1,"driver":"zfs",` + short + `}]}`, layerstore.ErrCorrupt, "zfs"},
-		{"a short name that leads out", `{"version":1,"serial":1,"layers":[{"id":"a","serial":1,"driver":"overlay","short":"../../../../../../../../xx"}]}`, layerstore.ErrCorrupt, "short name"},
-		{"a serial from the future", `{"version":1,"serial":1,"layers":[{"id":"a","serial":9,"driver":"vfs",` + short + `}]}`, layerstore.ErrCorrupt, "serial"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			s, path := newStore(t)
-			create(t, s, "a", someFiles(3, "a"))
-			metadata := filepath.Join(path, "layers.json")
-			require.NoError(t, os.WriteFile(metadata, []byte(c.text), 0o600))
-			before := tree(t, path)
-			_, err := layerstore.Open(path)
-			require.ErrorIs(t, err, c.kind)
-			assert.Contains(t, err.Error(), metadata)
-			assert.Contains(t, err.Error(), c.says)
-			_, err = s.Delete(background, "a") // the handle that is open notices, too
-			require.ErrorIs(t, err, c.kind)
-			_, err = s.Create(background, layerstore.Layer{ID: "b"}, layerstore.Empty())
-			require.ErrorIs(t, err, c.kind)
-			_, err = s.Recover(background)
-			require.ErrorIs(t, err, c.kind)
-			assert.Equal(t, before, tree(t, path))
-		})
-	}
-}
-
-func TestNoStore(t *testing.T) {
-	dir := scratch(t)
-	for _, path := range []string{filepath.Join(dir, "nothing"), dir} {
-		_, err := layerstore.Open(path)
-		require.ErrorIs(t, err, os.ErrNotExist)
-		assert.Contains(t, err.Error(), path)
-	}
-	assert.Empty(t, tree(t, dir), "without Make nothing is made")
-	var failure *layerstore.Error
-	_, err := layerstore.Open(filepath.Join(dir, "nothing"))
-	require.True(t, errors.As(err, &failure))
-	assert.Equal(t, layerstore.NoEffect, failure.Effect)
 }

@@ -1,0 +1,87 @@
+//go:build linux
+
+package layerstore_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/afterlock/afterlock/tempdir/layerstore"
+)
+
+// Metadata that no version of this package wrote is refused by path and reason, and
+// neither it nor anything else is changed.
+func TestDamagedMetadata(t *testing.T) {
+	const short = `"short":"AAAAAAAAAAAAAAAAAAAAAAAAAA"`
+	for _, c := range []struct {
+		name, text string
+		kind       error
+		says       string
+	}{
+		{"empty", "", layerstore.ErrCorrupt, "unexpected end"},
+		{"cut off", `{"version":1,"layers":[{"id":"a"`, layerstore.ErrCorrupt, "unexpected end"},
+		{"another format", `[]`, layerstore.ErrCorrupt, "array"},
+		{"no version", `{}`, layerstore.ErrCorrupt, "version 0"},
+		{"a newer version of another shape", `{"version":2,"layers":"new"}`, layerstore.ErrNewerVersion, "version 2"},
+		{"a newer version", `{"version":2}`, layerstore.ErrNewerVersion, "version 2"},
+		{"an id that leads out", `{"version":1,"serial":1,"layers":[{"id":"../x","serial":1,"driver":"vfs",` + short + `}]}`, layerstore.ErrCorrupt, "../x"},
+		{"an id twice", `{"version":1,"serial":2,"layers":[{"id":"a","serial":1,"driver":"vfs",` + short + `},{"id":"a","serial":2,"driver":"vfs",` + short + `}]}`, layerstore.ErrCorrupt, "twice"},
+		{"no such parent", `{"version":1,"serial":1,"layers":[{"id":"a","parent":"b","serial":1,"driver":"vfs",` + short + `}]}`, layerstore.ErrCorrupt, "parent b"},
+		{"its own parent", `{"version":1,"serial":1,"layers":[{"id":"a","parent":"a","serial":1,"driver":"vfs",` + short + `}]}`, layerstore.ErrCorrupt, "parent a"},
+		{"no such layout", `{"version":1,"serial":1,"layers":[{"id":"a","serial":1,"driver":"zfs",` + short + `}]}`, layerstore.ErrCorrupt, "zfs"},
+		{"a short name that leads out", `{"version":1,"serial":1,"layers":[{"id":"a","serial":1,"driver":"overlay","short":"../../../../../../../../xx"}]}`, layerstore.ErrCorrupt, "short name"},
+		{"a serial from the future", `{"version":1,"serial":1,"layers":[{"id":"a","serial":9,"driver":"vfs",` + short + `}]}`, layerstore.ErrCorrupt, "serial"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s, path := newStore(t)
+			create(t, s, "a", someFiles(3, "a"))
+			metadata := filepath.Join(path, "layers.json")
+			require.NoError(t, os.WriteFile(metadata, []byte(c.text), 0o600))
+			before := tree(t, path)
+			_, err := layerstore.Open(path)
+			require.ErrorIs(t, err, c.kind)
+			assert.Contains(t, err.Error(), metadata)
+			assert.Contains(t, err.Error(), c.says)
+			_, err = s.Delete(background, "a") // the handle that is open notices, too
+			require.ErrorIs(t, err, c.kind)
+			_, err = s.Create(background, layerstore.Layer{ID: "b"}, layerstore.Empty())
+			require.ErrorIs(t, err, c.kind)
+			_, err = s.Recover(background)
+			require.ErrorIs(t, err, c.kind)
+			assert.Equal(t, before, tree(t, path))
+		})
+	}
+}
+
+// Flagging any number of layers takes no block more: a deletion on a full disk
+// depends on it.
+func TestFlagsNeedNoRoom(t *testing.T) {
+	sizes := map[int]bool{}
+	for labelBytes := range 500 {
+		size := layerstore.EncodedSize(20, labelBytes, 0)
+		sizes[size] = true
+		for _, flagged := range []int{1, 7, 20} {
+			require.Equal(t, size, layerstore.EncodedSize(20, labelBytes, flagged), "%d flags, %d bytes", flagged, labelBytes)
+		}
+	}
+	assert.Greater(t, len(sizes), 2, "several numbers of blocks")
+}
+
+func TestNoStore(t *testing.T) {
+	dir := scratch(t)
+	for _, path := range []string{filepath.Join(dir, "nothing"), dir} {
+		_, err := layerstore.Open(path)
+		require.ErrorIs(t, err, os.ErrNotExist)
+		assert.Contains(t, err.Error(), path)
+	}
+	assert.Empty(t, tree(t, dir), "without Make nothing is made")
+	var failure *layerstore.Error
+	_, err := layerstore.Open(filepath.Join(dir, "nothing"))
+	require.True(t, errors.As(err, &failure))
+	assert.Equal(t, layerstore.NoEffect, failure.Effect)
+}

@@ -1,0 +1,278 @@
+//go:build linux
+
+package layerstore_test
+
+import (
+	"archive/tar"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/testfs"
+	"github.com/afterlock/afterlock/tempdir/layerstore"
+)
+
+// A tape is a hook that keeps the names of calls, and may do something before one.
+type tape struct {
+	calls
+	mu    sync.Mutex
+	names []string
+	at    map[string]func() // once each
+}
+
+func newTape() *tape {
+	r := &tape{at: map[string]func(){}}
+	r.before = func(_ int64, name string) error {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.names = append(r.names, name)
+		if f := r.at[name]; f != nil {
+			delete(r.at, name)
+			f()
+		}
+		return nil
+	}
+	return r
+}
+
+// only returns what is on the tape of the given names, and empties it.
+func (r *tape) only(names ...string) []string {
+	found := slices.DeleteFunc(r.names, func(name string) bool { return !slices.Contains(names, name) })
+	r.names = nil
+	return found
+}
+
+// The order of a save: the spare is durable before it gets the name, the name is
+// durable before the save returns, and the last exchange of whoever saved before is
+// durable before its old file is written to.
+func TestOrderOfASave(t *testing.T) {
+	r := newTape()
+	s, path := newStore(t, r.options()...)
+	create(t, s, "a", layerstore.Empty())
+	other := openStore(t, path)
+	steps := []string{"Disk.WriteSpare", "Disk.SyncSpare", "Disk.WriteToken", "Disk.Replace", "Disk.SyncDirectory"}
+	r.only()
+
+	require.NoError(t, s.Save(background, "a", nil))
+	assert.Equal(t, steps, r.only(steps...), "after a save of its own")
+	require.NoError(t, other.Save(background, "a", nil))
+	require.NoError(t, s.Save(background, "a", nil))
+	assert.Equal(t, append([]string{"Disk.SyncDirectory"}, steps...), r.only(steps...), "after somebody else's")
+}
+
+// With Sync, content is durable before the record says that there is any, and the
+// layer's own name before the record says that it is complete.
+func TestOrderOfADurableCreation(t *testing.T) {
+	r := newTape()
+	s, _ := newStore(t, append(r.options(), layerstore.Sync())...)
+	r.only()
+	create(t, s, "a", someFiles(3, "a"))
+	assert.Equal(t, []string{"Disk.SyncContent", "Disk.Replace", "Disk.SyncDirectory", "Kernel.Commit", "Disk.SyncDirectory", "Disk.Replace", "Disk.SyncDirectory"},
+		r.only("Disk.SyncContent", "Disk.Replace", "Disk.SyncDirectory", "Kernel.Commit"))
+}
+
+// The file that has the name is never written to, and the old one is used again.
+func TestASaveExchangesTwoFiles(t *testing.T) {
+	s, path := newStore(t)
+	create(t, s, "a", layerstore.Empty())
+	inode := func(name string) uint64 {
+		var st unix.Stat_t
+		require.NoError(t, unix.Stat(filepath.Join(path, name), &st))
+		return st.Ino
+	}
+	live, spare := inode("layers.json"), inode("layers.json.spare")
+	held, err := os.Open(filepath.Join(path, "layers.json"))
+	require.NoError(t, err)
+	defer held.Close()
+	before, err := io.ReadAll(held)
+	require.NoError(t, err)
+	require.NoError(t, s.Save(background, "a", map[string]string{"k": "v"}))
+	assert.Equal(t, []uint64{spare, live}, []uint64{inode("layers.json"), inode("layers.json.spare")})
+	_, err = held.Seek(0, 0)
+	require.NoError(t, err)
+	after, err := io.ReadAll(held)
+	require.NoError(t, err)
+	assert.Equal(t, before, after)
+}
+
+// The files keep their blocks when there is less to save: with a full disk there
+// might be none again.
+func TestMetadataNeverGivesABlockBack(t *testing.T) {
+	s, path := newStore(t)
+	create(t, s, "a", layerstore.Empty())
+	for _, size := range []int{20_000, 20_000, 0, 0, 0} {
+		require.NoError(t, s.Save(background, "a", map[string]string{"k": strings.Repeat("v", size)}))
+	}
+	for _, name := range []string{"layers.json", "layers.json.spare"} {
+		info, err := os.Stat(filepath.Join(path, name))
+		require.NoError(t, err)
+		assert.Greater(t, info.Size(), int64(20_000), name)
+	}
+	layer, err := openStore(t, path).Layer(background, "a")
+	require.NoError(t, err)
+	assert.Equal(t, map[string]string{"k": ""}, layer.Labels)
+}
+
+// A save that another process makes is seen, even if size, time and inode of the
+// metadata are what they were: by the token.
+func TestSavesWithEqualStampsAreSeen(t *testing.T) {
+	s, path := newStore(t)
+	other := openStore(t, path)
+	create(t, s, "a", layerstore.Empty())
+	metadata := filepath.Join(path, "layers.json")
+	before, err := os.Stat(metadata)
+	require.NoError(t, err)
+	require.Equal(t, []string{"a"}, listIDs(t, s))
+	require.NoError(t, other.Save(background, "a", map[string]string{"k": "1"}))
+	require.NoError(t, other.Save(background, "a", map[string]string{"k": "2"})) // the same file again
+	require.NoError(t, os.Chtimes(metadata, before.ModTime(), before.ModTime()))
+	after, err := os.Stat(metadata)
+	require.NoError(t, err)
+	require.True(t, os.SameFile(before, after) && before.Size() == after.Size() && before.ModTime().Equal(after.ModTime()))
+	layer, err := s.Layer(background, "a")
+	require.NoError(t, err)
+	assert.Equal(t, "2", layer.Labels["k"])
+}
+
+// Between two file systems nothing is ordered: what was moved on one is durable
+// before the record goes on the other.
+func TestRecordGoesAfterTheLayerIsAwayForGood(t *testing.T) {
+	r := newTape()
+	images := testfs.Tmpfs(t, "")
+	path := filepath.Join(t.TempDir(), "store")
+	s := openStore(t, path, append(r.options(), layerstore.ImageStore(images))...)
+	_, err := s.Create(background, layerstore.Layer{ID: "image", Image: true}, someFiles(1, "x"))
+	require.NoError(t, err)
+	r.only()
+	_, err = s.Delete(background, "image")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"Disk.Replace", "Kernel.StageDeletion", "Kernel.SyncData", "Disk.Replace", "Kernel.RemoveEntry"},
+		r.only("Disk.Replace", "Kernel.StageDeletion", "Kernel.SyncData", "Kernel.RemoveEntry"))
+}
+
+// The lock of a lock file that was replaced while one waited is a ghost lock.
+func TestStoreLockIsRechecked(t *testing.T) {
+	r := newTape()
+	s, path := newStore(t, r.options()...)
+	lock := filepath.Join(path, "store.lock")
+	var fd int
+	r.at["Disk.TakeLock"] = func() {
+		text := must(os.ReadFile(lock))
+		must(0, os.WriteFile(lock+".new", text, 0o600))
+		must(0, os.Rename(lock+".new", lock))
+		fd = must(unix.Open(lock, unix.O_RDWR|unix.O_CLOEXEC, 0))
+	}
+	r.only()
+	created := false
+	r.at["Disk.WriteSpare"] = func() { // now it holds the lock that has the name
+		created = unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK, Len: 1}) == unix.EAGAIN
+	}
+	create(t, s, "a", layerstore.Empty())
+	unix.Close(fd)
+	assert.True(t, created)
+	assert.Equal(t, []string{"Disk.OpenLock", "Disk.OpenLock", "Disk.OpenLock"}, r.only("Disk.OpenLock"), "one more than two")
+}
+
+// A parent that is deleted, or made anew, while a child is built is not its parent.
+func TestParentThatGoesWhileTheChildIsBuilt(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		for _, driver := range layouts {
+			t.Run(fmt.Sprintf("%s/again=%t", driver.Name(), again), func(t *testing.T) {
+				s, path := newStore(t, layerstore.WithDriver(driver))
+				create(t, s, "parent", someFiles(2, "old"))
+				stream, first := archive(file("a", "1")), true
+				_, err := s.Create(background, layerstore.Layer{ID: "child", Parent: "parent"}, layerstore.Tar(readerFunc(func(p []byte) (int, error) {
+					if first {
+						first = false
+						must(s.Delete(background, "parent"))
+						if again {
+							must(s.Create(background, layerstore.Layer{ID: "parent"}, someFiles(2, "new")))
+						}
+					}
+					return stream.Read(p)
+				})))
+				require.ErrorIs(t, err, layerstore.ErrNoParent)
+				assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
+				assert.NotContains(t, listIDs(t, s), "child")
+				for _, name := range leftovers(t, path) {
+					assert.NotContains(t, name, "child")
+					assert.NotContains(t, name, "temp-dir")
+				}
+			})
+		}
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// A layer that is mounted after the look at the kernel's table is refused all the
+// same, as long as nothing moved.
+func TestMountedInTheLastMoment(t *testing.T) {
+	r := newTape()
+	s, path := newStore(t, r.options()...)
+	create(t, s, "a", someFiles(3, "a"))
+	where, err := s.Path(background, "a")
+	require.NoError(t, err)
+	outside := t.TempDir()
+	t.Run("while", func(t *testing.T) {
+		if os.Geteuid() != 0 {
+			t.Skip("skipped, because mounting needs root")
+		}
+		r.at["Kernel.StageDeletion"] = func() { testfs.Bind(t, outside, where) }
+		_, err = s.Delete(background, "a")
+		require.ErrorIs(t, err, layerstore.ErrMounted)
+		assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
+		assert.Equal(t, []string{"a"}, listIDs(t, s))
+	})
+	assertWhole(t, openStore(t, path), "a", 3)
+}
+
+// Reading waits for nobody who reads, and nobody deletes meanwhile.
+func TestReadersShareTheLock(t *testing.T) {
+	s, path := newStore(t)
+	create(t, s, "a", someFiles(3, "a"))
+	other := openStore(t, path)
+	deleted := make(chan error)
+	require.NoError(t, s.Read(background, "a", func(fs.FS) error {
+		assert.Equal(t, []string{"a"}, listIDs(t, other))
+		go func() {
+			_, err := other.Delete(background, "a")
+			deleted <- err
+		}()
+		for range 100 { // no proof that it waits, but it would be caught if it did not
+			content, err := s.ReadFile(background, "a", "dir1/file1")
+			require.NoError(t, err)
+			require.Equal(t, "a", string(content))
+		}
+		return nil
+	}))
+	require.NoError(t, <-deleted)
+	assert.Empty(t, listIDs(t, s))
+}
+
+// Paths and links do not lead a reader out of a layer.
+func TestReadStaysInside(t *testing.T) {
+	s, path := newStore(t)
+	create(t, s, "a", layerstore.Tar(archive([]tar.Header{file("f", "1"), symlink("out", "/etc/passwd"), symlink("up", "../b/f"), symlink("in", "f")}...)))
+	create(t, s, "b", layerstore.Tar(archive(file("f", "2"))))
+	for _, name := range []string{"out", "up", "../b/f", "/etc/passwd", filepath.Join(path, "layers.json")} {
+		_, err := s.ReadFile(background, "a", name)
+		require.Error(t, err, name)
+		assert.True(t, strings.Contains(err.Error(), name), err)
+	}
+	content, err := s.ReadFile(background, "a", "in")
+	require.NoError(t, err)
+	assert.Equal(t, "1", string(content))
+}
