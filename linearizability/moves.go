@@ -152,35 +152,42 @@ func (p *projection) read(op *Operation) {
 	})
 }
 
-// look adds a move for each tree that could be there, and one for the link. One
-// look sees them one after the other.
+// look adds few moves, although one look sees one thing after the other: a move
+// for each tree would let Porcupine try their orders, and take hours.
+//
+// That a tree is gone stays so. So what was seen was not gone when the look began,
+// all of it. What was not seen was gone when the look ended, if it had been made
+// before the look began; only if it was being made, it has a moment of its own, at
+// which it was absent or gone. What was made later says nothing: it was absent when
+// the look began.
 func (p *projection) look(op *Operation) {
 	layer := op.Layers[0]
 	if !p.disk || op.Result.Outcome != Done || !slices.Contains(p.layers, layer) {
 		return
 	}
+	var seen, missing []int
 	for _, i := range p.of[layer] {
-		tree := p.trees[i]
-		seen := slices.Contains(op.Result.Trees, tree.name)
+		create := p.trees[i].create
 		switch {
-		case tree.create == nil && seen:
-			p.observe(op, words(op)+": made by nobody", func(world) bool { return false })
-		case tree.create == nil || tree.create.Call > op.Return && !seen:
-		case tree.create.Call > op.Return:
-			p.observe(op, words(op)+": "+tree.name+" before it was made", func(world) bool { return false })
-		case seen:
-			p.observe(op, "on disk: "+tree.name, func(w world) bool { return w.at(i).state != model.ItemGone })
+		case slices.Contains(op.Result.Trees, p.trees[i].name):
+			if create == nil || create.Call > op.Return {
+				p.observe(op, words(op)+": "+p.trees[i].name+" before anybody made it", func(world) bool { return false })
+			}
+			seen = append(seen, i)
+		case create == nil || create.Call > op.Call:
+		case p.h.until(create) < op.Call:
+			missing = append(missing, i)
 		default:
-			p.add(op, op.Return, &move{text: "not on disk: " + tree.name, apply: func(w world) (world, bool) {
-				switch w.at(i).state {
-				case model.ItemLive:
-					return w, false
-				case model.ItemStaged: // somebody has removed it
-					return w.do(model.ItemReap, i)
-				}
-				return w, true
-			}})
+			p.missing(op, "not on disk: "+p.trees[i].name, i)
 		}
+	}
+	if len(seen) > 0 {
+		p.observe(op, "on disk: "+strings.Join(op.Result.Trees, " "), func(w world) bool {
+			return !slices.ContainsFunc(seen, func(i int) bool { return w.at(i).state == model.ItemGone })
+		})
+	}
+	if len(missing) > 0 {
+		p.missing(op, choose(len(seen) > 0, "nothing else on disk of ", "nothing on disk of ")+layer, missing...)
 	}
 	switch {
 	case p.h.Layout != "overlay":
@@ -191,6 +198,21 @@ func (p *projection) look(op *Operation) {
 	default:
 		p.observe(op, "on disk: no link to "+layer, func(w world) bool { return w.live(p.subject, layer) < 0 })
 	}
+}
+
+// missing adds that the trees were not on disk at one moment.
+func (p *projection) missing(op *Operation, text string, trees ...int) {
+	p.add(op, op.Return, &move{text: text, apply: func(w world) (world, bool) {
+		for _, i := range trees {
+			switch w.at(i).state {
+			case model.ItemLive:
+				return w, false
+			case model.ItemStaged: // somebody has removed it
+				w, _ = w.do(model.ItemReap, i)
+			}
+		}
+		return w, true
+	}})
 }
 
 // recover adds that nothing is left of operations that had ended before.

@@ -27,7 +27,7 @@ type Report struct {
 
 	Operations int64 // with a response or cut off
 	CutOff     int64 // of these, by a kill
-	Taken      int64 // outcomes that need two clients who meet: a layer that was there, or was not
+	Refused    int64 // because there was a layer, or was none: clients met
 	Kills      int64 // by SIGKILL
 	AtCalls    int64 // of these, before a chosen system call
 	CleanedUp  int64 // recoveries after which nothing was left

@@ -212,7 +212,7 @@ func (r *runner) add(h *History, j *Judgement, path string, n int, forked bool, 
 		case Pending:
 			report.CutOff++
 		case AlreadyExists, Unknown:
-			report.Taken++
+			report.Refused++
 		case Failed, Indefinite, Leftover:
 			failed = op
 		case Done:

@@ -14,10 +14,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/afterlock/afterlock/internal/stress"
+	"github.com/afterlock/afterlock/linearizability"
 )
 
 func main() {
 	stress.BecomeWorker()
+	linearizability.BecomeWorker()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// From the first signal on, a second one ends the program at once.
 	context.AfterFunc(ctx, stop)

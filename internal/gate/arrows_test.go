@@ -25,7 +25,8 @@ var mayImport = map[string][]string{
 	"internal/testfs":        {"golang.org/x/sys/", "github.com/hanwen/go-fuse/", "github.com/stretchr/testify/", "github.com/davecgh/", "github.com/pmezard/", "gopkg.in/", "go.yaml.in/"},
 	"internal/seam":          {"golang.org/x/sys/", module + "tempdir"},
 	"internal/stress":        {"golang.org/x/sys/", module + "tempdir"},
-	"internal/gate":          {"golang.org/x/", module + "tempdir", module + "model", module + "spec", module + "internal/stress", "github.com/vbauerster/mpb/", "github.com/VividCortex/", "github.com/acarl005/", "github.com/mattn/", "github.com/rivo/", "github.com/clipperhouse/"},
+	"linearizability":        {"golang.org/x/sys/", "github.com/anishathalye/porcupine", module + "tempdir", module + "tempdir/layerstore", module + "model", module + "internal/seam"},
+	"internal/gate":          {"golang.org/x/", module + "tempdir", module + "tempdir/layerstore", module + "model", module + "spec", module + "internal/stress", module + "internal/seam", module + "linearizability", "github.com/anishathalye/porcupine", "github.com/vbauerster/mpb/", "github.com/VividCortex/", "github.com/acarl005/", "github.com/mattn/", "github.com/rivo/", "github.com/clipperhouse/"},
 	"cmd/afterlock":          {"*"},
 }
 

@@ -16,6 +16,7 @@ func Stages() []Stage {
 		modelStage{spec.Manifest},
 		lifecycle{},
 		race{},
+		linearizabilityStage{},
 	}
 }
 
