@@ -1,6 +1,7 @@
 package linearizability
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -32,6 +33,9 @@ func Check(ctx context.Context, path string, out io.Writer, html string, timeout
 	fmt.Fprintf(out, "picture: %s\n", html)
 	return j.Verdict, nil
 }
+
+// IsHistory reports whether a file that begins so is meant to hold a history.
+func IsHistory(beginning []byte) bool { return bytes.HasPrefix(beginning, []byte(Magic)) }
 
 // Load reads the history in the file at path.
 func Load(path string) (*History, error) {

@@ -36,6 +36,7 @@ type Judgement struct {
 	Reason     string // why it is not ok, in one line
 	Elapsed    time.Duration
 
+	timeout time.Duration
 	subject *subject
 	drawn   []porcupine.Operation // of the partition that is not ok
 }
@@ -54,7 +55,7 @@ func Judge(ctx context.Context, h *History, timeout time.Duration) (*Judgement, 
 	if len(s.owners) > maxOwner {
 		return nil, fmt.Errorf("%w: %d deletions, and %d are too many", ErrAssumption, len(s.owners), maxOwner+1)
 	}
-	j := &Judgement{Verdict: OK, Operations: len(h.Operations), subject: s}
+	j := &Judgement{Verdict: OK, Operations: len(h.Operations), subject: s, timeout: timeout}
 	defer func() { j.Elapsed = time.Since(begin) }()
 	model := s.porcupineModel()
 	for _, part := range s.partitions() {
@@ -69,9 +70,10 @@ func Judge(ctx context.Context, h *History, timeout time.Duration) (*Judgement, 
 		}
 		j.drawn = operations
 		j.Where = fmt.Sprintf("%s (%d steps)", part.name(), len(operations))
-		j.Verdict, j.Reason = Illegal, j.explain(model, timeout)
 		if result == porcupine.Unknown {
 			j.Verdict, j.Reason = Undecided, fmt.Sprintf("not decided within %v", timeout)
+		} else {
+			j.Verdict, j.Reason = Illegal, j.explain(model)
 		}
 		return j, nil
 	}
@@ -107,8 +109,8 @@ func (s *subject) partitions() []part {
 
 // explain names the step that no linearization can have: the longest one that
 // there is, and what would have to come next.
-func (j *Judgement) explain(model porcupine.Model, timeout time.Duration) string {
-	_, info := porcupine.CheckOperationsVerbose(model, j.drawn, timeout)
+func (j *Judgement) explain(model porcupine.Model) string {
+	_, info := porcupine.CheckOperationsVerbose(model, j.drawn, j.timeout)
 	var longest []int
 	for _, partial := range info.PartialLinearizations()[0] {
 		if len(partial) > len(longest) {

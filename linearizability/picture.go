@@ -30,7 +30,7 @@ func (j *Judgement) WritePicture(w io.Writer) error {
 		}
 		model.Partition = func([]porcupine.Operation) [][]porcupine.Operation { return parts }
 	}
-	_, info := porcupine.CheckOperationsVerbose(model, drawn, pictureTimeout)
+	_, info := porcupine.CheckOperationsVerbose(model, drawn, min(j.timeout, pictureTimeout))
 	info.AddAnnotations(j.annotations())
 	var page strings.Builder
 	if err := porcupine.Visualize(model, info, &page); err != nil {

@@ -34,6 +34,7 @@ type Report struct {
 
 	Illegal   int64
 	Undecided int64
-	Problems  []string // each with the command that judges the history again
+	Problems  []string // illegal histories, and operations that failed: each with the command that judges the history again
+	Because   []string // the same of undecided histories
 	Judging   time.Duration
 }

@@ -222,13 +222,15 @@ func (r *runner) add(h *History, j *Judgement, path string, n int, forked bool, 
 		}
 	}
 	r.Progress(fmt.Sprintf("%d histories, %d operations, %d kills", report.Goroutines+report.Processes, report.Operations, report.Kills))
-	if j.Verdict == Illegal {
+	switch {
+	case j.Verdict == Illegal:
 		report.Illegal++
-	}
-	if j.Verdict == Undecided {
+	case j.Verdict == Undecided:
 		report.Undecided++
+	case failed == nil:
+		return nil
 	}
-	if j.Verdict == OK && failed == nil || len(report.Problems) >= maxProblems {
+	if len(report.Problems)+len(report.Because) >= maxProblems {
 		return nil
 	}
 	kept := r.keep(path, n)
@@ -238,7 +240,12 @@ func (r *runner) add(h *History, j *Judgement, path string, n int, forked bool, 
 	} else if err := j.SavePicture(kept + ".html"); err != nil {
 		return err
 	}
-	report.Problems = append(report.Problems, fmt.Sprintf("%s; judge it again: afterlock check %s", problem, kept))
+	problem += "; judge it again: afterlock check " + kept
+	if j.Verdict == Undecided {
+		report.Because = append(report.Because, problem)
+	} else {
+		report.Problems = append(report.Problems, problem)
+	}
 	return nil
 }
 

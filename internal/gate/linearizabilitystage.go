@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/afterlock/afterlock/linearizability"
 )
@@ -33,6 +34,11 @@ func (linearizabilityStage) Run(ctx context.Context, env Env) (Result, error) {
 		config.Goroutines, config.Processes = 10*config.Goroutines, 10*config.Processes
 	}
 	r, err := linearizability.Run(ctx, config)
+	return skipIfUnsupported(linearizabilityResult(r, config), err)
+}
+
+// linearizabilityResult judges what a run found.
+func linearizabilityResult(r linearizability.Report, c linearizability.Config) Result {
 	result := Result{
 		Ran: fmt.Sprintf("%d histories of goroutines and %d of killed processes, on %s", r.Goroutines, r.Processes, r.FileSystem),
 		Counts: []Count{
@@ -49,12 +55,12 @@ func (linearizabilityStage) Run(ctx context.Context, env Env) (Result, error) {
 			Never("illegal", r.Illegal),
 		},
 		Problems: r.Problems,
-		Flags:    []string{"--dir", env.Dir},
+		Flags:    []string{"--dir", c.Dir},
 	}
-	if r.Undecided > 0 && r.Illegal == 0 && err == nil {
+	if r.Undecided > 0 {
 		// Not wrong, for all that is known, and not ok.
-		result.Undecided, result.Problems = true, nil
-		result.Because = fmt.Sprintf("%d histories are undecided: %s", r.Undecided, r.Problems[0])
+		result.Undecided = true
+		result.Because = fmt.Sprintf("%d histories are undecided: %s", r.Undecided, strings.Join(r.Because, "; "))
 	}
-	return skipIfUnsupported(result, err)
+	return result
 }
