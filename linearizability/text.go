@@ -116,6 +116,9 @@ func Parse(r io.Reader) (*History, error) {
 
 const headerLines = 3
 
+// maxTicket is far more than anybody draws, and what a picture's script can count.
+const maxTicket = 1 << 52
+
 type parser struct {
 	h    *History
 	line int
@@ -146,7 +149,7 @@ func (p *parser) parse(text string) error {
 		return nil
 	}
 	ticket, err := strconv.ParseInt(words[0], 10, 64)
-	if err != nil || ticket <= 0 {
+	if err != nil || ticket <= 0 || ticket > maxTicket {
 		return fmt.Errorf("%q is no ticket", words[0])
 	}
 	if ticket <= p.h.End {
