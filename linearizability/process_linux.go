@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"syscall"
@@ -78,4 +79,49 @@ func (s *scene) fork(ctx context.Context, process int, g generation, faultName s
 		s.addRecord(record)
 	}
 	return killed, nil
+}
+
+// forkAll runs the processes of one history.
+func (s *scene) forkAll(ctx context.Context, rng *rand.Rand, faultName string) (atCalls int64, err error) {
+	var all [places][]generation
+	for place := range all {
+		for i := range generations {
+			g := generation{program: randomProgram(rng, goroutinesOf, actionsOf)}
+			switch {
+			case i == generations-1:
+			case rng.IntN(2) == 0:
+				g.crash = 1 + rng.Int64N(maxCrash)
+			default:
+				g.program = randomProgram(rng, goroutinesOf, untilShot*actionsOf)
+				g.shot = 1 + time.Duration(rng.Int64N(int64(maxShot)))
+			}
+			all[place] = append(all[place], g)
+		}
+	}
+	type end struct {
+		atCalls int64
+		err     error
+	}
+	ends := make(chan end, places)
+	for place, line := range all {
+		go func() {
+			var e end
+			for i, g := range line {
+				var killed bool
+				if killed, e.err = s.fork(ctx, 1+place*generations+i, g, faultName); e.err != nil {
+					break
+				}
+				if killed && g.crash > 0 {
+					e.atCalls++
+				}
+			}
+			ends <- e
+		}()
+	}
+	for range all {
+		e := <-ends
+		atCalls += e.atCalls
+		err = errors.Join(err, e.err)
+	}
+	return atCalls, err
 }
