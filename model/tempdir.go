@@ -176,8 +176,8 @@ func (t *whatStep) delete(p Proc) {
 		return
 	}
 	n := t.next()
-	if x := s.arg[p]; s.item[x] == itemLive {
-		n.item[x], n.owner[x], n.reply[p] = itemStaged, p, replyOK
+	if x := s.arg[p]; n.step(ItemDelete, x) {
+		n.owner[x], n.reply[p] = p, replyOK
 	} else {
 		n.reply[p] = replyMissing
 	}
@@ -191,7 +191,8 @@ func (t *whatStep) fill(p Proc, x Item) {
 		return
 	}
 	n := t.next()
-	n.item[x], n.owner[x] = itemStaged, p
+	n.step(ItemFill, x)
+	n.owner[x] = p
 	t.done()
 }
 
@@ -203,7 +204,8 @@ func (t *whatStep) commit(p Proc) {
 		return
 	}
 	n := t.next()
-	n.item[x], n.owner[x], n.reply[p] = itemLive, None, replyOK
+	n.step(ItemCommit, x)
+	n.owner[x], n.reply[p] = None, replyOK
 	t.done()
 }
 
@@ -230,7 +232,8 @@ func (t *whatStep) reap(p Proc, x Item) {
 		return
 	}
 	n := t.next()
-	n.item[x], n.owner[x] = itemGone, None
+	n.step(ItemReap, x)
+	n.owner[x] = None
 	t.done()
 }
 

@@ -12,25 +12,35 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/afterlock/afterlock/internal/gate"
+	"github.com/afterlock/afterlock/linearizability"
 	"github.com/afterlock/afterlock/linearizability/trace"
 )
 
 func newCheck() *cobra.Command {
-	var asText bool
+	var (
+		asText  bool
+		html    string
+		timeout time.Duration
+	)
 	cmd := &cobra.Command{
 		Use:   "check FILE",
 		Short: "Judge a file that verify has saved",
 		Long: `Check judges a file that verify has saved, once more. The first line of the
-file says what it is: a trace, in its binary or its text form.
+file says what it is: a trace, in its binary or its text form, or a history.
 
 A trace is valid if some interleaving of its calls is a behaviour of the
 specification. If none is, check prints the longest prefix that is one, the
 next event, why the model does not allow it, and the last events of the
 instance.
 
-Exit codes: 0 valid, 1 invalid, 2 not a file that can be judged, 3 undecided.`,
+A history is ok if some order of its operations explains what they answered.
+Check writes Porcupine's picture of it beside the file.
+
+Exit codes: 0 valid or ok, 1 invalid or illegal, 2 not a file that can be
+judged, 3 undecided.`,
 		Example: `  afterlock check afterlock-trace-7-0
-  afterlock check --text afterlock-trace-7-0 > trace.txt`,
+  afterlock check --text afterlock-trace-7-0 > trace.txt
+  afterlock check --html picture.html afterlock-history-7`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kind, err := beginningOf(args[0])
@@ -39,11 +49,19 @@ Exit codes: 0 valid, 1 invalid, 2 not a file that can be judged, 3 undecided.`,
 				return err
 			case trace.IsTrace(kind):
 				return checkTrace(cmd.Context(), cmd.OutOrStdout(), args[0], asText)
+			case linearizability.IsHistory(kind):
+				if html == "" {
+					html = args[0] + ".html"
+				}
+				return checkHistory(cmd.Context(), cmd.OutOrStdout(), args[0], html, timeout)
 			}
 			return fmt.Errorf("%s: the first line is that of no file that verify saves", args[0])
 		},
 	}
-	cmd.Flags().BoolVar(&asText, "text", false, "print a trace as text, and do not judge it")
+	flags := cmd.Flags()
+	flags.BoolVar(&asText, "text", false, "print a trace as text, and do not judge it")
+	flags.StringVar(&html, "html", "", "`file` for the picture of a history (default: beside it, with .html)")
+	flags.DurationVar(&timeout, "timeout", 0, "how long a history may take to be judged (default: 10s)")
 	return cmd
 }
 
@@ -60,6 +78,26 @@ func beginningOf(path string) ([]byte, error) {
 		return nil, err
 	}
 	return beginning[:n], nil
+}
+
+func checkHistory(ctx context.Context, out io.Writer, path, html string, timeout time.Duration) error {
+	verdict, err := linearizability.Check(ctx, path, out, html, timeout)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "verdict: %s\n", verdict)
+	return judged(verdict == linearizability.Illegal, verdict == linearizability.Undecided)
+}
+
+// judged is the exit code of a verdict.
+func judged(wrong, undecided bool) error {
+	switch {
+	case wrong:
+		return failed()
+	case undecided:
+		return &exit{code: gate.ExitUndecided}
+	}
+	return nil
 }
 
 func checkTrace(ctx context.Context, out io.Writer, path string, asText bool) error {
@@ -91,11 +129,5 @@ func checkTrace(ctx context.Context, out io.Writer, path string, asText bool) er
 		fmt.Fprintf(out, "only the beginning was recorded: %d more events found no room\n", r.Dropped)
 	}
 	fmt.Fprintf(out, "verdict: %s\n", r.Verdict)
-	switch r.Verdict {
-	case trace.Invalid:
-		return failed()
-	case trace.Undecided:
-		return &exit{code: gate.ExitUndecided}
-	}
-	return nil
+	return judged(r.Verdict == trace.Invalid, r.Verdict == trace.Undecided)
 }

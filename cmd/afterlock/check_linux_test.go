@@ -33,6 +33,24 @@ func TestCheckJudgesATrace(t *testing.T) {
 	assert.Contains(t, stdout, "verdict: undecided\n")
 }
 
+func TestCheckJudgesAHistoryAndDrawsIt(t *testing.T) {
+	for name, want := range map[string]struct {
+		code    int
+		verdict string
+	}{"flagged-ok": {0, "ok"}, "flagged-bad": {1, "illegal"}} {
+		text, err := os.ReadFile(filepath.Join("../../linearizability/testdata", name))
+		require.NoError(t, err)
+		path := filepath.Join(t.TempDir(), name)
+		require.NoError(t, os.WriteFile(path, text, 0o600))
+		stdout, stderr, code := call(t, "check", path)
+		assert.Equal(t, want.code, code, stdout+stderr)
+		assert.Contains(t, stdout, "verdict: "+want.verdict+"\n")
+		picture, err := os.ReadFile(path + ".html")
+		require.NoError(t, err)
+		assert.Contains(t, string(picture), "</html>")
+	}
+}
+
 func TestCheckPrintsATraceAsText(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(fixtures, "order-ok.txt"))
 	require.NoError(t, err)

@@ -15,11 +15,13 @@ import (
 
 	"github.com/afterlock/afterlock/crashsim/conformance"
 	"github.com/afterlock/afterlock/internal/stress"
+	"github.com/afterlock/afterlock/linearizability"
 )
 
 func main() {
 	stress.BecomeWorker()
 	conformance.BecomeProcess()
+	linearizability.BecomeWorker()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// From the first signal on, a second one ends the program at once.
 	context.AfterFunc(ctx, stop)

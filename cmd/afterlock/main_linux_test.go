@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/internal/stress"
+	"github.com/afterlock/afterlock/linearizability"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
@@ -30,6 +31,7 @@ const (
 
 func TestMain(m *testing.M) {
 	stress.BecomeWorker()
+	linearizability.BecomeWorker()
 	switch {
 	case os.Getenv(programVariable) != "":
 		main()

@@ -28,6 +28,7 @@ var mayImport = map[string][]string{
 	"internal/upstream":                  {"golang.org/x/sys/"},
 	"internal/stress":                    {"golang.org/x/sys/", module + "tempdir", module + "model", module + "internal/seam", module + "linearizability/trace"},
 	"linearizability/trace":              {"golang.org/x/sys/", module + "tempdir", module + "model", module + "internal/seam"},
+	"linearizability":                    {"golang.org/x/sys/", "github.com/anishathalye/porcupine", module + "tempdir", module + "tempdir/layerstore", module + "model", module + "internal/seam"},
 	"crashsim":                           {"golang.org/x/sys/", module + "tempdir", module + "internal/seam", module + "crashsim/disk"},
 	"crashsim/disk":                      {"golang.org/x/sys/", module + "tempdir"},
 	"crashsim/blackbox":                  {"golang.org/x/sys/", "golang.org/x/net/bpf", module + "model", module + "tempdir"},
@@ -35,7 +36,7 @@ var mayImport = map[string][]string{
 	"crashsim/blackbox/drivers/tempdir":  {"golang.org/x/sys/", module + "tempdir", module + "crashsim/blackbox/driver", module + "internal/upstream"},
 	"crashsim/blackbox/drivers/upstream": {"golang.org/x/sys/", module + "tempdir", module + "crashsim/blackbox/driver", module + "internal/upstream"},
 	"crashsim/blackbox/drivers/faulty":   {"golang.org/x/sys/", module + "tempdir", module + "crashsim/blackbox/driver", module + "internal/upstream", module + "internal/seam"},
-	"internal/gate":                      {"golang.org/x/", module, "github.com/vbauerster/mpb/", "github.com/VividCortex/", "github.com/acarl005/", "github.com/mattn/", "github.com/rivo/", "github.com/clipperhouse/"},
+	"internal/gate":                      {"golang.org/x/", module, "github.com/anishathalye/porcupine", "github.com/vbauerster/mpb/", "github.com/VividCortex/", "github.com/acarl005/", "github.com/mattn/", "github.com/rivo/", "github.com/clipperhouse/"},
 	"cmd/afterlock":                      {"*"},
 }
 

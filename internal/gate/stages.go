@@ -18,6 +18,7 @@ func Stages() []Stage {
 		lifecycle{},
 		race{},
 		traces{},
+		linearizabilityStage{},
 		crash{},
 	}
 }

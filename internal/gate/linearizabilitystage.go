@@ -1,0 +1,66 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/afterlock/afterlock/linearizability"
+)
+
+// linearizabilityStage records histories of the layer store and judges them.
+type linearizabilityStage struct{}
+
+func (linearizabilityStage) Name() string { return "linearizability" }
+
+func (linearizabilityStage) Description() string {
+	return "histories of the layer store, from goroutines and from killed processes, judged by Porcupine"
+}
+
+// What has to be recorded at least; the stage is undecided with less.
+const (
+	minGoroutineHistories = 200
+	minProcessHistories   = 100
+	minOperations         = 20_000
+	minHistoryKills       = 300
+)
+
+func (linearizabilityStage) Run(ctx context.Context, env Env) (Result, error) {
+	config := linearizability.Config{
+		Dir: env.Dir, Seed: env.Seed, Log: env.Log, Progress: env.Progress,
+		Goroutines: minGoroutineHistories, Processes: minProcessHistories,
+	}
+	if env.Deep {
+		config.Goroutines, config.Processes = 10*config.Goroutines, 10*config.Processes
+	}
+	r, err := linearizability.Run(ctx, config)
+	return skipIfUnsupported(linearizabilityResult(r, config), err)
+}
+
+// linearizabilityResult judges what a run found.
+func linearizabilityResult(r linearizability.Report, c linearizability.Config) Result {
+	result := Result{
+		Ran: fmt.Sprintf("%d histories of goroutines and %d of killed processes, on %s", r.Goroutines, r.Processes, r.FileSystem),
+		Counts: []Count{
+			AtLeast("histories of goroutines", r.Goroutines, minGoroutineHistories),
+			AtLeast("of processes", r.Processes, minProcessHistories),
+			AtLeast("in layout vfs", r.Layouts["vfs"], 100),
+			AtLeast("overlay", r.Layouts["overlay"], 100),
+			AtLeast("operations", r.Operations, minOperations),
+			AtLeast("cut off", r.CutOff, 100),
+			AtLeast("refused", r.Refused, 1000),
+			AtLeast("kills", r.Kills, minHistoryKills),
+			AtLeast("before chosen calls", r.AtCalls, 100),
+			AtLeast("recoveries that left nothing", r.CleanedUp, minGoroutineHistories),
+			Never("illegal", r.Illegal),
+		},
+		Problems: r.Problems,
+		Flags:    []string{"--dir", c.Dir},
+	}
+	if r.Undecided > 0 {
+		// Not wrong, for all that is known, and not ok.
+		result.Undecided = true
+		result.Because = fmt.Sprintf("%d histories are undecided: %s", r.Undecided, strings.Join(r.Because, "; "))
+	}
+	return result
+}

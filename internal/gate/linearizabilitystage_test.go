@@ -1,0 +1,40 @@
+package gate
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/afterlock/afterlock/linearizability"
+)
+
+// A run that did enough.
+func goodHistories() (linearizability.Report, linearizability.Config) {
+	return linearizability.Report{
+		FileSystem: "tmpfs", Goroutines: 200, Processes: 100, Layouts: map[string]int64{"vfs": 150, "overlay": 150},
+		Operations: 20_000, CutOff: 300, Refused: 5000, Kills: 300, AtCalls: 150, CleanedUp: 400,
+	}, linearizability.Config{Dir: "/dir"}
+}
+
+func TestLinearizabilityStageJudgesAReport(t *testing.T) {
+	verdict, _, _ := judge(linearizabilityResult(goodHistories()), nil)
+	assert.Equal(t, Pass, verdict)
+
+	r, c := goodHistories()
+	r.Illegal, r.Problems = 1, []string{"illegal: …; judge it again: afterlock check /dir/h"}
+	verdict, _, problems := judge(linearizabilityResult(r, c), nil)
+	assert.Equal(t, Fail, verdict)
+	assert.Equal(t, []string{r.Problems[0], "illegal: 1, and there must be none"}, problems)
+
+	r, c = goodHistories()
+	r.Undecided, r.Because = 1, []string{"undecided: layer a (900 steps)"}
+	verdict, because, _ := judge(linearizabilityResult(r, c), nil)
+	assert.Equal(t, Undecided, verdict)
+	assert.Equal(t, "1 histories are undecided: undecided: layer a (900 steps)", because)
+
+	r, c = goodHistories()
+	r.Kills = 299
+	verdict, because, _ = judge(linearizabilityResult(r, c), nil)
+	assert.Equal(t, Undecided, verdict)
+	assert.Equal(t, "299 kills, at least 300 wanted", because)
+}

@@ -1,0 +1,54 @@
+// Package linearizability judges histories of a layer store with Porcupine.
+//
+// A [History] is what clients of one store did: invocations and responses in
+// the order of tickets, and the kills of processes. The clients are goroutines
+// and forked processes; the ticket is a counter that they share, drawn before the
+// invocation and after the response, so that no clock decides about an order.
+// [Run] produces histories, [Parse] reads them from a file, [Judge] says [OK],
+// [Illegal] or [Undecided], and draws a picture.
+//
+// # Operations
+//
+//	create a      makes layer a; the content names the tree, a name used once
+//	delete a b    deletes layers, all of them or none
+//	list          all layers
+//	exists a      whether there is a layer a
+//	read a        all files of a: they are those of one tree, or the layer is torn
+//	look a        what is on disk of a, whatever the store says: names of trees,
+//	              and, in the layout overlay, a link
+//	recover       finishes what dead processes left
+//
+// # Outcomes
+//
+// A definite failure has no effect. An indefinite one may have taken effect, or
+// takes it later: it is pending until the end. An operation that a kill cut off
+// took effect before the kill was seen, or never: a dead process makes no system
+// call. What others finish for it afterwards, such as the removal of a flagged
+// layer, is nothing that the store shows: flagged is absent (package layerstore,
+// "Order of steps"). On disk it shows, and look sees it: from a deletion's effect
+// until somebody removed it, a tree may be there or not; after a deletion that
+// reported success, and after a recovery that reported that nothing was left, it
+// must be gone.
+//
+// # The model
+//
+// Every tree is an item of spec/TempDir.tla, and its state changes by
+// [model.ItemStep] alone. The package adds who has staged a tree, and that two
+// live trees cannot have one layer.
+//
+// A history is judged layer by layer, which is where linearizability composes.
+// An operation on several layers is one operation for each of them, with the same
+// invocation and response: if the history is linearizable, every projection is,
+// so an illegal projection is a true finding. What projections cannot show is
+// that it happens to all layers at once. So a history with such operations is
+// judged once more as a whole, without looks: there, list is a snapshot of all
+// layers, and a deletion of two takes both at one point.
+//
+// A removal is apart from the effect of its operation, with the same invocation
+// and response; the model lets it come only later.
+//
+// # What is not checked
+//
+// Power loss, mounts, image stores and labels; layers with parents (one layer's
+// outcome would depend on another's).
+package linearizability

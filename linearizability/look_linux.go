@@ -1,0 +1,87 @@
+package linearizability
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// look returns the trees of the layer of which a file is somewhere in the store,
+// and whether there is a link to the layer (layout overlay).
+//
+// It takes no lock, so it has to be argued what a tree that is not seen says. A
+// tree moves from an instance to its place and from there to an instance, and is
+// removed in an instance. The instances are listed, then the places, then the
+// instances again. A tree that none of the three has was not yet made or was
+// already gone at one moment: if it was in its place at the first listing and
+// not there at the second, then it was moved aside between, and if it was not in
+// an instance all through the third, it was removed. A link that is not seen was
+// missing at one moment for the same reason: its place has at most one for a
+// layer, and the next comes after the last was moved away.
+func look(dir, layout, layer string) (trees []string, link bool, err error) {
+	found := map[string]bool{}
+	see := func(path string) {
+		if err == nil {
+			err = walk(path, func(name string) {
+				if tree, ok := treeOf(name); ok && strings.HasPrefix(tree, layer+".") {
+					found[tree] = true
+				}
+			})
+		}
+	}
+	instances, place := filepath.Join(dir, "tempdirs"), filepath.Join(dir, "vfs", "dir", layer)
+	if layout == "overlay" {
+		place = filepath.Join(dir, "overlay", layer)
+	}
+	see(instances)
+	see(place)
+	see(instances)
+	for tree := range found {
+		trees = append(trees, tree)
+	}
+	slices.Sort(trees)
+	if layout == "overlay" && err == nil {
+		link, err = hasLink(filepath.Join(dir, "overlay", "l"), layer)
+	}
+	return trees, link, err
+}
+
+// walk calls see with the name of everything below path. What vanishes meanwhile
+// is not there.
+func walk(path string, see func(name string)) error {
+	return filepath.WalkDir(path, func(_ string, entry fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil {
+			see(entry.Name())
+		}
+		return err
+	})
+}
+
+// treeOf returns the tree that a file belongs to: its name up to the last dash.
+func treeOf(file string) (tree string, ok bool) {
+	end := strings.LastIndexByte(file, '-')
+	if end < 0 || strings.Count(file[:end], ".") != 3 {
+		return "", false
+	}
+	return file[:end], true
+}
+
+func hasLink(path, layer string) (bool, error) {
+	entries, err := os.ReadDir(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, err
+	}
+	for _, entry := range entries {
+		target, err := os.Readlink(filepath.Join(path, entry.Name()))
+		if err == nil && target == filepath.Join("..", layer, "diff") {
+			return true, nil
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,219 @@
+package linearizability
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// Sizes of one history. Small: many short histories on stores of their own find
+// more than a long one, and are judged in no time.
+const (
+	clients      = 4 // goroutines
+	actions      = 18
+	places       = 3 // processes at a time
+	generations  = 3 // processes after each other, in one place; the last is not killed
+	goroutinesOf = 2 // a process
+	actionsOf    = 7 // a goroutine of a process
+	untilShot    = 6 // times as many, of a process that is shot: it must not be done before
+
+	// maxCrash bounds the call before which a process kills itself: about how many
+	// it makes. maxShot bounds the time after which its parent kills it.
+	maxCrash = 200
+	maxShot  = 12 * time.Millisecond
+
+	parallel    = 4 // histories at a time: most of it is waiting for disks
+	maxProblems = 20
+)
+
+// Run records histories of the layer store and judges them, each on a store of
+// its own, in both layouts in turn. Those of goroutines have four clients on two
+// handles. Those of processes have three processes at a time with two clients
+// each, which are killed with SIGKILL and replaced, twice in each place: before
+// a chosen system call of the store, or at a random moment.
+//
+// A history is written to disk before it is judged. If it is not ok, it is kept in
+// Config.Dir with its picture, and the problem has the command that judges it again.
+//
+// The error is the context's, or says that the environment failed. What the store
+// did wrong is in the report.
+func Run(ctx context.Context, c Config) (Report, error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Progress == nil {
+		c.Progress = func(string) {}
+	}
+	scratch, err := os.MkdirTemp(c.Dir, "afterlock-histories-")
+	if err != nil {
+		return Report{}, err
+	}
+	defer os.RemoveAll(scratch)
+	r := &runner{Config: c, scratch: scratch, report: Report{Layouts: map[string]int64{}}}
+	if r.report.FileSystem, err = fileSystemOf(scratch); err != nil {
+		return r.report, err
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	numbers := make(chan int)
+	var workers sync.WaitGroup
+	for range parallel {
+		workers.Go(func() {
+			for n := range numbers {
+				if err := r.one(ctx, n); err != nil {
+					stop(err)
+				}
+			}
+		})
+	}
+	for n := range c.Goroutines + c.Processes {
+		select {
+		case numbers <- n:
+		case <-ctx.Done():
+		}
+	}
+	close(numbers)
+	workers.Wait()
+	return r.report, context.Cause(ctx)
+}
+
+type runner struct {
+	Config
+	scratch string
+
+	mu     sync.Mutex
+	report Report
+}
+
+// one records and judges history n. Its error ends the run.
+func (r *runner) one(ctx context.Context, n int) (err error) {
+	// Processes and goroutines alternate, so that a history of the one does not
+	// always meet the load of its like.
+	layout := []string{"vfs", "overlay"}[n%2]
+	forked := n >= r.Goroutines
+	rng := rand.New(rand.NewPCG(r.Seed, uint64(n)))
+	what := "goroutines"
+	if forked {
+		what = "processes"
+	}
+	note := fmt.Sprintf("history %d of %s, seed %d", n, what, r.Seed)
+	s, err := newScene(filepath.Join(r.scratch, fmt.Sprintf("scene-%d", n)), layout, note)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if removed := s.remove(); err == nil {
+			err = removed
+		}
+	}()
+	f := faults[r.fault]
+	atCalls := int64(0)
+	if forked {
+		atCalls, err = s.forkAll(ctx, rng, r.fault)
+	} else {
+		err = s.run(ctx, 1, randomProgram(rng, clients, actions), f)
+	}
+	if err == nil {
+		err = s.observe(ctx, f)
+	}
+	if err != nil {
+		return err
+	}
+	h, err := s.history()
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(r.scratch, fmt.Sprintf("history-%d", n))
+	if err := h.Save(path); err != nil {
+		return err
+	}
+	if h, err = Load(path); err != nil {
+		return err
+	}
+	j, err := Judge(ctx, h, r.Timeout)
+	if errors.Is(err, ErrAssumption) {
+		err = fmt.Errorf("%w; it is kept: %s", err, r.keep(path, n))
+	}
+	if err != nil {
+		return err
+	}
+	return r.add(h, j, path, n, forked, atCalls)
+}
+
+// add counts a history, and keeps it if it is not ok.
+func (r *runner) add(h *History, j *Judgement, path string, n int, forked bool, atCalls int64) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	report := &r.report
+	if forked {
+		report.Processes++
+	} else {
+		report.Goroutines++
+	}
+	report.Layouts[h.Layout]++
+	report.Operations += int64(len(h.Operations))
+	report.Kills += int64(len(h.Kills))
+	report.AtCalls += atCalls
+	report.Judging += j.Elapsed
+	var failed *Operation
+	for i := range h.Operations {
+		switch op := &h.Operations[i]; op.Result.Outcome {
+		case Pending:
+			report.CutOff++
+		case AlreadyExists, Unknown:
+			report.Refused++
+		case Failed, Indefinite, Leftover:
+			failed = op
+		case Done:
+			if op.Kind == Recover && op.Result.Yes {
+				report.CleanedUp++
+			}
+		}
+	}
+	r.Progress(fmt.Sprintf("%d histories, %d operations, %d kills", report.Goroutines+report.Processes, report.Operations, report.Kills))
+	switch {
+	case j.Verdict == Illegal:
+		report.Illegal++
+	case j.Verdict == Undecided:
+		report.Undecided++
+	case failed == nil:
+		return nil
+	}
+	if len(report.Problems)+len(report.Because) >= maxProblems {
+		return nil
+	}
+	kept := r.keep(path, n)
+	problem := j.String()
+	if j.Verdict == OK {
+		problem = fmt.Sprintf("%v → %s: %s", failed, failed.Result.Outcome, failed.Note)
+	} else if err := j.SavePicture(kept + ".html"); err != nil {
+		return err
+	}
+	problem += "; judge it again: afterlock check " + kept
+	if j.Verdict == Undecided {
+		report.Because = append(report.Because, problem)
+	} else {
+		report.Problems = append(report.Problems, problem)
+	}
+	return nil
+}
+
+// keep moves the history out of the scratch directory, and returns where to.
+func (r *runner) keep(path string, n int) string {
+	kept, err := os.CreateTemp(r.Dir, fmt.Sprintf("afterlock-history-%d-%d-", r.Seed, n))
+	if err == nil {
+		kept.Close()
+		err = os.Rename(path, kept.Name())
+	}
+	if err != nil {
+		r.Log.Error("a history is lost", "error", err)
+		return path
+	}
+	return kept.Name()
+}

@@ -1,0 +1,114 @@
+package linearizability
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestHistoriesOfTheStoreAreOK(t *testing.T) {
+	n := 8
+	if testing.Short() {
+		n = 2
+	}
+	dir := t.TempDir()
+	var said string
+	report, err := Run(t.Context(), Config{Dir: dir, Seed: 1, Goroutines: 2 * n, Processes: n, Progress: func(text string) { said = text }})
+	require.NoError(t, err)
+	t.Logf("%+v", report)
+	assert.Empty(t, report.Problems)
+	assert.Empty(t, report.Because)
+	assert.EqualValues(t, 2*n, report.Goroutines)
+	assert.EqualValues(t, n, report.Processes)
+	assert.Positive(t, report.Kills)
+	assert.Positive(t, report.AtCalls)
+	assert.Positive(t, report.CleanedUp)
+	assert.GreaterOrEqual(t, report.Operations, int64(2*n*clients*actions))
+	assert.Contains(t, said, "kills")
+	requireEmpty(t, dir)
+}
+
+func requireEmpty(t *testing.T, dir string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, entries)
+}
+
+// A store with a fault is found by the run as well, from goroutines and from
+// processes; the history outlives the scratch directory, and judging the file
+// again says the same.
+func TestRunFindsAndKeepsWhatIsIllegal(t *testing.T) {
+	for name, c := range map[string]Config{
+		"lost create":    {Goroutines: 2},
+		"forgotten link": {Processes: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.Dir, c.Seed, c.fault = t.TempDir(), 3, name
+			report, err := Run(t.Context(), c)
+			require.NoError(t, err)
+			require.Positive(t, report.Illegal, "%+v", report)
+			require.NotEmpty(t, report.Problems)
+			for _, problem := range report.Problems {
+				_, path, found := strings.Cut(problem, "; judge it again: afterlock check ")
+				require.True(t, found, problem)
+				assert.Equal(t, c.Dir, filepath.Dir(path), "outside of the scratch directory")
+				var out strings.Builder
+				verdict, err := Check(t.Context(), path, &out, "", 0)
+				require.NoError(t, err)
+				assert.Equal(t, Illegal, verdict)
+				page, err := os.ReadFile(path + ".html")
+				require.NoError(t, err)
+				requireWellFormed(t, string(page), Illegal)
+				require.NoError(t, os.Remove(path))
+				require.NoError(t, os.Remove(path+".html"))
+			}
+			requireEmpty(t, c.Dir)
+		})
+	}
+}
+
+func TestRunThatIsInterruptedSaysSo(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	dir := t.TempDir()
+	_, err := Run(ctx, Config{Dir: dir, Goroutines: 1, Processes: 1000, Progress: func(string) { cancel() }})
+	require.ErrorIs(t, err, context.Canceled)
+	requireEmpty(t, dir)
+	_, err = Run(t.Context(), Config{Dir: filepath.Join(dir, "missing")})
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// The tickets of two mappings of one file are one sequence.
+func TestTicketsAreShared(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tickets")
+	a, err := openTickets(path, true)
+	require.NoError(t, err)
+	defer a.close()
+	b, err := openTickets(path, false)
+	require.NoError(t, err)
+	defer b.close()
+	assert.Equal(t, []int64{1, 2, 3}, []int64{a.next(), b.next(), a.next()})
+	_, err = openTickets(path, true)
+	assert.ErrorIs(t, err, os.ErrExist)
+}
+
+// A record ends where its process was killed, in the middle of a line or not.
+func TestRecordsAreMergedByTicket(t *testing.T) {
+	h, err := merge("vfs", "by hand", [][]byte{
+		[]byte("1 1.0 create a a.1\n4 1.0 : ok\n5 1.0 delete a\n7 1.0 : o"),
+		[]byte("2 2.0 list\n3 2.0 : ok a\n6 2.0 exi"),
+		[]byte("8 1 killed # shot\n"),
+	})
+	require.NoError(t, err)
+	require.Len(t, h.Operations, 3)
+	assert.Equal(t, Pending, h.Operations[2].Result.Outcome)
+	assert.EqualValues(t, 8, h.until(&h.Operations[2]))
+	assert.Equal(t, []Kill{{1, 8, "shot"}}, h.Kills)
+	_, err = merge("vfs", "", [][]byte{[]byte("one\n")})
+	assert.ErrorContains(t, err, `record "one\n": no ticket`)
+}

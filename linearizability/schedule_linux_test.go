@@ -1,0 +1,93 @@
+package linearizability
+
+import (
+	"bytes"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/afterlock/afterlock/tempdir/layerstore"
+)
+
+// A player plays a schedule on a real store, step by step: a client is
+// "process.goroutine" and has a handle of its own.
+type player struct {
+	t         *testing.T
+	scene     *scene
+	fault     fault
+	faultName string // for processes
+	faulty    bool
+	before    func(call string) error // of the handles that are opened from now on
+	clients   map[string]*recorder
+	records   []*bytes.Buffer
+}
+
+func newPlayer(t *testing.T, layout, note string) *player {
+	s, err := newScene(filepath.Join(t.TempDir(), "scene"), layout, note)
+	require.NoError(t, err)
+	return &player{t: t, scene: s, clients: map[string]*recorder{}}
+}
+
+func (p *player) client(name string) *recorder {
+	r := p.clients[name]
+	if r == nil {
+		client, err := parseClient(name)
+		require.NoError(p.t, err)
+		store, call, err := p.fault.open(p.scene.storeDir(), p.scene.layout, p.before, layerstore.WithoutRecovery())
+		require.NoError(p.t, err)
+		p.t.Cleanup(func() { store.Close() })
+		out := &bytes.Buffer{}
+		p.records = append(p.records, out)
+		r = &recorder{client: client, tickets: p.scene.tickets, out: out, do: call}
+		p.clients[name] = r
+	}
+	return r
+}
+
+// do lets the client make one operation, such as "delete a b", and wants an
+// outcome.
+func (p *player) do(client, action string, want Outcome) *Operation {
+	p.t.Helper()
+	op, err := p.client(client).perform(p.t.Context(), parseAction(action))
+	require.NoError(p.t, err)
+	require.Equal(p.t, want, op.Result.Outcome, "%v: %s", op, op.Note)
+	return op
+}
+
+func parseAction(text string) Action {
+	words := strings.Fields(text)
+	return Action{Kind(words[0]), words[1:]}
+}
+
+// die runs a process that makes the operations one after the other and is killed
+// before the n-th call of that name.
+func (p *player) die(process int, actions, call string, n int64) {
+	p.t.Helper()
+	var program Program = [][]Action{nil}
+	for action := range strings.SplitSeq(actions, "; ") {
+		program[0] = append(program[0], parseAction(action))
+	}
+	killed, err := p.scene.fork(p.t.Context(), process, generation{program: program, crash: n, at: call}, p.faultName)
+	require.NoError(p.t, err)
+	require.True(p.t, killed, "%s makes no call %d of %s", actions, n, call)
+}
+
+// judge lets the parent look at everything, saves the history and judges it.
+func (p *player) judge() (*Judgement, string) {
+	p.t.Helper()
+	require.NoError(p.t, p.scene.observe(p.t.Context(), p.fault))
+	for _, record := range p.records {
+		p.scene.addRecord(record.Bytes())
+	}
+	h, err := p.scene.history()
+	require.NoError(p.t, err)
+	path := filepath.Join(p.t.TempDir(), "history")
+	require.NoError(p.t, h.Save(path))
+	h, err = Load(path)
+	require.NoError(p.t, err)
+	j, err := Judge(p.t.Context(), h, 0)
+	require.NoError(p.t, err)
+	return j, path
+}
