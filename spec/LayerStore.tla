@@ -113,7 +113,7 @@ FinishFlagged(p, x) ==
   /\ Goto(p, "forget")
   /\ UNCHANGED <<record, whole, storeLock, history>>
 
-\* p saves the record with the incomplete flag.
+\* p saves the record with the flag: where callers see Delete take effect.
 \* Go: Store.Save.  Call: write, fsync, rename of the metadata file.  Grain:
 \* the rename.  Crash: before, nothing; after, a flagged layer.
 Flag(p) ==
@@ -132,7 +132,7 @@ Stage(p) ==
   /\ Goto(p, "forget")
   /\ UNCHANGED <<record, whole, storeLock, arg, history>>
 
-\* p saves metadata without the record: where Delete takes effect.
+\* p saves metadata without the record.
 \* Go: Store.Save.  Call: as for Flag.  Grain: the rename.  Crash: before, a
 \* flagged layer that is not there; after, a stale instance.
 Forget(p) ==
