@@ -41,27 +41,25 @@ func (j *Judgement) WritePicture(w io.Writer) error {
 	return err
 }
 
-// annotations are what is no operation of the model: kills, on the rows of those
-// that died, and recoveries.
+// annotations are what is no operation of the model: kills, with what they cut
+// off, and recoveries. They have rows of their own, so that they hide nothing.
 func (j *Judgement) annotations() []porcupine.Annotation {
 	var all []porcupine.Annotation
 	s := j.subject
 	for _, kill := range s.h.Kills {
-		killed := 0
+		details := []string{fmt.Sprintf("process %d", kill.Process)}
 		for i := range s.h.Operations {
 			op := &s.h.Operations[i]
 			if op.Client.Process == kill.Process && op.Result.Outcome == Pending {
-				killed++
-				all = append(all, porcupine.Annotation{
-					ClientId: s.lanes[op.Client], Start: kill.Ticket, Description: "kill",
-					Details:   strings.TrimSpace(fmt.Sprintf("process %d, in %s %s", kill.Process, op.invocation(), kill.Note)),
-					TextColor: "#ffffff", BackgroundColor: "#a00000",
-				})
+				details = append(details, fmt.Sprintf("in %s", op.invocation()))
 			}
+		}
+		if kill.Note != "" {
+			details = append(details, kill.Note)
 		}
 		all = append(all, porcupine.Annotation{
 			Tag: "kills", Start: kill.Ticket, Description: fmt.Sprintf("kill %d", kill.Process),
-			Details:   strings.TrimSpace(fmt.Sprintf("%d operations cut off %s", killed, kill.Note)),
+			Details:   strings.Join(details, ", "),
 			TextColor: "#ffffff", BackgroundColor: "#a00000",
 		})
 	}
