@@ -26,6 +26,7 @@ type report struct {
 	}
 }
 
+// The other stages have tests of their own, and all of them run in .ci/run.
 func TestVerifyPassesAndEndsWithTheTable(t *testing.T) {
 	if testing.Short() {
 		t.Skip("lays out layers")
@@ -34,7 +35,8 @@ func TestVerifyPassesAndEndsWithTheTable(t *testing.T) {
 	for i := range 200 {
 		require.NoError(t, os.WriteFile(filepath.Join(files, strconv.Itoa(i)), []byte("content"), 0o644))
 	}
-	stdout, stderr, code := call(t, "verify", "--tree", files, "--dir", dir, "--duration", "2s", "--seed", "7")
+	stdout, stderr, code := call(t, "verify", "--run", "lifecycle", "--run", "race", "--run", "traces",
+		"--tree", files, "--dir", dir, "--duration", "2s", "--seed", "7")
 	require.Zero(t, code, stdout+stderr)
 	t.Log("\n" + stdout)
 	assert.Contains(t, stdout, "STAGE")
