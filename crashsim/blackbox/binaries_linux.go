@@ -20,6 +20,7 @@ const module = "github.com/afterlock/afterlock/"
 var packages = []string{
 	module + "cmd/afterlock",
 	module + "crashsim/blackbox/drivers/tempdir",
+	module + "crashsim/blackbox/drivers/layers",
 	module + "crashsim/blackbox/drivers/upstream",
 	module + "crashsim/blackbox/drivers/faulty",
 }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // A state is what is on disk after a crash.
@@ -95,10 +97,16 @@ func (c *campaign) crashPoint(w *worker, p *program, disk tree, path []int) erro
 	if err != nil {
 		c.problem(spec, fmt.Sprintf("the recovery after the crash: %v", err))
 	} else {
-		c.problems(spec, p.judge(after, true, false))
+		c.problems(spec, p.judgeRecovery(disk, after, false))
 	}
 	c.count(func(r *Report) { r.CrashPoints++ })
 	return nil
+}
+
+// key is the state as a text in which instances that are alike are one: each
+// crash of a recovery that moves something aside may leave one more.
+func (s *state) key() string {
+	return strings.Join(slices.Compact(strings.Split(s.tree.text(), "\n")), "\n")
 }
 
 // claim returns those of the states that nobody claimed before. What a recovery
@@ -110,7 +118,7 @@ func (c *campaign) claim(p *program, states []state) (fresh []state) {
 		c.seen = make(map[string]bool)
 	}
 	for _, s := range states {
-		if key := p.root + "\n" + s.tree.text(); !c.seen[key] {
+		if key := p.store + p.root + "\n" + s.key(); !c.seen[key] {
 			c.seen[key] = true
 			fresh = append(fresh, s)
 		}
@@ -119,7 +127,9 @@ func (c *campaign) claim(p *program, states []state) (fresh []state) {
 }
 
 // nest recovers from every state that a crash left, looks at the disk at each
-// crash point of the recovery, and goes on with the states that are new.
+// crash point of the recovery, and goes on with the states that are new: until
+// there are none, or in a store, which has very many, after so many crashes in a
+// row that [Options] say.
 func (c *campaign) nest(ctx context.Context, w *worker, t *trace) error {
 	t.states = c.claim(t.program, t.states)
 	queue := append([]state{}, t.states...)
@@ -130,10 +140,24 @@ func (c *campaign) nest(ctx context.Context, w *worker, t *trace) error {
 		if err != nil {
 			return err
 		}
-		queue = append(queue, c.claim(t.program, found)...)
+		if bound := c.crashesInARow(t.program); bound == 0 || len(from.path) < bound {
+			queue = append(queue, c.claim(t.program, found)...)
+		}
 		c.count(func(r *Report) { r.States++ })
 	}
 	return ctx.Err()
+}
+
+// crashesInARow bounds how many crashes come one after another, the program's
+// included; 0: nothing does.
+func (c *campaign) crashesInARow(p *program) int {
+	switch {
+	case p.store == "":
+		return 0
+	case c.Deep:
+		return 3
+	}
+	return 2
 }
 
 // recoverWatched recovers from the state, to the end, and returns the states at
@@ -177,16 +201,18 @@ func (c *campaign) recoverWatched(w *worker, p *program, from state) (found []st
 	if err != nil {
 		return nil, err
 	}
-	c.problems(spec, p.judge(after, true, false))
+	c.problems(spec, p.judge(from.tree, false, false))
+	c.problems(spec, p.judgeRecovery(from.tree, after, false))
 	c.count(func(r *Report) { r.NestedPoints += len(found) })
 	return found, nil
 }
 
 // recoverer starts a recovery of the scene under the supervisor.
 func (w *worker) recoverer(p *program) (*process, error) {
-	d, err := w.driverAs("recoverer", "tempdir")
+	binary, command, dir := p.recovery()
+	d, err := w.driverAs("recoverer "+binary, binary)
 	if err != nil {
 		return nil, err
 	}
-	return d, w.super.command(d, "recover", filepath.Join(w.scene, p.root))
+	return d, w.super.command(d, command, filepath.Join(w.scene, dir))
 }

@@ -47,6 +47,14 @@ type Report struct {
 	Problems []string
 	More     int
 
-	// How long the phases took that have a rate.
+	Phases []Phase
+
+	// How long the parts took that have a rate.
 	CrashTime, ScheduleTime time.Duration
+}
+
+// A Phase is a part of a run and how long it took.
+type Phase struct {
+	Name string
+	Took time.Duration
 }

@@ -150,7 +150,7 @@ func (m *match) finish() (problems []string, err error) {
 	}
 	found := len(problems)
 	problems = append(problems, p.judge(disk, false, m.ok)...)
-	if err := w.server.recover(filepath.Join(w.scene, p.root), disk, p.root); err != nil && !isRefusal(err) {
+	if err := w.recoverAlone(p, w.scene, disk); err != nil && !isRefusal(err) {
 		return nil, err
 	} else if err != nil {
 		problems = append(problems, fmt.Sprintf("the recovery: %v", err))
