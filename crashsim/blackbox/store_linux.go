@@ -205,14 +205,6 @@ func forget(text string) string {
 	})
 }
 
-// forgetDrawn is forget for the text of a tree that has a store.
-func (t tree) forgetDrawn(text string) string {
-	if !slices.ContainsFunc(t, func(n node) bool { return n.path == storeDir }) {
-		return text
-	}
-	return forget(text)
-}
-
 // canonical is the content of a file without its padding and, of the store's
 // lock file, without the token.
 func (n *node) canonical() string {

@@ -195,8 +195,13 @@ func (t tree) text() string {
 	for _, line := range instances {
 		lines = append(lines, line)
 	}
+	if slices.ContainsFunc(t, func(n node) bool { return n.path == storeDir }) {
+		for i := range lines {
+			lines[i] = forget(lines[i])
+		}
+	}
 	slices.Sort(lines)
-	return t.forgetDrawn(strings.Join(lines, "\n"))
+	return strings.Join(lines, "\n")
 }
 
 // splitInstance takes the id out of a path of an instance: rest is the path
