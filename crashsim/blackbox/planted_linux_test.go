@@ -17,6 +17,10 @@ func TestFaultsThatCrashesFind(t *testing.T) {
 		{"lockfirst", "data without lock file"},
 		{"inplace", "is there and not whole"},
 		{"litter", "left in the root"},
+		{"lateflag", "is lost or not what it was"},
+		{"earlyforget", "of no layer that has a record"},
+		{"blind", "is still flagged"},
+		{"keeper", "left in the root"},
 	} {
 		t.Run(tt.fault, func(t *testing.T) {
 			c, w := newCampaign(t)

@@ -95,6 +95,17 @@ func planted() (all []program) {
 		p.name, p.binary, p.arguments = fault, "faulty", []string{fault}
 		all = append(all, p)
 	}
+	for _, fault := range []struct{ name, program string }{
+		{"lateflag", "deletechain-vfs"}, {"earlyforget", "deletechain-overlay"},
+		{"blind", "recover-overlay"}, {"keeper", "deletelayer-vfs"},
+	} {
+		for _, p := range storePrograms() {
+			if p.name == fault.program {
+				p.name, p.binary, p.arguments = fault.name, "faulty", []string{fault.name}
+				all = append(all, p)
+			}
+		}
+	}
 	return all
 }
 

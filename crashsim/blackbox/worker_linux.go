@@ -155,14 +155,16 @@ func (w *worker) recoverCopy(p *program, t tree) (tree, error) {
 	if err := rebuild(w.copy, &w.there, t); err != nil {
 		return nil, err
 	}
-	if err := w.recoverAlone(p, w.copy, t); err != nil {
+	recovered := w.recoverAlone(p, w.copy, t)
+	if recovered != nil && !isRefusal(recovered) {
+		return nil, recovered
+	}
+	after, err := capture(w.copy) // whatever the recovery said: it is built upon
+	if err != nil {
 		return nil, err
 	}
-	after, err := capture(w.copy)
-	if err == nil {
-		w.there = after
-	}
-	return after, err
+	w.there = after
+	return after, recovered
 }
 
 // A server is a driver without supervision. It ends at the end of its input,
