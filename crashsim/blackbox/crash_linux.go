@@ -117,8 +117,12 @@ func (c *campaign) claim(p *program, states []state) (fresh []state) {
 	if c.seen == nil {
 		c.seen = make(map[string]bool)
 	}
+	about := p.root
+	if p.store != "" {
+		about = p.name // where crashes in a row are bounded, it matters who comes first
+	}
 	for _, s := range states {
-		if key := p.store + p.root + "\n" + s.key(); !c.seen[key] {
+		if key := about + "\n" + s.key(); !c.seen[key] {
 			c.seen[key] = true
 			fresh = append(fresh, s)
 		}

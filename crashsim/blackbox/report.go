@@ -32,14 +32,18 @@ type Report struct {
 	Faults       int // the same times the errnos
 	Refused      int // of Faults: the program reported an error; it did its work in the rest
 
-	Schedules     int // of three processes of tempdir, at random
-	Exhaustive    int // schedules of two processes of tempdir with at most two preemptions: all there are
-	ScheduleCalls int // calls that the schedules were made of
-	Lost          int // schedules after which something live was lost or something was left
+	Schedules       int // of three processes of tempdir, at random
+	Exhaustive      int // schedules of two processes of tempdir with at most two preemptions: all there are
+	StoreSchedules  int // of three processes of a layer store, at random: one deletes, one adds, one recovers
+	StoreExhaustive int // schedules of the two of them that delete and add, with one preemption: all there are
+	ScheduleCalls   int // calls that the schedules were made of
+	Lost            int // schedules after which something live was lost or something was left
 
 	DirectedRuns  int // runs of the model's counterexample on the fixture, and as many on tempdir
 	FixtureLost   int // of DirectedRuns: the fixture lost data
-	DirectedLost  int // of DirectedRuns: tempdir did
+	HalfFixRuns   int // runs of the counterexamples of the two halves of the fix, each on the fixture with that half, and as many on tempdir
+	HalfFixLost   int // of HalfFixRuns: the fixture lost data
+	DirectedLost  int // of DirectedRuns and HalfFixRuns: tempdir did
 	FixtureRandom int // random schedules until the fixture lost data; 0: it did not
 
 	// Problems are what is wrong, one line each, with the command that repeats

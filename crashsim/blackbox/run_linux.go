@@ -151,7 +151,9 @@ func (c *campaign) faults(ctx context.Context) error {
 // fixture gets to lose data in.
 const (
 	randomSchedules  = 300
+	storeSchedules   = 40
 	deepSchedules    = 10_000
+	deepStore        = 1_000
 	fixtureSchedules = 5_000
 	fixtureSeed      = 1 // fixed, so that a changed fixture is noticed
 	preemptedContest = "tempdir-delete"
@@ -182,7 +184,10 @@ func (c *campaign) schedules(ctx context.Context) error {
 		return err
 	}
 	c.progress("every schedule of %s with two preemptions", preemptedContest)
-	if err := c.preempted(ctx, contest); err != nil {
+	if err := c.preempted(ctx, contest, 2); err != nil {
+		return err
+	}
+	if err := c.storeSchedules(ctx); err != nil {
 		return err
 	}
 	fixture, err := findContest(fixtureContest)
@@ -196,4 +201,23 @@ func (c *campaign) schedules(ctx context.Context) error {
 		c.problem("sched/"+fixtureContest+"/", "the fixture of upstream loses nothing in any of its random schedules")
 	}
 	return err
+}
+
+// storeSchedules plays schedules of a layer store.
+func (c *campaign) storeSchedules(ctx context.Context) error {
+	n := storeSchedules
+	if c.Deep {
+		n = deepStore
+	}
+	for _, contest := range storeContests() {
+		c.progress("%d random schedules of %s", n, contest.name)
+		if err := c.random(ctx, &contest, n); err != nil {
+			return err
+		}
+		c.progress("every schedule of %s with one preemption", contest.name)
+		if err := c.preempted(ctx, &contest, 1); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -33,5 +33,9 @@ func TestNoCrashNoErrnoAndNoScheduleLosesAnything(t *testing.T) {
 	assert.Equal(t, directedRuns, r.DirectedRuns)
 	assert.Equal(t, directedRuns, r.FixtureLost)
 	assert.Zero(t, r.DirectedLost)
+	assert.Equal(t, 2*directedRuns, r.HalfFixRuns)
+	assert.Equal(t, 2*directedRuns, r.HalfFixLost)
+	assert.Equal(t, 4*storeSchedules, r.StoreSchedules)
+	assert.Greater(t, r.StoreExhaustive, 500)
 	assert.NotZero(t, r.FixtureRandom)
 }

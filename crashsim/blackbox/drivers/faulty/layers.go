@@ -94,6 +94,11 @@ func (keeper) RemoveDirectory(int, string) error { return nil }
 func (keeper) RemoveData(int, string) error      { return nil }
 func (k keeper) RemoveLock(int, string) error    { return nil }
 
+// An unlocked takes no store lock, and says that it did.
+type unlocked struct{ layerstore.Disk }
+
+func (unlocked) TakeLock(int, layerstore.ByteRange) error { return nil }
+
 // layerFaults are those of a layer store.
 var layerFaults = map[string]func() []layerstore.Option{
 	"lateflag": func() []layerstore.Option {
@@ -107,6 +112,9 @@ var layerFaults = map[string]func() []layerstore.Option{
 	},
 	"blind": func() []layerstore.Option {
 		return []layerstore.Option{layerstore.WithDisk(blind{layerstore.LinuxDisk()})}
+	},
+	"unlocked": func() []layerstore.Option {
+		return []layerstore.Option{layerstore.WithDisk(unlocked{layerstore.LinuxDisk()})}
 	},
 	"keeper": func() []layerstore.Option {
 		return []layerstore.Option{layerstore.WithKernel(keeper{tempdir.LinuxKernel()})}
