@@ -20,10 +20,11 @@ type state struct {
 
 // A trace is one run of a program, looked at before each call.
 type trace struct {
-	program *program
-	calls   []string // for people
-	texts   []string // of the disk before each call, and at the end
-	states  []state  // the different ones
+	program  *program
+	calls    []string // for people
+	mutating []bool   // which of them are crash points
+	texts    []string // of the disk before each call, and at the end
+	states   []state  // the different ones
 }
 
 // traceProgram runs the program once. At every crash point, and at the end, the
@@ -58,6 +59,7 @@ func (c *campaign) traceProgram(w *worker, p *program) (*trace, error) {
 			seen[text] = true
 			t.states = append(t.states, state{disk, path})
 		}
+		t.mutating = append(t.mutating, d.at.call.mutating())
 		if d.at.call.mutating() {
 			if err := c.crashPoint(w, p, disk, path); err != nil {
 				return nil, err

@@ -25,7 +25,7 @@ type Report struct {
 	CrashPoints  int // mutating calls of the programs before which the disk was copied, and the copy recovered by another process
 	NestedPoints int // mutating calls of recoveries before which the disk was looked at
 	States       int // different states of the disk that a crash left, of programs and of recoveries; a recovery finished from each
-	Kills        int // real SIGKILLs of a program, one before each of its calls, each recovered
+	Kills        int // real SIGKILLs of a program, one before each of its calls, in a store each of its mutating ones unless deep, each recovered
 	NestedKills  int // real SIGKILLs of a recovery, each finished by a third process
 
 	FaultedCalls int // calls that were answered with an errno, over all programs

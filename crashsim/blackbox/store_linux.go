@@ -168,12 +168,13 @@ func halfDeleted(layout string) tree {
 func storePrograms() (all []program) {
 	for _, layout := range []string{"vfs", "overlay"} {
 		for _, p := range []program{
-			{name: "create-", words: words("create /store " + layout + " n1 keep /content"), additions: []string{"n1"}, spareDescriptors: 2},
+			{name: "create-", words: words("create /store " + layout + " n1 keep /content"), additions: []string{"n1"}},
 			{name: "deletelayer-", words: words("delete /store v2"), victims: []string{"v2"}},
 			{name: "deletechain-", words: words("delete /store v1 v2"), victims: []string{"v1", "v2"}},
 			{name: "recover-", words: words("recover /store")},
 		} {
 			p.binary, p.serves, p.store, p.root, p.scene = "layers", true, layout, storeRoot, storeScene(layout)
+			p.spareDescriptors = 2
 			if p.name == "recover-" {
 				p.scene = halfDeleted(layout)
 			}

@@ -59,14 +59,14 @@ func blackBoxCounts(r blackbox.Report, shard bool) []Count {
 		return AtLeast(name, int64(n), int64(min))
 	}
 	counts := []Count{
-		least("crash points", r.CrashPoints, 100),
-		least("of recoveries", r.NestedPoints, 300),
-		least("states of the disk", r.States, 50),
-		least("processes killed", r.Kills, r.Calls),
+		least("crash points", r.CrashPoints, 300),
+		least("of recoveries", r.NestedPoints, 5000),
+		least("states of the disk", r.States, 500),
+		least("processes killed", r.Kills, r.CrashPoints),
 		least("recoveries killed", r.NestedKills, 200),
 		least("calls answered with errnos", r.Faults, 1000),
 		least("schedules", r.Schedules+r.Exhaustive, 1000),
-		least("schedules of the layer store", r.StoreSchedules+r.StoreExhaustive, 1000),
+		least("schedules of the layer store", r.StoreSchedules+r.StoreExhaustive, 500),
 		Never("of them lost data", int64(r.Lost)),
 		least("counterexamples of the model", r.DirectedRuns, 1),
 		least("of halves of its fix", r.HalfFixRuns, 1),
