@@ -137,7 +137,6 @@ func (c *campaign) claim(p *program, states []state) (fresh []state) {
 // there are none, or in a store, which has very many, after so many crashes in a
 // row that [Options] say.
 func (c *campaign) nest(ctx context.Context, w *worker, t *trace) error {
-	t.states = c.claim(t.program, t.states)
 	queue := append([]state{}, t.states...)
 	for len(queue) > 0 && ctx.Err() == nil {
 		from := queue[0]

@@ -91,6 +91,9 @@ func (c *campaign) crashes(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	for _, t := range traces { // in this order, so that every shard counts the same
+		t.states = c.claim(t.program, t.states)
+	}
 	err = c.each(ctx, len(all), func(w *worker, i int) error {
 		c.progress("crashes of the recovery of %s", all[i].name)
 		return c.nest(ctx, w, traces[i])
