@@ -1,7 +1,6 @@
 package crashsim
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"math/bits"
@@ -178,54 +177,6 @@ func (e *explorer) key() uint64 {
 	return h
 }
 
-// A frame is a state on the way to where the search is.
-type frame struct {
-	choices []byte
-	next    int
-	// sleep are choices that need not be tried: another order of the same steps
-	// was tried before, and the order does not matter.
-	sleep uint8
-	step  [2 * maxActors]footprint // of each choice, by its bit
-}
-
-// bit is the bit of a choice in a set.
-func bit(choice byte) int {
-	if choice >= firstKill {
-		return maxActors + int(choice-firstKill)
-	}
-	return int(choice - firstActor)
-}
-
-// frame describes the state that the search has come to, with the choices that
-// are to be tried.
-func (e *explorer) frame(try, sleep uint8) (f frame) {
-	f.sleep = sleep
-	for _, choice := range e.choices() {
-		b := bit(choice)
-		f.step[b] = e.footprint(e.actors[b%maxActors], b >= maxActors)
-		if try>>b&1 != 0 {
-			f.choices = append(f.choices, choice)
-		}
-	}
-	return f
-}
-
-// below is the sleep set of the state that the choice leads to.
-func (f *frame) below(choice byte) (sleep uint8) {
-	b := bit(choice)
-	for other := range 2 * maxActors {
-		switch {
-		case f.sleep>>other&1 == 0,
-			other%maxActors == b%maxActors,       // one process
-			other >= maxActors && b >= maxActors, // one budget of kills
-			!f.step[other].apart(f.step[b]):
-		default:
-			sleep |= 1 << other
-		}
-	}
-	return sleep
-}
-
 // explore visits every state. Of steps that can be made in either order it
 // tries one order where both lead to the same state (sleep sets, with the rule
 // of Godefroid for states that are met again). It stops early if ctx is done.
@@ -318,47 +269,4 @@ func (e *explorer) end() {
 	for _, f := range Check(DiskView(e.disk), want) {
 		e.found(f)
 	}
-}
-
-// squeeze writes a schedule with counts: AAAB is A3B.
-func squeeze(schedule []byte) string {
-	var b bytes.Buffer
-	for i := 0; i < len(schedule); {
-		j := i
-		for j < len(schedule) && schedule[j] == schedule[i] {
-			j++
-		}
-		b.WriteByte(schedule[i])
-		if j-i > 1 {
-			fmt.Fprint(&b, j-i)
-		}
-		i = j
-	}
-	return b.String()
-}
-
-// maxSchedule bounds the steps of a schedule that is read.
-const maxSchedule = 10000
-
-// unsqueeze reads what squeeze writes.
-func unsqueeze(text string) (schedule []byte, err error) {
-	for i := 0; i < len(text); {
-		letter := text[i]
-		if (letter < firstActor || letter >= firstActor+maxActors) && (letter < firstKill || letter >= firstKill+maxActors) {
-			return nil, fmt.Errorf("schedule %q: %q is no process; wants A to C, or a to c for a kill", text, letter)
-		}
-		n, digits := 0, 0
-		for i++; i < len(text) && text[i] >= '0' && text[i] <= '9'; i++ {
-			n = min(n*10+int(text[i]-'0'), maxSchedule+1)
-			digits++
-		}
-		if digits == 0 {
-			n = 1
-		}
-		if len(schedule)+n > maxSchedule {
-			return nil, fmt.Errorf("schedule: more than %d steps", maxSchedule)
-		}
-		schedule = append(schedule, bytes.Repeat([]byte{letter}, n)...)
-	}
-	return schedule, nil
 }

@@ -31,14 +31,21 @@ func Scenarios(deep bool) []Scenario {
 	}
 	if deep {
 		all = append(all,
-			Scenario{Deleters: 1, Victims: 3, Files: 4, Recoverers: 1, Kills: 2},
+			Scenario{Deleters: 1, Victims: 3, Files: 3, Recoverers: 1, Kills: 2},
 			Scenario{Deleters: 1, Victims: 1, Files: 1, Recoverers: 2, Kills: 1},
 			Scenario{Deleters: 1, Victims: 1, Files: 1, Recoverers: 1, Kills: 1, Named: true},
-			Scenario{Deleters: 2, Victims: 1, Files: 1, Recoverers: 1, Kills: 1},
-			Scenario{Deleters: 1, Adders: 1, Victims: 1, Files: 1, Recoverers: 1, Kills: 1},
 		)
 	}
 	return all
+}
+
+// orderedScenarios are enumerated besides, if Deep, under the model Ordered
+// alone. Two processes that change things beside a third that recovers have
+// millions of orders of their changes; under the other models each order is a
+// state of its own, and the search does not end in minutes.
+var orderedScenarios = []Scenario{
+	{Deleters: 2, Victims: 1, Files: 1, Recoverers: 1, Kills: 1},
+	{Deleters: 1, Adders: 1, Victims: 1, Files: 1, Recoverers: 1, Kills: 1},
 }
 
 // jobs are the scenarios under each model, with the fsyncs that it needs: none
@@ -65,6 +72,12 @@ func Run(ctx context.Context, options Options) (Report, error) {
 	if scenarios == nil {
 		scenarios = Scenarios(options.Deep)
 	}
+	all := jobs(scenarios)
+	if options.Scenarios == nil && options.Deep {
+		for _, s := range orderedScenarios {
+			all = append(all, job{scenario: s, model: disk.Ordered})
+		}
+	}
 	nested := options.Nested
 	if nested == 0 {
 		nested = 1
@@ -77,7 +90,7 @@ func Run(ctx context.Context, options Options) (Report, error) {
 	if workers == 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
-	return runJobs(ctx, jobs(scenarios), nested, workers, options)
+	return runJobs(ctx, all, nested, workers, options)
 }
 
 func runJobs(ctx context.Context, all []job, nested, workers int, options Options) (Report, error) {

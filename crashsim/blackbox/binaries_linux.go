@@ -11,6 +11,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 const module = "github.com/afterlock/afterlock/"
@@ -20,18 +22,45 @@ const module = "github.com/afterlock/afterlock/"
 var packages = []string{
 	module + "cmd/afterlock",
 	module + "crashsim/blackbox/drivers/tempdir",
+	module + "crashsim/blackbox/drivers/layers",
 	module + "crashsim/blackbox/drivers/upstream",
 	module + "crashsim/blackbox/drivers/faulty",
 }
 
+// driversDirectory is where they may be built already, beside this program: for
+// users who have no toolchain, or no module cache.
+const driversDirectory = "drivers"
+
+// builtBefore returns the paths of the programs in the drivers directory, or nil if
+// one of them is missing.
+func builtBefore() map[string]string {
+	self, err := os.Executable()
+	if err != nil {
+		return nil
+	}
+	binaries := make(map[string]string)
+	for _, p := range packages {
+		binary := filepath.Join(filepath.Dir(self), driversDirectory, path.Base(p))
+		if unix.Access(binary, unix.R_OK|unix.X_OK) != nil {
+			return nil
+		}
+		binaries[path.Base(p)] = binary
+	}
+	return binaries
+}
+
 // buildBinaries builds them into dir, as anybody would, and returns their paths
-// by name. The error matches [errors.ErrUnsupported] if there is no toolchain,
-// or no source, to build from.
+// by name, unless somebody did. The error matches [errors.ErrUnsupported] if there
+// is no toolchain, or no source, to build from.
 func buildBinaries(ctx context.Context, dir string) (map[string]string, error) {
+	if binaries := builtBefore(); binaries != nil {
+		return binaries, nil
+	}
 	if output, err := goCommand(ctx, append([]string{"build", "-o", dir + "/"}, packages...)...); err != nil {
+		output, _, _ = strings.Cut(output, "\n") // one line for each of the programs
 		err = fmt.Errorf("go build of the programs to run: %w: %s", err, output)
 		if _, missing := goCommand(ctx, append([]string{"list"}, packages...)...); missing != nil && ctx.Err() == nil {
-			err = fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+			err = fmt.Errorf("%w here, and they are not in %s beside this program: %w", errors.ErrUnsupported, driversDirectory, err)
 		}
 		return nil, err
 	}

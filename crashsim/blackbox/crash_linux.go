@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // A state is what is on disk after a crash.
@@ -18,10 +20,11 @@ type state struct {
 
 // A trace is one run of a program, looked at before each call.
 type trace struct {
-	program *program
-	calls   []string // for people
-	texts   []string // of the disk before each call, and at the end
-	states  []state  // the different ones
+	program  *program
+	calls    []string // for people
+	mutating []bool   // which of them are crash points
+	texts    []string // of the disk before each call, and at the end
+	states   []state  // the different ones
 }
 
 // traceProgram runs the program once. At every crash point, and at the end, the
@@ -56,6 +59,7 @@ func (c *campaign) traceProgram(w *worker, p *program) (*trace, error) {
 			seen[text] = true
 			t.states = append(t.states, state{disk, path})
 		}
+		t.mutating = append(t.mutating, d.at.call.mutating())
 		if d.at.call.mutating() {
 			if err := c.crashPoint(w, p, disk, path); err != nil {
 				return nil, err
@@ -95,10 +99,16 @@ func (c *campaign) crashPoint(w *worker, p *program, disk tree, path []int) erro
 	if err != nil {
 		c.problem(spec, fmt.Sprintf("the recovery after the crash: %v", err))
 	} else {
-		c.problems(spec, p.judge(after, true, false))
+		c.problems(spec, p.judgeRecovery(disk, after, false))
 	}
 	c.count(func(r *Report) { r.CrashPoints++ })
 	return nil
+}
+
+// key is the state as a text in which instances that are alike are one: each
+// crash of a recovery that moves something aside may leave one more.
+func (s *state) key() string {
+	return strings.Join(slices.Compact(strings.Split(s.tree.text(), "\n")), "\n")
 }
 
 // claim returns those of the states that nobody claimed before. What a recovery
@@ -109,8 +119,12 @@ func (c *campaign) claim(p *program, states []state) (fresh []state) {
 	if c.seen == nil {
 		c.seen = make(map[string]bool)
 	}
+	about := p.root
+	if p.store != "" {
+		about = p.name // where crashes in a row are bounded, it matters who comes first
+	}
 	for _, s := range states {
-		if key := p.root + "\n" + s.tree.text(); !c.seen[key] {
+		if key := about + "\n" + s.key(); !c.seen[key] {
 			c.seen[key] = true
 			fresh = append(fresh, s)
 		}
@@ -119,9 +133,10 @@ func (c *campaign) claim(p *program, states []state) (fresh []state) {
 }
 
 // nest recovers from every state that a crash left, looks at the disk at each
-// crash point of the recovery, and goes on with the states that are new.
+// crash point of the recovery, and goes on with the states that are new: until
+// there are none, or in a store, which has very many, after so many crashes in a
+// row that [Options] say.
 func (c *campaign) nest(ctx context.Context, w *worker, t *trace) error {
-	t.states = c.claim(t.program, t.states)
 	queue := append([]state{}, t.states...)
 	for len(queue) > 0 && ctx.Err() == nil {
 		from := queue[0]
@@ -130,10 +145,24 @@ func (c *campaign) nest(ctx context.Context, w *worker, t *trace) error {
 		if err != nil {
 			return err
 		}
-		queue = append(queue, c.claim(t.program, found)...)
+		if bound := c.crashesInARow(t.program); bound == 0 || len(from.path) < bound {
+			queue = append(queue, c.claim(t.program, found)...)
+		}
 		c.count(func(r *Report) { r.States++ })
 	}
 	return ctx.Err()
+}
+
+// crashesInARow bounds how many crashes come one after another, the program's
+// included; 0: nothing does.
+func (c *campaign) crashesInARow(p *program) int {
+	switch {
+	case p.store == "":
+		return 0
+	case c.Deep:
+		return 3
+	}
+	return 2
 }
 
 // recoverWatched recovers from the state, to the end, and returns the states at
@@ -177,16 +206,18 @@ func (c *campaign) recoverWatched(w *worker, p *program, from state) (found []st
 	if err != nil {
 		return nil, err
 	}
-	c.problems(spec, p.judge(after, true, false))
+	c.problems(spec, p.judge(from.tree, false, false))
+	c.problems(spec, p.judgeRecovery(from.tree, after, false))
 	c.count(func(r *Report) { r.NestedPoints += len(found) })
 	return found, nil
 }
 
 // recoverer starts a recovery of the scene under the supervisor.
 func (w *worker) recoverer(p *program) (*process, error) {
-	d, err := w.driverAs("recoverer", "tempdir")
+	binary, command, dir := p.recovery()
+	d, err := w.driverAs("recoverer "+binary, binary)
 	if err != nil {
 		return nil, err
 	}
-	return d, w.super.command(d, "recover", filepath.Join(w.scene, p.root))
+	return d, w.super.command(d, command, filepath.Join(w.scene, dir))
 }

@@ -27,17 +27,32 @@
 // descriptors, which frees locks, and nothing else. So one run of a program
 // yields all its crash points: at each the disk is copied, with new inodes, and
 // another process recovers the copy. That this is what a kill leaves is not
-// taken on trust: every call of every program is also the last one before a
-// real SIGKILL, and the disk is compared with the copy.
+// taken on trust: every call of every program, in a layer store every mutating
+// one, is also the last one before a real SIGKILL, and the disk is compared with
+// the copy.
 //
 // A recovery is a program too. From every different state of the disk that a
 // crash has left, a recovery runs under the supervisor, and each of its crash
 // points gives states again, until there are none that are new: any number of
-// crashes in a row. The recovery is killed for real as well, at each of its
-// mutating calls from each state that the program left.
+// crashes in a row, in a root. In a layer store there are two in a row, deep
+// three: each recovery that moves something aside can leave an instance more. The
+// recovery is killed for real as well, at each of its mutating calls from each
+// state that the program left, or of a store from some.
 //
 // Two states are the same if they differ in ids and in the owner records of
-// lock files only.
+// lock files only or, of a layer store, in short names, times, tokens and how many
+// instances are alike.
+//
+// # The layer store
+//
+// What a layer store has on disk is judged from its documentation, without its
+// code: every listed layer is whole with all its parts, everything else has a
+// record with a flag or is in an instance, and a recovery changes nothing about
+// which layers there are. An error says its effect, and that is what the disk
+// shows.
+//
+// A process that would wait for a lock does not run until the lock is free, which
+// the supervisor asks the kernel (F_OFD_GETLK).
 //
 // # Limits
 //

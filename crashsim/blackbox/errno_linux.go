@@ -104,6 +104,9 @@ func (c *campaign) failCall(w *worker, p *program, k int, errno unix.Errno) (out
 		return outcome, err
 	}
 	c.problems(spec, p.judge(disk, false, ok))
+	if p.store != "" && !ok {
+		c.problems(spec, p.judgeEffect(answer, disk))
+	}
 	return outcome, c.finishScene(w, p, spec, disk, ok)
 }
 

@@ -4,7 +4,6 @@ package blackbox
 
 import (
 	"fmt"
-	"path/filepath"
 )
 
 // killProgram runs the program to its k-th call, from 1, kills it there for
@@ -44,7 +43,7 @@ func (c *campaign) killProgram(w *worker, t *trace, k int) error {
 // finishScene lets a process without supervision recover the scene, and judges
 // what is there then.
 func (c *campaign) finishScene(w *worker, p *program, spec string, disk tree, done bool) error {
-	err := w.server.recover(filepath.Join(w.scene, p.root), disk, p.root)
+	err := w.recoverAlone(p, w.scene, disk)
 	if err != nil && !isRefusal(err) {
 		return err
 	}
@@ -55,7 +54,7 @@ func (c *campaign) finishScene(w *worker, p *program, spec string, disk tree, do
 	if err != nil {
 		return err
 	}
-	c.problems(spec, p.judge(after, true, done))
+	c.problems(spec, p.judgeRecovery(disk, after, done))
 	return nil
 }
 

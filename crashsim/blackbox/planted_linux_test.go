@@ -17,6 +17,10 @@ func TestFaultsThatCrashesFind(t *testing.T) {
 		{"lockfirst", "data without lock file"},
 		{"inplace", "is there and not whole"},
 		{"litter", "left in the root"},
+		{"lateflag", "is lost or not what it was"},
+		{"earlyforget", "of no layer that has a record"},
+		{"blind", "is still flagged"},
+		{"keeper", "left in the root"},
 	} {
 		t.Run(tt.fault, func(t *testing.T) {
 			c, w := newCampaign(t)
@@ -89,14 +93,19 @@ func repeat(t *testing.T, problem, wants string) {
 	assert.Contains(t, out.String(), wants)
 }
 
-func TestNoRecheckIsFoundBySchedules(t *testing.T) {
+func TestFaultsThatSchedulesFind(t *testing.T) {
 	_, w := newCampaign(t)
-	for _, name := range []string{"faulty-norecheck-delete", "faulty-norecheck-add"} {
+	for _, tt := range []struct{ name, wants string }{
+		{"faulty-norecheck-delete", "the protocol was broken"},
+		{"faulty-norecheck-add", "the protocol was broken"},
+		{"unlocked", "it reported success, and the layers are"},
+	} {
+		name := tt.name
 		contest, err := findContest(name)
 		require.NoError(t, err)
 		took, schedule, err := w.untilLost(t.Context(), contest, 1, 1000)
 		require.NoError(t, err)
 		require.NotZero(t, took, name)
-		repeat(t, "; afterlock replay box:sched/"+name+"/"+schedule, "the protocol was broken")
+		repeat(t, "; afterlock replay box:sched/"+name+"/"+schedule, tt.wants)
 	}
 }

@@ -38,6 +38,7 @@ type process struct {
 	output int     // read end of its standard output and standard error
 	dead   bool
 	warm   bool // it is a driver that has done a command
+	strays bool // it also looks at files that are not of the scene
 	code   int  // of the exit
 	spare  []*stop
 }

@@ -18,10 +18,11 @@ type program struct {
 	serves    bool     // it takes commands; else the words are its arguments
 	words     []string // paths that begin with "/" are below the scene
 	root      string   // of the instances
+	store     string   // the layout of the layer store that it works on; "": a root alone
 	scene     tree
 
-	victims   []string // paths that it deletes
-	additions []string // paths that it commits
+	victims   []string // paths that it deletes; in a store, ids
+	additions []string // paths that it commits, or ids
 
 	// spareDescriptors are those that the Go runtime may open on the way and
 	// keeps: its poller.
@@ -63,8 +64,14 @@ func leftovers() tree {
 }
 
 // programs is the table of what is crashed, killed and made to fail. The calls
-// of create, stage, commit, close and recover are all in it.
+// of create, stage, commit, close and recover are all in it, and the additions
+// and deletions of layers.
 func programs() []program {
+	return append(rootPrograms(), storePrograms()...)
+}
+
+// rootPrograms are those that work on a root.
+func rootPrograms() []program {
 	scene := join(directory("root"), layers())
 	old := join(leftovers(), layers())
 	both := []string{"layers/v1", "layers/v2"}
@@ -87,6 +94,17 @@ func planted() (all []program) {
 		p := programs()[0]
 		p.name, p.binary, p.arguments = fault, "faulty", []string{fault}
 		all = append(all, p)
+	}
+	for _, fault := range []struct{ name, program string }{
+		{"lateflag", "deletechain-vfs"}, {"earlyforget", "deletechain-overlay"},
+		{"blind", "recover-overlay"}, {"keeper", "deletelayer-vfs"},
+	} {
+		for _, p := range storePrograms() {
+			if p.name == fault.program {
+				p.name, p.binary, p.arguments = fault.name, "faulty", []string{fault.name}
+				all = append(all, p)
+			}
+		}
 	}
 	return all
 }
@@ -130,6 +148,9 @@ var whole = func() string { inner, _ := layer("x").below("x"); return inner.text
 // has nothing to do with is there. Data has its lock file (rule 4). Once
 // recovered, nothing is left of any instance.
 func (p *program) judge(t tree, recovered, done bool) (problems []string) {
+	if p.store != "" {
+		return p.judgeStore(t, recovered, done)
+	}
 	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	expected := make(map[string]bool) // true: must be there
 	for _, n := range p.scene {

@@ -97,7 +97,7 @@ func (c *campaign) replayKill(w *worker, name string, at []string, out io.Writer
 		if err != nil {
 			return err
 		}
-		killed, err := c.showUntil(w, d, who, k, out)
+		killed, ok, err := c.showUntil(w, d, who, k, out)
 		if err != nil {
 			return err
 		}
@@ -105,7 +105,7 @@ func (c *campaign) replayKill(w *worker, name string, at []string, out io.Writer
 			return err
 		}
 		fmt.Fprintf(out, "on disk:\n%s\n", indent(disk.text()))
-		c.problems("kill/"+name+"/"+strings.Join(at, "/"), p.judge(disk, false, false))
+		c.problems("kill/"+name+"/"+strings.Join(at, "/"), p.judge(disk, !killed, ok && i == 0))
 		if !killed {
 			break
 		}
@@ -113,23 +113,23 @@ func (c *campaign) replayKill(w *worker, name string, at []string, out io.Writer
 	return c.finishScene(w, p, "kill/"+name+"/"+strings.Join(at, "/"), disk, false)
 }
 
-// showUntil runs the process to its k-th call and kills it there. It reports
-// false if the process ended before.
-func (c *campaign) showUntil(w *worker, d *process, who string, k int, out io.Writer) (killed bool, err error) {
+// showUntil runs the process to its k-th call and kills it there. If the process
+// ended before, killed is false and ok says whether it reported success.
+func (c *campaign) showUntil(w *worker, d *process, who string, k int, out io.Writer) (killed, ok bool, err error) {
 	for i := 1; d.busy(); i++ {
 		fmt.Fprintf(out, "%s: call %d: %s\n", who, i, w.super.resolve(d.at).String())
 		if i == k {
 			fmt.Fprintf(out, "%s: killed before call %d\n", who, i)
 			w.kill(d)
-			return true, nil
+			return true, false, nil
 		}
 		if err := w.super.step(d); err != nil {
-			return false, err
+			return false, false, err
 		}
 	}
-	answer, _, err := w.end(d)
+	answer, ok, err := w.end(d)
 	fmt.Fprintf(out, "%s: %s\n", who, answer)
-	return false, err
+	return false, ok, err
 }
 
 func indent(text string) string { return "  " + strings.ReplaceAll(text, "\n", "\n  ") }

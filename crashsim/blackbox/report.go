@@ -25,21 +25,25 @@ type Report struct {
 	CrashPoints  int // mutating calls of the programs before which the disk was copied, and the copy recovered by another process
 	NestedPoints int // mutating calls of recoveries before which the disk was looked at
 	States       int // different states of the disk that a crash left, of programs and of recoveries; a recovery finished from each
-	Kills        int // real SIGKILLs of a program, one before each of its calls, each recovered
+	Kills        int // real SIGKILLs of a program, one before each of its calls, in a store each of its mutating ones unless deep, each recovered
 	NestedKills  int // real SIGKILLs of a recovery, each finished by a third process
 
 	FaultedCalls int // calls that were answered with an errno, over all programs
 	Faults       int // the same times the errnos
 	Refused      int // of Faults: the program reported an error; it did its work in the rest
 
-	Schedules     int // of three processes of tempdir, at random
-	Exhaustive    int // schedules of two processes of tempdir with at most two preemptions: all there are
-	ScheduleCalls int // calls that the schedules were made of
-	Lost          int // schedules after which something live was lost or something was left
+	Schedules       int // of three processes of tempdir, at random
+	Exhaustive      int // schedules of two processes of tempdir with at most two preemptions: all there are
+	StoreSchedules  int // of three processes of a layer store, at random: one deletes, one adds, one recovers
+	StoreExhaustive int // schedules of the two of them that delete and add, with one preemption: all there are
+	ScheduleCalls   int // calls that the schedules were made of
+	Lost            int // schedules after which something live was lost or something was left
 
 	DirectedRuns  int // runs of the model's counterexample on the fixture, and as many on tempdir
 	FixtureLost   int // of DirectedRuns: the fixture lost data
-	DirectedLost  int // of DirectedRuns: tempdir did
+	HalfFixRuns   int // runs of the counterexamples of the two halves of the fix, each on the fixture with that half, and as many on tempdir
+	HalfFixLost   int // of HalfFixRuns: the fixture lost data
+	DirectedLost  int // of DirectedRuns and HalfFixRuns: tempdir did
 	FixtureRandom int // random schedules until the fixture lost data; 0: it did not
 
 	// Problems are what is wrong, one line each, with the command that repeats
@@ -47,6 +51,14 @@ type Report struct {
 	Problems []string
 	More     int
 
-	// How long the phases took that have a rate.
+	Phases []Phase
+
+	// How long the parts took that have a rate.
 	CrashTime, ScheduleTime time.Duration
+}
+
+// A Phase is a part of a run and how long it took.
+type Phase struct {
+	Name string
+	Took time.Duration
 }

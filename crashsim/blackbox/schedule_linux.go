@@ -3,20 +3,23 @@
 package blackbox
 
 import (
-	"context"
 	"fmt"
-	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
-// A contest is processes of one implementation on one root: the owner o, and
-// the recoverers a and b, which recover again and again until the owner is done.
+// A contest is processes of one implementation on one scene: the owner o, and
+// the recoverers a and b, which recover again and again until the owner is done;
+// or, in a layer store, the owner that deletes, another one that adds, and a
+// recoverer.
 type contest struct {
 	name      string
 	binary    string
 	arguments []string
-	program   program // what the owner does
+	program   program  // what the owner does or, in a store, what both owners do
+	second    []string // what the second owner does; nil: there is one owner
+	refusable bool     // one owner may refuse because of what the other did
 }
 
 // contests is the table of what is scheduled.
@@ -25,13 +28,31 @@ func contests() []contest {
 	deletes := program{name: "delete", words: words("delete /root /layers/v1"), root: "root", scene: short, victims: []string{"layers/v1"}}
 	adds := program{name: "add", words: words("add /root /layers/n1"), root: "root", scene: short, additions: []string{"layers/n1"}}
 	var all []contest
-	for _, implementation := range [][]string{{"tempdir"}, {"upstream"}, {"faulty", "norecheck"}} {
+	for _, implementation := range [][]string{{"tempdir"}, {"upstream"}, {"upstream", "creatorrechecks"}, {"upstream", "recovererrechecks"}, {"faulty", "norecheck"}} {
 		for _, p := range []program{deletes, adds} {
 			all = append(all, contest{
 				name: strings.Join(append(implementation[:len(implementation):len(implementation)], p.name), "-"), program: p,
 				binary: implementation[0], arguments: implementation[1:],
 			})
 		}
+	}
+	all = append(all, storeContests()...)
+	unlocked := storeContests()[0]
+	unlocked.name, unlocked.binary, unlocked.arguments = "unlocked", "faulty", []string{"unlocked"}
+	return append(all, unlocked)
+}
+
+// storeContests are those of a layer store: a deletion of a layer and its child,
+// beside an addition; in the conflicts, the addition wants the child as its parent.
+func storeContests() (all []contest) {
+	for _, layout := range []string{"vfs", "overlay"} {
+		both := program{
+			name: "deleteadd", words: words("delete /store v1 v2"), store: layout, root: storeRoot, scene: storeScene(layout),
+			victims: []string{"v1", "v2"}, additions: []string{"n1"},
+		}
+		all = append(all,
+			contest{name: "store-" + layout, binary: "layers", program: both, second: words("create /store " + layout + " n1 keep /content")},
+			contest{name: "conflict-" + layout, binary: "layers", program: both, second: words("create /store " + layout + " n1 v2 /content"), refusable: true})
 	}
 	return all
 }
@@ -57,10 +78,9 @@ type match struct {
 	processes []*process // in the order of letters
 	played    []byte     // so far
 	calls     int
-	answers   [len(letters)]string
-	owned     bool // the owner is done
-	ok        bool // and said so
-	lost      bool // something live was lost, or something was left
+	answers   [len(letters)]string // errors
+	ended     [len(letters)]bool   // has ended a command
+	lost      bool                 // something live was lost, or something was left
 
 	watch func(letter byte, call string) // is told of each call; may be nil
 }
@@ -82,16 +102,43 @@ func (w *worker) newMatch(c *contest, processes int) (*match, error) {
 	return m, w.super.command(m.processes[0], at(c.program.words, w.scene)...)
 }
 
+// owners is how many processes have one command to do, and not recoveries until
+// those are done.
+func (m *match) owners() int {
+	if m.contest.second != nil {
+		return min(2, len(m.processes))
+	}
+	return 1
+}
+
+// over reports whether the owners are done.
+func (m *match) over() bool { return !slices.Contains(m.ended[:m.owners()], false) }
+
+// commandOf is what the process does next.
+func (m *match) commandOf(i int) []string {
+	if i < m.owners() {
+		return at(m.contest.second, m.worker.scene)
+	}
+	_, command, dir := m.contest.program.recovery()
+	return []string{command, filepath.Join(m.worker.scene, dir)}
+}
+
 // step plays a capital letter: one call of process i, or its next command. It
-// reports false if the process has nothing left to do.
+// reports false if the process has nothing left to do, or waits for a lock that
+// another one holds.
 func (m *match) step(i int) (bool, error) {
 	d := m.processes[i]
-	if d.dead || i == 0 && m.owned || i > 0 && m.owned && d.idle() {
+	switch {
+	case d.dead, i < m.owners() && m.ended[i], i >= m.owners() && m.over() && d.idle():
 		return false, nil
+	case d.busy():
+		if blocked, err := m.worker.super.blocked(d); blocked || err != nil {
+			return false, err
+		}
 	}
 	m.played = append(m.played, letters[i])
 	if d.idle() {
-		return true, m.settle(i, m.worker.super.command(d, "recover", filepath.Join(m.worker.scene, m.contest.program.root)))
+		return true, m.settle(i, m.worker.super.command(d, m.commandOf(i)...))
 	}
 	m.calls++
 	if m.watch != nil {
@@ -107,38 +154,70 @@ func (m *match) settle(i int, err error) error {
 		return err
 	}
 	answer, ok, err := m.worker.end(d)
+	m.ended[i] = true
 	if !ok {
 		m.answers[i] = answer
-	}
-	if i == 0 {
-		m.owned, m.ok = true, ok
 	}
 	return err
 }
 
-// run plays a lower-case letter: process i to the end of its command.
+// run plays a lower-case letter: process i to the end of its command. While it
+// waits for a lock, the first of the others that can do so makes a call.
 func (m *match) run(i int) error {
-	d := m.processes[i]
-	if d.idle() || d.dead {
-		return nil
-	}
-	for d.busy() {
-		if _, err := m.step(i); err != nil {
+	for d := m.processes[i]; d.busy(); {
+		moved, err := m.step(i)
+		for j := 0; j < len(m.processes) && !moved && err == nil; j++ {
+			if j != i && m.processes[j].busy() {
+				moved, err = m.step(j)
+			}
+		}
+		if err != nil {
 			return err
+		}
+		if !moved {
+			return fmt.Errorf("all processes wait for locks; played %s", m.played)
 		}
 	}
 	return nil
+}
+
+// outcome is what the owners do, those that may refuse and did left out.
+func (m *match) outcome() *program {
+	p := m.contest.program
+	if len(m.processes) < 2 && m.contest.second != nil {
+		p.additions = nil
+	}
+	if !m.contest.refusable {
+		return &p
+	}
+	for i := range m.owners() {
+		if strings.HasPrefix(m.answers[i], "error: no effect: ") {
+			m.answers[i] = ""
+			if i == 0 {
+				p.victims = nil
+			} else {
+				p.additions = nil
+			}
+		}
+	}
+	return &p
 }
 
 // finish runs all processes to their ends, one after another, lets another one
 // recover, and says what was lost.
 func (m *match) finish() (problems []string, err error) {
 	for i := range m.processes {
+		if i < m.owners() && !m.ended[i] && m.processes[i].idle() {
+			if _, err := m.step(i); err != nil { // it never got its turn
+				return nil, err
+			}
+		}
 		if err := m.run(i); err != nil {
 			return nil, err
 		}
 	}
-	w, p := m.worker, &m.contest.program
+	w, p := m.worker, m.outcome()
+	done := !slices.ContainsFunc(m.answers[:m.owners()], func(answer string) bool { return answer != "" })
 	disk, err := w.look()
 	if err != nil {
 		return nil, err
@@ -149,8 +228,8 @@ func (m *match) finish() (problems []string, err error) {
 		}
 	}
 	found := len(problems)
-	problems = append(problems, p.judge(disk, false, m.ok)...)
-	if err := w.server.recover(filepath.Join(w.scene, p.root), disk, p.root); err != nil && !isRefusal(err) {
+	problems = append(problems, p.judge(disk, false, done)...)
+	if err := w.recoverAlone(p, w.scene, disk); err != nil && !isRefusal(err) {
 		return nil, err
 	} else if err != nil {
 		problems = append(problems, fmt.Sprintf("the recovery: %v", err))
@@ -159,171 +238,12 @@ func (m *match) finish() (problems []string, err error) {
 	if err != nil {
 		return nil, err
 	}
-	problems = append(problems, p.judge(after, true, m.ok)...)
-	m.lost = !m.ok || len(problems) > found
+	problems = append(problems, p.judgeRecovery(disk, after, done)...)
+	m.lost = !done || len(problems) > found
 	if len(problems) > 0 {
 		for _, d := range m.processes { // they may hold locks for ever
 			w.kill(d)
 		}
 	}
 	return problems, nil
-}
-
-// playRandom plays letters at random until the owner is done. Half of the
-// schedules choose anew for each call. The others choose for a few calls or for
-// all up to the end of a command: a race that wants a whole recovery between two
-// calls of the owner is too rare among the first.
-func (w *worker) playRandom(c *contest, rng *rand.Rand) (*match, []string, error) {
-	m, err := w.newMatch(c, len(letters))
-	bursts := rng.IntN(2) == 0
-	for err == nil && !m.owned {
-		i, n := rng.IntN(len(letters)), 1
-		if bursts {
-			n = []int{1, 2 + rng.IntN(8), maxCalls}[rng.IntN(3)]
-		}
-		for ; n > 0 && err == nil && !m.owned; n-- {
-			_, err = m.step(i)
-			if m.processes[i].idle() {
-				break
-			}
-		}
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	for i := 1; i < len(letters); i++ { // and the recoverers in the middle of one
-		for m.processes[i].busy() && err == nil {
-			_, err = m.step(i)
-		}
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	problems, err := m.finish()
-	return m, problems, err
-}
-
-// playString plays a schedule.
-func (w *worker) playString(c *contest, schedule string, watch func(letter byte, call string)) (*match, []string, error) {
-	m, err := w.newMatch(c, len(letters))
-	if err != nil {
-		return nil, nil, err
-	}
-	m.watch = watch
-	for _, letter := range []byte(schedule) {
-		i := strings.IndexByte(letters, letter&^0x20)
-		if i < 0 {
-			return nil, nil, fmt.Errorf("schedule %q: no process %q", schedule, letter)
-		}
-		if letter&0x20 != 0 {
-			err = m.run(i)
-		} else {
-			_, err = m.step(i)
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-	}
-	problems, err := m.finish()
-	return m, problems, err
-}
-
-// random plays n schedules of the contest. The i-th depends on the seed and on i
-// alone.
-func (c *campaign) random(ctx context.Context, contest *contest, n int) error {
-	return c.each(ctx, n, func(w *worker, i int) error {
-		m, problems, err := w.playRandom(contest, rand.New(rand.NewPCG(c.Seed, uint64(i))))
-		if err != nil {
-			return err
-		}
-		c.problems(fmt.Sprintf("sched/%s/%s", contest.name, m.played), problems)
-		c.count(func(r *Report) {
-			r.Schedules++
-			r.ScheduleCalls += m.calls
-			if m.lost {
-				r.Lost++
-			}
-		})
-		return nil
-	})
-}
-
-// untilLost plays schedules of the contest until something is lost, and returns
-// how many it took, the last included, and that schedule; 0 if none of n loses
-// anything.
-func (w *worker) untilLost(ctx context.Context, c *contest, seed uint64, n int) (took int, schedule string, err error) {
-	for i := range n {
-		if ctx.Err() != nil {
-			return 0, "", ctx.Err()
-		}
-		m, _, err := w.playRandom(c, rand.New(rand.NewPCG(seed, uint64(i))))
-		if err != nil {
-			return 0, "", err
-		}
-		if m.lost {
-			return i + 1, string(m.played), nil
-		}
-	}
-	return 0, "", nil
-}
-
-// preempted plays every schedule of the owner and one recoverer in which the
-// first runs for some calls, then the other for some, and then each to its end.
-func (c *campaign) preempted(ctx context.Context, contest *contest) error {
-	const most = 200 // more calls than either makes
-	return c.each(ctx, 2*most, func(w *worker, n int) error {
-		first, other, before := n%2, 1-n%2, n/2
-		for between := range most {
-			m, err := w.newMatch(contest, 2)
-			if err != nil {
-				return err
-			}
-			firstEnded, err := m.times(first, before)
-			if err != nil {
-				return err
-			}
-			otherEnded, err := m.times(other, between)
-			if err != nil {
-				return err
-			}
-			if err := m.run(first); err != nil {
-				return err
-			}
-			problems, err := m.finish()
-			if err != nil {
-				return err
-			}
-			c.problems(fmt.Sprintf("sched/%s/%s", contest.name, m.played), problems)
-			c.count(func(r *Report) {
-				r.Exhaustive++
-				r.ScheduleCalls += m.calls
-				if m.lost {
-					r.Lost++
-				}
-			})
-			if firstEnded || otherEnded {
-				return nil // longer ones are the same
-			}
-		}
-		return nil
-	})
-}
-
-// times plays the letter n times, and reports whether the process ended its
-// command before.
-func (m *match) times(i, n int) (ended bool, err error) {
-	for range n {
-		if m.ended(i) {
-			return true, nil
-		}
-		if _, err = m.step(i); err != nil {
-			return false, err
-		}
-	}
-	return false, nil
-}
-
-// ended reports whether process i has ended a command.
-func (m *match) ended(i int) bool {
-	return m.processes[i].idle() && strings.IndexByte(string(m.played), letters[i]) >= 0
 }

@@ -28,16 +28,18 @@ func capture(path string) (t tree, err error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	t, err = appendTree(nil, fd, "")
+	t, err = appendTree(nil, fd, "", make([]byte, maxFile))
 	slices.SortFunc(t, func(a, b node) int { return strings.Compare(a.path, b.path) })
 	return t, err
 }
 
+// maxFile bounds the files of scenes, in bytes.
+const maxFile = 32 << 10
+
 // appendTree appends what is in the directory fd, and closes it.
-func appendTree(t tree, fd int, prefix string) (tree, error) {
+func appendTree(t tree, fd int, prefix string, buf []byte) (tree, error) {
 	defer unix.Close(fd)
 	var names []string
-	buf := make([]byte, 4096)
 	for {
 		n, err := unix.Getdents(fd, buf)
 		if err != nil {
@@ -66,7 +68,7 @@ func appendTree(t tree, fd int, prefix string) (tree, error) {
 		switch {
 		case err == unix.EISDIR:
 			n.kind = 'd'
-			if t, err = appendTree(append(t, n), inner, n.path+"/"); err != nil {
+			if t, err = appendTree(append(t, n), inner, n.path+"/", buf); err != nil {
 				return t, err
 			}
 			continue
@@ -174,14 +176,15 @@ func (t tree) below(dir string) (inner tree, ok bool) {
 }
 
 // text is the tree as a text, the same for two trees that differ only in the ids
-// of their instances and in what the lock files say about their owners.
+// of their instances and in what the lock files say about their owners or, of a
+// layer store, in names and times that are drawn anew each time.
 func (t tree) text() string {
 	var lines []string
 	instances := make(map[string]string) // by directory and id: all its lines
 	for _, n := range t {
 		dir, id, rest, ok := splitInstance(n.path)
 		if !ok {
-			lines = append(lines, fmt.Sprintf("%s %c %q", n.path, n.kind, n.content))
+			lines = append(lines, fmt.Sprintf("%s %c %q", n.path, n.kind, n.canonical()))
 			continue
 		}
 		if !strings.HasPrefix(rest, "temp-dir-") {
@@ -191,6 +194,11 @@ func (t tree) text() string {
 	}
 	for _, line := range instances {
 		lines = append(lines, line)
+	}
+	if slices.ContainsFunc(t, func(n node) bool { return n.path == storeDir }) {
+		for i := range lines {
+			lines[i] = forget(lines[i])
+		}
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "\n")

@@ -24,14 +24,14 @@ type worker struct {
 	copy     string // what is recovered without supervision
 
 	drivers map[string]*process // idle ones, by binary and first argument
-	server  *server
-	here    tree // what is in scene
-	there   tree // what is in copy
+	servers map[string]*server  // by binary
+	here    tree                // what is in scene
+	there   tree                // what is in copy
 }
 
 func newWorker(dir string, binaries map[string]string) (*worker, error) {
 	w := &worker{
-		binaries: binaries, drivers: make(map[string]*process),
+		binaries: binaries, drivers: make(map[string]*process), servers: make(map[string]*server),
 		scene: filepath.Join(dir, "scene"), copy: filepath.Join(dir, "copy"),
 	}
 	for _, path := range []string{w.scene, w.copy} {
@@ -43,16 +43,20 @@ func newWorker(dir string, binaries map[string]string) (*worker, error) {
 	if w.super, err = newSupervisor(w.scene, patience); err != nil {
 		return nil, err
 	}
-	if w.server, err = startServer(binaries["tempdir"]); err != nil {
-		w.super.close()
-		return nil, err
+	for _, binary := range []string{"tempdir", "layers"} {
+		if w.servers[binary], err = startServer(binaries[binary]); err != nil {
+			w.close()
+			return nil, err
+		}
 	}
 	return w, nil
 }
 
 func (w *worker) close() {
 	w.super.close()
-	w.server.close()
+	for _, s := range w.servers {
+		s.close()
+	}
 }
 
 // prepare makes the scene the tree.
@@ -110,6 +114,7 @@ func (w *worker) driverAs(key, binary string, arguments ...string) (*process, er
 		if d, err = w.super.start(key, append([]string{w.binaries[binary]}, arguments...)...); err != nil {
 			return nil, err
 		}
+		d.strays = binary == "layers" || binary == "faulty"
 		w.drivers[key] = d
 	}
 	if !d.idle() {
@@ -124,7 +129,7 @@ func (w *worker) end(d *process) (answer string, ok bool, err error) {
 	if d.idle() {
 		answer = d.reply()
 		ok = answer == "ok"
-		d.warm = d.warm || ok
+		d.warm = d.warm || ok && !d.strays
 		return answer, ok, nil
 	}
 	for !d.dead {
@@ -150,14 +155,16 @@ func (w *worker) recoverCopy(p *program, t tree) (tree, error) {
 	if err := rebuild(w.copy, &w.there, t); err != nil {
 		return nil, err
 	}
-	if err := w.server.recover(filepath.Join(w.copy, p.root), t, p.root); err != nil {
+	recovered := w.recoverAlone(p, w.copy, t)
+	if recovered != nil && !isRefusal(recovered) {
+		return nil, recovered
+	}
+	after, err := capture(w.copy) // whatever the recovery said: it is built upon
+	if err != nil {
 		return nil, err
 	}
-	after, err := capture(w.copy)
-	if err == nil {
-		w.there = after
-	}
-	return after, err
+	w.there = after
+	return after, recovered
 }
 
 // A server is a driver without supervision. It ends at the end of its input,
@@ -190,12 +197,21 @@ func (s *server) close() {
 	_ = s.cmd.Wait()
 }
 
-// recover recovers the root, if the tree has one.
-func (s *server) recover(root string, t tree, name string) error {
-	if _, there := t.below(name); !there {
+// recoverAlone lets the process without supervision recover what is in dir, if
+// the tree, which is there, has something to recover.
+func (w *worker) recoverAlone(p *program, dir string, t tree) error {
+	binary, command, below := p.recovery()
+	if _, there := t.below(below); !there {
 		return nil
 	}
-	if _, err := io.WriteString(s.input, "recover "+root+"\n"); err != nil {
+	if p.store != "" {
+		command = "open" // as anybody would
+	}
+	return w.servers[binary].do(command, filepath.Join(dir, below))
+}
+
+func (s *server) do(words ...string) error {
+	if _, err := io.WriteString(s.input, strings.Join(words, " ")+"\n"); err != nil {
 		return err
 	}
 	line, err := s.lines.ReadString('\n')

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/afterlock/afterlock/crashsim/blackbox"
 )
@@ -23,7 +24,7 @@ func blackBox(ctx context.Context, env Env) (Result, error) {
 		Progress: env.Progress,
 	})
 	result := Result{
-		Ran:      fmt.Sprintf("%d programs under a seccomp supervisor", report.Programs),
+		Ran:      fmt.Sprintf("%d programs under a seccomp supervisor%s", report.Programs, phases(report.Phases)),
 		Counts:   blackBoxCounts(report, env.Shard.N > 1),
 		Problems: report.Problems,
 	}
@@ -36,6 +37,18 @@ func blackBox(ctx context.Context, env Env) (Result, error) {
 	return result, err
 }
 
+// phases says how long each took, in seconds.
+func phases(list []blackbox.Phase) string {
+	var words []string
+	for _, p := range list {
+		words = append(words, fmt.Sprintf("%s %.1f s", p.Name, p.Took.Seconds()))
+	}
+	if len(words) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(words, ", ") + ")"
+}
+
 // blackBoxCounts asserts what a run has to have done. A shard does its part, and
 // every part does something.
 func blackBoxCounts(r blackbox.Report, shard bool) []Count {
@@ -46,18 +59,21 @@ func blackBoxCounts(r blackbox.Report, shard bool) []Count {
 		return AtLeast(name, int64(n), int64(min))
 	}
 	counts := []Count{
-		least("crash points", r.CrashPoints, 100),
-		least("of recoveries", r.NestedPoints, 300),
-		least("states of the disk", r.States, 50),
-		least("processes killed", r.Kills, r.Calls),
+		least("crash points", r.CrashPoints, 300),
+		least("of recoveries", r.NestedPoints, 5000),
+		least("states of the disk", r.States, 500),
+		least("processes killed", r.Kills, r.CrashPoints),
 		least("recoveries killed", r.NestedKills, 200),
 		least("calls answered with errnos", r.Faults, 1000),
 		least("schedules", r.Schedules+r.Exhaustive, 1000),
+		least("schedules of the layer store", r.StoreSchedules+r.StoreExhaustive, 500),
 		Never("of them lost data", int64(r.Lost)),
 		least("counterexamples of the model", r.DirectedRuns, 1),
+		least("of halves of its fix", r.HalfFixRuns, 1),
 		Never("lost data", int64(r.DirectedLost)),
 		// The fixture has to lose data, or the schedules cannot find a race.
 		least("made the fixture of upstream lose data", r.FixtureLost, r.DirectedRuns),
+		least("made half a fix lose data", r.HalfFixLost, r.HalfFixRuns),
 	}
 	if !shard {
 		counts = append(counts, least("random schedules until the fixture did", r.FixtureRandom, 1))

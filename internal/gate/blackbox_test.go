@@ -10,8 +10,9 @@ import (
 
 func TestBlackBoxCountsAreJudged(t *testing.T) {
 	enough := blackbox.Report{
-		Calls: 400, CrashPoints: 150, NestedPoints: 500, States: 100, Kills: 400, NestedKills: 500, Faults: 1300,
-		Schedules: 600, Exhaustive: 1200, DirectedRuns: 50, FixtureLost: 50, FixtureRandom: 400,
+		Calls: 1400, CrashPoints: 400, NestedPoints: 8000, States: 700, Kills: 400, NestedKills: 500, Faults: 1300,
+		Schedules: 600, Exhaustive: 600, StoreSchedules: 200, StoreExhaustive: 1000,
+		DirectedRuns: 50, FixtureLost: 50, HalfFixRuns: 100, HalfFixLost: 100, FixtureRandom: 400,
 	}
 	for _, tt := range []struct {
 		name    string
@@ -22,8 +23,9 @@ func TestBlackBoxCountsAreJudged(t *testing.T) {
 		{"enough was done", func(*blackbox.Report) {}, false, Pass},
 		{"a shard does less", func(r *blackbox.Report) { r.Kills, r.Faults, r.FixtureRandom = 100, 10, 0 }, true, Pass},
 		{"a shard does nothing", func(r *blackbox.Report) { r.Kills = 0 }, true, Undecided},
-		{"not every call was killed", func(r *blackbox.Report) { r.Kills-- }, false, Undecided},
+		{"not every crash point was a kill", func(r *blackbox.Report) { r.Kills-- }, false, Undecided},
 		{"the fixture survived once", func(r *blackbox.Report) { r.FixtureLost-- }, false, Undecided},
+		{"half a fix survived once", func(r *blackbox.Report) { r.HalfFixLost-- }, false, Undecided},
 		{"the fixture survived all random schedules", func(r *blackbox.Report) { r.FixtureRandom = 0 }, false, Undecided},
 		{"a schedule lost data", func(r *blackbox.Report) { r.Lost++ }, false, Fail},
 		{"a counterexample lost data", func(r *blackbox.Report) { r.DirectedLost++ }, false, Fail},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/afterlock/afterlock/crashsim"
 )
@@ -36,10 +37,11 @@ func (crash) Run(ctx context.Context, env Env) (Result, error) {
 		return skipIfUnsupported(Result{Problems: r.Problems()}, err)
 	}
 	env.Progress("the library on a real file system")
+	softBegin := time.Now()
 	soft, err := crashsim.Soft(ctx, softDir(env.Dir), crashsim.Scenario{Deleters: 1, Victims: 2, Files: 2, Adders: 1})
 	result := Result{
-		Ran: fmt.Sprintf("%d states of a simulated disk under %d durability models, %.0f a second and core; %d calls of real files",
-			r.Counts.States, len(r.PerModel), r.StatesPerSecond(), soft.CrashPoints),
+		Ran: fmt.Sprintf("%d states of a simulated disk under %d durability models, %.0f a second and core (%.1f s); %d calls of real files (%.1f s)",
+			r.Counts.States, len(r.PerModel), r.StatesPerSecond(), r.Elapsed.Seconds(), soft.CrashPoints, time.Since(softBegin).Seconds()),
 		Counts: []Count{
 			AtLeast("interleavings", r.Counts.Interleavings, minInterleaved),
 			AtLeast("crash points", r.Counts.CrashPoints, minCrashNested/parts),

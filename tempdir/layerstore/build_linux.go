@@ -100,12 +100,22 @@ func (b *builder) room(name string, isDir bool) (exists bool, err error) {
 	case err == nil:
 		return false, b.root.RemoveAll(name)
 	case errors.Is(err, fs.ErrNotExist):
-		if parent := path.Dir(name); parent != "." {
-			return false, b.root.MkdirAll(parent, 0o755)
-		}
-		return false, nil
+		return false, b.parents(path.Dir(name))
 	}
 	return false, err
+}
+
+// parents makes the directory with its parents, if it does not exist. It looks
+// first: a MkdirAll that cannot look says that the directory exists, as an error.
+func (b *builder) parents(dir string) error {
+	if dir == "." {
+		return nil
+	}
+	_, err := b.root.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return b.root.MkdirAll(dir, 0o755)
+	}
+	return err
 }
 
 // makeDir makes a directory, or keeps the one that is there.

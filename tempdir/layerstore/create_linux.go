@@ -55,8 +55,9 @@ func (s *Store) Create(ctx context.Context, layer Layer, content Content) (Layer
 		return Layer{}, err
 	}
 	for _, dir := range driver.Directories() {
-		if err := s.disk.MakeDirectory(filepath.Join(g.path, dir), 0o700); err != nil {
-			return refuse(nil, err)
+		path := filepath.Join(g.path, dir)
+		if err := s.disk.MakeDirectory(path, 0o700); err != nil {
+			return Layer{}, &Error{Op: op, Layer: layer.ID, Path: path, Effect: NoEffect, Err: err}
 		}
 	}
 	dir, err := g.root.Create()

@@ -1,6 +1,6 @@
 // Package driver is what the small programs of the black box have in common:
-// they do one command, or one command after another, on a root, and say how it
-// went. They know nothing of the supervisor that watches them.
+// they do one command, or one command after another, on a root or on a layer
+// store, and say how it went. They know nothing of the supervisor that watches them.
 //
 // A command is a line of words:
 //
@@ -8,6 +8,8 @@
 //	delete ROOT VICTIM...          stage the deletions and close
 //	add ROOT DESTINATION...        stage an addition for each, commit and close
 //	replace ROOT PATH...           stage the deletion of each, then commit an addition there; close
+//
+// Those of a layer store are at [Layers].
 //
 // The answer is a line: "ok", or "error: " and the reason. What a program adds
 // is a tree with the files [Files].
@@ -46,28 +48,33 @@ type Addition interface {
 // Files are the paths and contents of what a driver adds.
 var Files = map[string]string{"a": "alpha", "sub/b": "beta"}
 
-// Main does the command of the arguments or, without any, those that it reads
-// from standard input until its end.
+// Main does commands on roots; see [Serve].
 func Main(open func(path string) (Root, error)) {
+	Serve(func(words []string) error { return do(open, words) })
+}
+
+// Serve does the command of the arguments or, without any, those that it reads
+// from standard input until its end.
+func Serve(do func(words []string) error) {
 	if len(os.Args) > 1 {
-		if err := do(open, os.Args[1:]); err != nil {
+		if err := do(os.Args[1:]); err != nil {
 			fmt.Println("error:", err)
 			os.Exit(1)
 		}
 		fmt.Println("ok")
 		return
 	}
-	if err := serve(open, os.Stdin, os.Stdout); err != nil {
+	if err := serve(do, os.Stdin, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
 }
 
-func serve(open func(path string) (Root, error), in io.Reader, out io.Writer) error {
+func serve(do func(words []string) error, in io.Reader, out io.Writer) error {
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
 		answer := "ok"
-		if err := do(open, strings.Fields(lines.Text())); err != nil {
+		if err := do(strings.Fields(lines.Text())); err != nil {
 			answer = "error: " + strings.ReplaceAll(err.Error(), "\n", "; ")
 		}
 		if _, err := io.WriteString(out, answer+"\n"); err != nil {

@@ -1,7 +1,7 @@
 //go:build linux
 
-// Command faulty is a driver of package tempdir with one fault planted, named
-// by its first argument. Checks run it to show that they see the fault; nothing
+// Command faulty is a driver of package tempdir, or of package layerstore, with
+// one fault planted, named by its first argument. Checks run it to show that they see the fault; nothing
 // else should. "watched" has no fault: it reports the calls of the seam.
 package main
 
@@ -33,12 +33,16 @@ func main() {
 		"leak":      func() tempdir.Kernel { return leak{tempdir.LinuxKernel()} },
 		"inplace":   func() tempdir.Kernel { return inPlace{tempdir.LinuxKernel()} },
 	}
-	if len(os.Args) < 2 || faults[os.Args[1]] == nil {
+	if len(os.Args) < 2 || faults[os.Args[1]] == nil && layerFaults[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "usage: faulty FAULT [COMMAND]")
 		os.Exit(2)
 	}
-	kernel := faults[os.Args[1]]
+	fault := os.Args[1]
 	os.Args = slices.Delete(os.Args, 1, 2)
+	if serveLayers(fault) {
+		return
+	}
+	kernel := faults[fault]
 	driver.Main(func(path string) (driver.Root, error) {
 		return driver.OpenTempdir(tempdir.WithKernel(kernel()))(path)
 	})
