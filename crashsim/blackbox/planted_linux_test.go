@@ -13,6 +13,9 @@ import (
 )
 
 func TestFaultsThatCrashesFind(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped, because it runs the black box once for each fault")
+	}
 	for _, tt := range []struct{ fault, wants string }{
 		{"lockfirst", "data without lock file"},
 		{"inplace", "is there and not whole"},

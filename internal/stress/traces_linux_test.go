@@ -35,6 +35,9 @@ func TestTracesAreBehaviours(t *testing.T) {
 // Each case plants one fault in every worker. The trace is kept, and says the
 // same when it is read again.
 func TestTracesFindFaults(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped, because it records once for each fault")
+	}
 	for _, tt := range []struct{ name, kernel, wants string }{
 		{"locks that are held are taken", "thief", "TakeLock took the lock"},
 		{"rules 1 and 2 are left out", "blind", "no behaviour of the model"},
