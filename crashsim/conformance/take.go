@@ -1,0 +1,180 @@
+//go:build linux
+
+package conformance
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/model"
+)
+
+// take makes the process of an action take the step from one state to another.
+func (s *scheduler) take(a *step, from, to *model.State) error {
+	s.counts.Steps++
+	p := s.procs[a.proc]
+	if p != nil {
+		p.grant = grant{}
+	}
+	if p != nil && a.slot != crash {
+		if p.upstream {
+			return s.takeUpstream(p, a, from, to)
+		}
+		for _, m := range p.mutants {
+			if m.take != nil && m.slot == a.Slot {
+				return m.take(s, p, a, from, to)
+			}
+		}
+	}
+	switch a.slot {
+	case crash:
+		s.counts.Crashes++
+		return s.crash(p)
+	case callFails:
+		return s.fail(p, from)
+	case mount:
+		return s.world.mountOrUnmount(a.item, to.Place[a.item])
+	case sweep:
+		return s.sweep(a.id, from)
+	case openUnnamed:
+		return p.call(seam.OpenUnnamed, opCreate)
+	case createLock:
+		if err := p.goTo(seam.CreateLock, opCreate); err != nil {
+			return err
+		}
+		s.bind(a.id, p.at.name)
+		return p.resume()
+	case linkLock:
+		if err := p.goTo(seam.LinkLock, none); err != nil {
+			return err
+		}
+		s.bind(a.id, p.at.name)
+		return p.resume()
+	case takeLock:
+		return p.call(seam.TakeLock, none)
+	case makeData:
+		return p.call(seam.MakeData, none)
+	case list:
+		p.order = order{op: opRecover, id: a.id, saw: to.PC[a.proc]}
+		return p.command()
+	case invoke:
+		p.order = order{op: opStageDeletion, item: a.item}
+		if slices.Contains(s.config.Addition, s.world.itemNames[a.item]) {
+			p.order.op = opCommit
+		}
+		return p.command()
+	case stageAddition:
+		p.order = order{op: opStageAddition, item: a.item}
+		return p.command()
+	case returns:
+		if p.at.place != atReply {
+			return p.elsewhere("a response")
+		}
+		return p.resume()
+	case stageDeletion:
+		return p.call(seam.StageDeletion, none)
+	case commit:
+		return p.call(seam.Commit, none)
+	case openDirectory:
+		return p.call(seam.OpenDirectory, opCloseStaged)
+	case openEntry:
+		p.grant.show = a.item
+		if slices.Contains(s.config.Mounted, s.world.itemNames[a.item]) {
+			p.failed = true // the removal refuses to cross the mount
+		}
+		return p.call(seam.List, none)
+	case removeEntry:
+		return p.call(seam.List, none)
+	case removeData:
+		if p.at.place == atLive {
+			p.order = order{op: opClose}
+			if p.staged {
+				p.grant.through = true // the code opens and lists first, the specification need not
+				return p.resume()
+			}
+			return p.call(seam.RemoveData, opClose)
+		}
+		return p.call(seam.List, none)
+	case statName:
+		return p.call(seam.StatName, none)
+	case removeLock:
+		return p.call(seam.RemoveLock, none)
+	case openLock:
+		return p.call(seam.OpenLock, none)
+	case closes:
+		if from.Fd[a.proc] == model.None && p.at.place == atIdle {
+			return nil // the response alone
+		}
+		return p.call(seam.Close, none)
+	}
+	return fmt.Errorf("%s has no place in the code", a)
+}
+
+// bind makes an id of the model stand for the one that the process drew.
+func (s *scheduler) bind(i model.ID, name string) {
+	if s.world.ids[i] == "" {
+		s.world.ids[i] = strings.TrimPrefix(strings.TrimPrefix(name, lockPrefix), dataPrefix)
+	}
+}
+
+// goTo makes the process stand before a call: it stands there already, or its
+// caller is between operations and gets the order.
+func (p *process) goTo(m seam.Method, op operation) error {
+	if op != none && (p.at.place == atIdle || p.at.place == atLive) {
+		p.order = order{op: op}
+		if err := p.resume(); err != nil {
+			return err
+		}
+	}
+	if p.at.place != atCall || p.at.method != m {
+		return p.elsewhere("before " + m.String())
+	}
+	return nil
+}
+
+// call makes the process make a call, and go on to its next stop.
+func (p *process) call(m seam.Method, op operation) error {
+	if err := p.goTo(m, op); err != nil {
+		return err
+	}
+	return p.resume()
+}
+
+// command gives the caller its next order.
+func (p *process) command() error {
+	if p.at.place != atIdle && p.at.place != atLive {
+		return p.elsewhere("between operations")
+	}
+	return p.resume()
+}
+
+func (p *process) elsewhere(where string) error {
+	return fmt.Errorf("%s should stand %s, and is at %s", p.name, where, p.at)
+}
+
+// crash kills the operating system process of p, with every goroutine in it.
+func (s *scheduler) crash(p *process) error {
+	for _, q := range s.procs[1:] {
+		if q == p || s.config.Pid == "Together" {
+			q.kill()
+			if err := q.start(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// sweep is a stranger who removes the data directory of an instance.
+func (s *scheduler) sweep(i model.ID, from *model.State) error {
+	for _, p := range s.procs[1:] {
+		if p.creator && from.ID[p.number] == i {
+			p.failed = true // its owner will hear of it
+		}
+	}
+	return unix.Unlinkat(s.world.rootFd, dataPrefix+s.world.ids[i], unix.AT_REMOVEDIR)
+}
