@@ -3,6 +3,7 @@ package crashsim
 import (
 	"context"
 	"math/bits"
+	"runtime"
 	"slices"
 
 	"github.com/afterlock/afterlock/crashsim/disk"
@@ -16,8 +17,12 @@ var (
 
 // Needs finds out which claim needs which fsyncs, by trying every set of them
 // under every durability model, for the deletion of two layers and for the
-// addition of one. A process recovers beside them and one is killed.
+// addition of one. A process recovers beside them and one is killed. It takes
+// about a second on two processors; workers 0 means one for each processor.
 func Needs(ctx context.Context, workers int) ([]Need, error) {
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
 	deletion, err := needs(ctx, workers, "deletion", Scenario{Deleters: 1, Victims: 2, Files: 2, Recoverers: 1, Kills: 1},
 		[]string{"flag", "record", "data"}, deletionClaims)
 	if err != nil {

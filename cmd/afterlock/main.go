@@ -83,6 +83,6 @@ Exit codes:
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newVerify(), newReplay(), newCheck(), newModel(), newLs(), newRecover(), newRm())
+	root.AddCommand(newVerify(), newReplay(), newCheck(), newModel(), newClaims(), newLs(), newRecover(), newRm())
 	return root
 }
