@@ -32,6 +32,9 @@ func (s *scheduler) refuse(state *model.State, enabled func(action int) bool) er
 		case p.upstream && p.at.action == a.Slot:
 			s.counts.Bounded++ // with another id
 			continue
+		case (a.slot == linkLock || a.slot == createLock) && !p.creator && p.at.name != lockPrefix+s.world.ids[a.id]:
+			s.counts.Elsewhere++ // an adopter's name is that of the data it saw
+			continue
 		case !p.offers(a.slot) || state.PC[a.proc] == model.Closing && p.at.place == atIdle: // only the response is left
 			s.counts.Elsewhere++
 			continue
@@ -119,18 +122,10 @@ func (s *scheduler) try(a *step, p *process, state *model.State) (tried bool, er
 	data := dataPrefix + w.ids[state.ID[a.proc]]
 	var want unix.Errno
 	switch a.slot {
-	case list: // nothing shows the id: the listing that the observer has just made
-		if w.seen.lock[a.id] != 0 || w.seen.data[a.id] {
-			return true, fmt.Errorf("the root shows %s", s.config.ID[a.id-1])
-		}
-		return true, nil
+	case list: // no name that a listing of the library's own shows may be the id's
+		return true, w.hides(kernel, a.id)
 	case linkLock, createLock:
 		switch {
-		case !p.creator: // it stands before the call, with another name
-			if p.at.name == lockFile {
-				return true, fmt.Errorf("%s is about to", p.name)
-			}
-			return true, nil
 		case w.seen.lock[a.id] == 0:
 			return false, nil
 		case a.slot == linkLock:
@@ -155,11 +150,33 @@ func (s *scheduler) try(a *step, p *process, state *model.State) (tried bool, er
 			return false, nil
 		}
 		err, want = unix.Mkdirat(w.rootFd, filepath.Join(data, "refused"), 0o700), unix.ENOENT
-	default:
+	case openUnnamed: // a bound of the model: no id is left
 		return false, nil
+	default:
+		return true, fmt.Errorf("%s stands before it", p.name)
 	}
 	if err != want {
 		return true, fmt.Errorf("the kernel said %v, not %v", err, want)
 	}
 	return true, nil
+}
+
+// hides returns an error if a listing of the root shows a name of the id.
+func (w *world) hides(kernel tempdir.Kernel, id model.ID) error {
+	fd, err := kernel.OpenDirectory(w.rootFd, ".")
+	if err != nil {
+		return err
+	}
+	defer kernel.Close(fd)
+	for {
+		entries, err := kernel.List(fd, nil)
+		if err != nil || len(entries) == 0 {
+			return err
+		}
+		for _, entry := range entries {
+			if text := w.ids[id]; text != "" && (entry.Name == lockPrefix+text || entry.Name == dataPrefix+text) {
+				return fmt.Errorf("the root shows %s", entry.Name)
+			}
+		}
+	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/seam"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
@@ -302,17 +303,14 @@ func TestMaintainTriesAgain(t *testing.T) {
 
 // A look at a store with nothing to do: two calls.
 func TestALookCostsTwoCalls(t *testing.T) {
-	if testing.Short() {
-		t.Skip("skipped, because it takes 3 s until a time stamp can be trusted")
-	}
 	var names []string
 	c := &calls{before: func(_ int64, name string) error {
 		names = append(names, name)
 		return nil
 	}}
-	s, path := newStore(t, c.options()...)
+	older := layerstore.WithKernel(seam.Around(olderStamps{tempdir.LinuxKernel()}, c))
+	s, _ := newStore(t, append(c.options(), older)...)
 	create(t, s, "a", layerstore.Empty())
-	age(t, filepath.Join(path, "tempdirs"))
 	for range 2 {
 		_, _, err := layerstore.Look(s)
 		require.NoError(t, err)
