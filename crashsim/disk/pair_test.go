@@ -140,15 +140,17 @@ func (p *pair) trees() (simulated, real string) {
 
 func (p *pair) realTree(below string, lines *[]string) {
 	dir := p.dir + below
-	entries, err := os.ReadDir(dir)
-	if err != nil && os.Geteuid() != 0 {
-		// An ordinary user's own directory; its mode is put back.
-		info, statErr := os.Lstat(dir)
-		must(p.t, statErr)
-		must(p.t, os.Chmod(dir, 0o700))
-		defer func() { must(p.t, os.Chmod(dir, info.Mode().Perm())) }()
-		entries, err = os.ReadDir(dir)
+	if os.Geteuid() != 0 {
+		// An ordinary user's own directory, whose mode may forbid to read it (0300)
+		// or to look at what it names (0600); it is put back.
+		info, err := os.Lstat(dir)
+		must(p.t, err)
+		if info.Mode().Perm()&0o500 != 0o500 {
+			must(p.t, os.Chmod(dir, 0o700))
+			defer func() { must(p.t, os.Chmod(dir, info.Mode().Perm())) }()
+		}
 	}
+	entries, err := os.ReadDir(dir)
 	must(p.t, err)
 	for _, e := range entries {
 		path := below + "/" + e.Name()
