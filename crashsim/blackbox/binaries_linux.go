@@ -56,10 +56,10 @@ func buildBinaries(ctx context.Context, dir string) (map[string]string, error) {
 	if binaries := builtBefore(); binaries != nil {
 		return binaries, nil
 	}
-	if output, err := goCommand(ctx, append([]string{"build", "-o", dir + "/"}, packages...)...); err != nil {
+	if output, err := goCommand(ctx, append([]string{"build", "-buildvcs=false", "-o", dir + "/"}, packages...)...); err != nil {
 		output, _, _ = strings.Cut(output, "\n") // one line for each of the programs
 		err = fmt.Errorf("go build of the programs to run: %w: %s", err, output)
-		if _, missing := goCommand(ctx, append([]string{"list"}, packages...)...); missing != nil && ctx.Err() == nil {
+		if _, missing := goCommand(ctx, append([]string{"list", "-buildvcs=false"}, packages...)...); missing != nil && ctx.Err() == nil {
 			err = fmt.Errorf("%w here, and they are not in %s beside this program: %w", errors.ErrUnsupported, driversDirectory, err)
 		}
 		return nil, err
@@ -71,6 +71,8 @@ func buildBinaries(ctx context.Context, dir string) (map[string]string, error) {
 	return binaries, nil
 }
 
+// goCommand runs the go command. Callers forbid it to ask version control, which
+// refuses a checkout that belongs to somebody else.
 func goCommand(ctx context.Context, arguments ...string) (output string, err error) {
 	command := exec.CommandContext(ctx, "go", arguments...)
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")

@@ -78,7 +78,7 @@ func TestPlantedDivergencesAreCaught(t *testing.T) {
 	if testing.Short() {
 		t.Skip("skipped, because it builds the library six times")
 	}
-	if output, err := exec.Command("go", "list", "-deps", "./testdata/planted").CombinedOutput(); err != nil {
+	if output, err := exec.Command("go", "list", "-buildvcs=false", "-deps", "./testdata/planted").CombinedOutput(); err != nil {
 		t.Skipf("skipped, because nothing can be built here: %v: %s", err, output)
 	}
 	for _, p := range planted {
@@ -86,7 +86,7 @@ func TestPlantedDivergencesAreCaught(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			runner := filepath.Join(dir, "planted")
-			output, err := exec.Command("go", "build", "-ldflags=-s -w", "-overlay", overlay(t, dir, p.changes), "-o", runner, "./testdata/planted").CombinedOutput()
+			output, err := exec.Command("go", "build", "-buildvcs=false", "-ldflags=-s -w", "-overlay", overlay(t, dir, p.changes), "-o", runner, "./testdata/planted").CombinedOutput()
 			require.NoError(t, err, "%s", output)
 			run := exec.Command(runner, scratch(t), p.model)
 			run.Stderr = os.Stderr

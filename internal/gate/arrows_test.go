@@ -49,7 +49,7 @@ func TestArrowsBetweenPackages(t *testing.T) {
 	if err != nil {
 		t.Skipf("skipped, because this user has no module cache to list packages with: %v", err)
 	}
-	output, err := exec.Command("go", "list", "-f", "{{.ImportPath}}", module+"...").Output()
+	output, err := exec.Command("go", "list", "-buildvcs=false", "-f", "{{.ImportPath}}", module+"...").Output()
 	require.NoError(t, err)
 	packages := strings.Fields(string(output))
 	require.Contains(t, packages, module+"tempdir")
@@ -59,7 +59,7 @@ func TestArrowsBetweenPackages(t *testing.T) {
 		if !assert.True(t, known, "%s has no place in the layout", name) {
 			continue
 		}
-		output, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", path).Output()
+		output, err := exec.Command("go", "list", "-buildvcs=false", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", path).Output()
 		require.NoError(t, err)
 		for _, dependency := range strings.Fields(string(output)) {
 			if dependency != path && !allows(allowed, dependency) {

