@@ -70,6 +70,30 @@ func TestPlantedFaults(t *testing.T) {
 			p.do("1.1", "create a", Done)
 			p.do("1.2", "create a", choose2(p.faulty, Done, AlreadyExists))
 		}, "create a a.1.2.1 → ok"},
+		{"no children", "vfs", func(p *player) {
+			p.do("1.1", "create a", Done)
+			p.do("1.1", "create b on a", Done)
+			p.do("1.2", "delete a", choose2(p.faulty, Done, HasChildren))
+		}, "delete a → ok"},
+		{"no mounts", "vfs", func(p *player) {
+			p.do("1.1", "create a", Done)
+			p.do("1.1", "mount a", Done)
+			p.do("1.2", "delete a", choose2(p.faulty, Done, Mounted))
+		}, "delete a → ok"},
+		{"forgotten parent", "vfs", func(p *player) {
+			p.do("1.1", "create a", Done)
+			p.do("1.1", "create b on a", Done)
+			p.do("1.2", "read b", Done)
+		}, "read b → ok b.1.1.2"},
+		{"shy recovery", "vfs", func(p *player) {
+			p.do("1.1", "create a", Done)
+			p.do("1.1", "delete a", Done)
+		}, "nobody else was at work"},
+		{"left in place", "vfs", func(p *player) {
+			p.do("1.1", "create a", Done)
+			p.do("1.1", "delete a", Done)
+			p.do("1.1", "look a", Done)
+		}, "on disk: a.1.1.1"},
 	}
 	assert.Len(t, faults, len(plants))
 	for _, plant := range plants {

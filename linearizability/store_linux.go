@@ -7,6 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
 
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
@@ -14,9 +19,8 @@ import (
 
 // A client makes operations on a real store.
 type client struct {
-	store  *layerstore.Store
-	dir    string // of the store
-	layout string
+	store *layerstore.Store
+	site
 }
 
 // treeFiles is how many files a tree has: more than one, so that it can be torn.
@@ -42,11 +46,14 @@ func (c *client) do(ctx context.Context, op *Operation) (Result, string) {
 	var err error
 	switch op.Kind {
 	case Create:
-		_, err = c.store.Create(ctx, layerstore.Layer{ID: op.Layers[0]}, layerstore.Tar(content(op.Tree)))
+		_, err = c.store.Create(ctx, layerstore.Layer{ID: op.Layers[0], Parent: op.Parent, Image: op.Image}, layerstore.Tar(content(op.Tree)))
 		result.Outcome = createOutcome(err)
 	case Delete:
-		_, err = c.store.Delete(ctx, op.Layers...)
-		result = deleteResult(err)
+		var deletion layerstore.Deletion
+		deletion, err = c.store.Delete(ctx, op.Layers...)
+		if result = deleteResult(err); err == nil {
+			result.Yes = len(deletion.InPlace) > 0
+		}
 	case List:
 		var layers []layerstore.Layer
 		layers, err = c.store.List(ctx)
@@ -58,11 +65,23 @@ func (c *client) do(ctx context.Context, op *Operation) (Result, string) {
 	case Read:
 		result, err = c.read(ctx, op.Layers[0])
 	case Look:
-		result.Trees, result.Yes, err = look(c.dir, c.layout, op.Layers[0])
+		links := 0
+		result.Trees, links, err = look(c.site, op.Layers[0])
+		result.Yes, result.Links = links > 0, links > 1
 	case Recover:
+		// Without this, a process that is being started by another goroutine could
+		// still have our descriptors, and with them a lock whose holder is done.
+		syscall.ForkLock.RLock()
 		var report layerstore.Report
 		report, err = c.store.Recover(ctx)
+		syscall.ForkLock.RUnlock()
 		result.Yes = nothingLeft(report)
+	case Mount:
+		_, err = c.store.Mount(ctx, op.Layers[0])
+		result.Outcome = mountOutcome(err)
+	case Unmount:
+		err = c.store.Unmount(ctx, op.Layers[0])
+		result.Outcome = mountOutcome(err)
 	}
 	switch {
 	case err == nil:
@@ -81,6 +100,8 @@ func createOutcome(err error) Outcome {
 		return Indefinite
 	case alone && errors.Is(err, layerstore.ErrLayerExists):
 		return AlreadyExists
+	case alone && errors.Is(err, layerstore.ErrNoParent):
+		return NoParent
 	case alone && errors.Is(err, layerstore.ErrBusy):
 		return Busy
 	}
@@ -95,24 +116,54 @@ func deleteResult(err error) Result {
 	case layerstore.MayHaveEffect:
 		return Result{Outcome: Indefinite}
 	}
-	if errors.As(err, &failure) && errors.Is(err, layerstore.ErrLayerUnknown) {
-		return Result{Outcome: Unknown, Layers: []string{failure.Layer}}
+	if errors.As(err, &failure) {
+		for kind, outcome := range map[error]Outcome{
+			layerstore.ErrLayerUnknown: Unknown, layerstore.ErrHasChildren: HasChildren, layerstore.ErrMounted: Mounted,
+		} {
+			if errors.Is(err, kind) {
+				return Result{Outcome: outcome, Layers: []string{failure.Layer}}
+			}
+		}
 	}
 	return Result{Outcome: Failed}
+}
+
+func mountOutcome(err error) Outcome {
+	switch {
+	case layerstore.EffectOf(err) != layerstore.NoEffect:
+		return Indefinite
+	case errors.Is(err, layerstore.ErrLayerUnknown):
+		return Unknown
+	case errors.Is(err, layerstore.ErrNotMounted):
+		return Unmounted
+	}
+	return Failed
 }
 
 // errTorn is a layer that has not all the files of one tree.
 var errTorn = errors.New("torn")
 
 func (c *client) read(ctx context.Context, layer string) (Result, error) {
-	tree := ""
+	var trees []string
 	err := c.store.Read(ctx, layer, func(files fs.FS) (err error) {
-		tree, err = treeIn(files)
+		if c.Layout == "overlay" {
+			trees, err = c.stackOf(layer, files)
+		} else {
+			trees, err = treesIn(files)
+		}
 		return err
 	})
+	own := slices.IndexFunc(trees, func(tree string) bool { return strings.HasPrefix(tree, layer+".") })
+	switch {
+	case err != nil:
+	case own < 0:
+		err = fmt.Errorf("%w: no tree of the layer itself", errTorn)
+	default:
+		trees = slices.Concat(trees[own:own+1], trees[:own], trees[own+1:])
+	}
 	switch {
 	case err == nil:
-		return Result{Trees: []string{tree}}, nil
+		return Result{Trees: trees}, nil
 	case errors.Is(err, layerstore.ErrLayerUnknown):
 		return Result{Outcome: Unknown}, err
 	case errors.Is(err, errTorn), errors.Is(err, layerstore.ErrDamaged), errors.Is(err, fs.ErrNotExist):
@@ -121,26 +172,76 @@ func (c *client) read(ctx context.Context, layer string) (Result, error) {
 	return Result{}, err
 }
 
-// treeIn returns the tree that the files are, all of them.
-func treeIn(files fs.FS) (string, error) {
+// stackOf returns the trees that an overlay mount of the layer would show, from
+// the top: the layer's own, and those of the links in its file lower. The caller
+// has the store lock.
+func (c *client) stackOf(layer string, files fs.FS) ([]string, error) {
+	stack, err := treesIn(files)
+	if err != nil {
+		return nil, err
+	}
+	lower := c.inSomeRoot(filepath.Join("overlay", layer, "lower"))
+	if lower == "" {
+		return stack, nil
+	}
+	text, err := os.ReadFile(lower)
+	if err != nil {
+		return nil, err
+	}
+	for name := range strings.SplitSeq(string(text), ":") {
+		path := c.inSomeRoot(filepath.Join("overlay", name))
+		if path == "" {
+			return nil, fmt.Errorf("%w: no link %s", errTorn, name)
+		}
+		trees, err := treesIn(os.DirFS(path))
+		if err != nil {
+			return nil, err
+		}
+		stack = append(stack, trees...)
+	}
+	return stack, nil
+}
+
+// inSomeRoot returns where the path below a root is, or "".
+func (c *client) inSomeRoot(path string) string {
+	for _, root := range c.roots() {
+		if _, err := os.Lstat(filepath.Join(root, path)); err == nil {
+			return filepath.Join(root, path)
+		}
+	}
+	return ""
+}
+
+// treesIn returns the trees that the files are, each with all of its files.
+func treesIn(files fs.FS) (trees []string, err error) {
 	entries, err := fs.ReadDir(files, ".")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	if len(entries) != treeFiles {
-		return "", fmt.Errorf("%w: %d of %d files", errTorn, len(entries), treeFiles)
-	}
-	tree, ok := treeOf(entries[0].Name())
-	for i := range treeFiles {
-		text, err := fs.ReadFile(files, fileOf(tree, i))
-		if err != nil {
-			return "", fmt.Errorf("%w: %w", errTorn, err)
+	for _, entry := range entries {
+		tree, ok := treeOf(entry.Name())
+		if !ok {
+			return nil, fmt.Errorf("%w: there is %s", errTorn, entry.Name())
 		}
-		if !ok || string(text) != tree {
-			return "", fmt.Errorf("%w: %s contains %q", errTorn, fileOf(tree, i), text)
+		if !slices.Contains(trees, tree) {
+			trees = append(trees, tree)
 		}
 	}
-	return tree, nil
+	if len(trees)*treeFiles != len(entries) {
+		return nil, fmt.Errorf("%w: %d files of %d trees", errTorn, len(entries), len(trees))
+	}
+	for _, tree := range trees {
+		for i := range treeFiles {
+			text, err := fs.ReadFile(files, fileOf(tree, i))
+			if err != nil {
+				return nil, fmt.Errorf("%w: %w", errTorn, err)
+			}
+			if string(text) != tree {
+				return nil, fmt.Errorf("%w: %s contains %q", errTorn, fileOf(tree, i), text)
+			}
+		}
+	}
+	return trees, nil
 }
 
 // nothingLeft reports whether recovery met no instance that it had to leave. It

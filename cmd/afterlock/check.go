@@ -47,6 +47,8 @@ judged, 3 undecided.`,
 			switch {
 			case err != nil:
 				return err
+			case timeout < 0:
+				return fmt.Errorf("--timeout %v: a history cannot take less than nothing", timeout)
 			case trace.IsTrace(kind):
 				return checkTrace(cmd.Context(), cmd.OutOrStdout(), args[0], asText)
 			case linearizability.IsHistory(kind):
