@@ -54,6 +54,12 @@
 // A removal is apart from the effect of its operation, with the same invocation
 // and response; the model lets it come only later.
 //
+// # Cores
+//
+// An illegal history is reduced to a few operations that are illegal by themselves,
+// in a way that finds no other fault than that of the history (core.go). The
+// judgement names them, and the picture shows them and nothing else.
+//
 // # What is not checked
 //
 // Power loss, the kernel's own mounts and labels. What a look sees of a layer with

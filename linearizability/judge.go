@@ -31,14 +31,15 @@ const DefaultTimeout = 10 * time.Second
 type Judgement struct {
 	Verdict    Verdict
 	Operations int
-	Partitions int    // that were judged: each layer, and all of them together if an operation has several, or a parent
-	Where      string // the partition that is not ok, with its size
-	Reason     string // why it is not ok, in one line
+	Partitions int      // that were judged: each layer, and all of them together if an operation has several, or a parent
+	Where      string   // the partition that is not ok, with its size
+	Reason     string   // why it is not ok, in one line
+	Core       []string // if it is illegal, operations of it that are illegal by themselves, none of them too many
 	Elapsed    time.Duration
 
 	timeout time.Duration
 	subject *subject
-	drawn   []porcupine.Operation // of the partition that is not ok
+	drawn   []porcupine.Operation // of the partition that is not ok; of its core, if it has one
 }
 
 // Judge judges the history, each partition for the timeout at most (0:
@@ -74,7 +75,14 @@ func Judge(ctx context.Context, h *History, timeout time.Duration) (*Judgement, 
 		j.drawn = operations
 		j.Where = fmt.Sprintf("%s (%d steps)", part.name(), len(operations))
 		if result == porcupine.Illegal {
-			j.Verdict, j.Reason = Illegal, j.explain(model)
+			j.Verdict = Illegal
+			if core, moves := s.core(part, timeout); core != nil {
+				j.drawn = moves
+				for _, op := range core {
+					j.Core = append(j.Core, fmt.Sprintf("%d %v %s", op.Call, op.Client, words(op)))
+				}
+			}
+			j.Reason = j.explain(model)
 			return j, nil
 		}
 		// Another partition may still be illegal.
@@ -141,11 +149,17 @@ func (j *Judgement) explain(model porcupine.Model) string {
 		len(longest), len(j.drawn), op.Input.(*move).text, op.Call, op.Return)
 }
 
+// maxCore is how many operations of a core are told on one line.
+const maxCore = 12
+
 // String is the judgement on one line.
 func (j *Judgement) String() string {
 	text := fmt.Sprintf("%s: %d operations in %d partitions", j.Verdict, j.Operations, j.Partitions)
 	if j.Verdict != OK {
 		text += fmt.Sprintf("; %s: %s", j.Where, j.Reason)
+	}
+	if n := len(j.Core); n > 0 {
+		text += fmt.Sprintf("; %d operations suffice: %s", n, strings.Join(j.Core[:min(n, maxCore)], ", "))
 	}
 	return text
 }

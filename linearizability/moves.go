@@ -21,6 +21,9 @@ func (s *subject) project(layers []string, disk bool) []porcupine.Operation {
 	p := &projection{subject: s, layers: layers, disk: disk}
 	for i := range s.h.Operations {
 		op := &s.h.Operations[i]
+		if s.omitted[op] {
+			continue
+		}
 		if op.Result.Outcome == Failed {
 			continue // a definite failure has no effect, and what it built is left for recovery, perhaps
 		}
@@ -50,7 +53,18 @@ func (p *projection) has(parent string) bool {
 }
 
 func (p *projection) add(op *Operation, until int64, m *move) {
+	m.op = op
 	p.out = append(p.out, porcupine.Operation{ClientId: p.lanes[op.Client], Input: m, Call: op.Call, Return: until})
+}
+
+// effect adds the effect of the operation, if it has one, or may have.
+func (p *projection) effect(op *Operation, m *move) bool {
+	if !op.changes() {
+		return false
+	}
+	m.may = p.relaxed[op] || p.open[op] || op.Result.Outcome == Pending || op.Result.Outcome == Indefinite
+	p.add(op, p.h.until(op), m)
+	return true
 }
 
 // observe adds a move that changes nothing.
@@ -76,14 +90,10 @@ func (p *projection) create(op *Operation) {
 	}
 	tree := p.byName[op.Tree]
 	commit := &move{text: words(op), apply: func(w world) (world, bool) { return w.commit(p.subject, tree, p.layers) }}
+	if p.effect(op, commit) {
+		return
+	}
 	switch op.Result.Outcome {
-	case Done:
-		p.add(op, op.Return, commit)
-		return
-	case Pending, Indefinite:
-		commit.may = true
-		p.add(op, p.h.until(op), commit)
-		return
 	case AlreadyExists:
 		p.observe(op, words(op), func(w world) bool { return w.live(p.subject, layer) >= 0 })
 	case NoParent:
@@ -105,16 +115,10 @@ func (p *projection) delete(op *Operation) {
 	}
 	owner := p.owners[op]
 	stage := &move{text: words(op), apply: func(w world) (world, bool) { return w.stage(p.subject, layers, owner) }}
-	switch op.Result.Outcome {
-	case Done:
-		p.add(op, op.Return, stage)
+	switch changes := p.effect(op, stage); {
+	case changes && op.Result.Outcome == Done && !p.relaxed[op] && !p.open[op]:
 		p.removal(op, func(w world) (world, bool) { return w.removed(owner, len(layers)) })
-	case Leftover:
-		p.add(op, op.Return, stage)
-	case Pending, Indefinite:
-		stage.may = true
-		p.add(op, p.h.until(op), stage)
-	default:
+	case !changes:
 		layer := op.Result.Layers[0]
 		if !slices.Contains(layers, layer) {
 			return
@@ -201,12 +205,10 @@ func (p *projection) mount(op *Operation) {
 		more = -1
 	}
 	count := &move{text: words(op), apply: func(w world) (world, bool) { return w.mount(p.subject, layer, more) }}
+	if p.effect(op, count) {
+		return
+	}
 	switch op.Result.Outcome {
-	case Done:
-		p.add(op, op.Return, count)
-	case Pending, Indefinite:
-		count.may = true
-		p.add(op, p.h.until(op), count)
 	case Unknown:
 		p.observe(op, words(op), func(w world) bool { return w.live(p.subject, layer) < 0 })
 	case Unmounted:

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -69,6 +70,7 @@ func TestRunFindsAndKeepsWhatIsIllegal(t *testing.T) {
 				verdict, err := Check(t.Context(), path, &out, "", 0)
 				require.NoError(t, err)
 				assert.Equal(t, Illegal, verdict)
+				requireCore(t, path)
 				page, err := os.ReadFile(path + ".html")
 				require.NoError(t, err)
 				requireWellFormed(t, string(page), Illegal)
@@ -78,6 +80,27 @@ func TestRunFindsAndKeepsWhatIsIllegal(t *testing.T) {
 			requireEmpty(t, c.Dir)
 		})
 	}
+}
+
+// requireCore wants the history to have a core of a few operations, which are
+// illegal by themselves and legal without the last response.
+func requireCore(t *testing.T, path string) {
+	t.Helper()
+	h, err := Load(path)
+	require.NoError(t, err)
+	j, err := Judge(t.Context(), h, 0)
+	require.NoError(t, err)
+	t.Logf("%d of %d operations: %s", len(j.Core), len(h.Operations), j)
+	require.NotEmpty(t, j.Core)
+	require.LessOrEqual(t, len(j.Core), 10)
+	core := *h
+	core.Operations = slices.DeleteFunc(slices.Clone(h.Operations), func(op Operation) bool {
+		return !slices.ContainsFunc(j.Core, func(line string) bool { return strings.HasPrefix(line, op.String()+" ") })
+	})
+	require.Len(t, core.Operations, len(j.Core))
+	again, err := Judge(t.Context(), &core, 0)
+	require.NoError(t, err)
+	require.Equal(t, Illegal, again.Verdict)
 }
 
 func TestRunThatIsInterruptedSaysSo(t *testing.T) {

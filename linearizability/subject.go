@@ -17,6 +17,10 @@ type subject struct {
 	owners map[*Operation]int // deletion: its index, from 1
 	lanes  map[Client]int
 
+	// Of a reduction: what is left out, what is left out if it has no effect, and
+	// what has no response yet.
+	omitted, relaxed, open map[*Operation]bool
+
 	cleanings []*Operation // recoveries that left nothing, with nobody else at work
 
 	children map[string][]int // layer: the trees that are made on it
@@ -30,6 +34,7 @@ type tree struct {
 // A move is one step of the model: an operation, or a part of one, in one
 // partition.
 type move struct {
+	op    *Operation
 	text  string
 	apply func(world) (world, bool)
 	may   bool // or nothing happens: the operation was cut off
