@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/afterlock/afterlock/linearizability"
 )
@@ -29,6 +30,7 @@ func (linearizabilityStage) Run(ctx context.Context, env Env) (Result, error) {
 	config := linearizability.Config{
 		Dir: env.Dir, Seed: env.Seed, Log: env.Log, Progress: env.Progress,
 		Goroutines: minGoroutineHistories, Processes: minProcessHistories,
+		Timeout: time.Minute, // for what takes milliseconds: slow machines are not undecided
 	}
 	if env.Deep {
 		config.Goroutines, config.Processes = 10*config.Goroutines, 10*config.Processes
