@@ -24,6 +24,9 @@ func Check(ctx context.Context, path string, out io.Writer, html string, timeout
 		return "", fmt.Errorf("%s: %w", path, err)
 	}
 	fmt.Fprintf(out, "%s: %v (%.3f s)\n", path, j, j.Elapsed.Seconds())
+	for _, op := range j.Core {
+		fmt.Fprintf(out, "  %s\n", op)
+	}
 	if html == "" {
 		return j.Verdict, nil
 	}

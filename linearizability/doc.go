@@ -9,14 +9,19 @@
 //
 // # Operations
 //
-//	create a      makes layer a; the content names the tree, a name used once
-//	delete a b    deletes layers, all of them or none
+//	create a      makes layer a; the content names the tree, a name used once;
+//	              perhaps on a parent, perhaps in the image store
+//	delete a b    deletes layers, all of them or none; if none is mounted, and none
+//	              has a child that stays
+//	mount a       counts a mount of a
+//	unmount a     counts one less
 //	list          all layers
 //	exists a      whether there is a layer a
-//	read a        all files of a: they are those of one tree, or the layer is torn
+//	read a        all files of a and of its parents: they are those of whole trees,
+//	              or the layer is torn
 //	look a        what is on disk of a, whatever the store says: names of trees,
 //	              and, in the layout overlay, a link
-//	recover       finishes what dead processes left
+//	recover       finishes what dead processes left: all, unless somebody is at it
 //
 // # Outcomes
 //
@@ -33,22 +38,32 @@
 // # The model
 //
 // Every tree is an item of spec/TempDir.tla, and its state changes by
-// [model.ItemStep] alone. The package adds who has staged a tree, and that two
-// live trees cannot have one layer.
+// [model.ItemStep] alone. The package adds who has staged a tree, how often a live
+// one is mounted, that two live trees cannot have one layer, and that a layer lives
+// as long as its children.
 //
 // A history is judged layer by layer, which is where linearizability composes.
 // An operation on several layers is one operation for each of them, with the same
 // invocation and response: if the history is linearizable, every projection is,
 // so an illegal projection is a true finding. What projections cannot show is
-// that it happens to all layers at once. So a history with such operations is
-// judged once more as a whole, without looks: there, list is a snapshot of all
-// layers, and a deletion of two takes both at one point.
+// that it happens to all layers at once, and what a layer is to another one. So a
+// history with such operations, or with parents, is judged once more as a whole,
+// without looks: there, list is a snapshot of all layers, a deletion of two takes
+// both at one point, and parents are there.
 //
 // A removal is apart from the effect of its operation, with the same invocation
 // and response; the model lets it come only later.
 //
+// # Cores
+//
+// An illegal history is reduced to a few operations that are illegal by themselves,
+// in a way that finds no other fault than that of the history (core.go). The
+// judgement names them, and the picture shows them and nothing else.
+//
 // # What is not checked
 //
-// Power loss, mounts, image stores and labels; layers with parents (one layer's
-// outcome would depend on another's).
+// Power loss, the kernel's own mounts and labels. What a look sees of a layer with
+// children in the layout vfs, because they have copies of its files. An id may be
+// busy for a while after a process was killed: until a recovery that is alone leaves
+// nothing.
 package linearizability

@@ -31,6 +31,11 @@ func init() {
 		"stale cache":             {disk: func(d layerstore.Disk, _ string) layerstore.Disk { return stale{d} }},
 		"lost create":             {disk: func(d layerstore.Disk, _ string) layerstore.Disk { return &loser{Disk: d} }},
 		"idempotent create":       {around: func(c *client) do { return idempotent{c}.do }},
+		"no children":             {disk: func(d layerstore.Disk, _ string) layerstore.Disk { return blind{d, "parent"} }},
+		"no mounts":               {disk: func(d layerstore.Disk, _ string) layerstore.Disk { return blind{d, "mounts"} }},
+		"forgotten parent":        {around: func(c *client) do { return parentless{c}.do }},
+		"shy recovery":            {around: func(c *client) do { return shy{c}.do }},
+		"left in place":           {kernel: func(k tempdir.Kernel) tempdir.Kernel { return seam.Around(k, leftHook{}) }},
 	}
 }
 
@@ -104,7 +109,7 @@ func (c lockless) do(ctx context.Context, op *Operation) (Result, string) {
 	if op.Kind != List {
 		return c.client.do(ctx, op)
 	}
-	entries, _ := os.ReadDir(filepath.Join(c.dir, "vfs", "dir"))
+	entries, _ := os.ReadDir(filepath.Join(c.Dir, "vfs", "dir"))
 	r := Result{Outcome: Done}
 	for _, entry := range entries {
 		r.Layers = append(r.Layers, entry.Name())

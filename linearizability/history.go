@@ -15,6 +15,8 @@ type Operation struct {
 	Kind   Kind
 	Layers []string // what it is about; of list and recover none
 	Tree   string   // of create: the name of the content
+	Parent string   // of create: the layer that it is made on, or ""
+	Image  bool     // of create: in the image store
 	Call   int64    // ticket of the invocation
 	Return int64    // ticket of the response; 0: pending
 	Result Result
@@ -43,14 +45,17 @@ const (
 	Read    Kind = "read"
 	Look    Kind = "look"
 	Recover Kind = "recover"
+	Mount   Kind = "mount"
+	Unmount Kind = "unmount"
 )
 
 // A Result is what an operation answered.
 type Result struct {
 	Outcome Outcome
-	Layers  []string // list: the layers. unknown, exists, busy: the one it is about, of several
-	Trees   []string // read: the tree. look: the trees of which something is on disk
-	Yes     bool     // exists: there is such a layer. look: there is a link. recover: nothing was left
+	Layers  []string // list: the layers. unknown, children, mounted: the one it is about, of several
+	Trees   []string // read: the layer's tree, and those of its parents. look: the trees of which something is on disk
+	Yes     bool     // exists: there is such a layer. look: there is a link. recover: nothing was left. delete: some was removed in place
+	Links   bool     // look: there are several links
 }
 
 // An Outcome is the first word of a result.
@@ -60,10 +65,14 @@ type Outcome string
 const (
 	Done Outcome = "ok"
 
-	AlreadyExists Outcome = "taken"   // create: there is such a layer
-	Unknown       Outcome = "unknown" // there is no such layer
-	Busy          Outcome = "busy"    // create: an unfinished operation has the id
-	Failed        Outcome = "failed"  // for a reason that says nothing about layers
+	AlreadyExists Outcome = "taken"     // create: there is such a layer
+	NoParent      Outcome = "noparent"  // create: there is no such parent
+	Unknown       Outcome = "unknown"   // there is no such layer
+	HasChildren   Outcome = "children"  // delete: a layer that is to stay has it as its parent
+	Mounted       Outcome = "mounted"   // delete: it is mounted
+	Unmounted     Outcome = "unmounted" // unmount: it is not mounted
+	Busy          Outcome = "busy"      // create: an unfinished operation has the id
+	Failed        Outcome = "failed"    // for a reason that says nothing about layers
 
 	Torn       Outcome = "torn"       // read: not all files of one tree
 	Leftover   Outcome = "leftover"   // delete took effect, and data is left

@@ -31,14 +31,15 @@ const DefaultTimeout = 10 * time.Second
 type Judgement struct {
 	Verdict    Verdict
 	Operations int
-	Partitions int    // that were judged: each layer, and all of them together if an operation has several
-	Where      string // the partition that is not ok, with its size
-	Reason     string // why it is not ok, in one line
+	Partitions int      // that were judged: each layer, and all of them together if an operation has several, or a parent
+	Where      string   // the partition that is not ok, with its size
+	Reason     string   // why it is not ok, in one line
+	Core       []string // if it is illegal, operations of it that are illegal by themselves, none of them too many
 	Elapsed    time.Duration
 
 	timeout time.Duration
 	subject *subject
-	drawn   []porcupine.Operation // of the partition that is not ok
+	drawn   []porcupine.Operation // of the partition that is not ok; of its core, if it has one
 }
 
 // Judge judges the history, each partition for the timeout at most (0:
@@ -52,30 +53,43 @@ func Judge(ctx context.Context, h *History, timeout time.Duration) (*Judgement, 
 	}
 	begin := time.Now()
 	s := newSubject(h)
-	if len(s.owners) > maxOwner {
-		return nil, fmt.Errorf("%w: %d deletions, and %d are too many", ErrAssumption, len(s.owners), maxOwner+1)
+	if len(s.owners) > maxNumber {
+		return nil, fmt.Errorf("%w: %d deletions, and there is room for %d", ErrAssumption, len(s.owners), maxNumber)
 	}
 	j := &Judgement{Verdict: OK, Operations: len(h.Operations), subject: s, timeout: timeout}
 	defer func() { j.Elapsed = time.Since(begin) }()
 	model := s.porcupineModel()
 	for _, part := range s.partitions() {
-		j.Partitions++
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		operations := s.project(part.layers, part.disk)
+		if len(operations) == 0 {
+			continue
+		}
+		j.Partitions++
 		result := porcupine.CheckOperationsTimeout(model, operations, timeout)
-		if result == porcupine.Ok {
+		if result == porcupine.Ok || result == porcupine.Unknown && j.Verdict == Undecided {
 			continue
 		}
 		j.drawn = operations
 		j.Where = fmt.Sprintf("%s (%d steps)", part.name(), len(operations))
-		if result == porcupine.Unknown {
-			j.Verdict, j.Reason = Undecided, fmt.Sprintf("not decided within %v", timeout)
-		} else {
-			j.Verdict, j.Reason = Illegal, j.explain(model)
+		if result == porcupine.Illegal {
+			j.Verdict = Illegal
+			if core, moves := s.core(part, timeout); core != nil {
+				j.drawn = moves
+				for _, op := range core {
+					j.Core = append(j.Core, fmt.Sprintf("%d %v %s", op.Call, op.Client, words(op)))
+				}
+			}
+			j.Reason = j.explain(model)
+			return j, nil
 		}
-		return j, nil
+		// Another partition may still be illegal.
+		j.Verdict, j.Reason = Undecided, fmt.Sprintf("not decided within %v", timeout)
+	}
+	if j.Partitions == 0 {
+		j.Verdict, j.Where, j.Reason = Undecided, "all layers", "no operation says anything about a layer"
 	}
 	return j, nil
 }
@@ -100,7 +114,7 @@ func (s *subject) partitions() []part {
 		parts = append(parts, part{[]string{layer}, true})
 	}
 	for i := range s.h.Operations {
-		if op := &s.h.Operations[i]; len(layers) > 1 && (op.Kind == List || len(op.Layers) > 1) {
+		if op := &s.h.Operations[i]; len(layers) > 1 && (op.Kind == List || len(op.Layers) > 1 || op.Parent != "") {
 			return append(parts, part{layers, false})
 		}
 	}
@@ -135,11 +149,17 @@ func (j *Judgement) explain(model porcupine.Model) string {
 		len(longest), len(j.drawn), op.Input.(*move).text, op.Call, op.Return)
 }
 
+// maxCore is how many operations of a core are told on one line.
+const maxCore = 12
+
 // String is the judgement on one line.
 func (j *Judgement) String() string {
 	text := fmt.Sprintf("%s: %d operations in %d partitions", j.Verdict, j.Operations, j.Partitions)
 	if j.Verdict != OK {
 		text += fmt.Sprintf("; %s: %s", j.Where, j.Reason)
+	}
+	if n := len(j.Core); n > 0 {
+		text += fmt.Sprintf("; %d operations suffice: %s", n, strings.Join(j.Core[:min(n, maxCore)], ", "))
 	}
 	return text
 }

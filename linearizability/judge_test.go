@@ -130,9 +130,31 @@ func TestAssumptionsAreCheckedWithoutAFile(t *testing.T) {
 	}
 }
 
-// A history that takes too long is undecided, says where and how large, and has a
-// picture all the same: many cut-off creates and deletions that nobody saw.
-func TestTimeoutIsUndecidedAndDrawn(t *testing.T) {
+// Nobody says ok to what was not judged.
+func TestNothingIsUndecided(t *testing.T) {
+	for _, lines := range []string{"", "1 1.1 recover\n2 1.1 : ok all\n", "1 1.1 read a\n", "1 1.1 delete a\n2 1.1 : failed\n"} {
+		h, err := Parse(strings.NewReader(Magic + "\nlayout vfs\nstart empty\n" + lines))
+		require.NoError(t, err)
+		j, err := Judge(t.Context(), h, 0)
+		require.NoError(t, err)
+		assert.Equal(t, Undecided, j.Verdict, lines)
+		assert.NoError(t, j.SavePicture(filepath.Join(t.TempDir(), "picture.html")))
+	}
+}
+
+// A layer that cannot be decided does not hide another one that is illegal.
+func TestIllegalBeatsUndecided(t *testing.T) {
+	h, err := Parse(strings.NewReader(undecidable() + "1002 2.1 read b\n1003 2.1 : torn\n"))
+	require.NoError(t, err)
+	j, err := Judge(t.Context(), h, 50*time.Millisecond)
+	require.NoError(t, err)
+	assert.Equal(t, Illegal, j.Verdict, "%s", j)
+	assert.Contains(t, j.Where, "layer b")
+}
+
+// undecidable is a history that takes too long: many cut-off creates and deletions
+// that nobody saw, and then a layer that is torn.
+func undecidable() string {
 	var b strings.Builder
 	b.WriteString(Magic + "\nlayout vfs\nstart empty\n")
 	n := 0
@@ -143,8 +165,14 @@ func TestTimeoutIsUndecidedAndDrawn(t *testing.T) {
 		b.WriteString(strings.NewReplacer("N", itoa(n), "I", itoa(100+i)).Replace("N 1.I delete a\n"))
 	}
 	b.WriteString("1000 2.1 read a\n1001 2.1 : torn\n")
+	return b.String()
+}
+
+// A history that takes too long is undecided, says where and how large, and has a
+// picture all the same.
+func TestTimeoutIsUndecidedAndDrawn(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "history")
-	require.NoError(t, os.WriteFile(path, []byte(b.String()), 0o600))
+	require.NoError(t, os.WriteFile(path, []byte(undecidable()), 0o600))
 	var out strings.Builder
 	html := filepath.Join(t.TempDir(), "picture.html")
 	verdict, err := Check(t.Context(), path, &out, html, 50*time.Millisecond)

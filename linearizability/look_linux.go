@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// look returns the trees of the layer of which a file is somewhere in the store,
-// and whether there is a link to the layer (layout overlay).
+// look returns the trees of the layer of which a file is somewhere in the store or
+// its image store, and how many links to the layer there are (layout overlay).
 //
 // It takes no lock, so it has to be argued what a tree that is not seen says. A
 // tree moves from an instance to its place and from there to an instance, and is
@@ -20,8 +20,9 @@ import (
 // not there at the second, then it was moved aside between, and if it was not in
 // an instance all through the third, it was removed. A link that is not seen was
 // missing at one moment for the same reason: its place has at most one for a
-// layer, and the next comes after the last was moved away.
-func look(dir, layout, layer string) (trees []string, link bool, err error) {
+// layer, and the next comes after the last was moved away. Two that one read of
+// the directory shows were there at once.
+func look(at site, layer string) (trees []string, links int, err error) {
 	found := map[string]bool{}
 	see := func(path string) {
 		if err == nil {
@@ -32,21 +33,31 @@ func look(dir, layout, layer string) (trees []string, link bool, err error) {
 			})
 		}
 	}
-	instances, place := filepath.Join(dir, "tempdirs"), filepath.Join(dir, "vfs", "dir", layer)
-	if layout == "overlay" {
-		place = filepath.Join(dir, "overlay", layer)
+	for _, path := range []string{"tempdirs", placeOf(at, layer), "tempdirs"} {
+		for _, root := range at.roots() {
+			see(filepath.Join(root, path))
+		}
 	}
-	see(instances)
-	see(place)
-	see(instances)
 	for tree := range found {
 		trees = append(trees, tree)
 	}
 	slices.Sort(trees)
-	if layout == "overlay" && err == nil {
-		link, err = hasLink(filepath.Join(dir, "overlay", "l"), layer)
+	for _, root := range at.roots() {
+		if at.Layout == "overlay" && err == nil {
+			var more int
+			more, err = linksTo(filepath.Join(root, "overlay", "l"), layer)
+			links += more
+		}
 	}
-	return trees, link, err
+	return trees, links, err
+}
+
+// placeOf is where a layer is, below its root.
+func placeOf(at site, layer string) string {
+	if at.Layout == "overlay" {
+		return filepath.Join("overlay", layer)
+	}
+	return filepath.Join("vfs", "dir", layer)
 }
 
 // walk calls see with the name of everything below path. What vanishes meanwhile
@@ -72,16 +83,16 @@ func treeOf(file string) (tree string, ok bool) {
 	return file[:end], true
 }
 
-func hasLink(path, layer string) (bool, error) {
+func linksTo(path, layer string) (links int, err error) {
 	entries, err := os.ReadDir(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return false, err
+		return 0, err
 	}
 	for _, entry := range entries {
 		target, err := os.Readlink(filepath.Join(path, entry.Name()))
 		if err == nil && target == filepath.Join("..", layer, "diff") {
-			return true, nil
+			links++
 		}
 	}
-	return false, nil
+	return links, nil
 }

@@ -2,7 +2,6 @@ package linearizability
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/anishathalye/porcupine"
 
@@ -22,8 +21,11 @@ func (s *subject) project(layers []string, disk bool) []porcupine.Operation {
 	p := &projection{subject: s, layers: layers, disk: disk}
 	for i := range s.h.Operations {
 		op := &s.h.Operations[i]
-		if op.Result.Outcome == Failed && op.Kind != Create {
-			continue // a definite failure has no effect
+		if s.omitted[op] {
+			continue
+		}
+		if op.Result.Outcome == Failed {
+			continue // a definite failure has no effect, and what it built is left for recovery, perhaps
 		}
 		switch op.Kind {
 		case Create:
@@ -34,6 +36,8 @@ func (s *subject) project(layers []string, disk bool) []porcupine.Operation {
 			p.list(op)
 		case Exists, Read:
 			p.read(op)
+		case Mount, Unmount:
+			p.mount(op)
 		case Look:
 			p.look(op)
 		case Recover:
@@ -43,8 +47,24 @@ func (s *subject) project(layers []string, disk bool) []porcupine.Operation {
 	return p.out
 }
 
+// has reports whether the parent, if it is one, is in the projection.
+func (p *projection) has(parent string) bool {
+	return parent == "" || slices.Contains(p.layers, parent)
+}
+
 func (p *projection) add(op *Operation, until int64, m *move) {
+	m.op = op
 	p.out = append(p.out, porcupine.Operation{ClientId: p.lanes[op.Client], Input: m, Call: op.Call, Return: until})
+}
+
+// effect adds the effect of the operation, if it has one, or may have.
+func (p *projection) effect(op *Operation, m *move) bool {
+	if !op.changes() {
+		return false
+	}
+	m.may = p.relaxed[op] || p.open[op] || op.Result.Outcome == Pending || op.Result.Outcome == Indefinite
+	p.add(op, p.h.until(op), m)
+	return true
 }
 
 // observe adds a move that changes nothing.
@@ -69,21 +89,20 @@ func (p *projection) create(op *Operation) {
 		return
 	}
 	tree := p.byName[op.Tree]
-	commit := &move{text: words(op), apply: func(w world) (world, bool) { return w.commit(p.subject, tree) }}
+	commit := &move{text: words(op), apply: func(w world) (world, bool) { return w.commit(p.subject, tree, p.layers) }}
+	if p.effect(op, commit) {
+		return
+	}
 	switch op.Result.Outcome {
-	case Done:
-		p.add(op, op.Return, commit)
-		return
-	case Pending, Indefinite:
-		commit.may = true
-		p.add(op, p.h.until(op), commit)
-		return
 	case AlreadyExists:
 		p.observe(op, words(op), func(w world) bool { return w.live(p.subject, layer) >= 0 })
+	case NoParent:
+		if slices.Contains(p.layers, op.Parent) {
+			p.observe(op, words(op), func(w world) bool { return w.live(p.subject, op.Parent) < 0 })
+		}
 	case Busy:
-		p.observe(op, words(op), func(w world) bool { return p.unfinished(w, layer, op.Call) })
-	default:
-		return // and what it built is left for recovery, perhaps
+		may := p.mayBeBusy(op)
+		p.observe(op, words(op), func(w world) bool { return may && w.live(p.subject, layer) < 0 })
 	}
 	p.removal(op, func(w world) (world, bool) { return w.reap(tree) })
 }
@@ -96,19 +115,32 @@ func (p *projection) delete(op *Operation) {
 	}
 	owner := p.owners[op]
 	stage := &move{text: words(op), apply: func(w world) (world, bool) { return w.stage(p.subject, layers, owner) }}
-	switch op.Result.Outcome {
-	case Done:
-		p.add(op, op.Return, stage)
+	switch changes := p.effect(op, stage); {
+	case changes && op.Result.Outcome == Done && !p.relaxed[op] && !p.open[op]:
 		p.removal(op, func(w world) (world, bool) { return w.removed(owner, len(layers)) })
-	case Leftover:
-		p.add(op, op.Return, stage)
-	case Pending, Indefinite:
-		stage.may = true
-		p.add(op, p.h.until(op), stage)
-	case Unknown:
-		if missing := op.Result.Layers[0]; slices.Contains(layers, missing) {
-			p.observe(op, words(op), func(w world) bool { return w.live(p.subject, missing) < 0 })
+	case !changes:
+		layer := op.Result.Layers[0]
+		if !slices.Contains(layers, layer) {
+			return
 		}
+		p.observe(op, words(op), func(w world) bool {
+			live := w.live(p.subject, layer)
+			switch op.Result.Outcome {
+			case Unknown:
+				return live < 0
+			case Mounted:
+				return live >= 0 && w.at(live).number > 0
+			}
+			// HasChildren: one that is not deleted with it. Where children are in
+			// another projection, one that may be there.
+			return live >= 0 && slices.ContainsFunc(p.children[layer], func(i int) bool {
+				child := &p.trees[i]
+				if !slices.Contains(p.layers, child.layer) {
+					return child.create.Call < op.Return
+				}
+				return w.at(i).state == model.ItemLive && !slices.Contains(layers, child.layer)
+			})
+		})
 	}
 }
 
@@ -119,17 +151,26 @@ func (p *projection) removal(op *Operation, apply func(world) (world, bool)) {
 	}
 }
 
+// list: no layer twice, and parents before their children.
 func (p *projection) list(op *Operation) {
 	if op.Result.Outcome != Done {
 		return
 	}
+	at := map[string]int{}
+	for i, layer := range op.Result.Layers {
+		at[layer] = i + 1
+	}
 	p.observe(op, words(op), func(w world) bool {
 		for _, layer := range p.layers {
-			if slices.Contains(op.Result.Layers, layer) != (w.live(p.subject, layer) >= 0) {
+			live := w.live(p.subject, layer)
+			if (live >= 0) != (at[layer] > 0) {
+				return false
+			}
+			if live >= 0 && at[p.trees[live].create.Parent] > at[layer] {
 				return false
 			}
 		}
-		return true
+		return len(at) == len(op.Result.Layers)
 	})
 }
 
@@ -147,102 +188,33 @@ func (p *projection) read(op *Operation) {
 			return live < 0
 		case op.Kind == Exists:
 			return op.Result.Yes == (live >= 0)
+		case live >= 0 && !p.has(p.trees[live].create.Parent):
+			return p.trees[live].name == op.Result.Trees[0] // and the parents are in another projection
 		}
-		return live >= 0 && p.trees[live].name == op.Result.Trees[0]
+		return slices.Equal(p.chain(w, op.Layers[0]), op.Result.Trees)
 	})
 }
 
-// look adds few moves, although one look sees one thing after the other: a move
-// for each tree would let Porcupine try their orders, and take hours.
-//
-// That a tree is gone stays so. So what was seen was not gone when the look began,
-// all of it. What was not seen was gone when the look ended, if it had been made
-// before the look began; only if it was being made, it has a moment of its own, at
-// which it was absent or gone. What was made later says nothing: it was absent when
-// the look began.
-func (p *projection) look(op *Operation) {
+func (p *projection) mount(op *Operation) {
 	layer := op.Layers[0]
-	if !p.disk || op.Result.Outcome != Done || !slices.Contains(p.layers, layer) {
+	if !slices.Contains(p.layers, layer) {
 		return
 	}
-	var seen, missing []int
-	for _, i := range p.of[layer] {
-		create := p.trees[i].create
-		switch {
-		case slices.Contains(op.Result.Trees, p.trees[i].name):
-			if create == nil || create.Call > op.Return {
-				p.observe(op, words(op)+": "+p.trees[i].name+" before anybody made it", func(world) bool { return false })
-			}
-			seen = append(seen, i)
-		case create == nil || create.Call > op.Call:
-		case p.h.until(create) < op.Call:
-			missing = append(missing, i)
-		default:
-			p.missing(op, "not on disk: "+p.trees[i].name, i)
-		}
+	more := 1
+	if op.Kind == Unmount {
+		more = -1
 	}
-	if len(seen) > 0 {
-		p.observe(op, "on disk: "+strings.Join(op.Result.Trees, " "), func(w world) bool {
-			return !slices.ContainsFunc(seen, func(i int) bool { return w.at(i).state == model.ItemGone })
-		})
-	}
-	if len(missing) > 0 {
-		p.missing(op, choose(len(seen) > 0, "nothing else on disk of ", "nothing on disk of ")+layer, missing...)
-	}
-	switch {
-	case p.h.Layout != "overlay":
-	case op.Result.Yes:
-		p.observe(op, "on disk: a link to "+layer, func(w world) bool {
-			return w.live(p.subject, layer) >= 0 || p.unfinished(w, layer, op.Return)
-		})
-	default:
-		p.observe(op, "on disk: no link to "+layer, func(w world) bool { return w.live(p.subject, layer) < 0 })
-	}
-}
-
-// missing adds that the trees were not on disk at one moment.
-func (p *projection) missing(op *Operation, text string, trees ...int) {
-	p.add(op, op.Return, &move{text: text, apply: func(w world) (world, bool) {
-		for _, i := range trees {
-			switch w.at(i).state {
-			case model.ItemLive:
-				return w, false
-			case model.ItemStaged: // somebody has removed it
-				w, _ = w.do(model.ItemReap, i)
-			}
-		}
-		return w, true
-	}})
-}
-
-// recover adds that nothing is left of operations that had ended before.
-func (p *projection) recover(op *Operation) {
-	if !p.disk || op.Result.Outcome != Done || !op.Result.Yes {
+	count := &move{text: words(op), apply: func(w world) (world, bool) { return w.mount(p.subject, layer, more) }}
+	if p.effect(op, count) {
 		return
 	}
-	ended := map[int]bool{} // by owner
-	var additions []int
-	for i := range p.h.Operations {
-		other := &p.h.Operations[i]
-		switch {
-		case other.Result.Outcome == Indefinite || p.h.until(other) >= op.Call:
-		case other.Kind == Delete:
-			ended[p.owners[other]] = true
-		case other.Kind == Create && other.Result.Outcome != Done && slices.Contains(p.layers, other.Layers[0]):
-			additions = append(additions, p.byName[other.Tree])
-		}
+	switch op.Result.Outcome {
+	case Unknown:
+		p.observe(op, words(op), func(w world) bool { return w.live(p.subject, layer) < 0 })
+	case Unmounted:
+		p.observe(op, words(op), func(w world) bool {
+			live := w.live(p.subject, layer)
+			return live >= 0 && w.at(live).number == 0
+		})
 	}
-	p.add(op, op.Return, &move{text: "recover: nothing left of " + strings.Join(p.layers, ", "), apply: func(w world) (world, bool) {
-		for _, tree := range additions {
-			if w.at(tree).state == model.ItemAbsent {
-				w, _ = w.reap(tree)
-			}
-		}
-		for tree := range p.trees {
-			if at := w.at(tree); at.state == model.ItemStaged && ended[at.owner] {
-				w, _ = w.do(model.ItemReap, tree)
-			}
-		}
-		return w, true
-	}})
 }

@@ -12,8 +12,8 @@ import (
 // pictureTimeout bounds the search for the linearizations that are drawn.
 const pictureTimeout = 2 * time.Second
 
-// WritePicture writes an HTML page with the partition that is not ok, or with
-// all layers if the verdict is ok: operations on the rows of their clients, the
+// WritePicture writes an HTML page with the core of an illegal history, with the
+// partition that is undecided, or with all layers if the verdict is ok: operations on the rows of their clients, the
 // longest linearizations, what they could not contain, kills and recoveries.
 func (j *Judgement) WritePicture(w io.Writer) error {
 	model := j.subject.porcupineModel()

@@ -25,51 +25,76 @@ func TestPlantedFaults(t *testing.T) {
 		layout string
 		play   func(p *player)
 		reason string // part of the judgement
+		core   int    // operations
 	}{
 		{"metadata before staging", "vfs", func(p *player) {
 			p.do("1.1", "create a", Done)
 			p.die(2, "delete a", "StageDeletion", 1)
 			p.do("1.1", "list", Done)
-		}, "on disk: a.1.1.1"},
+		}, "on disk: a.1.1.1", 5},
 		{"no flag", "vfs", func(p *player) {
 			p.do("1.1", "create a", Done)
 			p.die(2, "delete a", "Replace", 2)
-		}, "read a → torn"},
+		}, "read a → torn", 1},
 		{"early success", "overlay", func(p *player) {
 			p.do("1.1", "create a", Done)
 			p.do("1.1", "delete a", Done)
 			p.do("1.2", "look a", Done)
-		}, "on disk: a.1.1.1"},
-		{"list without lock", "vfs", listInTheMiddle, "list → ok a"},
+		}, "on disk: a.1.1.1", 3},
+		{"list without lock", "vfs", listInTheMiddle, "list → ok a", 1},
 		{"commit over", "vfs", func(p *player) {
 			p.do("1.1", "create a", Done)
 			p.do("1.2", "create a", choose2(p.faulty, Done, AlreadyExists))
 			p.do("1.1", "read a", Done)
-		}, "create a a.1.2.1 → ok"},
+		}, "create a a.1.2.1 → ok", 2},
 		{"recovery of the live", "overlay", func(p *player) {
 			p.do("1.1", "create a", Done)
 			p.do("1.2", "recover", Done)
 			p.do("1.1", "exists a", Done)
-		}, "exists a → ok no"},
+		}, "exists a → ok no", 2},
 		{"forgotten link", "overlay", func(p *player) {
 			p.do("1.1", "create a", Done)
 			p.do("1.1", "delete a", Done)
 			p.do("1.1", "look a", Done)
-		}, "on disk: a link to a"},
+		}, "on disk: a link to a", 3},
 		{"stale cache", "vfs", func(p *player) {
 			p.do("1.1", "create a", Done)
 			p.do("1.2", "read a", Done)
 			p.do("1.1", "delete a", Done)
 			p.do("1.2", "exists a", Done)
-		}, "exists a → ok yes"},
+		}, "exists a → ok yes", 3},
 		{"lost create", "vfs", func(p *player) {
 			p.do("1.1", "create a", Done)
 			p.do("1.2", "exists a", Done)
-		}, "exists a → ok no"},
+		}, "exists a → ok no", 2},
 		{"idempotent create", "overlay", func(p *player) {
 			p.do("1.1", "create a", Done)
 			p.do("1.2", "create a", choose2(p.faulty, Done, AlreadyExists))
-		}, "create a a.1.2.1 → ok"},
+		}, "create a a.1.2.1 → ok", 2},
+		{"no children", "vfs", func(p *player) {
+			p.do("1.1", "create a", Done)
+			p.do("1.1", "create b on a", Done)
+			p.do("1.2", "delete a", choose2(p.faulty, Done, HasChildren))
+		}, "delete a → ok", 3},
+		{"no mounts", "vfs", func(p *player) {
+			p.do("1.1", "create a", Done)
+			p.do("1.1", "mount a", Done)
+			p.do("1.2", "delete a", choose2(p.faulty, Done, Mounted))
+		}, "delete a → ok", 3},
+		{"forgotten parent", "vfs", func(p *player) {
+			p.do("1.1", "create a", Done)
+			p.do("1.1", "create b on a", Done)
+			p.do("1.2", "read b", Done)
+		}, "read b → ok b.1.1.2", 3},
+		{"shy recovery", "vfs", func(p *player) {
+			p.do("1.1", "create a", Done)
+			p.do("1.1", "delete a", Done)
+		}, "nobody else was at work", 1},
+		{"left in place", "vfs", func(p *player) {
+			p.do("1.1", "create a", Done)
+			p.do("1.1", "delete a", Done)
+			p.do("1.1", "look a", Done)
+		}, "on disk: a.1.1.1", 3},
 	}
 	assert.Len(t, faults, len(plants))
 	for _, plant := range plants {
@@ -86,6 +111,7 @@ func TestPlantedFaults(t *testing.T) {
 			t.Log(j)
 			require.Equal(t, Illegal, j.Verdict)
 			assert.Contains(t, j.Reason, plant.reason)
+			assert.Len(t, j.Core, plant.core, "%s", j)
 
 			// As the command does it: from the file, with the picture.
 			dir := t.TempDir()

@@ -28,7 +28,11 @@ type generation struct {
 //
 // The worker is killed by the kernel when the parent ends, see package stress.
 func (s *scene) fork(ctx context.Context, process int, g generation, faultName string) (killed bool, err error) {
-	j := job{Process: process, Dir: s.dir, Layout: s.layout, Program: g.program, Crash: g.crash, At: g.at, Fault: faultName}
+	j := job{Process: process, Scene: s.dir, Site: s.site, Program: g.program, Crash: g.crash, At: g.at, Fault: faultName}
+	if j.Site.Full != 0 {
+		j.Site.Full += uint64(process) // other moves for each
+	}
+	s.expect(process, g.program)
 	order, err := json.Marshal(j)
 	if err != nil {
 		return false, err
@@ -70,11 +74,14 @@ func (s *scene) fork(ctx context.Context, process int, g generation, faultName s
 	}
 	for i := range g.program {
 		record, err := os.ReadFile(j.record(i))
-		if errors.Is(err, fs.ErrNotExist) {
+		if errors.Is(err, fs.ErrNotExist) && killed {
 			continue // it was killed before
 		}
 		if err != nil {
 			return killed, err
+		}
+		if !killed && !bytes.HasSuffix(record, []byte("\n")) {
+			return killed, fmt.Errorf("%s: the last line is cut off, and nobody killed the process", j.record(i))
 		}
 		s.addRecord(record)
 	}
@@ -82,17 +89,17 @@ func (s *scene) fork(ctx context.Context, process int, g generation, faultName s
 }
 
 // forkAll runs the processes of one history.
-func (s *scene) forkAll(ctx context.Context, rng *rand.Rand, faultName string) (atCalls int64, err error) {
+func (s *scene) forkAll(ctx context.Context, rng *rand.Rand, programs mix, faultName string) (atCalls int64, err error) {
 	var all [places][]generation
 	for place := range all {
 		for i := range generations {
-			g := generation{program: randomProgram(rng, goroutinesOf, actionsOf)}
+			g := generation{program: randomProgram(rng, goroutinesOf, actionsOf, programs)}
 			switch {
 			case i == generations-1:
 			case rng.IntN(2) == 0:
 				g.crash = 1 + rng.Int64N(maxCrash)
 			default:
-				g.program = randomProgram(rng, goroutinesOf, untilShot*actionsOf)
+				g.program = randomProgram(rng, goroutinesOf, untilShot*actionsOf, programs)
 				g.shot = 1 + time.Duration(rng.Int64N(int64(maxShot)))
 			}
 			all[place] = append(all[place], g)

@@ -24,7 +24,7 @@ type do func(ctx context.Context, op *Operation) (Result, string)
 // perform makes one operation. The error is the writer's: then nothing can be
 // recorded, and the client has to stop.
 func (r *recorder) perform(ctx context.Context, a Action) (*Operation, error) {
-	op := &Operation{Client: r.client, Kind: a.Kind, Layers: a.Layers}
+	op := &Operation{Client: r.client, Kind: a.Kind, Layers: a.Layers, Parent: a.Parent, Image: a.Image}
 	if a.Kind == Create {
 		r.made++
 		op.Tree = fmt.Sprintf("%s.%d.%d.%d", a.Layers[0], r.client.Process, r.client.Goroutine, r.made)

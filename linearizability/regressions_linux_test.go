@@ -83,7 +83,7 @@ func TestKilledBeforeEveryCall(t *testing.T) {
 					p := newPlayer(t, layout, actions)
 					p.do("1.1", "create a", Done)
 					p.do("1.1", "create b", Done)
-					action := parseAction(actions)
+					action := parseAction(t, actions)
 					killed, err := p.scene.fork(t.Context(), 2, generation{program: Program{{action}}, crash: n}, "")
 					require.NoError(t, err)
 					op := p.do("3.1", "list", Done)

@@ -33,7 +33,9 @@ const (
 )
 
 // Run records histories of the layer store and judges them, each on a store of
-// its own, in both layouts in turn. Those of goroutines have four clients on two
+// its own, in both layouts in turn. Half of them have an image store, on another
+// file system if there is one, half of them parents, and in a third the disk has no
+// room for some of the layers that are moved aside. Those of goroutines have four clients on two
 // handles. Those of processes have three processes at a time with two clients
 // each, which are killed with SIGKILL and replaced, twice in each place: before
 // a chosen system call of the store, or at a random moment.
@@ -50,13 +52,24 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	if c.Progress == nil {
 		c.Progress = func(string) {}
 	}
-	scratch, err := os.MkdirTemp(c.Dir, "afterlock-histories-")
+	if _, known := faults[c.fault]; !known && c.fault != "" {
+		return Report{}, fmt.Errorf("no such fault: %q", c.fault)
+	}
+	scratch, err := os.MkdirTemp(c.Dir, scratchPattern)
 	if err != nil {
 		return Report{}, err
 	}
 	defer os.RemoveAll(scratch)
-	r := &runner{Config: c, scratch: scratch, report: Report{Layouts: map[string]int64{}}}
+	images, err := otherFileSystem(scratch)
+	if err != nil {
+		return Report{}, err
+	}
+	defer os.RemoveAll(images)
+	r := &runner{Config: c, scratch: scratch, images: images, report: Report{Layouts: map[string]int64{}, Answers: map[string]int64{}}}
 	if r.report.FileSystem, err = fileSystemOf(scratch); err != nil {
+		return r.report, err
+	}
+	if r.report.Images, err = fileSystemOf(images); err != nil {
 		return r.report, err
 	}
 	ctx, stop := context.WithCancelCause(ctx)
@@ -85,7 +98,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 
 type runner struct {
 	Config
-	scratch string
+	scratch, images string
 
 	mu     sync.Mutex
 	report Report
@@ -93,17 +106,27 @@ type runner struct {
 
 // one records and judges history n. Its error ends the run.
 func (r *runner) one(ctx context.Context, n int) (err error) {
-	// Processes and goroutines alternate, so that a history of the one does not
-	// always meet the load of its like.
-	layout := []string{"vfs", "overlay"}[n%2]
-	forked := n >= r.Goroutines
+	forked, like := r.turn(n)
 	rng := rand.New(rand.NewPCG(r.Seed, uint64(n)))
+	at := site{Layout: []string{"vfs", "overlay"}[like%2]}
 	what := "goroutines"
 	if forked {
 		what = "processes"
 	}
+	name := fmt.Sprintf("scene-%d", n)
+	// Not in all histories: what is on disk of a parent in the layout vfs cannot be
+	// told from its copies.
+	programs := mix{images: like/2%2 == 0, parents: like/4%2 == 0}
+	if programs.images {
+		at.Images = filepath.Join(r.images, name)
+		what += " with an image store"
+	}
+	if like%3 == 0 {
+		at.Full = 1 + rng.Uint64N(1<<32)
+		what += " on a full disk"
+	}
 	note := fmt.Sprintf("history %d of %s, seed %d", n, what, r.Seed)
-	s, err := newScene(filepath.Join(r.scratch, fmt.Sprintf("scene-%d", n)), layout, note)
+	s, err := newScene(filepath.Join(r.scratch, name), at, note)
 	if err != nil {
 		return err
 	}
@@ -115,23 +138,26 @@ func (r *runner) one(ctx context.Context, n int) (err error) {
 	f := faults[r.fault]
 	atCalls := int64(0)
 	if forked {
-		atCalls, err = s.forkAll(ctx, rng, r.fault)
+		atCalls, err = s.forkAll(ctx, rng, programs, r.fault)
 	} else {
-		err = s.run(ctx, 1, randomProgram(rng, clients, actions), f)
+		err = s.run(ctx, 1, randomProgram(rng, clients, actions, programs), f)
 	}
 	if err == nil {
-		err = s.observe(ctx, f)
+		err = s.observe(ctx, f, layerNames...)
 	}
 	if err != nil {
 		return err
 	}
-	h, err := s.history()
-	if err != nil {
-		return err
+	h, incomplete := s.history()
+	if h == nil {
+		return incomplete
 	}
 	path := filepath.Join(r.scratch, fmt.Sprintf("history-%d", n))
 	if err := h.Save(path); err != nil {
 		return err
+	}
+	if incomplete != nil {
+		return fmt.Errorf("the recorder lost something: %w; the history is kept: %s", incomplete, r.keep(path, n))
 	}
 	if h, err = Load(path); err != nil {
 		return err
@@ -143,11 +169,23 @@ func (r *runner) one(ctx context.Context, n int) (err error) {
 	if err != nil {
 		return err
 	}
-	return r.add(h, j, path, n, forked, atCalls)
+	return r.add(h, j, path, n, at, forked, atCalls)
+}
+
+// turn returns whether history n is one of processes, and how many like it there
+// were before. They alternate, so that a history of the one does not always meet
+// the load of its like.
+func (r *runner) turn(n int) (forked bool, like int) {
+	total := r.Goroutines + r.Processes
+	before := n * r.Processes / total
+	if forked = (n+1)*r.Processes/total > before; forked {
+		return true, before
+	}
+	return false, n - before
 }
 
 // add counts a history, and keeps it if it is not ok.
-func (r *runner) add(h *History, j *Judgement, path string, n int, forked bool, atCalls int64) error {
+func (r *runner) add(h *History, j *Judgement, path string, n int, at site, forked bool, atCalls int64) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	report := &r.report
@@ -157,16 +195,26 @@ func (r *runner) add(h *History, j *Judgement, path string, n int, forked bool, 
 		report.Goroutines++
 	}
 	report.Layouts[h.Layout]++
+	if at.Images != "" {
+		report.WithImages++
+	}
+	if at.Full != 0 {
+		report.Full++
+	}
 	report.Operations += int64(len(h.Operations))
 	report.Kills += int64(len(h.Kills))
 	report.AtCalls += atCalls
 	report.Judging += j.Elapsed
 	var failed *Operation
 	for i := range h.Operations {
-		switch op := &h.Operations[i]; op.Result.Outcome {
+		op := &h.Operations[i]
+		for _, answer := range op.answers() {
+			report.Answers[answer]++
+		}
+		switch op.Result.Outcome {
 		case Pending:
 			report.CutOff++
-		case AlreadyExists, Unknown:
+		case AlreadyExists, NoParent, Unknown, HasChildren, Mounted, Unmounted, Busy:
 			report.Refused++
 		case Failed, Indefinite, Leftover:
 			failed = op
@@ -191,7 +239,7 @@ func (r *runner) add(h *History, j *Judgement, path string, n int, forked bool, 
 	kept := r.keep(path, n)
 	problem := j.String()
 	if j.Verdict == OK {
-		problem = fmt.Sprintf("%v → %s: %s", failed, failed.Result.Outcome, failed.Note)
+		problem = fmt.Sprintf("%v → %s: %s; this must not fail, although the history is ok", failed, failed.Result.Outcome, failed.Note)
 	} else if err := j.SavePicture(kept + ".html"); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,7 +28,13 @@ func TestHistoriesOfTheStoreAreOK(t *testing.T) {
 	assert.EqualValues(t, n, report.Processes)
 	assert.Positive(t, report.Kills)
 	assert.Positive(t, report.AtCalls)
-	assert.Positive(t, report.CleanedUp)
+	assert.GreaterOrEqual(t, report.CleanedUp, int64(3*n), "the last recovery of every history")
+	assert.Positive(t, report.WithImages)
+	assert.Positive(t, report.Full)
+	if !testing.Short() {
+		assert.Positive(t, report.Answers["delete ok inplace"])
+		assert.Positive(t, report.Answers["create ok on a parent"])
+	}
 	assert.GreaterOrEqual(t, report.Operations, int64(2*n*clients*actions))
 	assert.Contains(t, said, "kills")
 	requireEmpty(t, dir)
@@ -47,11 +54,17 @@ func TestRunFindsAndKeepsWhatIsIllegal(t *testing.T) {
 	for name, c := range map[string]Config{
 		"lost create":    {Goroutines: 2},
 		"forgotten link": {Processes: 2},
+		"no mounts":      {Goroutines: 2, Processes: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c.Dir, c.Seed, c.fault = t.TempDir(), 3, name
-			report, err := Run(t.Context(), c)
-			require.NoError(t, err)
+			c.Dir, c.fault = t.TempDir(), name
+			var report Report
+			// What takes two operations that meet is looked for until it shows.
+			for c.Seed = 3; c.Seed < 50 && report.Illegal == 0; c.Seed++ {
+				var err error
+				report, err = Run(t.Context(), c)
+				require.NoError(t, err)
+			}
 			require.Positive(t, report.Illegal, "%+v", report)
 			require.NotEmpty(t, report.Problems)
 			for _, problem := range report.Problems {
@@ -62,6 +75,7 @@ func TestRunFindsAndKeepsWhatIsIllegal(t *testing.T) {
 				verdict, err := Check(t.Context(), path, &out, "", 0)
 				require.NoError(t, err)
 				assert.Equal(t, Illegal, verdict)
+				requireCore(t, path)
 				page, err := os.ReadFile(path + ".html")
 				require.NoError(t, err)
 				requireWellFormed(t, string(page), Illegal)
@@ -73,6 +87,27 @@ func TestRunFindsAndKeepsWhatIsIllegal(t *testing.T) {
 	}
 }
 
+// requireCore wants the history to have a core of a few operations, which are
+// illegal by themselves and legal without the last response.
+func requireCore(t *testing.T, path string) {
+	t.Helper()
+	h, err := Load(path)
+	require.NoError(t, err)
+	j, err := Judge(t.Context(), h, 0)
+	require.NoError(t, err)
+	t.Logf("%d of %d operations: %s", len(j.Core), len(h.Operations), j)
+	require.NotEmpty(t, j.Core)
+	require.LessOrEqual(t, len(j.Core), 10)
+	core := *h
+	core.Operations = slices.DeleteFunc(slices.Clone(h.Operations), func(op Operation) bool {
+		return !slices.ContainsFunc(j.Core, func(line string) bool { return strings.HasPrefix(line, op.String()+" ") })
+	})
+	require.Len(t, core.Operations, len(j.Core))
+	again, err := Judge(t.Context(), &core, 0)
+	require.NoError(t, err)
+	require.Equal(t, Illegal, again.Verdict)
+}
+
 func TestRunThatIsInterruptedSaysSo(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	dir := t.TempDir()
@@ -81,6 +116,53 @@ func TestRunThatIsInterruptedSaysSo(t *testing.T) {
 	requireEmpty(t, dir)
 	_, err = Run(t.Context(), Config{Dir: filepath.Join(dir, "missing")})
 	require.ErrorIs(t, err, os.ErrNotExist)
+	_, err = Run(t.Context(), Config{Dir: dir, fault: "no such"})
+	require.ErrorContains(t, err, "no such fault")
+}
+
+// Histories of both sorts meet each other, in both layouts and all mixes.
+func TestSortsOfHistoriesAlternate(t *testing.T) {
+	r := &runner{Config: Config{Goroutines: 200, Processes: 100}}
+	likes := map[bool][]int{}
+	for n := range 300 {
+		forked, like := r.turn(n)
+		assert.Equal(t, n%3 == 2, forked)
+		assert.Len(t, likes[forked], like)
+		likes[forked] = append(likes[forked], like)
+	}
+	assert.Len(t, likes[true], 100)
+}
+
+// A recorder that loses something is noticed, before anybody judges.
+func TestLostRecordsAreNoticed(t *testing.T) {
+	list := []Action{{Kind: List}, {Kind: List}}
+	programs := map[Client][]Action{{1, 0}: list, {2, 0}: list}
+	const whole = "1 1.0 list\n2 1.0 : ok\n3 1.0 list\n4 1.0 : ok\n"
+	for _, tt := range []struct {
+		name, lines string
+		last        int64
+		want        string // "": complete
+	}{
+		{"nothing", whole + "5 2.0 list\n6 2.0 : ok\n7 2.0 list\n8 2.0 : ok\n", 8, ""},
+		{"what a kill cuts off", whole + "5 2.0 list\n7 2 killed\n", 7, ""},
+		{"an operation", "1 1.0 list\n2 1.0 : ok\n5 2.0 list\n7 2 killed\n", 7, "client 1.0: 1 operations are recorded, of 2"},
+		{"a response", whole[:len(whole)-len("4 1.0 : ok\n")] + "7 2 killed\n", 7, "3 1.0 list: no response, and nobody killed the process"},
+		{"more tickets than kills", whole + "7 2 killed\n", 8, "3 of 8 tickets are not recorded, and only 1 clients were killed"},
+		{"the word of a kill", whole, 4, "client 2.0: 0 operations are recorded, of 2"},
+		{"the order", "1 1.0 list\n2 1.0 : ok\n3 1.0 recover\n4 1.0 : ok all\n5 2 killed\n", 5, "3 1.0 recover: operation 2 of the client was to be list"},
+		{"whose it is", whole + "5 3.0 list\n6 3.0 : ok\n7 2 killed\n", 7, "nobody started client 3.0"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h, err := merge("vfs", "", [][]byte{[]byte(tt.lines)})
+			require.NoError(t, err)
+			err = h.complete(programs, tt.last)
+			if tt.want == "" {
+				assert.NoError(t, err)
+			} else {
+				assert.ErrorContains(t, err, tt.want)
+			}
+		})
+	}
 }
 
 // The tickets of two mappings of one file are one sequence.

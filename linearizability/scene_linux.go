@@ -15,20 +15,23 @@ import (
 
 // A scene is one store with the records of those who work on it.
 type scene struct {
-	dir     string // everything is below
-	layout  string
+	dir     string // everything is below, but for the image store
+	site    site   // of the store
 	note    string
 	tickets *tickets
 
 	mu       sync.Mutex
 	records  [][]byte
-	parent   bytes.Buffer // kills
-	observer int          // goroutines of process 0 so far
+	parent   bytes.Buffer        // kills
+	programs map[Client][]Action // of everybody who was to record something
+	observer int                 // goroutines of process 0 so far
 }
 
-// newScene makes an empty store below dir, which does not exist.
-func newScene(dir, layout, note string) (*scene, error) {
-	s := &scene{dir: dir, layout: layout, note: note}
+// newScene makes an empty store below dir, which does not exist. The site has no
+// directory yet.
+func newScene(dir string, at site, note string) (*scene, error) {
+	at.Dir = filepath.Join(dir, "store")
+	s := &scene{dir: dir, site: at, note: note, programs: map[Client][]Action{}}
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -36,7 +39,7 @@ func newScene(dir, layout, note string) (*scene, error) {
 	if s.tickets, err = openTickets(s.ticketFile(), true); err != nil {
 		return nil, err
 	}
-	store, err := openStore(s.storeDir(), layout, layerstore.Make(0o700))
+	store, err := s.site.open(layerstore.Make(0o700))
 	if err != nil {
 		return nil, err
 	}
@@ -44,23 +47,16 @@ func newScene(dir, layout, note string) (*scene, error) {
 }
 
 func (s *scene) ticketFile() string { return filepath.Join(s.dir, "tickets") }
-func (s *scene) storeDir() string   { return filepath.Join(s.dir, "store") }
 
 // remove removes the store and gives the tickets up.
 func (s *scene) remove() error {
 	err := s.tickets.close()
-	if removed := os.RemoveAll(s.dir); err == nil {
-		err = removed
+	for _, dir := range append(s.site.roots(), s.dir) {
+		if removed := os.RemoveAll(dir); err == nil {
+			err = removed
+		}
 	}
 	return err
-}
-
-func openStore(dir, layout string, options ...layerstore.Option) (*layerstore.Store, error) {
-	driver := layerstore.VFS
-	if layout == "overlay" {
-		driver = layerstore.Overlay
-	}
-	return layerstore.Open(dir, append(options, layerstore.WithDriver(driver))...)
 }
 
 // A fault breaks the store of a test; the zero value does not. All fields may be
@@ -78,10 +74,10 @@ var faults map[string]fault
 // open opens a handle with the fault, and returns what a client calls. Before every
 // system call of the store it calls before, if that is not nil, with the call's
 // name; an error of it is the call's.
-func (f fault) open(dir, layout string, before func(call string) error, options ...layerstore.Option) (*layerstore.Store, do, error) {
-	disk, kernel := layerstore.LinuxDisk(), tempdir.LinuxKernel()
+func (f fault) open(at site, before func(call string) error, options ...layerstore.Option) (*layerstore.Store, do, error) {
+	disk, kernel := layerstore.LinuxDisk(), at.kernel()
 	if f.disk != nil {
-		disk = f.disk(disk, dir)
+		disk = f.disk(disk, at.Dir)
 	}
 	if f.kernel != nil {
 		kernel = f.kernel(kernel)
@@ -90,11 +86,11 @@ func (f fault) open(dir, layout string, before func(call string) error, options 
 		disk = layerstore.AroundDisk(disk, func(method, _ string) error { return before(method) })
 		kernel = seam.Around(kernel, beforeHook(before))
 	}
-	store, err := openStore(dir, layout, append(options, layerstore.WithDisk(disk), layerstore.WithKernel(kernel))...)
+	store, err := at.open(append(options, layerstore.WithDisk(disk), layerstore.WithKernel(kernel))...)
 	if err != nil {
 		return nil, nil, err
 	}
-	c := &client{store, dir, layout}
+	c := &client{store, at}
 	if f.around != nil {
 		return store, f.around(c), nil
 	}
@@ -112,7 +108,7 @@ func (s *scene) run(ctx context.Context, process int, program Program, f fault) 
 	const handles = 2
 	var calls [handles]do
 	for i := range calls {
-		store, call, err := f.open(s.storeDir(), s.layout, nil)
+		store, call, err := f.open(s.site, nil)
 		if err != nil {
 			return err
 		}
@@ -121,6 +117,7 @@ func (s *scene) run(ctx context.Context, process int, program Program, f fault) 
 	}
 	records := make([]bytes.Buffer, len(program))
 	errs := make(chan error, len(program))
+	s.expect(process, program)
 	for i, actions := range program {
 		go func() {
 			r := &recorder{client: Client{process, i}, tickets: s.tickets, out: &records[i], do: calls[i%handles]}
@@ -139,6 +136,15 @@ func (s *scene) run(ctx context.Context, process int, program Program, f fault) 
 	return err
 }
 
+// expect notes what the clients of a process are to record.
+func (s *scene) expect(process int, program Program) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, actions := range program {
+		s.programs[Client{process, i}] = actions
+	}
+}
+
 func (s *scene) addRecord(record []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -153,16 +159,21 @@ func (s *scene) killed(process int, note string) {
 }
 
 // observe looks at everything, as a client of the parent, when everybody else has
-// ended: what recovery leaves, what there is, and what is on disk.
-func (s *scene) observe(ctx context.Context, f fault) error {
+// ended: what recovery leaves, what there is, what is on disk, and whether these
+// ids can be had if they are free.
+func (s *scene) observe(ctx context.Context, f fault, free ...string) error {
 	program := []Action{{Kind: List}, {Kind: Recover}, {Kind: List}}
 	for _, layer := range layerNames {
 		for _, kind := range []Kind{Exists, Read, Look} {
 			program = append(program, Action{Kind: kind, Layers: []string{layer}})
 		}
 	}
+	for _, layer := range free {
+		program = append(program, Action{Kind: Create, Layers: []string{layer}})
+	}
 	s.observer++
-	store, call, err := f.open(s.storeDir(), s.layout, nil, layerstore.WithoutRecovery())
+	s.programs[Client{0, s.observer}] = program
+	store, call, err := f.open(s.site, nil, layerstore.WithoutRecovery())
 	if err != nil {
 		return err
 	}
@@ -174,7 +185,11 @@ func (s *scene) observe(ctx context.Context, f fault) error {
 	return err
 }
 
-// history is what everybody recorded.
+// history is what everybody recorded, all of it.
 func (s *scene) history() (*History, error) {
-	return merge(s.layout, s.note, append(s.records, s.parent.Bytes()))
+	h, err := merge(s.site.Layout, s.note, append(s.records, s.parent.Bytes()))
+	if err != nil {
+		return nil, err
+	}
+	return h, h.complete(s.programs, s.tickets.last())
 }

@@ -3,6 +3,7 @@ package linearizability
 import (
 	"bytes"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,7 +26,7 @@ type player struct {
 }
 
 func newPlayer(t *testing.T, layout, note string) *player {
-	s, err := newScene(filepath.Join(t.TempDir(), "scene"), layout, note)
+	s, err := newScene(filepath.Join(t.TempDir(), "scene"), site{Layout: layout}, note)
 	require.NoError(t, err)
 	return &player{t: t, scene: s, clients: map[string]*recorder{}}
 }
@@ -35,7 +36,7 @@ func (p *player) client(name string) *recorder {
 	if r == nil {
 		client, err := parseClient(name)
 		require.NoError(p.t, err)
-		store, call, err := p.fault.open(p.scene.storeDir(), p.scene.layout, p.before, layerstore.WithoutRecovery())
+		store, call, err := p.fault.open(p.scene.site, p.before, layerstore.WithoutRecovery())
 		require.NoError(p.t, err)
 		p.t.Cleanup(func() { store.Close() })
 		out := &bytes.Buffer{}
@@ -50,15 +51,24 @@ func (p *player) client(name string) *recorder {
 // outcome.
 func (p *player) do(client, action string, want Outcome) *Operation {
 	p.t.Helper()
-	op, err := p.client(client).perform(p.t.Context(), parseAction(action))
+	r, a := p.client(client), parseAction(p.t, action)
+	p.scene.programs[r.client] = append(p.scene.programs[r.client], a)
+	op, err := r.perform(p.t.Context(), a)
 	require.NoError(p.t, err)
 	require.Equal(p.t, want, op.Result.Outcome, "%v: %s", op, op.Note)
 	return op
 }
 
-func parseAction(text string) Action {
+// parseAction reads an action as a program prints it, which is an invocation
+// without a tree.
+func parseAction(t *testing.T, text string) Action {
 	words := strings.Fields(text)
-	return Action{Kind(words[0]), words[1:]}
+	if words[0] == string(Create) {
+		words = slices.Insert(words, 2, "tree")
+	}
+	op, err := parseInvocation(words)
+	require.NoError(t, err)
+	return op.action()
 }
 
 // die runs a process that makes the operations one after the other and is killed
@@ -67,7 +77,7 @@ func (p *player) die(process int, actions, call string, n int64) {
 	p.t.Helper()
 	var program Program = [][]Action{nil}
 	for action := range strings.SplitSeq(actions, "; ") {
-		program[0] = append(program[0], parseAction(action))
+		program[0] = append(program[0], parseAction(p.t, action))
 	}
 	killed, err := p.scene.fork(p.t.Context(), process, generation{program: program, crash: n, at: call}, p.faultName)
 	require.NoError(p.t, err)

@@ -6,7 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
+	"syscall"
 
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
@@ -14,9 +14,8 @@ import (
 
 // A client makes operations on a real store.
 type client struct {
-	store  *layerstore.Store
-	dir    string // of the store
-	layout string
+	store *layerstore.Store
+	site
 }
 
 // treeFiles is how many files a tree has: more than one, so that it can be torn.
@@ -42,11 +41,14 @@ func (c *client) do(ctx context.Context, op *Operation) (Result, string) {
 	var err error
 	switch op.Kind {
 	case Create:
-		_, err = c.store.Create(ctx, layerstore.Layer{ID: op.Layers[0]}, layerstore.Tar(content(op.Tree)))
+		_, err = c.store.Create(ctx, layerstore.Layer{ID: op.Layers[0], Parent: op.Parent, Image: op.Image}, layerstore.Tar(content(op.Tree)))
 		result.Outcome = createOutcome(err)
 	case Delete:
-		_, err = c.store.Delete(ctx, op.Layers...)
-		result = deleteResult(err)
+		var deletion layerstore.Deletion
+		deletion, err = c.store.Delete(ctx, op.Layers...)
+		if result = deleteResult(err); err == nil {
+			result.Yes = len(deletion.InPlace) > 0
+		}
 	case List:
 		var layers []layerstore.Layer
 		layers, err = c.store.List(ctx)
@@ -58,11 +60,23 @@ func (c *client) do(ctx context.Context, op *Operation) (Result, string) {
 	case Read:
 		result, err = c.read(ctx, op.Layers[0])
 	case Look:
-		result.Trees, result.Yes, err = look(c.dir, c.layout, op.Layers[0])
+		links := 0
+		result.Trees, links, err = look(c.site, op.Layers[0])
+		result.Yes, result.Links = links > 0, links > 1
 	case Recover:
+		// Without this, a process that is being started by another goroutine could
+		// still have our descriptors, and with them a lock whose holder is done.
+		syscall.ForkLock.RLock()
 		var report layerstore.Report
 		report, err = c.store.Recover(ctx)
+		syscall.ForkLock.RUnlock()
 		result.Yes = nothingLeft(report)
+	case Mount:
+		_, err = c.store.Mount(ctx, op.Layers[0])
+		result.Outcome = mountOutcome(err)
+	case Unmount:
+		err = c.store.Unmount(ctx, op.Layers[0])
+		result.Outcome = mountOutcome(err)
 	}
 	switch {
 	case err == nil:
@@ -81,6 +95,8 @@ func createOutcome(err error) Outcome {
 		return Indefinite
 	case alone && errors.Is(err, layerstore.ErrLayerExists):
 		return AlreadyExists
+	case alone && errors.Is(err, layerstore.ErrNoParent):
+		return NoParent
 	case alone && errors.Is(err, layerstore.ErrBusy):
 		return Busy
 	}
@@ -95,52 +111,28 @@ func deleteResult(err error) Result {
 	case layerstore.MayHaveEffect:
 		return Result{Outcome: Indefinite}
 	}
-	if errors.As(err, &failure) && errors.Is(err, layerstore.ErrLayerUnknown) {
-		return Result{Outcome: Unknown, Layers: []string{failure.Layer}}
+	if errors.As(err, &failure) {
+		for kind, outcome := range map[error]Outcome{
+			layerstore.ErrLayerUnknown: Unknown, layerstore.ErrHasChildren: HasChildren, layerstore.ErrMounted: Mounted,
+		} {
+			if errors.Is(err, kind) {
+				return Result{Outcome: outcome, Layers: []string{failure.Layer}}
+			}
+		}
 	}
 	return Result{Outcome: Failed}
 }
 
-// errTorn is a layer that has not all the files of one tree.
-var errTorn = errors.New("torn")
-
-func (c *client) read(ctx context.Context, layer string) (Result, error) {
-	tree := ""
-	err := c.store.Read(ctx, layer, func(files fs.FS) (err error) {
-		tree, err = treeIn(files)
-		return err
-	})
+func mountOutcome(err error) Outcome {
 	switch {
-	case err == nil:
-		return Result{Trees: []string{tree}}, nil
+	case layerstore.EffectOf(err) != layerstore.NoEffect:
+		return Indefinite
 	case errors.Is(err, layerstore.ErrLayerUnknown):
-		return Result{Outcome: Unknown}, err
-	case errors.Is(err, errTorn), errors.Is(err, layerstore.ErrDamaged), errors.Is(err, fs.ErrNotExist):
-		return Result{Outcome: Torn}, err
+		return Unknown
+	case errors.Is(err, layerstore.ErrNotMounted):
+		return Unmounted
 	}
-	return Result{}, err
-}
-
-// treeIn returns the tree that the files are, all of them.
-func treeIn(files fs.FS) (string, error) {
-	entries, err := fs.ReadDir(files, ".")
-	if err != nil {
-		return "", err
-	}
-	if len(entries) != treeFiles {
-		return "", fmt.Errorf("%w: %d of %d files", errTorn, len(entries), treeFiles)
-	}
-	tree, ok := treeOf(entries[0].Name())
-	for i := range treeFiles {
-		text, err := fs.ReadFile(files, fileOf(tree, i))
-		if err != nil {
-			return "", fmt.Errorf("%w: %w", errTorn, err)
-		}
-		if !ok || string(text) != tree {
-			return "", fmt.Errorf("%w: %s contains %q", errTorn, fileOf(tree, i), text)
-		}
-	}
-	return tree, nil
+	return Failed
 }
 
 // nothingLeft reports whether recovery met no instance that it had to leave. It

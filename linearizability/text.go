@@ -19,6 +19,7 @@ import (
 //	1 2.1 create a a.1 # ticket, process.goroutine, kind, layers, tree
 //	2 2.1 : ok         # the response
 //	3 2 killed         # the process was seen dead
+//	4 3.1 create b b.1 on a image # with a parent, in the image store
 const Magic = "afterlock history 1"
 
 // WriteTo writes the history as text, see [Magic].
@@ -67,6 +68,12 @@ func (op *Operation) invocation() string {
 	if op.Tree != "" {
 		words = append(words, op.Tree)
 	}
+	if op.Parent != "" {
+		words = append(words, "on", op.Parent)
+	}
+	if op.Image {
+		words = append(words, "image")
+	}
 	return strings.Join(words, " ")
 }
 
@@ -78,9 +85,13 @@ func (op *Operation) response() string {
 		case Exists:
 			words = append(words, choose(r.Yes, "yes", "no"))
 		case Look:
-			words = append(words, choose(r.Yes, "link", "nolink"))
+			words = append(words, choose(r.Links, "links", choose(r.Yes, "link", "nolink")))
 		case Recover:
 			words = append(words, choose(r.Yes, "all", "some"))
+		case Delete:
+			if r.Yes {
+				words = append(words, "inplace")
+			}
 		}
 	}
 	return strings.Join(append(append(words, r.Layers...), r.Trees...), " ")

@@ -8,7 +8,8 @@ import (
 
 // arguments are how many words each kind has after it, at least and at most.
 var arguments = map[Kind][2]int{
-	Create: {2, 2}, Delete: {1, 1 << 10}, List: {}, Exists: {1, 1}, Read: {1, 1}, Look: {1, 1}, Recover: {},
+	Create: {2, 5}, Delete: {1, 1 << 10}, List: {}, Exists: {1, 1}, Read: {1, 1}, Look: {1, 1}, Recover: {},
+	Mount: {1, 1}, Unmount: {1, 1},
 }
 
 func parseInvocation(words []string) (op Operation, err error) {
@@ -22,7 +23,17 @@ func parseInvocation(words []string) (op Operation, err error) {
 		return op, fmt.Errorf("%s has %d words after it", op.Kind, len(rest))
 	}
 	if op.Kind == Create {
+		more := rest[2:]
 		rest, op.Tree = rest[:1], rest[1]
+		if len(more) > 1 && more[0] == "on" {
+			op.Parent, more = more[1], more[2:]
+		}
+		if len(more) > 0 && more[0] == "image" {
+			op.Image, more = true, more[1:]
+		}
+		if len(more) > 0 {
+			return op, fmt.Errorf("create has %q after it, and wants on with a parent, or image", strings.Join(more, " "))
+		}
 	}
 	op.Layers = slices.Clone(rest)
 	return op, nil
@@ -30,13 +41,15 @@ func parseInvocation(words []string) (op Operation, err error) {
 
 // outcomes are those that each kind can have, beside failed.
 var outcomes = map[Kind][]Outcome{
-	Create:  {Done, AlreadyExists, Busy, Indefinite},
-	Delete:  {Done, Unknown, Leftover, Indefinite},
+	Create:  {Done, AlreadyExists, NoParent, Busy, Indefinite},
+	Delete:  {Done, Unknown, HasChildren, Mounted, Leftover, Indefinite},
 	List:    {Done},
 	Exists:  {Done},
 	Read:    {Done, Unknown, Torn},
 	Look:    {Done},
 	Recover: {Done},
+	Mount:   {Done, Unknown, Indefinite},
+	Unmount: {Done, Unknown, Unmounted, Indefinite},
 }
 
 func (op *Operation) parseResult(words []string) (r Result, err error) {
@@ -59,7 +72,7 @@ func (op *Operation) parseResult(words []string) (r Result, err error) {
 		return nil
 	}
 	switch {
-	case r.Outcome == Unknown && op.Kind == Delete:
+	case op.Kind == Delete && (r.Outcome == Unknown || r.Outcome == HasChildren || r.Outcome == Mounted):
 		if len(rest) != 1 || !slices.Contains(op.Layers, rest[0]) {
 			return r, wrong("one of its layers")
 		}
@@ -69,14 +82,18 @@ func (op *Operation) parseResult(words []string) (r Result, err error) {
 		err = yes("yes", "no")
 	case op.Kind == Recover:
 		err = yes("all", "some")
+	case op.Kind == Look && len(rest) > 0 && rest[0] == "links":
+		r.Yes, r.Links, r.Trees, rest = true, true, rest[1:], nil
 	case op.Kind == Look:
 		if err = yes("link", "nolink"); err == nil {
 			r.Trees, rest = rest, nil
 		}
+	case op.Kind == Delete && len(rest) > 0:
+		err = yes("inplace", "inplace")
 	case op.Kind == List:
 		r.Layers, rest = rest, nil
 	case op.Kind == Read:
-		if len(rest) != 1 {
+		if len(rest) == 0 {
 			return r, wrong("a tree")
 		}
 		r.Trees, rest = rest, nil

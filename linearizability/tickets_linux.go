@@ -46,4 +46,7 @@ func openTickets(path string, create bool) (*tickets, error) {
 // next draws a ticket.
 func (t *tickets) next() int64 { return t.counter.Add(1) }
 
+// last returns the last ticket that was drawn.
+func (t *tickets) last() int64 { return t.counter.Load() }
+
 func (t *tickets) close() error { return unix.Munmap(t.mapping) }

@@ -34,8 +34,8 @@ func BecomeWorker() {
 // A job is what a worker has to do: the one line on its standard input.
 type job struct {
 	Process int     `json:"process"`
-	Dir     string  `json:"dir"` // of the scene
-	Layout  string  `json:"layout"`
+	Scene   string  `json:"scene"` // its directory
+	Site    site    `json:"site"`
 	Program Program `json:"program"`
 	Crash   int64   `json:"crash,omitempty"` // kills itself before this call of the store, from 1
 	At      string  `json:"at,omitempty"`    // counts only calls of this name
@@ -44,11 +44,11 @@ type job struct {
 
 // record is the file that a client of the process writes its lines to.
 func (j *job) record(goroutine int) string {
-	return filepath.Join(j.Dir, fmt.Sprintf("record-%d.%d", j.Process, goroutine))
+	return filepath.Join(j.Scene, fmt.Sprintf("record-%d.%d", j.Process, goroutine))
 }
 
 // crashNote is the file that says where the process killed itself.
-func (j *job) crashNote() string { return filepath.Join(j.Dir, fmt.Sprintf("crash-%d", j.Process)) }
+func (j *job) crashNote() string { return filepath.Join(j.Scene, fmt.Sprintf("crash-%d", j.Process)) }
 
 // ready is what a worker sends once it has its job.
 const ready = "ready\n"
@@ -62,7 +62,7 @@ func work(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("no job: %w", err)
 	}
-	counter, err := openTickets(filepath.Join(j.Dir, "tickets"), false)
+	counter, err := openTickets(filepath.Join(j.Scene, "tickets"), false)
 	if err != nil {
 		return err
 	}
@@ -73,7 +73,7 @@ func work(in io.Reader, out io.Writer) error {
 	if _, err := io.WriteString(out, ready); err != nil {
 		return err
 	}
-	store, call, err := f.open(filepath.Join(j.Dir, "store"), j.Layout, j.crashPoint())
+	store, call, err := f.open(j.Site, j.crashPoint())
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,7 @@ next event, why the model does not allow it, and the last events of the
 instance.
 
 A history is ok if some order of its operations explains what they answered.
+If none does, check prints a few operations that are illegal by themselves.
 Check writes Porcupine's picture of it beside the file.
 
 Exit codes: 0 valid or ok, 1 invalid or illegal, 2 not a file that can be
@@ -47,6 +48,8 @@ judged, 3 undecided.`,
 			switch {
 			case err != nil:
 				return err
+			case timeout < 0:
+				return fmt.Errorf("--timeout %v: a history cannot take less than nothing", timeout)
 			case trace.IsTrace(kind):
 				return checkTrace(cmd.Context(), cmd.OutOrStdout(), args[0], asText)
 			case linearizability.IsHistory(kind):

@@ -89,4 +89,7 @@ func TestCheckRefusesWhatItCannotRead(t *testing.T) {
 		assert.Contains(t, stderr, tt.path)
 		assert.Contains(t, stderr, tt.wants)
 	}
+	_, stderr, code := call(t, "check", "--timeout", "-1s", write("history", "afterlock history 1\n"))
+	assert.Equal(t, 2, code)
+	assert.Contains(t, stderr, "--timeout -1s: a history cannot take less than nothing")
 }

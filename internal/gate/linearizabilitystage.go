@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/afterlock/afterlock/linearizability"
 )
@@ -29,6 +30,7 @@ func (linearizabilityStage) Run(ctx context.Context, env Env) (Result, error) {
 	config := linearizability.Config{
 		Dir: env.Dir, Seed: env.Seed, Log: env.Log, Progress: env.Progress,
 		Goroutines: minGoroutineHistories, Processes: minProcessHistories,
+		Timeout: time.Minute, // for what takes milliseconds: slow machines are not undecided
 	}
 	if env.Deep {
 		config.Goroutines, config.Processes = 10*config.Goroutines, 10*config.Processes
@@ -40,22 +42,29 @@ func (linearizabilityStage) Run(ctx context.Context, env Env) (Result, error) {
 // linearizabilityResult judges what a run found.
 func linearizabilityResult(r linearizability.Report, c linearizability.Config) Result {
 	result := Result{
-		Ran: fmt.Sprintf("%d histories of goroutines and %d of killed processes, on %s", r.Goroutines, r.Processes, r.FileSystem),
+		Ran: fmt.Sprintf("%d histories of goroutines and %d of killed processes, on %s, image stores on %s", r.Goroutines, r.Processes, r.FileSystem, r.Images),
 		Counts: []Count{
 			AtLeast("histories of goroutines", r.Goroutines, minGoroutineHistories),
 			AtLeast("of processes", r.Processes, minProcessHistories),
 			AtLeast("in layout vfs", r.Layouts["vfs"], 100),
 			AtLeast("overlay", r.Layouts["overlay"], 100),
+			AtLeast("with an image store", r.WithImages, 100),
+			AtLeast("on a full disk", r.Full, 50),
 			AtLeast("operations", r.Operations, minOperations),
 			AtLeast("cut off", r.CutOff, 100),
 			AtLeast("refused", r.Refused, 1000),
 			AtLeast("kills", r.Kills, minHistoryKills),
 			AtLeast("before chosen calls", r.AtCalls, 100),
-			AtLeast("recoveries that left nothing", r.CleanedUp, minGoroutineHistories),
+			AtLeast("sorts of answers", int64(len(linearizability.Answers)-len(r.Unanswered())), int64(len(linearizability.Answers))),
+			AtLeast("recoveries that left nothing", r.CleanedUp, r.Goroutines+r.Processes),
 			Never("illegal", r.Illegal),
 		},
 		Problems: r.Problems,
 		Flags:    []string{"--dir", c.Dir},
+	}
+	if missing := r.Unanswered(); len(missing) > 0 {
+		result.Undecided = true
+		result.Because = "no operation answered: " + strings.Join(missing, ", ")
 	}
 	if r.Undecided > 0 {
 		// Not wrong, for all that is known, and not ok.

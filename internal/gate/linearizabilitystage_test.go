@@ -10,7 +10,12 @@ import (
 
 // A run that did enough.
 func goodHistories() (linearizability.Report, linearizability.Config) {
+	answers := map[string]int64{}
+	for _, answer := range linearizability.Answers {
+		answers[answer] = 1
+	}
 	return linearizability.Report{
+		WithImages: 150, Full: 100, Answers: answers,
 		FileSystem: "tmpfs", Goroutines: 200, Processes: 100, Layouts: map[string]int64{"vfs": 150, "overlay": 150},
 		Operations: 20_000, CutOff: 300, Refused: 5000, Kills: 300, AtCalls: 150, CleanedUp: 400,
 	}, linearizability.Config{Dir: "/dir"}
@@ -31,6 +36,18 @@ func TestLinearizabilityStageJudgesAReport(t *testing.T) {
 	verdict, because, _ := judge(linearizabilityResult(r, c), nil)
 	assert.Equal(t, Undecided, verdict)
 	assert.Equal(t, "1 histories are undecided: undecided: layer a (900 steps)", because)
+
+	r, c = goodHistories()
+	delete(r.Answers, "delete children")
+	verdict, because, _ = judge(linearizabilityResult(r, c), nil)
+	assert.Equal(t, Undecided, verdict)
+	assert.Equal(t, "no operation answered: delete children", because)
+
+	r, c = goodHistories()
+	r.CleanedUp = 299
+	verdict, because, _ = judge(linearizabilityResult(r, c), nil)
+	assert.Equal(t, Undecided, verdict)
+	assert.Equal(t, "299 recoveries that left nothing, at least 300 wanted", because)
 
 	r, c = goodHistories()
 	r.Kills = 299

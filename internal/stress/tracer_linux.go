@@ -3,6 +3,7 @@ package stress
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -141,7 +142,15 @@ func (x *tracer) delete(dir *tempdir.Dir) error {
 	if err := x.build(victim); err != nil {
 		return err
 	}
-	_ = dir.StageDeletion(victim)
+	return x.lossOf(dir.StageDeletion(victim))
+}
+
+// lossOf is the loss that an error of the tracer's own live instance tells of: what
+// nobody but its owner may take is gone. Other errors are for the validator.
+func (x *tracer) lossOf(err error) error {
+	if errors.Is(err, tempdir.ErrInstanceGone) || errors.Is(err, tempdir.ErrNothingStaged) {
+		return lost("of a live instance: %v", err)
+	}
 	return nil
 }
 
@@ -150,7 +159,7 @@ func (x *tracer) compete(dir *tempdir.Dir) error {
 	victims := filepath.Join(x.worker.Work, "victims")
 	entries, err := os.ReadDir(victims)
 	if err == nil && len(entries) > 0 {
-		_ = dir.StageDeletion(filepath.Join(victims, entries[x.rng.IntN(len(entries))].Name()))
+		return x.lossOf(dir.StageDeletion(filepath.Join(victims, entries[x.rng.IntN(len(entries))].Name())))
 	}
 	return err
 }
@@ -169,7 +178,7 @@ func (x *tracer) add(dir *tempdir.Dir) error {
 	}
 	committed := filepath.Join(x.worker.Work, "committed", x.name())
 	if err := addition.Commit(committed); err != nil {
-		return nil
+		return x.lossOf(err)
 	}
 	return os.RemoveAll(committed)
 }

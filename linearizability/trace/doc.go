@@ -17,7 +17,8 @@
 // between drawing a ticket and ending the record leaves a hole: the last word
 // of a record is a checksum of the rest, written last. A hole that was to be a
 // call says that the call was not made; one that was to be a return says that
-// the call is pending. So a hole can be treated as never written.
+// the call is pending. So a hole can be treated as never written. A process can
+// leave one; more holes than that, or others, are undecided.
 //
 // The ticket is also the place of the record. When the mapping is full it is so
 // for everybody: what is recorded is the beginning of the run, whole, and the
@@ -36,5 +37,6 @@
 //
 // There are three verdicts: valid, invalid and undecided. A trace with more
 // processes on one id or larger trees than the model has is undecided, and so is
-// one that needs more states than the budget.
+// one that needs more states than the budget, or calls the protocol with names
+// that have no id.
 package trace

@@ -54,7 +54,8 @@ type extraction struct {
 	order      []*partition
 	victims    map[uint64]*victim
 	counts     Counts
-	wrong      error // what no process can do
+	wrong      error  // what no process can do
+	foreign    *Event // the first call of the protocol about a name that is none
 }
 
 // A victim is one path, which processes may compete for.
@@ -116,6 +117,9 @@ func (x *extraction) add(e *Event) error {
 			return wrong("calls %v while its call of %v has not returned", e.Method, p.call.Method)
 		}
 		p.calling, p.call = true, *e
+		if x.foreign == nil && e.foreign() {
+			x.foreign = e
+		}
 		if e.ID != (ID{}) {
 			part := x.partition(e.ID, e.Ticket)
 			part.tickets = append(part.tickets, e.Ticket)
@@ -146,6 +150,20 @@ func (x *extraction) add(e *Event) error {
 	}
 	p.last = e.Ticket
 	return nil
+}
+
+// foreign reports whether the call is one of the protocol, about a name that is
+// not of the protocol.
+func (e *Event) foreign() bool {
+	switch e.Method {
+	case seam.CreateLock, seam.OpenLock, seam.LinkLock, seam.RemoveLock:
+		return e.Name != LockName
+	case seam.MakeData, seam.RemoveData:
+		return e.Name != DataName
+	case seam.StageDeletion, seam.Commit:
+		return e.Name != EntryName || e.ID == (ID{})
+	}
+	return false
 }
 
 // A malformed trace is none of processes that make one call at a time.

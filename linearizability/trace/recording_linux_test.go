@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,6 +108,62 @@ func TestTornRecordIsNeverWritten(t *testing.T) {
 	assert.EqualError(t, err, "torn: corrupt: event 4 has a wrong checksum")
 }
 
+// A recorder that loses a call and its return, of a process that nobody killed, is
+// noticed: the rest would often be a behaviour.
+func TestLostRecordsAreNoticed(t *testing.T) {
+	whole := run{creators: 2, recoverers: 2, turns: 5, orphans: true}.record(t)
+	lost, silent := 0, 0
+	for i := range whole.Events[:min(len(whole.Events), 400)] {
+		call := &whole.Events[i]
+		j := i + 1 + slices.IndexFunc(whole.Events[i+1:], func(e Event) bool { return e.Process == call.Process && e.Kind != Orphan })
+		if call.Kind != Call || j == i || whole.Events[j].Kind != Return {
+			continue
+		}
+		content := whole.Encode()
+		for _, at := range []int{i, j} {
+			clear(content[headerBytes+at*recordBytes : headerBytes+(at+1)*recordBytes])
+		}
+		trace, err := Decode("lost", content)
+		require.NoError(t, err)
+		require.Equal(t, 2, trace.Holes)
+		report, err := Validate(t.Context(), trace)
+		require.NoError(t, err)
+		require.NotEqual(t, Valid, report.Verdict, "without %v", call)
+		lost++
+		if report.Verdict == Undecided {
+			require.Contains(t, report.Because[0], "the recorder has lost it")
+			silent++
+		}
+	}
+	t.Logf("%d calls lost, %d of them in silence", lost, silent)
+	assert.Greater(t, lost, 20)
+	assert.Positive(t, silent)
+}
+
+// A kill cuts off one record of a process, between its last one and its end.
+func TestHolesHaveKills(t *testing.T) {
+	const dies = "0 p1 call StatName lock-a1 dir=3\n1 p1 return StatName ENOENT\n3 p2 call StatName lock-a1 dir=3\n4 p1 gone\n5 p2 return StatName ENOENT\n"
+	for _, tt := range []struct {
+		name, text string
+		holes      int
+		wants      Verdict
+	}{
+		{"of the one that died", dies, 1, Valid},
+		{"two of one", strings.NewReplacer("\n3 p2", "\n4 p2", "\n4 p1", "\n5 p1", "\n5 p2", "\n6 p2").Replace(dies), 2, Undecided},
+		{"after it was reaped", dies + "7 p2 gone\n", 2, Valid},
+		{"after all were reaped", dies + "6 p2 gone\n", 2, Undecided},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			trace, err := Decode("text", []byte(textMagic+"files 2\n"+tt.text))
+			require.NoError(t, err)
+			trace.Holes = tt.holes
+			report, err := Validate(t.Context(), trace)
+			require.NoError(t, err)
+			assert.Equal(t, tt.wants, report.Verdict, "%v %v", report.Problems, report.Because)
+		})
+	}
+}
+
 func TestFullMappingStopsForEverybody(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "recording")
 	recording, err := Create(path, 5, 2)
@@ -189,6 +246,7 @@ func TestUndecided(t *testing.T) {
 12 p1 call OpenDirectory other dir=7
 13 p1 return OpenDirectory result=8
 `, "a tree with directories in it"},
+		{"a name without an id", "0 p1 call CreateLock other dir=3\n1 p1 return CreateLock result=4\n", "event 0: p1 call CreateLock other dir=3: the name has no id"},
 		{"nothing", "", "the trace has no events"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

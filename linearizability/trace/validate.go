@@ -66,6 +66,11 @@ func Validate(ctx context.Context, t *Trace) (Report, error) {
 	}
 	v := &validation{extraction: x, report: Report{Counts: x.counts}}
 	v.competition()
+	v.holes()
+	if x.foreign != nil {
+		v.found = append(v.found, finding{x.foreign.Ticket, Undecided,
+			fmt.Sprintf("event %d: %v: the name has no id, and the model nothing to say about it", x.foreign.Ticket, x.foreign)})
+	}
 	next := make(chan *partition, 64)
 	var group sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {

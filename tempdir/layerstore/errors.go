@@ -26,8 +26,12 @@ var (
 	// ErrMounted: the layer is mounted, by count or in the kernel's table.
 	ErrMounted error = &kind{"layer is mounted", nil}
 
-	// ErrBusy: an unfinished operation has the id: a layer is being removed in
-	// place, or could not be removed. The id is free again when that is done.
+	// ErrNotMounted: the layer is not mounted.
+	ErrNotMounted error = &kind{"layer is not mounted", nil}
+
+	// ErrBusy: an unfinished operation has the id: a layer, or one that was its
+	// descendant, is being removed in place, or could not be removed. The id is
+	// free again when that is done.
 	ErrBusy error = &kind{"an operation on the layer is not finished", nil}
 
 	// ErrUnrecorded: something without a record is where the layer would go. It

@@ -3,7 +3,6 @@ package layerstore
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -34,13 +33,13 @@ func (s *Store) Mount(ctx context.Context, id string) (path string, err error) {
 	return path, nil
 }
 
-// Unmount counts one mount less. A layer that is not mounted is an error.
+// Unmount counts one mount less. A layer that is not mounted is an [ErrNotMounted].
 func (s *Store) Unmount(ctx context.Context, id string) error {
 	const op = "unmount"
 	return s.update(ctx, op, id, func(r *record) error {
 		count := s.mounts(r)
 		if count == 0 {
-			return &Error{Op: op, Layer: id, Effect: NoEffect, Err: errors.New("it is not mounted")}
+			return &Error{Op: op, Layer: id, Effect: NoEffect, Kind: ErrNotMounted}
 		}
 		if r.Mounts, r.Boot = count-1, bootID(); r.Mounts == 0 {
 			r.Boot = ""
