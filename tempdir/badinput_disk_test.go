@@ -28,6 +28,8 @@ var fullDisks = []fullDisk{
 	{"tmpfs without inodes", func(t testing.TB) string { return testfs.Tmpfs(t, "nr_inodes=60") }, fillInodes, false},
 	{"ext4 without blocks", func(t testing.TB) string { return testfs.Ext4(t, testfs.Ext4Options{MiB: 4}) }, fillBlocks, false},
 	{"ext4 without inodes", func(t testing.TB) string { return testfs.Ext4(t, testfs.Ext4Options{MiB: 8, Inodes: 96}) }, fillInodes, false},
+	{"xfs without blocks", testfs.Xfs, fillBlocks, false},
+	{"btrfs without blocks", testfs.Btrfs, fillBlocks, true},
 }
 
 // fillBlocks writes until no block is left.
