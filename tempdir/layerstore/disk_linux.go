@@ -138,14 +138,22 @@ func (linuxDisk) ReadMetadata(path string) ([]byte, error) {
 	return data, nil
 }
 
-func (linuxDisk) WriteSpare(path string, data []byte) (int, error) {
-	fd, err := open(path, unix.O_WRONLY|unix.O_CREAT, 0o600)
+func (d linuxDisk) WriteSpare(path string, data []byte) (int, error) {
+	fd, err := open(path, unix.O_WRONLY|unix.O_CREAT|unix.O_NONBLOCK, 0o600)
 	if err != nil {
 		return -1, err
 	}
 	var s unix.Stat_t
 	switch err = again(func() error { return unix.Fstat(fd, &s) }); {
 	case err != nil:
+	case s.Mode&unix.S_IFMT != unix.S_IFREG:
+		err = unix.EINVAL
+	case s.Nlink > 1: // a backup made of hard links has it too, and must keep what it says
+		unix.Close(fd)
+		if err := again(func() error { return unix.Unlink(path) }); err != nil {
+			return -1, err
+		}
+		return d.WriteSpare(path, data)
 	case s.Size == 0:
 		overwriteInPlace(fd)
 	case s.Size > int64(len(data)):
