@@ -52,9 +52,9 @@
 //
 // The store lock and the claims are open file description locks on byte ranges
 // of store.lock, a descriptor an operation, so that goroutines and processes
-// exclude each other alike and a kill frees everything. Readers share it. The
-// file is never unlinked; whoever takes the lock looks whether it still has its
-// name.
+// exclude each other alike and a kill frees everything. Readers share it, and
+// queue behind a writer that waits, by one more system call each. The file is
+// never unlinked; whoever takes the lock looks whether it still has its name.
 //
 // # Full disks and other file systems
 //
