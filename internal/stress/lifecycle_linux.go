@@ -57,7 +57,7 @@ func Lifecycle(ctx context.Context, c Config) (report LifecycleReport, err error
 		kill:     true,
 		progress: c.Progress,
 	}
-	f.enough = func() bool { return f.kills >= MinKills }
+	f.enough = func() bool { return f.kills >= MinKills && f.counts[countRecovered] > 0 }
 	for range c.Creators {
 		f.jobs = append(f.jobs, j)
 	}

@@ -41,7 +41,7 @@ func Race(ctx context.Context, c Config) (report RaceReport, err error) {
 		progress: c.Progress,
 	}
 	f.enough = func() bool {
-		return f.counts[countInstances] >= MinInstances && f.counts[countCommits] >= MinCommits
+		return f.counts[countInstances] >= MinInstances && f.counts[countCommits] >= MinCommits && f.counts[countMet] > 0
 	}
 	for i := range c.Creators {
 		work := filepath.Join(s.path, "creator-"+strconv.Itoa(i))
