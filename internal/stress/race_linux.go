@@ -14,7 +14,7 @@ import (
 
 // Race runs creators and recoverers in tight loops on one root, for the
 // duration (default 5 s; 3 creators, 3 recoverers) or until something is lost. It
-// takes up to four times as long if less than [MinInstances] and [MinCommits] is
+// takes up to four times as long and a minute if less than [MinInstances] and [MinCommits] is
 // done by then.
 //
 // A creator makes an instance, stages a small victim and, in one instance of

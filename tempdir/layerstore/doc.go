@@ -63,7 +63,9 @@
 // removed where it is: flagged, after the lock was dropped, claimed against
 // others who would do the same, and forgotten when it is gone; [Deletion] says
 // so. Saving needs neither block nor inode: the metadata is padded, written over
-// the spare, and exchanged with it.
+// the spare, and exchanged with it. btrfs does that for files that it does not
+// copy on write, as these are from the start; not after a snapshot of them, nor
+// where they come from a copy of the store.
 //
 // # Durability
 //
