@@ -186,17 +186,3 @@ func (k olderStamps) Stat(fd int) (tempdir.Attributes, error) {
 	a.Changed = a.Changed.Add(-time.Hour)
 	return a, err
 }
-
-// What a read costs, and what queueing behind writers adds to it.
-func BenchmarkLookUp(b *testing.B) {
-	for name, disk := range map[string]layerstore.Disk{"turn": layerstore.LinuxDisk(), "no turn": turnless{layerstore.LinuxDisk()}} {
-		b.Run(name, func(b *testing.B) {
-			s := openStore(b, filepath.Join(benchDirectory(b), "store"), layerstore.WithDisk(disk))
-			create(b, s, "a", layerstore.Empty())
-			for b.Loop() {
-				_, err := s.Layer(background, "a")
-				require.NoError(b, err)
-			}
-		})
-	}
-}

@@ -18,9 +18,6 @@ type Disk interface {
 	TakeLock(fd int, r ByteRange) error
 	// AwaitLock takes a lock on the byte range and waits. fcntl with F_OFD_SETLKW.
 	AwaitLock(fd int, r ByteRange) error
-	// Locked reports whether somebody else has a lock that is in the way of one on
-	// the byte range, and takes none. fcntl with F_OFD_GETLK.
-	Locked(fd int, r ByteRange) (bool, error)
 	// Links returns how many names the file has: 0 makes its locks ghost locks. fstat.
 	Links(fd int) (uint64, error)
 	// ReadToken reads the token of the last save. pread.
@@ -50,9 +47,8 @@ type Disk interface {
 	Close(fd int) error
 }
 
-// A ByteRange is one byte of the lock file: byte 0 is the store lock, byte 1 the
-// turn of whoever waits for it for writing, the others are claims of layers that
-// are removed in place.
+// A ByteRange is one byte of the lock file: byte 0 is the store lock, the others
+// are claims of layers that are removed in place.
 type ByteRange struct {
 	Offset    int64
 	Exclusive bool
@@ -107,13 +103,6 @@ func (a *aroundDisk) AwaitLock(fd int, r ByteRange) error {
 		return err
 	}
 	return a.Disk.AwaitLock(fd, r)
-}
-
-func (a *aroundDisk) Locked(fd int, r ByteRange) (bool, error) {
-	if err := a.before("Locked", ""); err != nil {
-		return false, err
-	}
-	return a.Disk.Locked(fd, r)
 }
 
 func (a *aroundDisk) Links(fd int) (uint64, error) {

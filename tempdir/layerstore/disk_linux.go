@@ -62,23 +62,14 @@ func (linuxDisk) OpenLock(path string, create bool) (int, error) {
 func (linuxDisk) TakeLock(fd int, r ByteRange) error  { return lock(fd, unix.F_OFD_SETLK, r) }
 func (linuxDisk) AwaitLock(fd int, r ByteRange) error { return lock(fd, unix.F_OFD_SETLKW, r) }
 
-func (linuxDisk) Locked(fd int, r ByteRange) (bool, error) {
-	l := r.flock()
-	err := again(func() error { return unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, &l) })
-	return l.Type != unix.F_UNLCK, err
-}
-
 func lock(fd, command int, r ByteRange) error {
-	l := r.flock()
-	return again(func() error { return unix.FcntlFlock(uintptr(fd), command, &l) })
-}
-
-func (r ByteRange) flock() unix.Flock_t {
-	l := unix.Flock_t{Type: unix.F_RDLCK, Start: r.Offset, Len: 1}
+	kind := int16(unix.F_RDLCK)
 	if r.Exclusive {
-		l.Type = unix.F_WRLCK
+		kind = unix.F_WRLCK
 	}
-	return l
+	return again(func() error {
+		return unix.FcntlFlock(uintptr(fd), command, &unix.Flock_t{Type: kind, Start: r.Offset, Len: 1})
+	})
 }
 
 func (linuxDisk) Links(fd int) (uint64, error) {

@@ -52,9 +52,17 @@
 //
 // The store lock and the claims are open file description locks on byte ranges
 // of store.lock, a descriptor an operation, so that goroutines and processes
-// exclude each other alike and a kill frees everything. Readers share it, and
-// queue behind a writer that waits, by one more system call each. The file is
-// never unlinked; whoever takes the lock looks whether it still has its name.
+// exclude each other alike and a kill frees everything. Readers share it. The
+// file is never unlinked; whoever takes the lock looks whether it still has its
+// name.
+//
+// Readers that never stop coming, each before the last one leaves, keep a writer
+// waiting: the kernel has no queue. One was built and taken back: a byte of the
+// lock file that a waiting writer holds and that readers wait for, at the cost of
+// a seventh system call a read. With it a read inside the function that
+// [Store.Read] calls, or in a program that the function waits for, waits for the
+// writer, and the writer for it, for ever. Callers that read all the time should
+// leave a pause between reads.
 //
 // # Full disks and other file systems
 //

@@ -19,11 +19,8 @@ const (
 	rootName     = "tempdirs"
 )
 
-// Bytes of the lock file.
-const (
-	storeByte = 0 // the store lock
-	turnByte  = 1 // the turn: whoever has it waits for the store lock for writing
-)
+// storeByte is the byte of the lock file that is the store lock.
+const storeByte = 0
 
 // A held is the store lock, held by one operation.
 type held struct {
@@ -35,7 +32,8 @@ type held struct {
 
 // takeLock waits for the store lock (spec: TakeStoreLock). Every operation opens
 // the lock file for itself, so that goroutines exclude each other as processes do.
-// The error is the context's, or an errno.
+// The kernel keeps no queue between readers and writers: readers that never stop
+// coming can keep a writer waiting. The error is the context's, or an errno.
 func (s *Store) takeLock(ctx context.Context, exclusive bool) (*held, error) {
 	for {
 		if err := ctx.Err(); err != nil {
@@ -46,7 +44,7 @@ func (s *Store) takeLock(ctx context.Context, exclusive bool) (*held, error) {
 			return nil, err
 		}
 		links := uint64(0)
-		if err = s.awaitTurn(ctx, fd, exclusive); err == nil {
+		if err = s.awaitLock(ctx, fd, ByteRange{storeByte, exclusive}); err == nil {
 			links, err = s.disk.Links(fd)
 		}
 		if err == nil && links > 0 {
@@ -60,46 +58,14 @@ func (s *Store) takeLock(ctx context.Context, exclusive bool) (*held, error) {
 	}
 }
 
-// awaitTurn takes the store lock in turn. The kernel keeps no queue: readers that
-// never stop coming, each before the last one leaves, would keep a writer waiting
-// for ever. So a writer that has to wait takes the turn, and readers that come
-// while somebody has it wait for that first. Those that looked before it was taken
-// go ahead, once each. Whatever a process has of the turn goes with the descriptor.
-//
-// It costs a reader one call. Programs that know of no turn exclude, and are
-// excluded, as ever; their readers do not wait for it.
-func (s *Store) awaitTurn(ctx context.Context, fd int, exclusive bool) error {
-	store, turn := ByteRange{storeByte, exclusive}, ByteRange{turnByte, exclusive}
-	if exclusive {
-		if err := s.disk.TakeLock(fd, store); err != unix.EAGAIN {
-			return err
-		}
-		if err := s.awaitLock(ctx, fd, turn, pollTurn); err != nil {
-			return err
-		}
-		return s.awaitLock(ctx, fd, store, pollStore)
-	}
-	taken, err := s.disk.Locked(fd, turn)
-	if err == nil && taken {
-		err = s.awaitLock(ctx, fd, turn, pollTurn)
-	}
-	if err != nil {
-		return err
-	}
-	return s.awaitLock(ctx, fd, store, pollTurn)
-}
-
-// How long a pause between two questions becomes. The one writer that has the turn
-// asks more often: nobody else uses the store lock while it waits.
 const (
 	pollFirst = 100 * time.Microsecond
-	pollStore = time.Millisecond
-	pollTurn  = 10 * time.Millisecond
+	pollLast  = 10 * time.Millisecond
 )
 
 // awaitLock waits in the kernel if ctx can never be done, and asks again and
 // again otherwise: nothing can call a waiting thread back.
-func (s *Store) awaitLock(ctx context.Context, fd int, r ByteRange, longest time.Duration) error {
+func (s *Store) awaitLock(ctx context.Context, fd int, r ByteRange) error {
 	err := s.disk.TakeLock(fd, r)
 	if err != unix.EAGAIN {
 		return err
@@ -107,7 +73,7 @@ func (s *Store) awaitLock(ctx context.Context, fd int, r ByteRange, longest time
 	if ctx.Done() == nil {
 		return s.disk.AwaitLock(fd, r)
 	}
-	for pause := pollFirst; ; pause = min(2*pause, longest) {
+	for pause := pollFirst; ; pause = min(2*pause, pollLast) {
 		timer := time.NewTimer(pause/2 + rand.N(pause))
 		select {
 		case <-ctx.Done():
