@@ -4,6 +4,7 @@ package tempdir_test
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,6 +29,8 @@ var fullDisks = []fullDisk{
 	{"tmpfs without inodes", func(t testing.TB) string { return testfs.Tmpfs(t, "nr_inodes=60") }, fillInodes, false},
 	{"ext4 without blocks", func(t testing.TB) string { return testfs.Ext4(t, testfs.Ext4Options{MiB: 4}) }, fillBlocks, false},
 	{"ext4 without inodes", func(t testing.TB) string { return testfs.Ext4(t, testfs.Ext4Options{MiB: 8, Inodes: 96}) }, fillInodes, false},
+	{"xfs without blocks", testfs.Xfs, fillBlocks, false},
+	{"btrfs without blocks", testfs.Btrfs, fillBlocks, true},
 }
 
 // fillBlocks writes until no block is left.
@@ -41,6 +44,11 @@ func fillBlocks(t testing.TB, dir string) {
 			return
 		}
 		size := 0
+		for unix.Fallocate(int(f.Fd()), 0, int64(size), 1<<20) == nil {
+			size += 1 << 20 // takes blocks and no time
+		}
+		_, err = f.Seek(int64(size), io.SeekStart)
+		require.NoError(t, err)
 		for _, chunk := range []int{1 << 16, 1 << 10, 1} {
 			for err == nil {
 				_, err = f.Write(make([]byte, chunk))

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -184,5 +185,28 @@ func TestTypeThatCannotBeFoundOut(t *testing.T) {
 	require.Len(t, instances, 2)
 	_, err = s.unharmed(t)
 	require.NoError(t, err)
+	s.end(t)
+}
+
+// A file that is mounted over a lock file has a lock of its own: that it is free
+// says nothing of the instance, and taking it would remove live data.
+func TestMountOverALockFile(t *testing.T) {
+	if !mounting(t) {
+		return
+	}
+	s := newScene(t)
+	live := s.live.ID()
+	cover := filepath.Join(s.outside, "cover")
+	require.NoError(t, os.WriteFile(cover, nil, 0o600))
+	t.Run("mounted", func(t *testing.T) {
+		testfs.Bind(t, cover, s.lock(live))
+		report, err := s.root.Recover(background)
+		requireRefusal(t, err, "recover", s.lock(live), tempdir.ErrMountPoint)
+		require.Equal(t, tempdir.Failed, outcomeOf(t, report, live).Outcome)
+		requireLayer(t, filepath.Join(s.data(live), "0-neighbour"))
+		_, err = s.root.TryLock("lock-" + live)
+		requireRefusal(t, err, "try lock", s.lock(live), tempdir.ErrMountPoint)
+	})
+	require.NoError(t, os.Remove(cover))
 	s.end(t)
 }

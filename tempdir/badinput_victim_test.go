@@ -36,6 +36,12 @@ func elsewhere(t testing.TB) string {
 		t.Skipf("skipped, because there is no other file system: %v", err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
+	var there, here unix.Stat_t
+	require.NoError(t, unix.Stat(dir, &there))
+	require.NoError(t, unix.Stat(t.TempDir(), &here))
+	if there.Dev == here.Dev {
+		t.Skip("skipped, because the directory for temporary files is on the other file system")
+	}
 	return dir
 }
 

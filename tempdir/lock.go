@@ -50,8 +50,9 @@ func (r *Root) CreateLock(name string) (*Lock, error) {
 // waits or creates (spec: OpenLock, TakeLock, StatName).
 //
 // Errors match [ErrHeld], [io/fs.ErrNotExist] (there is no such file, or there
-// is none any more: the lock would have been a ghost lock), or [ErrForeign]:
-// what is there is not a regular file with one name, and was not touched.
+// is none any more: the lock would have been a ghost lock), [ErrForeign]: what
+// is there is not a regular file with one name, or [ErrMountPoint]. It was not
+// touched then.
 func (r *Root) TryLock(name string) (*Lock, error) {
 	return r.newLock("try lock", name, func(op string) (int, error) {
 		fd, err := r.tryLock(op, name)
@@ -212,6 +213,10 @@ func (r *Root) claim(lock int, name string, failure func(kind, err error) error)
 		// No lock file of ours ever has two names. This one is somebody else's
 		// file as well, which may be locked for other reasons.
 		return failure(ErrForeign, unix.EMLINK)
+	case held.MountRoot:
+		// A file that is mounted over the lock file, in this mount namespace: the
+		// owner holds another one.
+		return failure(ErrMountPoint, nil)
 	}
 	if err := r.kernel.TakeLock(lock); err != nil {
 		if isBusy(err) {

@@ -92,7 +92,7 @@ func TestProtocolCalls(t *testing.T) {
 		t.Run(path.name, func(t *testing.T) {
 			kernel := newTap()
 			kernel.set(path.before)
-			root := openRoot(t, tempdir.WithKernel(kernel))
+			root := openRoot(t, tempdir.WithKernel(&ordering{kernel, true}))
 			warm, err := root.Create() // finds out once which path works
 			require.NoError(t, err)
 			require.NoError(t, warm.Close(background))
@@ -173,7 +173,7 @@ func makeOrphan(t testing.TB, root *tempdir.Root) string {
 // Outside ext4, xfs and tmpfs renames are made durable before the first unlink
 // (rule 11), by one call that is not under the store lock.
 func TestUnorderedFileSystemSyncsBeforeTheFirstUnlink(t *testing.T) {
-	kernel := &unordered{newTap()}
+	kernel := &ordering{newTap(), false}
 	root := openRoot(t, tempdir.WithKernel(kernel))
 	dir, err := root.Create()
 	require.NoError(t, err)
@@ -203,12 +203,16 @@ func TestUnorderedFileSystemSyncsBeforeTheFirstUnlink(t *testing.T) {
 	assert.Equal(t, 1, report.Count(tempdir.Recovered))
 }
 
-// unordered is a file system that promises nothing about renames.
-type unordered struct{ *tap }
+// An ordering is a file system that keeps renames in order, or promises nothing,
+// whatever the tests run on.
+type ordering struct {
+	*tap
+	ordered bool
+}
 
-func (k *unordered) OpenRoot(path string) (int, bool, error) {
-	fd, _, err := k.tap.OpenRoot(path)
-	return fd, false, err
+func (k *ordering) OpenRoot(path string) (int, bool, error) {
+	root, _, err := k.tap.OpenRoot(path)
+	return root, k.ordered, err
 }
 
 // An fs.ErrNotExist from StageDeletion is about the victim, and only about it

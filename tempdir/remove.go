@@ -197,6 +197,7 @@ func (v *removal) hoist(top int, name string) bool {
 		switch {
 		case err == nil:
 			v.levels[top].removed, v.levels[0].removed = true, true
+			v.levels[0].scans = 0 // what it has to list again is no stranger's
 			return true
 		case errors.Is(err, unix.EEXIST):
 			continue

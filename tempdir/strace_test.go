@@ -83,14 +83,18 @@ func TestSystemCallsAsStraceListsThem(t *testing.T) {
 	for section, names := range calls {
 		t.Logf("%-6s %d: %s", section, len(names), strings.Join(names, " "))
 	}
+	sync := []string{"fsync"} // where the file system does not order renames
+	if root.Ordered() {
+		sync = nil
+	}
 	assert.Equal(t, map[string][]string{
 		"create": {"openat", "fcntl", "pwrite64", "linkat", "mkdirat"},
 		"stage":  {"renameat2"},
-		"close": {
-			"openat2", "getdents64", // the data directory
+		"close": slices.Concat([]string{"openat2"}, sync, []string{
+			"getdents64",                                                           // the data directory
 			"openat2", "getdents64", "unlinkat", "getdents64", "unlinkat", "close", // the victim: one file
 			"getdents64", "unlinkat", "close", // the data directory
 			"statx", "statx", "unlinkat", "close", // recheck, lock file
-		},
+		}),
 	}, calls)
 }

@@ -28,8 +28,8 @@ type fleet struct {
 	rng      *rand.Rand
 	duration time.Duration
 	kill     bool          // at random moments
-	enough   func() bool   // go on until this is true, for four times the duration at most
-	longest  time.Duration // 0: four times the duration
+	enough   func() bool   // go on until this is true, for longest at most
+	longest  time.Duration // 0: four times the duration and slowMachine
 	reaped   func(j job)   // told of every worker that has ended, before another takes its place
 	progress func(text string)
 
@@ -52,6 +52,9 @@ type fleet struct {
 	environs  error
 }
 
+// slowMachine is what a run may take longer until there is enough of everything.
+const slowMachine = time.Minute
+
 // run starts the workers, lets them work for the duration, or until something is
 // lost, and waits until all have ended. The error is the context's, or says
 // that the environment failed; problems are in the results.
@@ -64,7 +67,7 @@ func (f *fleet) run(ctx context.Context) error {
 	f.running = make(map[*process]bool)
 	f.shared = make(map[int]bool)
 	if f.longest == 0 {
-		f.longest = 4 * f.duration
+		f.longest = 4*f.duration + slowMachine
 	}
 	begin := time.Now()
 	deadline := time.NewTimer(f.duration)

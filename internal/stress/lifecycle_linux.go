@@ -11,7 +11,7 @@ import (
 // Lifecycle lays out 40 layers of the files of a tree and lets workers stage,
 // delete and add layers under a store lock for the duration (default 5 s; 4
 // creators, 2 recoverers), while others recover and all of them are killed at
-// random moments and replaced. It takes up to four times as long if the kills are
+// random moments and replaced. It takes up to four times as long and a minute if the kills are
 // fewer than [MinKills] by then.
 //
 // At the end, after one more recovery: every layer that was never chosen is
@@ -57,7 +57,7 @@ func Lifecycle(ctx context.Context, c Config) (report LifecycleReport, err error
 		kill:     true,
 		progress: c.Progress,
 	}
-	f.enough = func() bool { return f.kills >= MinKills }
+	f.enough = func() bool { return f.kills >= MinKills && f.counts[countRecovered] > 0 }
 	for range c.Creators {
 		f.jobs = append(f.jobs, j)
 	}

@@ -14,7 +14,7 @@ import (
 
 // Race runs creators and recoverers in tight loops on one root, for the
 // duration (default 5 s; 3 creators, 3 recoverers) or until something is lost. It
-// takes up to four times as long if less than [MinInstances] and [MinCommits] is
+// takes up to four times as long and a minute if less than [MinInstances] and [MinCommits] is
 // done by then.
 //
 // A creator makes an instance, stages a small victim and, in one instance of
@@ -41,7 +41,7 @@ func Race(ctx context.Context, c Config) (report RaceReport, err error) {
 		progress: c.Progress,
 	}
 	f.enough = func() bool {
-		return f.counts[countInstances] >= MinInstances && f.counts[countCommits] >= MinCommits
+		return f.counts[countInstances] >= MinInstances && f.counts[countCommits] >= MinCommits && f.counts[countMet] > 0
 	}
 	for i := range c.Creators {
 		work := filepath.Join(s.path, "creator-"+strconv.Itoa(i))

@@ -94,7 +94,7 @@ func (s *Store) Create(ctx context.Context, layer Layer, content Content) (Layer
 	if err != nil {
 		return Layer{}, err
 	}
-	return r.Layer, nil
+	return s.view(&r), nil
 }
 
 // checkAddition returns the parents of a layer to be made, or why it cannot be.
@@ -103,12 +103,13 @@ func (s *Store) checkAddition(m *metadata, r *record, finished bool) ([]record, 
 	refuse := func(kind, err error) ([]record, error) {
 		return nil, &Error{Op: "create", Layer: r.ID, Effect: NoEffect, Kind: kind, Err: err}
 	}
-	switch there := m.find(r.ID); {
-	case there == nil:
-	case !there.Incomplete:
-		return refuse(ErrLayerExists, nil)
-	case finished || s.claimed(there):
-		return refuse(ErrBusy, nil)
+	if there := m.find(r.ID); there != nil {
+		if !there.Incomplete {
+			return refuse(ErrLayerExists, nil)
+		}
+		if claimed, err := s.claimed(there); finished || claimed {
+			return refuse(ErrBusy, err)
+		}
 	}
 	var parents []record
 	for id := r.Parent; id != ""; {

@@ -29,7 +29,8 @@ type Disk interface {
 	// ReadMetadata reads the whole file. openat, fstat, pread, close.
 	ReadMetadata(path string) ([]byte, error)
 	// WriteSpare writes data over the file path, and makes it if need be; it
-	// never shortens it, and fills the rest with blanks. openat, fstat, pwrite.
+	// never shortens it, and fills the rest with blanks. A file that has another
+	// name is replaced. openat, fstat, pwrite.
 	WriteSpare(path string, data []byte) (fd int, err error)
 	// SyncSpare makes the file durable. fsync.
 	SyncSpare(fd int) error

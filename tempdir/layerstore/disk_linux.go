@@ -49,7 +49,14 @@ func (linuxDisk) OpenLock(path string, create bool) (int, error) {
 	if create {
 		flags |= unix.O_CREAT
 	}
-	return open(path, flags, 0o600)
+	fd, err := open(path, flags, 0o600)
+	if err == nil && create {
+		var s unix.Stat_t
+		if unix.Fstat(fd, &s) == nil && s.Size == 0 {
+			overwriteInPlace(fd)
+		}
+	}
+	return fd, err
 }
 
 func (linuxDisk) TakeLock(fd int, r ByteRange) error  { return lock(fd, unix.F_OFD_SETLK, r) }
@@ -104,7 +111,7 @@ func (linuxDisk) ReadMetadata(path string) ([]byte, error) {
 	}
 	defer unix.Close(fd)
 	var s unix.Stat_t
-	if err := unix.Fstat(fd, &s); err != nil {
+	if err := again(func() error { return unix.Fstat(fd, &s) }); err != nil {
 		return nil, err
 	}
 	if s.Mode&unix.S_IFMT != unix.S_IFREG {
@@ -131,13 +138,25 @@ func (linuxDisk) ReadMetadata(path string) ([]byte, error) {
 	return data, nil
 }
 
-func (linuxDisk) WriteSpare(path string, data []byte) (int, error) {
-	fd, err := open(path, unix.O_WRONLY|unix.O_CREAT, 0o600)
+func (d linuxDisk) WriteSpare(path string, data []byte) (int, error) {
+	fd, err := open(path, unix.O_WRONLY|unix.O_CREAT|unix.O_NONBLOCK, 0o600)
 	if err != nil {
 		return -1, err
 	}
 	var s unix.Stat_t
-	if err = unix.Fstat(fd, &s); err == nil && s.Size > int64(len(data)) {
+	switch err = again(func() error { return unix.Fstat(fd, &s) }); {
+	case err != nil:
+	case s.Mode&unix.S_IFMT != unix.S_IFREG:
+		err = unix.EINVAL
+	case s.Nlink > 1: // a backup made of hard links has it too, and must keep what it says
+		unix.Close(fd)
+		if err := again(func() error { return unix.Unlink(path) }); err != nil {
+			return -1, err
+		}
+		return d.WriteSpare(path, data)
+	case s.Size == 0:
+		overwriteInPlace(fd)
+	case s.Size > int64(len(data)):
 		data = append(bytes.Clone(data), bytes.Repeat([]byte{' '}, int(s.Size)-len(data))...)
 	}
 	for done := 0; err == nil && done < len(data); {
@@ -153,6 +172,21 @@ func (linuxDisk) WriteSpare(path string, data []byte) (int, error) {
 		return -1, err
 	}
 	return fd, nil
+}
+
+// overwriteInPlace makes later writes over the empty file fd use the blocks that
+// it has by then. btrfs takes new ones otherwise, which a full disk has not, and
+// packs short files into its trees; the others do neither.
+func overwriteInPlace(fd int) {
+	var s unix.Statfs_t
+	if unix.Fstatfs(fd, &s) != nil || s.Type != unix.BTRFS_SUPER_MAGIC {
+		return
+	}
+	const nocow = 0x00800000 // FS_NOCOW_FL in linux/fs.h
+	flags, err := unix.IoctlGetInt(fd, unix.FS_IOC_GETFLAGS)
+	if err == nil && unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, flags|nocow) == nil {
+		unix.Ftruncate(fd, block)
+	}
 }
 
 func (linuxDisk) SyncSpare(fd int) error { return again(func() error { return unix.Fsync(fd) }) }

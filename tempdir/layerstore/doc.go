@@ -56,6 +56,14 @@
 // file is never unlinked; whoever takes the lock looks whether it still has its
 // name.
 //
+// Readers that never stop coming, each before the last one leaves, keep a writer
+// waiting: the kernel has no queue. One was built and taken back: a byte of the
+// lock file that a waiting writer holds and that readers wait for, at the cost of
+// a seventh system call a read. With it a read inside the function that
+// [Store.Read] calls, or in a program that the function waits for, waits for the
+// writer, and the writer for it, for ever. Callers that read all the time should
+// leave a pause between reads.
+//
 // # Full disks and other file systems
 //
 // A deletion needs an inode or two and a block for its instance. Where there is
@@ -63,7 +71,9 @@
 // removed where it is: flagged, after the lock was dropped, claimed against
 // others who would do the same, and forgotten when it is gone; [Deletion] says
 // so. Saving needs neither block nor inode: the metadata is padded, written over
-// the spare, and exchanged with it.
+// the spare, and exchanged with it. btrfs does that for files that it does not
+// copy on write, as these are from the start; not after a snapshot of them, nor
+// where they come from a copy of the store.
 //
 // # Durability
 //

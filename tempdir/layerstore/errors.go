@@ -48,7 +48,8 @@ var (
 	// ErrTooLarge: the content exceeds a limit, see [WithLimits].
 	ErrTooLarge error = &kind{"content too large", nil}
 
-	// ErrCorrupt: the metadata cannot be read. Nothing was changed.
+	// ErrCorrupt: there is no metadata, or something else in its place. Nothing
+	// was changed. Not being able to read it now is an errno alone.
 	ErrCorrupt error = &kind{"metadata damaged", nil}
 
 	// ErrDamaged: a layer has a record and no files.

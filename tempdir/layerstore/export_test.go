@@ -11,6 +11,9 @@ import (
 // Look is one look of [Store.Maintain].
 func Look(s *Store) (Report, bool, error) { return s.look(context.Background(), false) }
 
+// Jittered is the time between two looks of [Store.Maintain].
+var Jittered = jittered
+
 // EncodedSize returns the size of a file of metadata with layers whose labels have
 // so many bytes, the first flagged of which have the flag.
 func EncodedSize(layers, labelBytes, flagged int) int {

@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
@@ -128,3 +130,56 @@ func TestFailedCreationLeavesNothing(t *testing.T) {
 		}
 	}
 }
+
+// A deaf disk cannot try claims.
+type deaf struct{ layerstore.Disk }
+
+func (d deaf) TakeLock(fd int, r layerstore.ByteRange) error {
+	if r.Offset >= 1<<20 {
+		return unix.ENOLCK
+	}
+	return d.Disk.TakeLock(fd, r)
+}
+
+// Whoever cannot find out whether a layer is being removed where it is leaves it
+// alone, and says so. If it moved the layer away, its id would be free, and what
+// gets it next would be removed by the other.
+func TestClaimThatCannotBeTried(t *testing.T) {
+	path := filepath.Join(scratch(t), "store")
+	across := seam.Around(tempdir.LinuxKernel(), refusal{seam.StageDeletion, unix.EXDEV})
+	s := openStore(t, path, layerstore.WithKernel(across))
+	create(t, s, "a", someFiles(3, "a"))
+	receipt, err := s.DeferredDelete(background, "a")
+	require.NoError(t, err)
+
+	other := openStore(t, path, layerstore.WithDisk(deaf{layerstore.LinuxDisk()}))
+	finished, err := other.Load(background)
+	require.ErrorIs(t, err, unix.ENOLCK)
+	require.ErrorIs(t, err, layerstore.ErrBusy)
+	assert.Empty(t, finished)
+	_, err = other.Create(background, layerstore.Layer{ID: "a"}, someFiles(3, "new"))
+	require.ErrorIs(t, err, layerstore.ErrBusy)
+	create(t, other, "b", someFiles(3, "b")) // nobody else is refused
+
+	deletion, err := receipt.Finish(background)
+	require.NoError(t, err)
+	assert.Len(t, deletion.InPlace, 1)
+	create(t, other, "a", someFiles(3, "a"))
+	assertWhole(t, other, "a", 3)
+	assertWhole(t, other, "b", 3)
+}
+
+// A refusal is a hook that answers calls of one method with an errno.
+type refusal struct {
+	method seam.Method
+	errno  error
+}
+
+func (r refusal) Before(c *seam.Call) error {
+	if c.Method == r.method {
+		return r.errno
+	}
+	return nil
+}
+
+func (refusal) After(*seam.Call) {}

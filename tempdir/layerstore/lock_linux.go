@@ -109,14 +109,19 @@ func (s *Store) claim(r *record) (fd int, err error) {
 	return fd, nil
 }
 
-// claimed reports whether somebody is removing the layer where it is.
-func (s *Store) claimed(r *record) bool {
+// claimed reports whether somebody is removing the layer where it is. If that
+// cannot be found out it counts as claimed: whoever removes it would go on with
+// whatever gets its name next.
+func (s *Store) claimed(r *record) (bool, error) {
 	fd, err := s.claim(r)
-	if err != nil {
-		return errors.Is(err, unix.EAGAIN)
+	switch {
+	case err == nil:
+		s.disk.Close(fd)
+		return false, nil
+	case errors.Is(err, unix.EAGAIN):
+		return true, nil
 	}
-	s.disk.Close(fd)
-	return false
+	return true, &Error{Op: "load", Layer: r.ID, Path: s.file(lockFile), Effect: NoEffect, Kind: ErrBusy, Err: err}
 }
 
 // claimByte draws the byte of a layer's claim. Two layers with one byte wait for

@@ -4,12 +4,14 @@ package layerstore_test
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
@@ -84,4 +86,89 @@ func TestNoStore(t *testing.T) {
 	_, err := layerstore.Open(filepath.Join(dir, "nothing"))
 	require.True(t, errors.As(err, &failure))
 	assert.Equal(t, layerstore.NoEffect, failure.Effect)
+}
+
+// Not being able to read the metadata now is no damage, and no reason to write
+// any: a store that is opened while the disk fails keeps its layers.
+func TestMetadataThatCannotBeReadNow(t *testing.T) {
+	for _, method := range []string{"StatMetadata", "ReadMetadata", "ReadToken", "OpenLock", "TakeLock"} {
+		for _, errno := range []error{unix.EIO, unix.EMFILE, unix.ENOMEM, unix.ESTALE, unix.EACCES} {
+			t.Run(fmt.Sprintf("%s/%v", method, errno), func(t *testing.T) {
+				s, path := newStore(t)
+				create(t, s, "a", someFiles(3, "a"))
+				before := tree(t, path)
+				disk := layerstore.AroundDisk(layerstore.LinuxDisk(), func(called, _ string) error {
+					if called == method {
+						return errno
+					}
+					return nil
+				})
+				_, err := layerstore.Open(path, layerstore.Make(0o700), layerstore.WithDisk(disk))
+				require.ErrorIs(t, err, errno)
+				assert.NotErrorIs(t, err, layerstore.ErrCorrupt)
+				assert.Contains(t, err.Error(), path)
+				assert.Equal(t, before, tree(t, path))
+				assertWhole(t, s, "a", 3)
+			})
+		}
+	}
+}
+
+// What is in place of the metadata or of its spare and cannot be either is
+// refused, by name, at once, and stays.
+func TestMetadataThatIsNoFile(t *testing.T) {
+	for name, make := range map[string]func(path string) error{
+		"directory": func(path string) error { return os.Mkdir(path, 0o700) },
+		"fifo":      func(path string) error { return unix.Mkfifo(path, 0o600) },
+		"link":      func(path string) error { return os.Symlink("elsewhere", path) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, path := newStore(t)
+			create(t, s, "a", someFiles(3, "a"))
+			metadata, spare := filepath.Join(path, "layers.json"), filepath.Join(path, "layers.json.spare")
+			require.NoError(t, os.Remove(spare))
+			require.NoError(t, make(spare))
+			before := tree(t, path)
+			err := s.Save(background, "a", map[string]string{"k": "v"})
+			require.Error(t, err)
+			assert.Contains(t, err.Error(), spare)
+			assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
+			assert.Equal(t, before, tree(t, path))
+
+			require.NoError(t, os.Remove(metadata))
+			require.NoError(t, make(metadata))
+			before = tree(t, path)
+			_, err = layerstore.Open(path, layerstore.Make(0o700))
+			require.ErrorIs(t, err, layerstore.ErrCorrupt)
+			assert.Contains(t, err.Error(), metadata)
+			assert.Equal(t, before, tree(t, path))
+		})
+	}
+}
+
+// A backup of hard links keeps what it says: no save writes over a file that has
+// another name.
+func TestBackupOfHardLinks(t *testing.T) {
+	s, path := newStore(t)
+	create(t, s, "a", someFiles(3, "a"))
+	backup := scratch(t)
+	names := []string{"layers.json", "layers.json.spare"}
+	want := map[string]string{}
+	for _, name := range names {
+		require.NoError(t, os.Link(filepath.Join(path, name), filepath.Join(backup, name)))
+		content, err := os.ReadFile(filepath.Join(backup, name))
+		require.NoError(t, err)
+		want[name] = string(content)
+	}
+	for i := range 4 {
+		require.NoError(t, s.Save(background, "a", map[string]string{"i": fmt.Sprint(i)}))
+	}
+	for _, name := range names {
+		content, err := os.ReadFile(filepath.Join(backup, name))
+		require.NoError(t, err)
+		assert.Equal(t, want[name], string(content), name)
+	}
+	layer, err := openStore(t, path).Layer(background, "a")
+	require.NoError(t, err)
+	assert.Equal(t, map[string]string{"i": "3"}, layer.Labels)
 }

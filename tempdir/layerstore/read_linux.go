@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 )
@@ -106,6 +107,7 @@ func (s *Store) filesOf(r *record) (string, error) {
 // view is what callers see of a record.
 func (s *Store) view(r *record) Layer {
 	layer := r.Layer
+	layer.Labels = maps.Clone(r.Labels) // the record's are shared
 	layer.Mounts = s.mounts(r)
 	return layer
 }

@@ -150,7 +150,7 @@ func (s *Store) Maintain(ctx context.Context, m Maintenance) error {
 		m.Slice = maintainSlice
 	}
 	for look := 1; ; look++ {
-		timer := time.NewTimer(m.Every*3/4 + rand.N(m.Every/2+1))
+		timer := time.NewTimer(jittered(m.Every))
 		select {
 		case <-ctx.Done():
 			timer.Stop()
@@ -167,6 +167,13 @@ func (s *Store) Maintain(ctx context.Context, m Maintenance) error {
 			m.Report(report, err)
 		}
 	}
+}
+
+// jittered returns a time within a quarter of every. A century stands for longer
+// times, which would not fit.
+func jittered(every time.Duration) time.Duration {
+	every = min(every, 100*365*24*time.Hour)
+	return every - every/4 + rand.N(every/2+1)
 }
 
 // look is one look of Maintain. worked: there was something to do.

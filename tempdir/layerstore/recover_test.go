@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -369,5 +370,17 @@ func TestOlderVersion(t *testing.T) {
 			assert.DirExists(t, stray)
 			assertWhole(t, s, "c", 3)
 		})
+	}
+}
+
+// The time between two looks is within a quarter of what the caller says, also
+// where that means never.
+func TestTimeBetweenLooks(t *testing.T) {
+	for _, every := range []time.Duration{1, 2, time.Second, 1 << 55, 1 << 62, math.MaxInt64} {
+		for range 100 {
+			pause := layerstore.Jittered(every)
+			require.GreaterOrEqual(t, pause, min(every, 1<<55)*3/4, "of %d", every)
+			require.LessOrEqual(t, pause-every/4-1, every, "of %d", every)
+		}
 	}
 }

@@ -3,7 +3,10 @@ package layerstore
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"maps"
+
+	"golang.org/x/sys/unix"
 )
 
 // A snapshot is metadata with what tells it from later ones.
@@ -19,6 +22,9 @@ type snapshot struct {
 // would not do, two saves can have the same.
 func (s *Store) read(op string, h *held) (*metadata, error) {
 	failure := func(kind, err error) error {
+		if kind == nil && isNoMetadata(err) {
+			kind = ErrCorrupt
+		}
 		return &Error{Op: op, Path: s.file(metadataFile), Effect: NoEffect, Kind: kind, Err: err}
 	}
 	token, err := s.disk.ReadToken(h.fd)
@@ -28,14 +34,14 @@ func (s *Store) read(op string, h *held) (*metadata, error) {
 	h.token = token
 	version, err := s.disk.StatMetadata(s.file(metadataFile))
 	if err != nil {
-		return nil, failure(ErrCorrupt, err)
+		return nil, failure(nil, err)
 	}
 	if seen := s.cache.Load(); seen != nil && seen.token == token && seen.version == version {
 		return seen.data, nil
 	}
 	text, err := s.disk.ReadMetadata(s.file(metadataFile))
 	if err != nil {
-		return nil, failure(ErrCorrupt, err)
+		return nil, failure(nil, err)
 	}
 	data, kind, reason := decode(text)
 	if kind != nil {
@@ -43,6 +49,17 @@ func (s *Store) read(op string, h *held) (*metadata, error) {
 	}
 	s.cache.Store(&snapshot{token, version, data})
 	return data, nil
+}
+
+// isNoMetadata tells that there is no file of metadata from not being able to
+// read one now: no descriptor left, no memory, no permission.
+func isNoMetadata(err error) bool {
+	for _, reason := range []error{unix.ENOENT, unix.ELOOP, unix.EISDIR, unix.ENXIO, unix.EINVAL, unix.EFBIG} {
+		if errors.Is(err, reason) {
+			return true
+		}
+	}
+	return false
 }
 
 // save writes the metadata, under the store lock (spec: Flag, Forget, Complete,
@@ -160,7 +177,13 @@ func (s *Store) exclusively(ctx context.Context, op, id string, f func(*held, *m
 func (s *Store) unfinished(m *metadata, tried map[uint64]error) []record {
 	var left []record
 	for _, r := range m.flagged() {
-		if _, done := tried[r.Serial]; !done && s.graphOf(&r) != nil && !s.claimed(&r) {
+		if _, done := tried[r.Serial]; done || s.graphOf(&r) == nil {
+			continue
+		}
+		switch claimed, err := s.claimed(&r); {
+		case err != nil:
+			tried[r.Serial] = err
+		case !claimed:
 			left = append(left, r)
 		}
 	}

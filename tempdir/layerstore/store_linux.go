@@ -2,10 +2,13 @@ package layerstore
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/tempdir"
 )
@@ -128,16 +131,16 @@ func (s *Store) openGraph(path string) (*graph, error) {
 // initialize saves metadata without layers, if there is none. Twice, so that the
 // spare exists before the disk can be full.
 func (s *Store) initialize(op string) error {
-	if _, err := s.disk.StatMetadata(s.file(metadataFile)); err == nil {
-		return nil
+	if there, err := s.hasMetadata(op); there || err != nil {
+		return err
 	}
 	h, err := s.takeLock(context.Background(), true)
 	if err != nil {
 		return &Error{Op: op, Path: s.file(lockFile), Effect: NoEffect, Err: err}
 	}
 	defer h.drop()
-	if _, err := s.disk.StatMetadata(s.file(metadataFile)); err == nil {
-		return nil // somebody else did
+	if there, err := s.hasMetadata(op); there || err != nil {
+		return err // somebody else did
 	}
 	for range 2 {
 		if err := s.save(op, h, &metadata{Version: formatVersion}); err != nil {
@@ -145,6 +148,19 @@ func (s *Store) initialize(op string) error {
 		}
 	}
 	return nil
+}
+
+// hasMetadata reports whether there is metadata, damaged or not. Anything but a
+// clear no is an error: what initialize writes would replace it.
+func (s *Store) hasMetadata(op string) (bool, error) {
+	_, err := s.disk.StatMetadata(s.file(metadataFile))
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, unix.ENOENT):
+		return false, nil
+	}
+	return false, &Error{Op: op, Path: s.file(metadataFile), Effect: NoEffect, Err: err}
 }
 
 // Close gives the handle up. It neither waits for operations nor ends them, and

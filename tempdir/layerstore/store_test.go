@@ -191,3 +191,24 @@ func TestCloseTouchesNothingOfOthers(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, leftovers(t, path))
 }
+
+// What a caller does to the labels it got, or gave, changes nothing in the store.
+func TestLabelsAreTheCallersOwn(t *testing.T) {
+	s, path := newStore(t)
+	given := map[string]string{"k": "v"}
+	created, err := s.Create(background, layerstore.Layer{ID: "a", Labels: given}, layerstore.Empty())
+	require.NoError(t, err)
+	looked, err := s.Layer(background, "a")
+	require.NoError(t, err)
+	listed, err := s.List(background)
+	require.NoError(t, err)
+	for _, labels := range []map[string]string{given, created.Labels, looked.Labels, listed[0].Labels} {
+		labels["k"] = "changed"
+	}
+	create(t, s, "b", layerstore.Empty()) // saves the record of a as well
+	for _, s := range []*layerstore.Store{s, openStore(t, path)} {
+		layer, err := s.Layer(background, "a")
+		require.NoError(t, err)
+		assert.Equal(t, map[string]string{"k": "v"}, layer.Labels)
+	}
+}

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
@@ -122,7 +123,14 @@ func TestSystemCallsUnderTheLock(t *testing.T) {
 					calls[section] = append(calls[section], match[2])
 				}
 			}
-			want := slices.Concat(look, save, slices.Repeat([]string{"renameat2"}, c.renames), save, []string{"close"})
+			root, err := tempdir.Open(filepath.Join(path, "tempdirs"))
+			require.NoError(t, err)
+			defer root.Close()
+			var sync []string
+			if !root.Ordered() { // the record must not go before the layer is away for good
+				sync = []string{"openat2", "fsync", "close"}
+			}
+			want := slices.Concat(look, save, slices.Repeat([]string{"renameat2"}, c.renames), sync, save, []string{"close"})
 			assert.Equal(t, want, calls["locked"])
 			t.Logf("%d layers: %d calls under the lock, %d before it, %d after it",
 				c.layers, len(calls["locked"]), len(calls["deletion"]), len(calls["unlocked"]))
