@@ -21,7 +21,7 @@ type state struct {
 // A trace is one run of a program, looked at before each call.
 type trace struct {
 	program  *program
-	calls    []string // for people
+	calls    sequence
 	mutating []bool   // which of them are crash points
 	texts    []string // of the disk before each call, and at the end
 	states   []state  // the different ones
@@ -53,7 +53,7 @@ func (c *campaign) traceProgram(w *worker, p *program) (*trace, error) {
 		if err := look(); err != nil {
 			return nil, err
 		}
-		t.calls, t.texts = append(t.calls, w.super.resolve(d.at).String()), append(t.texts, text)
+		t.calls, t.texts = append(t.calls, d.at.call.name), append(t.texts, text)
 		path := []int{len(t.calls)}
 		if !seen[text] {
 			seen[text] = true

@@ -19,7 +19,11 @@ func (c *campaign) killProgram(w *worker, t *trace, k int) error {
 	if err != nil {
 		return err
 	}
-	for i := 1; i < k && d.busy(); i++ {
+	for i := 1; i <= k && d.busy(); i++ {
+		c.problems(spec, t.calls.next(i, d.at.call.name))
+		if i == k {
+			break
+		}
 		if err := w.super.step(d); err != nil {
 			return err
 		}

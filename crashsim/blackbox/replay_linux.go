@@ -150,7 +150,7 @@ func (c *campaign) replayFail(w *worker, name string, rest []string, out io.Writ
 		if unix.ErrnoName(errno) != rest[1] {
 			continue
 		}
-		outcome, err := c.failCall(w, p, k, errno)
+		outcome, err := c.failCall(w, p, k, errno, &sequence{})
 		if err != nil {
 			return err
 		}

@@ -111,10 +111,11 @@ func (s *supervisor) start(name string, argv ...string) (*process, error) {
 }
 
 // environment is that of the processes: nothing of the caller's changes what
-// they do. The Go runtime's preemption signals are off: one that comes while a
-// call is stopped stays pending, and getdents64 answers less then, so that the
-// next run would make other calls.
-var environment = []string{"PATH=/usr/bin:/bin", "HOME=/nonexistent", "GODEBUG=asyncpreemptoff=1"}
+// they do, and the Go runtime makes no calls that depend on time. Its preemption
+// signals are off: one that comes while a call is stopped stays pending, and
+// getdents64 answers less then. So is its look at the limits of its control
+// group, once a second.
+var environment = []string{"PATH=/usr/bin:/bin", "HOME=/nonexistent", "GODEBUG=asyncpreemptoff=1,containermaxprocs=0,updatemaxprocs=0"}
 
 func (s *supervisor) adopt(p *process, tid int) {
 	s.tids[tid] = p
