@@ -164,16 +164,22 @@ func (p *program) judge(t tree, recovered, done bool) (problems []string) {
 	for _, a := range p.additions {
 		expected[a] = done
 	}
+	there := make(map[string]bool) // the layers, whatever has their names
 	for _, n := range t {
-		if path.Dir(n.path) == "layers" && n.path != p.root {
-			if _, known := expected[n.path]; !known {
-				problem("%s is there, and nobody made it", n.path)
-			}
+		_, known := expected[n.path]
+		switch dir := path.Dir(n.path); {
+		case known:
+			there[n.path] = true
+		case n.path == p.root, dir != "." && dir != "layers", dir == "." && n.path == "layers":
+		default:
+			problem("%s is there, and nobody made it", n.path)
 		}
 	}
 	for layer, must := range expected {
-		inner, there := t.below(layer)
-		switch {
+		inner, directory := t.below(layer)
+		switch there := there[layer]; {
+		case there && !directory:
+			problem("%s is there, and no directory", layer)
 		case there && inner.text() != whole:
 			problem("%s is there and not whole: %q", layer, inner.text())
 		case !there && must:
