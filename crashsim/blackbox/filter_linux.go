@@ -51,19 +51,26 @@ func argumentOffset(i int) uint32 {
 	return offset
 }
 
+// foreignBit marks the calls of the x32 table of amd64. Here and on arm64 no call
+// has such a number.
+const foreignBit = 0x40000000
+
 // filter is the program that stops a process at the calls of layouts and lets
-// all others pass. Calls of another architecture's table pass: the drivers are
-// built for this one.
+// all others pass. A call of another table (32 bits, x32) could be any of them,
+// so it ends the process.
 func filter(arch uint32, numbers []uint32) ([]bpf.RawInstruction, error) {
 	var (
 		allow  = bpf.RetConstant{Val: unix.SECCOMP_RET_ALLOW}
 		notify = bpf.RetConstant{Val: unix.SECCOMP_RET_USER_NOTIF}
+		kill   = bpf.RetConstant{Val: unix.SECCOMP_RET_KILL_PROCESS}
 	)
 	program := []bpf.Instruction{
 		bpf.LoadAbsolute{Off: dataArch, Size: 4},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: arch, SkipTrue: 1},
-		allow,
+		kill,
 		bpf.LoadAbsolute{Off: dataNumber, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpBitsNotSet, Val: foreignBit, SkipTrue: 1},
+		kill,
 	}
 	for _, number := range slices.Sorted(slices.Values(numbers)) {
 		block := []bpf.Instruction{notify}

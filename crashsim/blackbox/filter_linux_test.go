@@ -65,9 +65,14 @@ func TestTheFilterStopsTheCallsOfTheTable(t *testing.T) {
 			assert.Equal(t, unix.SECCOMP_RET_ALLOW, verdict, tt.name)
 		}
 	}
-	verdict, err := vm.Run(data(auditArch+1, unix.SYS_UNLINKAT))
-	require.NoError(t, err)
-	assert.Equal(t, unix.SECCOMP_RET_ALLOW, verdict, "another architecture's table")
+	for name, call := range map[string][]byte{
+		"another architecture's table": data(auditArch+1, unix.SYS_UNLINKAT),
+		"the x32 table":                data(auditArch, unix.SYS_UNLINKAT|foreignBit),
+	} {
+		verdict, err := vm.Run(call)
+		require.NoError(t, err)
+		assert.Equal(t, uint32(unix.SECCOMP_RET_KILL_PROCESS), uint32(verdict), name)
+	}
 }
 
 func TestEveryCallHasALayoutThatFits(t *testing.T) {

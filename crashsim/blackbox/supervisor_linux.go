@@ -29,6 +29,7 @@ type supervisor struct {
 	patience time.Duration // how long a process may run between two stops
 	tids     map[int]*process
 	stray    []notification // of threads that are not known yet
+	foreign  error          // a process that was not started here made a call
 
 	received         atomic.Int64
 	waiting, stalled atomic.Bool
@@ -152,6 +153,9 @@ func (s *supervisor) owner(tid int) *process {
 func (s *supervisor) sort(n notification) {
 	p := s.owner(int(n.pid))
 	number := uint32(n.data.number)
+	if p == nil && s.foreign == nil && valid(s.listener, n.id) {
+		s.foreign = fmt.Errorf("process %d makes calls, and one of those under supervision has started it: %s", n.pid, layouts[number].name)
+	}
 	if p == nil || p.dead {
 		s.proceed(n.id)
 		return
@@ -224,7 +228,7 @@ func (s *supervisor) wait(p *process) error {
 		}
 		s.sort(n)
 	}
-	return nil
+	return s.foreign
 }
 
 // step lets the stopped process make its call and run to its next stop. When it

@@ -78,7 +78,7 @@ func TestTheRestOfThisProcessIsNotFiltered(t *testing.T) {
 	newCampaign(t) // nobody receives now: a call that stopped would never return
 	done := make(chan error)
 	go func() {
-		file := filepath.Join(memory(), "afterlock-box-unfiltered")
+		file := filepath.Join(t.TempDir(), "unfiltered")
 		err := os.WriteFile(file, []byte("x"), 0o600)
 		if err == nil {
 			err = os.Remove(file)
@@ -99,6 +99,15 @@ func TestAProcessThatNeverStopsIsReported(t *testing.T) {
 	defer s.close()
 	_, err = s.start("sleep", sleep, "1000")
 	assert.ErrorContains(t, err, "no process stopped")
+}
+
+func TestAProcessThatAProgramStartsIsReported(t *testing.T) {
+	c, w := newCampaign(t)
+	p, err := findProgram("empty")
+	require.NoError(t, err)
+	p.binary, p.arguments = "faulty", []string{"helper"}
+	_, err = c.traceProgram(w, p)
+	assert.ErrorContains(t, err, "one of those under supervision has started it")
 }
 
 func TestAProgramThatDoesNotExistIsAnError(t *testing.T) {
