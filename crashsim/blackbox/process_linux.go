@@ -41,6 +41,7 @@ type process struct {
 	strays bool // it also looks at files that are not of the scene
 	code   int  // of the exit
 	spare  []*stop
+	inside descriptors // that lead into the scene
 }
 
 // answered forgets the stop that was answered.

@@ -181,8 +181,7 @@ func (s *supervisor) sort(n notification) {
 			// but for what it finds out once about itself.
 			break
 		}
-		s.resolve(at)
-		if !s.concerns(&at.call) {
+		if !s.concerns(p, at) {
 			p.spare = append(p.spare, at)
 			s.proceed(n.id)
 			return
@@ -205,16 +204,6 @@ func (s *supervisor) resolve(at *stop) *call {
 		}
 	}
 	return &at.call
-}
-
-// concerns reports whether one of the call's paths is the scene or below it.
-func (s *supervisor) concerns(c *call) bool {
-	for _, path := range c.paths {
-		if rest, ok := strings.CutPrefix(path, s.scene); ok && (rest == "" || rest[0] == '/') {
-			return true
-		}
-	}
-	return false
 }
 
 // wait receives until the process is stopped, or dead.
