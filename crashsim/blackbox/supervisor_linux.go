@@ -36,11 +36,12 @@ type supervisor struct {
 	done             chan struct{} // closed by close
 }
 
-// newSupervisor returns a supervisor, or an error that matches
+// newSupervisor returns a supervisor whose processes run on the processor, or an
+// error that matches
 // [errors.ErrUnsupported] if this kernel or a filter around this process does
 // not allow it.
-func newSupervisor(scene string, patience time.Duration) (*supervisor, error) {
-	l, listener, err := newLauncher()
+func newSupervisor(scene string, processor int, patience time.Duration) (*supervisor, error) {
+	l, listener, err := newLauncher(processor)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 	}

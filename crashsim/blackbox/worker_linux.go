@@ -29,7 +29,7 @@ type worker struct {
 	there   tree                // what is in copy
 }
 
-func newWorker(dir string, binaries map[string]string) (*worker, error) {
+func newWorker(dir string, processor int, binaries map[string]string) (*worker, error) {
 	w := &worker{
 		binaries: binaries, drivers: make(map[string]*process), servers: make(map[string]*server),
 		scene: filepath.Join(dir, "scene"), copy: filepath.Join(dir, "copy"),
@@ -40,7 +40,7 @@ func newWorker(dir string, binaries map[string]string) (*worker, error) {
 		}
 	}
 	var err error
-	if w.super, err = newSupervisor(w.scene, patience); err != nil {
+	if w.super, err = newSupervisor(w.scene, processor, patience); err != nil {
 		return nil, err
 	}
 	for _, binary := range []string{"tempdir", "layers"} {
