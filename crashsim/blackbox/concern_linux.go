@@ -23,6 +23,9 @@ func (s *supervisor) concerns(p *process, at *stop) bool {
 	if !slices.ContainsFunc(c.paths, s.inScene) {
 		return false
 	}
+	if !s.closes {
+		return true
+	}
 	if c.fd > 0 && c.number != unix.SYS_CLOSE {
 		p.inside.add(c.arguments[c.fd-1])
 	}

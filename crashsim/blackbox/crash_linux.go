@@ -14,7 +14,7 @@ import (
 type state struct {
 	tree tree
 	// path is how to get there: the program is killed before this call, the
-	// recovery before that one, and so on; from 1.
+	// recovery before that change, and so on; from 1.
 	path []int
 }
 
@@ -174,7 +174,7 @@ func (c *campaign) recoverWatched(w *worker, p *program, from state) (found []st
 	if err := w.prepare(from.tree); err != nil {
 		return nil, err
 	}
-	d, err := w.recoverer(p)
+	d, err := w.recoverer(p, w.changes)
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +190,7 @@ func (c *campaign) recoverWatched(w *worker, p *program, from state) (found []st
 			found = append(found, state{disk, append(append([]int{}, from.path...), k)})
 			changed = true
 		}
-		if err := w.super.step(d); err != nil {
+		if err := d.super.step(d); err != nil {
 			return nil, err
 		}
 	}
@@ -213,11 +213,15 @@ func (c *campaign) recoverWatched(w *worker, p *program, from state) (found []st
 }
 
 // recoverer starts a recovery of the scene under the supervisor.
-func (w *worker) recoverer(p *program) (*process, error) {
+func (w *worker) recoverer(p *program, super *supervisor) (*process, error) {
 	binary, command, dir := p.recovery()
-	d, err := w.driverAs("recoverer "+binary, binary)
+	key := "recoverer " + binary
+	if super == w.super {
+		key = "watched " + key
+	}
+	d, err := w.driverAs(super, key, binary)
 	if err != nil {
 		return nil, err
 	}
-	return d, w.super.command(d, command, filepath.Join(w.scene, dir))
+	return d, super.command(d, command, filepath.Join(w.scene, dir))
 }

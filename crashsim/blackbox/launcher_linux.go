@@ -40,7 +40,7 @@ type launched struct {
 const startedSignal = 0x7ffffffe
 
 // newLauncher starts the thread, on the processor, and returns its listener.
-func newLauncher(processor int) (l *launcher, listener int, err error) {
+func newLauncher(v view, processor int) (l *launcher, listener int, err error) {
 	l = &launcher{requests: make(chan launch), results: make(chan launched, 1)}
 	type ready struct {
 		listener int
@@ -53,7 +53,7 @@ func newLauncher(processor int) (l *launcher, listener int, err error) {
 		runtime.LockOSThread()
 		l.tid = unix.Gettid()
 		pin(processor)
-		listener, err := install()
+		listener, err := install(v)
 		installed <- ready{listener, err}
 		if err != nil {
 			return

@@ -26,6 +26,7 @@ type supervisor struct {
 	listener int
 	launcher *launcher
 	scene    string        // the path that calls must be below to be stops
+	closes   bool          // it sees descriptors closed
 	patience time.Duration // how long a process may run between two stops
 	tids     map[int]*process
 	stray    []notification // of threads that are not known yet
@@ -40,13 +41,13 @@ type supervisor struct {
 // error that matches
 // [errors.ErrUnsupported] if this kernel or a filter around this process does
 // not allow it.
-func newSupervisor(scene string, processor int, patience time.Duration) (*supervisor, error) {
-	l, listener, err := newLauncher(processor)
+func newSupervisor(scene string, v view, processor int, patience time.Duration) (*supervisor, error) {
+	l, listener, err := newLauncher(v, processor)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 	}
 	wakeOnSameCPU(listener)
-	s := &supervisor{listener: listener, launcher: l, scene: scene, patience: patience, tids: make(map[int]*process), done: make(chan struct{})}
+	s := &supervisor{listener: listener, launcher: l, scene: scene, closes: v == allCalls, patience: patience, tids: make(map[int]*process), done: make(chan struct{})}
 	go s.watch()
 	return s, nil
 }
@@ -102,7 +103,7 @@ func (s *supervisor) start(name string, argv ...string) (*process, error) {
 		return nil, fmt.Errorf("start %s: %w", argv[0], result.err)
 	}
 	_ = unix.SetNonblock(out[0], true)
-	p := &process{pid: result.pid, name: name, input: in[1], output: out[0]}
+	p := &process{super: s, pid: result.pid, name: name, input: in[1], output: out[0]}
 	s.adopt(p, p.pid)
 	stray := s.stray
 	s.stray = nil
@@ -168,15 +169,11 @@ func (s *supervisor) sort(n notification) {
 		at = &stop{}
 	}
 	*at = stop{id: n.id, tid: int(n.pid), call: call{layout: layouts[number], number: number, arguments: n.data.arguments, paths: at.call.paths}}
-	switch number {
-	case unix.SYS_EXIT_GROUP:
-		at.kind = stopExit
-	case unix.SYS_READ:
-		at.kind = stopIdle
-	case unix.SYS_IO_URING_SETUP:
+	switch at.kind = at.call.kind; at.kind {
+	case stopRefused:
 		_ = send(s.listener, response{id: n.id, err: -int32(unix.ENOSYS)})
 		return
-	default:
+	case stopCall:
 		if p.warm && number != unix.SYS_WRITE {
 			// A driver that does a command works on the scene and nothing else,
 			// but for what it finds out once about itself.
