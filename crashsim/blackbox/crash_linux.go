@@ -6,8 +6,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"slices"
-	"strings"
 )
 
 // A state is what is on disk after a crash.
@@ -105,12 +103,6 @@ func (c *campaign) crashPoint(w *worker, p *program, disk tree, path []int) erro
 	return nil
 }
 
-// key is the state as a text in which instances that are alike are one: each
-// crash of a recovery that moves something aside may leave one more.
-func (s *state) key() string {
-	return strings.Join(slices.Compact(strings.Split(s.tree.text(), "\n")), "\n")
-}
-
 // claim returns those of the states that nobody claimed before. What a recovery
 // makes of a state does not depend on the program that left it.
 func (c *campaign) claim(p *program, states []state) (fresh []state) {
@@ -124,7 +116,7 @@ func (c *campaign) claim(p *program, states []state) (fresh []state) {
 		about = p.name // where crashes in a row are bounded, it matters who comes first
 	}
 	for _, s := range states {
-		if key := about + "\n" + s.key(); !c.seen[key] {
+		if key := about + "\n" + s.tree.text(); !c.seen[key] {
 			c.seen[key] = true
 			fresh = append(fresh, s)
 		}

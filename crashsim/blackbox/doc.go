@@ -40,8 +40,7 @@
 // state that the program left, or of a store from some.
 //
 // Two states are the same if they differ in ids and in the owner records of
-// lock files only or, of a layer store, in short names, times, tokens and how many
-// instances are alike.
+// lock files only or, of a layer store, in short names, times and tokens.
 //
 // # The layer store
 //

@@ -51,8 +51,9 @@ func layers() tree {
 	return join(directory("layers"), layer("layers/keep"), layer("layers/v1"), layer("layers/v2"))
 }
 
-// Ids of what a scene holds from the start.
-var staleID, orphanID = strings.Repeat("0a", 16), strings.Repeat("0b", 16)
+// Ids of what a scene holds from the start. Recoveries go by the order of ids, and
+// these come before whatever is drawn, so that every run has the same order.
+var staleID, orphanID = strings.Repeat("0", 30) + "0a", strings.Repeat("0", 30) + "0b"
 
 // leftovers is a root with a stale instance, which has lost a file already, and
 // an orphan.

@@ -32,6 +32,15 @@ func TestThePathOfAStateLeadsThere(t *testing.T) {
 	assert.Empty(t, c.report.Problems)
 }
 
+// Behind two instances that are alike there are states that one does not lead to.
+func TestStatesWithOneAndWithTwoInstancesAreTwo(t *testing.T) {
+	c, p := &campaign{}, &programs()[0]
+	one := join(directory("root"), tree{{"root/lock-" + staleID, 'f', ""}})
+	two := join(one, tree{{"root/lock-" + orphanID, 'f', "of another"}})
+	other := join(directory("root"), tree{{"root/lock-" + orphanID, 'f', "of another"}})
+	assert.Len(t, c.claim(p, []state{{one, []int{1}}, {two, []int{2}}, {other, []int{3}}}), 2)
+}
+
 // Deep, a recovery is also killed between two changes.
 func TestARecoveryIsKilledAtEveryChangeAndDeepAtEveryCall(t *testing.T) {
 	c, w := newCampaign(t)
