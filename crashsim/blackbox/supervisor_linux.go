@@ -66,6 +66,12 @@ func (s *supervisor) close() {
 
 // start starts the program and runs it to its first stop.
 func (s *supervisor) start(name string, argv ...string) (*process, error) {
+	// A child that cannot become the program would say so by a call that stops,
+	// while the launcher holds its processor of the Go runtime until that has an
+	// answer. If it is the only one, there is nobody to give it.
+	if err := unix.Access(argv[0], unix.X_OK); err != nil {
+		return nil, fmt.Errorf("start %s: %w", argv[0], err)
+	}
 	var in, out [2]int
 	if err := unix.Pipe2(in[:], unix.O_CLOEXEC); err != nil {
 		return nil, err

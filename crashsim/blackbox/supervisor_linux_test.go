@@ -5,6 +5,7 @@ package blackbox
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -112,6 +113,7 @@ func TestAProcessThatAProgramStartsIsReported(t *testing.T) {
 
 func TestAProgramThatDoesNotExistIsAnError(t *testing.T) {
 	_, w := newCampaign(t)
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // where it could wait for itself
 	_, err := w.super.start("none", "/nonexistent/program")
 	assert.ErrorIs(t, err, unix.ENOENT)
 	_, err = w.driver("tempdir")
