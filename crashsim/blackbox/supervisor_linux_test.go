@@ -114,7 +114,7 @@ func TestAProcessThatAProgramStartsIsReported(t *testing.T) {
 func TestAProgramThatDoesNotExistIsAnError(t *testing.T) {
 	_, w := newCampaign(t)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // where it could wait for itself
-	_, err := w.super.start("none", "/nonexistent/program")
+	_, err := w.super.start("none", filepath.Join(t.TempDir(), "program"))
 	assert.ErrorIs(t, err, unix.ENOENT)
 	_, err = w.driver("tempdir")
 	assert.NoError(t, err, "and the supervisor still works")
