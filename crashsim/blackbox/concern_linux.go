@@ -16,14 +16,15 @@ import (
 
 // concerns reports whether one of the paths of the stopped call is in the scene.
 func (s *supervisor) concerns(p *process, at *stop) bool {
-	if s.known(p, at) {
+	remembers := s.closes && !p.warm // sees each descriptor closed
+	if remembers && s.known(p, at) {
 		return true
 	}
 	c := s.resolve(at)
 	if !slices.ContainsFunc(c.paths, s.inScene) {
 		return false
 	}
-	if !s.closes {
+	if !remembers {
 		return true
 	}
 	if c.fd > 0 && c.number != unix.SYS_CLOSE {
