@@ -1,6 +1,7 @@
 package crashsim
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"slices"
@@ -29,7 +30,7 @@ const (
 	// DataHasLock: no data directory without its lock file.
 	DataHasLock Claim = "data-has-lock"
 	// NothingLeft: after one recovery no instance is left, and no record is
-	// flagged.
+	// flagged; at no time is there a name in the root that nobody made.
 	NothingLeft Claim = "nothing-left"
 	// ForeignKept: names that are not ours are as they were.
 	ForeignKept Claim = "foreign-kept"
@@ -118,6 +119,11 @@ func Check(view View, want Want) (findings []Finding) {
 			wrong(NothingLeft, want.Root+"/"+dataPrefix+id, "left after recovery")
 		}
 	}
+	for _, name := range others {
+		if !slices.Contains(want.Foreign, name) {
+			wrong(NothingLeft, want.Root+"/"+name, "there, and neither ours nor foreign")
+		}
+	}
 	for _, name := range want.Foreign {
 		if !slices.Contains(others, name) {
 			wrong(ForeignKept, want.Root+"/"+name, "gone, and it is not ours")
@@ -130,9 +136,12 @@ func Check(view View, want Want) (findings []Finding) {
 }
 
 func checkLayer(view View, layer *Layer, recovered bool, wrong func(claim Claim, path, format string, arguments ...any)) {
-	there, missing, extra := contents(view, layer)
-	whole := there && missing == 0 && extra == 0
-	if there && !whole {
+	there, missing, extra, err := contents(view, layer)
+	whole := there && err == nil && missing == 0 && extra == 0
+	switch {
+	case err != nil:
+		wrong(ReachableWhole, layer.Home, "reachable, and cannot be read: %v", err)
+	case there && !whole:
 		wrong(ReachableWhole, layer.Home, "reachable, %d of %d names missing, %d that do not belong there", missing, len(layer.Files), extra)
 	}
 	if layer.Record == "" {
@@ -140,9 +149,14 @@ func checkLayer(view View, layer *Layer, recovered bool, wrong func(claim Claim,
 	}
 	record, err := view.Read(layer.Record)
 	switch {
-	case err != nil && there:
-		wrong(NoLeak, layer.Home, "there, and no record names it")
+	case errors.Is(err, fs.ErrNotExist):
+		if there {
+			wrong(NoLeak, layer.Home, "there, and no record names it")
+		}
 	case err != nil:
+		wrong(WholeOrFlagged, layer.Record, "the record cannot be read: %v", err)
+	case string(record) != complete && string(record) != incomplete:
+		wrong(WholeOrFlagged, layer.Record, "the record says %q", record)
 	case string(record) == complete && !whole:
 		wrong(WholeOrFlagged, layer.Home, "not there or not whole, and its record %s says %s", layer.Record, record)
 	case string(record) == incomplete && recovered:
@@ -151,18 +165,19 @@ func checkLayer(view View, layer *Layer, recovered bool, wrong func(claim Claim,
 }
 
 // contents compares what is below the layer's home with its files.
-func contents(view View, layer *Layer) (there bool, missing, extra int) {
+func contents(view View, layer *Layer) (there bool, missing, extra int, err error) {
 	found := 0
-	if walk(view, layer.Home, "", func(name string) {
+	err = walk(view, layer.Home, "", func(name string) {
 		if slices.Contains(layer.Files, name) {
 			found++
 		} else {
 			extra++
 		}
-	}) != nil {
-		return false, 0, 0
+	})
+	if found+extra == 0 && errors.Is(err, fs.ErrNotExist) {
+		return false, 0, 0, nil
 	}
-	return true, len(layer.Files) - found, extra
+	return true, len(layer.Files) - found, extra, err
 }
 
 // walk visits every name below dir.

@@ -16,6 +16,7 @@ type layout struct {
 	paths   []pathArgument
 	fd      int // from 1: the argument that is a descriptor; 0: none
 	mutates func(arguments *[6]uint64) bool
+	kind    stopKind // of most, stopCall
 }
 
 // A pathArgument is a path, and the descriptor of the directory it starts from;
@@ -28,6 +29,9 @@ func ifFlags(argument int, flags uint64) func(*[6]uint64) bool {
 	return func(a *[6]uint64) bool { return a[argument]&flags != 0 }
 }
 
+// makes are the flags of an open that changes files.
+const makes = unix.O_CREAT | unix.O_TRUNC | unix.O_TMPFILE&^unix.O_DIRECTORY
+
 // layouts are the calls that stop a process: all that change names, contents or
 // attributes of files, all that take or drop locks, and of those that only
 // look, the ones whose answer the protocol acts on. What the arguments of a
@@ -35,7 +39,7 @@ func ifFlags(argument int, flags uint64) func(*[6]uint64) bool {
 //
 // mutates is nil for calls that leave the disk as it is; a lock is not on disk.
 var layouts = map[uint32]layout{
-	unix.SYS_OPENAT:       {name: "openat", paths: []pathArgument{{0, 1}}, mutates: ifFlags(2, unix.O_CREAT|unix.O_TRUNC|unix.O_TMPFILE&^unix.O_DIRECTORY)},
+	unix.SYS_OPENAT:       {name: "openat", paths: []pathArgument{{0, 1}}, mutates: ifFlags(2, makes)},
 	unix.SYS_OPENAT2:      {name: "openat2", paths: []pathArgument{{0, 1}}},
 	unix.SYS_MKDIRAT:      {name: "mkdirat", paths: []pathArgument{{0, 1}}, mutates: always},
 	unix.SYS_MKNODAT:      {name: "mknodat", paths: []pathArgument{{0, 1}}, mutates: always},
@@ -65,7 +69,7 @@ var layouts = map[uint32]layout{
 	unix.SYS_FCNTL:        {name: "fcntl", fd: 1},
 	unix.SYS_FLOCK:        {name: "flock", fd: 1},
 	unix.SYS_CLOSE:        {name: "close", fd: 1},
-	unix.SYS_READ:         {name: "read", fd: 1},
+	unix.SYS_READ:         {name: "read", fd: 1, kind: stopIdle},
 	unix.SYS_PREAD64:      {name: "pread64", fd: 1},
 	unix.SYS_WRITE:        {name: "write", fd: 1, mutates: always},
 	unix.SYS_WRITEV:       {name: "writev", fd: 1, mutates: always},
@@ -85,9 +89,9 @@ var layouts = map[uint32]layout{
 	unix.SYS_COPY_FILE_RANGE: {name: "copy_file_range", fd: 3, mutates: always},
 
 	// A ring makes calls that no filter sees. It is refused.
-	unix.SYS_IO_URING_SETUP: {name: "io_uring_setup"},
+	unix.SYS_IO_URING_SETUP: {name: "io_uring_setup", kind: stopRefused},
 
-	unix.SYS_EXIT_GROUP: {name: "exit_group"},
+	unix.SYS_EXIT_GROUP: {name: "exit_group", kind: stopExit},
 }
 
 // A call is one system call that a process is about to make.

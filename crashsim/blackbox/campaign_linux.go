@@ -62,7 +62,7 @@ func (c *campaign) openWorkers(dir string) error {
 		c.Workers = runtime.GOMAXPROCS(0)
 	}
 	for i := range c.Workers {
-		w, err := newWorker(filepath.Join(dir, fmt.Sprintf("worker%d", i)), c.binaries)
+		w, err := newWorker(filepath.Join(dir, fmt.Sprintf("worker%d", i)), i, c.binaries)
 		if err != nil {
 			return err
 		}
@@ -100,6 +100,8 @@ func (c *campaign) every(ctx context.Context, n int, do func(w *worker, i int) e
 	)
 	for k, w := range c.workers {
 		group.Go(func() {
+			runtime.LockOSThread() // and never unlocked: nobody else gets the pinned thread
+			pin(k)
 			for ctx.Err() == nil && failed[k] == nil {
 				i := int(next.Add(1)) - 1
 				if i >= n {

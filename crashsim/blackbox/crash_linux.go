@@ -6,22 +6,20 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"slices"
-	"strings"
 )
 
 // A state is what is on disk after a crash.
 type state struct {
 	tree tree
 	// path is how to get there: the program is killed before this call, the
-	// recovery before that one, and so on; from 1.
+	// recovery before that change, and so on; from 1.
 	path []int
 }
 
 // A trace is one run of a program, looked at before each call.
 type trace struct {
 	program  *program
-	calls    []string // for people
+	calls    sequence
 	mutating []bool   // which of them are crash points
 	texts    []string // of the disk before each call, and at the end
 	states   []state  // the different ones
@@ -53,7 +51,7 @@ func (c *campaign) traceProgram(w *worker, p *program) (*trace, error) {
 		if err := look(); err != nil {
 			return nil, err
 		}
-		t.calls, t.texts = append(t.calls, w.super.resolve(d.at).String()), append(t.texts, text)
+		t.calls, t.texts = append(t.calls, d.at.call.name), append(t.texts, text)
 		path := []int{len(t.calls)}
 		if !seen[text] {
 			seen[text] = true
@@ -105,12 +103,6 @@ func (c *campaign) crashPoint(w *worker, p *program, disk tree, path []int) erro
 	return nil
 }
 
-// key is the state as a text in which instances that are alike are one: each
-// crash of a recovery that moves something aside may leave one more.
-func (s *state) key() string {
-	return strings.Join(slices.Compact(strings.Split(s.tree.text(), "\n")), "\n")
-}
-
 // claim returns those of the states that nobody claimed before. What a recovery
 // makes of a state does not depend on the program that left it.
 func (c *campaign) claim(p *program, states []state) (fresh []state) {
@@ -124,7 +116,7 @@ func (c *campaign) claim(p *program, states []state) (fresh []state) {
 		about = p.name // where crashes in a row are bounded, it matters who comes first
 	}
 	for _, s := range states {
-		if key := about + "\n" + s.key(); !c.seen[key] {
+		if key := about + "\n" + s.tree.text(); !c.seen[key] {
 			c.seen[key] = true
 			fresh = append(fresh, s)
 		}
@@ -174,7 +166,7 @@ func (c *campaign) recoverWatched(w *worker, p *program, from state) (found []st
 	if err := w.prepare(from.tree); err != nil {
 		return nil, err
 	}
-	d, err := w.recoverer(p)
+	d, err := w.recoverer(p, w.changes)
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +182,7 @@ func (c *campaign) recoverWatched(w *worker, p *program, from state) (found []st
 			found = append(found, state{disk, append(append([]int{}, from.path...), k)})
 			changed = true
 		}
-		if err := w.super.step(d); err != nil {
+		if err := d.super.step(d); err != nil {
 			return nil, err
 		}
 	}
@@ -213,11 +205,15 @@ func (c *campaign) recoverWatched(w *worker, p *program, from state) (found []st
 }
 
 // recoverer starts a recovery of the scene under the supervisor.
-func (w *worker) recoverer(p *program) (*process, error) {
+func (w *worker) recoverer(p *program, super *supervisor) (*process, error) {
 	binary, command, dir := p.recovery()
-	d, err := w.driverAs("recoverer "+binary, binary)
+	key := "recoverer " + binary
+	if super == w.super {
+		key = "watched " + key
+	}
+	d, err := w.driverAs(super, key, binary)
 	if err != nil {
 		return nil, err
 	}
-	return d, w.super.command(d, command, filepath.Join(w.scene, dir))
+	return d, super.command(d, command, filepath.Join(w.scene, dir))
 }

@@ -40,8 +40,7 @@
 // state that the program left, or of a store from some.
 //
 // Two states are the same if they differ in ids and in the owner records of
-// lock files only or, of a layer store, in short names, times, tokens and how many
-// instances are alike.
+// lock files only or, of a layer store, in short names, times and tokens.
 //
 // # The layer store
 //
@@ -57,9 +56,11 @@
 // # Limits
 //
 // A call is stopped before it is made, by a filter on its number and arguments:
-// what a process writes through a shared mapping is not seen, and io_uring,
-// which could bypass the filter, is refused. Errors are not injected into close,
-// which on Linux closes whatever it answers. Programs are run one call at a time,
-// so races between calls are explored and races within the kernel are not. They
-// run with GODEBUG=asyncpreemptoff=1, so that a run makes the same calls again.
+// what a process writes through a shared mapping is not seen. io_uring, which
+// could bypass the filter, is refused, a call of another table (32 bits) ends the
+// process, and a program that starts another one is reported. Errors are not
+// injected into close, which on Linux closes whatever it answers. Programs are run
+// one call at a time, so races between calls are explored and races within the
+// kernel are not. Some of the Go runtime's own business is switched off by GODEBUG,
+// so that a run makes the same calls again, which is checked.
 package blackbox

@@ -23,8 +23,9 @@ var errnos = []unix.Errno{unix.EIO, unix.ENOSPC, unix.EINTR, unix.EMFILE, unix.E
 // from here would keep it from doing so.
 func (c *campaign) failProgram(w *worker, p *program, errno unix.Errno) error {
 	faulted, refused := 0, 0
+	calls := &sequence{}
 	for k := 1; ; k++ {
-		outcome, err := c.failCall(w, p, k, errno)
+		outcome, err := c.failCall(w, p, k, errno, calls)
 		if err != nil {
 			return err
 		}
@@ -57,7 +58,8 @@ type faultOutcome struct {
 	call, answer string // for people
 }
 
-func (c *campaign) failCall(w *worker, p *program, k int, errno unix.Errno) (outcome faultOutcome, err error) {
+// failCall is one of these runs. Up to the fault its calls are those of the others.
+func (c *campaign) failCall(w *worker, p *program, k int, errno unix.Errno, calls *sequence) (outcome faultOutcome, err error) {
 	spec := fmt.Sprintf("fail/%s/%d/%s", p.name, k, unix.ErrnoName(errno))
 	if err := w.prepare(p.scene); err != nil {
 		return outcome, err
@@ -66,10 +68,14 @@ func (c *campaign) failCall(w *worker, p *program, k int, errno unix.Errno) (out
 	if err != nil {
 		return outcome, err
 	}
-	descriptors, here := 0, ""
+	descriptors, here, made := 0, "", 0
 	for i := 1; d.busy(); i++ {
+		made = i
 		if i == 1 {
 			descriptors = d.descriptors()
+		}
+		if i <= k {
+			c.problems(spec, calls.next(i, d.at.call.name))
 		}
 		if i == k {
 			outcome.reached = true
@@ -84,6 +90,9 @@ func (c *campaign) failCall(w *worker, p *program, k int, errno unix.Errno) (out
 		if err := w.super.step(d); err != nil {
 			return outcome, err
 		}
+	}
+	if !outcome.reached {
+		c.problems(spec, calls.end(made))
 	}
 	if p.serves && d.idle() {
 		if now := d.descriptors(); now > descriptors+p.spareDescriptors {

@@ -5,6 +5,7 @@ package blackbox
 import (
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"slices"
 	"unsafe"
 
@@ -34,6 +35,34 @@ var narrowed = map[uint32][]condition{
 	unix.SYS_CLOSE: {{0, bpf.JumpGreaterThan, 2}},
 }
 
+// A view is which calls are stops.
+type view int
+
+const (
+	allCalls view = iota // those of layouts
+	changes              // of these, those that change files
+)
+
+// calls are the numbers of the calls of the view, and what narrows them.
+func (v view) calls() (numbers []uint32, narrower map[uint32][]condition) {
+	for number, l := range layouts {
+		if v == allCalls || l.mutates != nil || l.kind != stopCall {
+			numbers = append(numbers, number)
+		}
+	}
+	if v == allCalls {
+		return numbers, narrowed
+	}
+	narrower = maps.Clone(narrowed)
+	for number, conditions := range narrowed {
+		if name := layouts[number].name; name == "openat" || name == "open" {
+			narrower[number] = []condition{{conditions[0].argument, bpf.JumpBitsSet, makes}}
+		}
+	}
+	narrower[unix.SYS_CLOSE] = []condition{{0, bpf.JumpEqual, startedSignal}}
+	return append(numbers, unix.SYS_CLOSE), narrower
+}
+
 // Offsets in struct seccomp_data, see seccomp(2).
 const (
 	dataNumber    = 0
@@ -51,23 +80,31 @@ func argumentOffset(i int) uint32 {
 	return offset
 }
 
-// filter is the program that stops a process at the calls of layouts and lets
-// all others pass. Calls of another architecture's table pass: the drivers are
-// built for this one.
-func filter(arch uint32, numbers []uint32) ([]bpf.RawInstruction, error) {
+// foreignBit marks the calls of the x32 table of amd64. Here and on arm64 no call
+// has such a number.
+const foreignBit = 0x40000000
+
+// filter is the program that stops a process at the calls of the view and lets
+// all others pass. A call of another table (32 bits, x32) could be any of them,
+// so it ends the process.
+func filter(arch uint32, v view) ([]bpf.RawInstruction, error) {
+	numbers, narrower := v.calls()
 	var (
 		allow  = bpf.RetConstant{Val: unix.SECCOMP_RET_ALLOW}
 		notify = bpf.RetConstant{Val: unix.SECCOMP_RET_USER_NOTIF}
+		kill   = bpf.RetConstant{Val: unix.SECCOMP_RET_KILL_PROCESS}
 	)
 	program := []bpf.Instruction{
 		bpf.LoadAbsolute{Off: dataArch, Size: 4},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: arch, SkipTrue: 1},
-		allow,
+		kill,
 		bpf.LoadAbsolute{Off: dataNumber, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpBitsNotSet, Val: foreignBit, SkipTrue: 1},
+		kill,
 	}
 	for _, number := range slices.Sorted(slices.Values(numbers)) {
 		block := []bpf.Instruction{notify}
-		if conditions := narrowed[number]; conditions != nil {
+		if conditions := narrower[number]; conditions != nil {
 			block = []bpf.Instruction{bpf.LoadAbsolute{Off: argumentOffset(conditions[0].argument), Size: 4}}
 			for _, c := range conditions {
 				block = append(block, bpf.JumpIf{Cond: c.test, Val: c.value, SkipFalse: 1}, notify)
@@ -82,12 +119,8 @@ func filter(arch uint32, numbers []uint32) ([]bpf.RawInstruction, error) {
 
 // install puts the calling thread, and whatever it starts, under the filter,
 // and returns the listener. The thread cannot get rid of it again.
-func install() (listener int, err error) {
-	numbers := []uint32{}
-	for number := range layouts {
-		numbers = append(numbers, number)
-	}
-	raw, err := filter(auditArch, numbers)
+func install(v view) (listener int, err error) {
+	raw, err := filter(auditArch, v)
 	if err != nil {
 		return -1, err
 	}

@@ -19,7 +19,11 @@ func (c *campaign) killProgram(w *worker, t *trace, k int) error {
 	if err != nil {
 		return err
 	}
-	for i := 1; i < k && d.busy(); i++ {
+	for i := 1; i <= k && d.busy(); i++ {
+		c.problems(spec, t.calls.next(i, d.at.call.name))
+		if i == k {
+			break
+		}
 		if err := w.super.step(d); err != nil {
 			return err
 		}
@@ -59,23 +63,26 @@ func (c *campaign) finishScene(w *worker, p *program, spec string, disk tree, do
 }
 
 // killRecovery recovers from the state and kills the recovery for real, before
-// each of its mutating calls in turn (deep: before each of its calls). A third
-// process finishes.
+// each of its changes in turn (deep: before each of its calls). A third process
+// finishes.
 func (c *campaign) killRecovery(w *worker, p *program, from state) error {
 	if _, there := from.tree.below(p.root); !there {
 		return nil
+	}
+	super, sign := w.changes, ""
+	if c.Deep {
+		super, sign = w.super, "+"
 	}
 	for k := 1; ; k++ {
 		if err := w.prepare(from.tree); err != nil {
 			return err
 		}
-		d, err := w.recoverer(p)
+		d, err := w.recoverer(p, super)
 		if err != nil {
 			return err
 		}
-		i := 1
-		for ; d.busy() && (i < k || !c.Deep && !d.at.call.mutating()); i++ {
-			if err := w.super.step(d); err != nil {
+		for i := 1; d.busy() && i < k; i++ {
+			if err := super.step(d); err != nil {
 				return err
 			}
 		}
@@ -86,13 +93,12 @@ func (c *campaign) killRecovery(w *worker, p *program, from state) error {
 			}
 			return err
 		}
-		k = i
 		w.kill(d)
 		disk, err := w.look()
 		if err != nil {
 			return err
 		}
-		spec := fmt.Sprintf("kill/%s/%s/%d", p.name, numbers(from.path), k)
+		spec := fmt.Sprintf("kill/%s/%s/%s%d", p.name, numbers(from.path), sign, k)
 		c.problems(spec, p.judge(disk, false, false))
 		c.count(func(r *Report) { r.NestedKills++ })
 		if err := c.finishScene(w, p, spec, disk, false); err != nil {

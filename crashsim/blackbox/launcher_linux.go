@@ -39,8 +39,8 @@ type launched struct {
 // in the order of all other stops, that a start has ended.
 const startedSignal = 0x7ffffffe
 
-// newLauncher starts the thread and returns its listener.
-func newLauncher() (l *launcher, listener int, err error) {
+// newLauncher starts the thread, on the processor, and returns its listener.
+func newLauncher(v view, processor int) (l *launcher, listener int, err error) {
 	l = &launcher{requests: make(chan launch), results: make(chan launched, 1)}
 	type ready struct {
 		listener int
@@ -52,7 +52,8 @@ func newLauncher() (l *launcher, listener int, err error) {
 		// gets it.
 		runtime.LockOSThread()
 		l.tid = unix.Gettid()
-		listener, err := install()
+		pin(processor)
+		listener, err := install(v)
 		installed <- ready{listener, err}
 		if err != nil {
 			return

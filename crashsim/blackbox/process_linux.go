@@ -12,9 +12,10 @@ import (
 type stopKind int
 
 const (
-	stopCall stopKind = iota // before a call that concerns the scene
-	stopIdle                 // a driver waits for its next command
-	stopExit                 // the process is about to exit
+	stopCall    stopKind = iota // before a call that concerns the scene
+	stopIdle                    // a driver waits for its next command
+	stopExit                    // the process is about to exit
+	stopRefused                 // before a call that is not allowed
 )
 
 // A stop is one thread that waits for an answer.
@@ -29,6 +30,7 @@ type stop struct {
 
 // A process is one process under the supervisor.
 type process struct {
+	super  *supervisor
 	pid    int
 	name   string
 	tids   []int
@@ -41,6 +43,7 @@ type process struct {
 	strays bool // it also looks at files that are not of the scene
 	code   int  // of the exit
 	spare  []*stop
+	inside descriptors // that lead into the scene
 }
 
 // answered forgets the stop that was answered.

@@ -51,8 +51,9 @@ func layers() tree {
 	return join(directory("layers"), layer("layers/keep"), layer("layers/v1"), layer("layers/v2"))
 }
 
-// Ids of what a scene holds from the start.
-var staleID, orphanID = strings.Repeat("0a", 16), strings.Repeat("0b", 16)
+// Ids of what a scene holds from the start. Recoveries go by the order of ids, and
+// these come before whatever is drawn, so that every run has the same order.
+var staleID, orphanID = strings.Repeat("0", 30) + "0a", strings.Repeat("0", 30) + "0b"
 
 // leftovers is a root with a stale instance, which has lost a file already, and
 // an orphan.
@@ -164,16 +165,22 @@ func (p *program) judge(t tree, recovered, done bool) (problems []string) {
 	for _, a := range p.additions {
 		expected[a] = done
 	}
+	there := make(map[string]bool) // the layers, whatever has their names
 	for _, n := range t {
-		if path.Dir(n.path) == "layers" && n.path != p.root {
-			if _, known := expected[n.path]; !known {
-				problem("%s is there, and nobody made it", n.path)
-			}
+		_, known := expected[n.path]
+		switch dir := path.Dir(n.path); {
+		case known:
+			there[n.path] = true
+		case n.path == p.root, dir != "." && dir != "layers", dir == "." && n.path == "layers":
+		default:
+			problem("%s is there, and nobody made it", n.path)
 		}
 	}
 	for layer, must := range expected {
-		inner, there := t.below(layer)
-		switch {
+		inner, directory := t.below(layer)
+		switch there := there[layer]; {
+		case there && !directory:
+			problem("%s is there, and no directory", layer)
 		case there && inner.text() != whole:
 			problem("%s is there and not whole: %q", layer, inner.text())
 		case !there && must:

@@ -17,7 +17,8 @@ import (
 // cannot be read or run. The specs are
 //
 //	kill/PROGRAM/K/J...          the program is killed before its K-th call, the
-//	                             recovery before its J-th, and so on
+//	                             recovery before its J-th change, and so on;
+//	                             +J: before its J-th call
 //	fail/PROGRAM/K/ERRNO         the K-th call is answered with the errno
 //	sched/CONTEST/LETTERS        the schedule; see letters
 func Replay(ctx context.Context, spec string, out io.Writer) (problems int, err error) {
@@ -88,7 +89,11 @@ func (c *campaign) replayKill(w *worker, name string, at []string, out io.Writer
 		if err != nil || k < 1 {
 			return fmt.Errorf("%q is no number of a call", number)
 		}
-		begin := func() (*process, error) { return w.recoverer(p) }
+		super := w.changes
+		if strings.HasPrefix(number, "+") {
+			super = w.super
+		}
+		begin := func() (*process, error) { return w.recoverer(p, super) }
 		who := fmt.Sprintf("recovery %d", i)
 		if i == 0 {
 			begin, who = func() (*process, error) { return w.begin(p) }, p.name
@@ -117,13 +122,13 @@ func (c *campaign) replayKill(w *worker, name string, at []string, out io.Writer
 // ended before, killed is false and ok says whether it reported success.
 func (c *campaign) showUntil(w *worker, d *process, who string, k int, out io.Writer) (killed, ok bool, err error) {
 	for i := 1; d.busy(); i++ {
-		fmt.Fprintf(out, "%s: call %d: %s\n", who, i, w.super.resolve(d.at).String())
+		fmt.Fprintf(out, "%s: call %d: %s\n", who, i, d.super.resolve(d.at).String())
 		if i == k {
 			fmt.Fprintf(out, "%s: killed before call %d\n", who, i)
 			w.kill(d)
 			return true, false, nil
 		}
-		if err := w.super.step(d); err != nil {
+		if err := d.super.step(d); err != nil {
 			return false, false, err
 		}
 	}
@@ -150,7 +155,7 @@ func (c *campaign) replayFail(w *worker, name string, rest []string, out io.Writ
 		if unix.ErrnoName(errno) != rest[1] {
 			continue
 		}
-		outcome, err := c.failCall(w, p, k, errno)
+		outcome, err := c.failCall(w, p, k, errno, &sequence{})
 		if err != nil {
 			return err
 		}

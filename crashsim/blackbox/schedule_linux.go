@@ -93,7 +93,7 @@ func (w *worker) newMatch(c *contest, processes int) (*match, error) {
 	}
 	for i := range processes {
 		key := strings.Join(append([]string{letters[i : i+1], c.binary}, c.arguments...), " ")
-		d, err := w.driverAs(key, c.binary, c.arguments...)
+		d, err := w.driverAs(w.super, key, c.binary, c.arguments...)
 		if err != nil {
 			return nil, err
 		}

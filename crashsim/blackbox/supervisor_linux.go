@@ -26,25 +26,28 @@ type supervisor struct {
 	listener int
 	launcher *launcher
 	scene    string        // the path that calls must be below to be stops
+	closes   bool          // it sees descriptors closed
 	patience time.Duration // how long a process may run between two stops
 	tids     map[int]*process
 	stray    []notification // of threads that are not known yet
+	foreign  error          // a process that was not started here made a call
 
 	received         atomic.Int64
 	waiting, stalled atomic.Bool
 	done             chan struct{} // closed by close
 }
 
-// newSupervisor returns a supervisor, or an error that matches
+// newSupervisor returns a supervisor whose processes run on the processor, or an
+// error that matches
 // [errors.ErrUnsupported] if this kernel or a filter around this process does
 // not allow it.
-func newSupervisor(scene string, patience time.Duration) (*supervisor, error) {
-	l, listener, err := newLauncher()
+func newSupervisor(scene string, v view, processor int, patience time.Duration) (*supervisor, error) {
+	l, listener, err := newLauncher(v, processor)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 	}
 	wakeOnSameCPU(listener)
-	s := &supervisor{listener: listener, launcher: l, scene: scene, patience: patience, tids: make(map[int]*process), done: make(chan struct{})}
+	s := &supervisor{listener: listener, launcher: l, scene: scene, closes: v == allCalls, patience: patience, tids: make(map[int]*process), done: make(chan struct{})}
 	go s.watch()
 	return s, nil
 }
@@ -63,6 +66,12 @@ func (s *supervisor) close() {
 
 // start starts the program and runs it to its first stop.
 func (s *supervisor) start(name string, argv ...string) (*process, error) {
+	// A child that cannot become the program would say so by a call that stops,
+	// while the launcher holds its processor of the Go runtime until that has an
+	// answer. If it is the only one, there is nobody to give it.
+	if err := unix.Access(argv[0], unix.X_OK); err != nil {
+		return nil, fmt.Errorf("start %s: %w", argv[0], err)
+	}
 	var in, out [2]int
 	if err := unix.Pipe2(in[:], unix.O_CLOEXEC); err != nil {
 		return nil, err
@@ -100,7 +109,7 @@ func (s *supervisor) start(name string, argv ...string) (*process, error) {
 		return nil, fmt.Errorf("start %s: %w", argv[0], result.err)
 	}
 	_ = unix.SetNonblock(out[0], true)
-	p := &process{pid: result.pid, name: name, input: in[1], output: out[0]}
+	p := &process{super: s, pid: result.pid, name: name, input: in[1], output: out[0]}
 	s.adopt(p, p.pid)
 	stray := s.stray
 	s.stray = nil
@@ -111,10 +120,11 @@ func (s *supervisor) start(name string, argv ...string) (*process, error) {
 }
 
 // environment is that of the processes: nothing of the caller's changes what
-// they do. The Go runtime's preemption signals are off: one that comes while a
-// call is stopped stays pending, and getdents64 answers less then, so that the
-// next run would make other calls.
-var environment = []string{"PATH=/usr/bin:/bin", "HOME=/nonexistent", "GODEBUG=asyncpreemptoff=1"}
+// they do, and the Go runtime makes no calls that depend on time. Its preemption
+// signals are off: one that comes while a call is stopped stays pending, and
+// getdents64 answers less then. So is its look at the limits of its control
+// group, once a second.
+var environment = []string{"PATH=/usr/bin:/bin", "HOME=/nonexistent", "GODEBUG=asyncpreemptoff=1,containermaxprocs=0,updatemaxprocs=0"}
 
 func (s *supervisor) adopt(p *process, tid int) {
 	s.tids[tid] = p
@@ -151,6 +161,9 @@ func (s *supervisor) owner(tid int) *process {
 func (s *supervisor) sort(n notification) {
 	p := s.owner(int(n.pid))
 	number := uint32(n.data.number)
+	if p == nil && s.foreign == nil && valid(s.listener, n.id) {
+		s.foreign = fmt.Errorf("process %d makes calls, and one of those under supervision has started it: %s", n.pid, layouts[number].name)
+	}
 	if p == nil || p.dead {
 		s.proceed(n.id)
 		return
@@ -162,22 +175,17 @@ func (s *supervisor) sort(n notification) {
 		at = &stop{}
 	}
 	*at = stop{id: n.id, tid: int(n.pid), call: call{layout: layouts[number], number: number, arguments: n.data.arguments, paths: at.call.paths}}
-	switch number {
-	case unix.SYS_EXIT_GROUP:
-		at.kind = stopExit
-	case unix.SYS_READ:
-		at.kind = stopIdle
-	case unix.SYS_IO_URING_SETUP:
+	switch at.kind = at.call.kind; at.kind {
+	case stopRefused:
 		_ = send(s.listener, response{id: n.id, err: -int32(unix.ENOSYS)})
 		return
-	default:
+	case stopCall:
 		if p.warm && number != unix.SYS_WRITE {
 			// A driver that does a command works on the scene and nothing else,
 			// but for what it finds out once about itself.
 			break
 		}
-		s.resolve(at)
-		if !s.concerns(&at.call) {
+		if !s.concerns(p, at) {
 			p.spare = append(p.spare, at)
 			s.proceed(n.id)
 			return
@@ -202,16 +210,6 @@ func (s *supervisor) resolve(at *stop) *call {
 	return &at.call
 }
 
-// concerns reports whether one of the call's paths is the scene or below it.
-func (s *supervisor) concerns(c *call) bool {
-	for _, path := range c.paths {
-		if rest, ok := strings.CutPrefix(path, s.scene); ok && (rest == "" || rest[0] == '/') {
-			return true
-		}
-	}
-	return false
-}
-
 // wait receives until the process is stopped, or dead.
 func (s *supervisor) wait(p *process) error {
 	s.waiting.Store(true)
@@ -223,7 +221,7 @@ func (s *supervisor) wait(p *process) error {
 		}
 		s.sort(n)
 	}
-	return nil
+	return s.foreign
 }
 
 // step lets the stopped process make its call and run to its next stop. When it

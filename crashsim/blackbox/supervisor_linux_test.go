@@ -5,6 +5,7 @@ package blackbox
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -78,7 +79,7 @@ func TestTheRestOfThisProcessIsNotFiltered(t *testing.T) {
 	newCampaign(t) // nobody receives now: a call that stopped would never return
 	done := make(chan error)
 	go func() {
-		file := filepath.Join(memory(), "afterlock-box-unfiltered")
+		file := filepath.Join(t.TempDir(), "unfiltered")
 		err := os.WriteFile(file, []byte("x"), 0o600)
 		if err == nil {
 			err = os.Remove(file)
@@ -94,16 +95,26 @@ func TestAProcessThatNeverStopsIsReported(t *testing.T) {
 		t.Skipf("skipped, because there is no program that waits: %v", err)
 	}
 	newCampaign(t) // or skips
-	s, err := newSupervisor(t.TempDir(), 50*time.Millisecond)
+	s, err := newSupervisor(t.TempDir(), allCalls, 0, 50*time.Millisecond)
 	require.NoError(t, err)
 	defer s.close()
 	_, err = s.start("sleep", sleep, "1000")
 	assert.ErrorContains(t, err, "no process stopped")
 }
 
+func TestAProcessThatAProgramStartsIsReported(t *testing.T) {
+	c, w := newCampaign(t)
+	p, err := findProgram("empty")
+	require.NoError(t, err)
+	p.binary, p.arguments = "faulty", []string{"helper"}
+	_, err = c.traceProgram(w, p)
+	assert.ErrorContains(t, err, "one of those under supervision has started it")
+}
+
 func TestAProgramThatDoesNotExistIsAnError(t *testing.T) {
 	_, w := newCampaign(t)
-	_, err := w.super.start("none", "/nonexistent/program")
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // where it could wait for itself
+	_, err := w.super.start("none", filepath.Join(t.TempDir(), "program"))
 	assert.ErrorIs(t, err, unix.ENOENT)
 	_, err = w.driver("tempdir")
 	assert.NoError(t, err, "and the supervisor still works")

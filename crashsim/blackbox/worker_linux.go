@@ -20,8 +20,9 @@ import (
 type worker struct {
 	binaries map[string]string // name: path
 	super    *supervisor
-	scene    string // what supervised processes work on
-	copy     string // what is recovered without supervision
+	changes  *supervisor // of recoveries whose changes alone matter
+	scene    string      // what supervised processes work on
+	copy     string      // what is recovered without supervision
 
 	drivers map[string]*process // idle ones, by binary and first argument
 	servers map[string]*server  // by binary
@@ -29,7 +30,7 @@ type worker struct {
 	there   tree                // what is in copy
 }
 
-func newWorker(dir string, binaries map[string]string) (*worker, error) {
+func newWorker(dir string, processor int, binaries map[string]string) (*worker, error) {
 	w := &worker{
 		binaries: binaries, drivers: make(map[string]*process), servers: make(map[string]*server),
 		scene: filepath.Join(dir, "scene"), copy: filepath.Join(dir, "copy"),
@@ -40,7 +41,11 @@ func newWorker(dir string, binaries map[string]string) (*worker, error) {
 		}
 	}
 	var err error
-	if w.super, err = newSupervisor(w.scene, patience); err != nil {
+	if w.super, err = newSupervisor(w.scene, allCalls, processor, patience); err != nil {
+		return nil, err
+	}
+	if w.changes, err = newSupervisor(w.scene, changes, processor, patience); err != nil {
+		w.super.close()
 		return nil, err
 	}
 	for _, binary := range []string{"tempdir", "layers"} {
@@ -54,6 +59,7 @@ func newWorker(dir string, binaries map[string]string) (*worker, error) {
 
 func (w *worker) close() {
 	w.super.close()
+	w.changes.close()
 	for _, s := range w.servers {
 		s.close()
 	}
@@ -103,15 +109,15 @@ func (w *worker) begin(p *program) (*process, error) {
 
 // driver returns an idle driver, which it starts if there is none.
 func (w *worker) driver(binary string, arguments ...string) (*process, error) {
-	return w.driverAs(strings.Join(append([]string{binary}, arguments...), " "), binary, arguments...)
+	return w.driverAs(w.super, strings.Join(append([]string{binary}, arguments...), " "), binary, arguments...)
 }
 
 // driverAs is driver for several of one binary, told apart by their keys.
-func (w *worker) driverAs(key, binary string, arguments ...string) (*process, error) {
+func (w *worker) driverAs(super *supervisor, key, binary string, arguments ...string) (*process, error) {
 	d := w.drivers[key]
 	if d == nil || d.dead {
 		var err error
-		if d, err = w.super.start(key, append([]string{w.binaries[binary]}, arguments...)...); err != nil {
+		if d, err = super.start(key, append([]string{w.binaries[binary]}, arguments...)...); err != nil {
 			return nil, err
 		}
 		d.strays = binary == "layers" || binary == "faulty"
@@ -133,7 +139,7 @@ func (w *worker) end(d *process) (answer string, ok bool, err error) {
 		return answer, ok, nil
 	}
 	for !d.dead {
-		if err := w.super.step(d); err != nil {
+		if err := d.super.step(d); err != nil {
 			return "", false, err
 		}
 	}
@@ -144,7 +150,7 @@ func (w *worker) end(d *process) (answer string, ok bool, err error) {
 
 // kill kills the process, and forgets it.
 func (w *worker) kill(d *process) {
-	w.super.kill(d)
+	d.super.kill(d)
 	unix.Close(d.output)
 }
 

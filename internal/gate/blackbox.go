@@ -60,11 +60,12 @@ func blackBoxCounts(r blackbox.Report, shard bool) []Count {
 	}
 	counts := []Count{
 		least("crash points", r.CrashPoints, 300),
-		least("of recoveries", r.NestedPoints, 5000),
-		least("states of the disk", r.States, 500),
+		least("of recoveries", r.NestedPoints, 8000),
+		least("states of the disk", r.States, 600),
 		least("processes killed", r.Kills, r.CrashPoints),
-		least("recoveries killed", r.NestedKills, 200),
-		least("calls answered with errnos", r.Faults, 1000),
+		least("recoveries killed", r.NestedKills, 500),
+		least("calls answered with errnos", r.Faults, 2000),
+		least("of them reported", r.Refused, 1000),
 		least("schedules", r.Schedules+r.Exhaustive, 1000),
 		least("schedules of the layer store", r.StoreSchedules+r.StoreExhaustive, 500),
 		Never("of them lost data", int64(r.Lost)),

@@ -10,7 +10,7 @@ import (
 
 func TestBlackBoxCountsAreJudged(t *testing.T) {
 	enough := blackbox.Report{
-		Calls: 1400, CrashPoints: 400, NestedPoints: 8000, States: 700, Kills: 400, NestedKills: 500, Faults: 1300,
+		Calls: 1400, CrashPoints: 400, NestedPoints: 8000, States: 700, Kills: 400, NestedKills: 500, Faults: 2400, Refused: 2000,
 		Schedules: 600, Exhaustive: 600, StoreSchedules: 200, StoreExhaustive: 1000,
 		DirectedRuns: 50, FixtureLost: 50, HalfFixRuns: 100, HalfFixLost: 100, FixtureRandom: 400,
 	}
@@ -21,9 +21,10 @@ func TestBlackBoxCountsAreJudged(t *testing.T) {
 		verdict Verdict
 	}{
 		{"enough was done", func(*blackbox.Report) {}, false, Pass},
-		{"a shard does less", func(r *blackbox.Report) { r.Kills, r.Faults, r.FixtureRandom = 100, 10, 0 }, true, Pass},
+		{"a shard does less", func(r *blackbox.Report) { r.Kills, r.Faults, r.Refused, r.FixtureRandom = 100, 10, 5, 0 }, true, Pass},
 		{"a shard does nothing", func(r *blackbox.Report) { r.Kills = 0 }, true, Undecided},
 		{"not every crash point was a kill", func(r *blackbox.Report) { r.Kills-- }, false, Undecided},
+		{"hardly an errno was reported", func(r *blackbox.Report) { r.Refused = 100 }, false, Undecided},
 		{"the fixture survived once", func(r *blackbox.Report) { r.FixtureLost-- }, false, Undecided},
 		{"half a fix survived once", func(r *blackbox.Report) { r.HalfFixLost-- }, false, Undecided},
 		{"the fixture survived all random schedules", func(r *blackbox.Report) { r.FixtureRandom = 0 }, false, Undecided},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -44,8 +45,8 @@ func (s *Store) Recover(ctx context.Context) (Report, error) {
 func (s *Store) unrecorded(ctx context.Context) ([]string, error) {
 	var listed []string
 	for _, g := range s.graphs() {
-		for _, driver := range drivers {
-			for _, dir := range driver.Directories() {
+		for _, name := range slices.Sorted(maps.Keys(drivers)) {
+			for _, dir := range drivers[name].Directories() {
 				entries, err := os.ReadDir(filepath.Join(g.path, dir))
 				if err != nil && !errors.Is(err, fs.ErrNotExist) {
 					return nil, &Error{Op: "recover", Path: filepath.Join(g.path, dir), Effect: NoEffect, Err: bareErrno(err)}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -109,6 +110,16 @@ func (k bypass) MakeData(root int, name string) error {
 		return err
 	}
 	if err := unix.Unlinkat(root, name+".aside", unix.AT_REMOVEDIR); err != nil {
+		return err
+	}
+	return k.Kernel.MakeData(root, name)
+}
+
+// A helper starts a process, whose calls are in no view of this one.
+type helper struct{ tempdir.Kernel }
+
+func (k helper) MakeData(root int, name string) error {
+	if err := exec.Command("/proc/self/exe", "aside").Run(); err != nil {
 		return err
 	}
 	return k.Kernel.MakeData(root, name)

@@ -32,6 +32,10 @@ func main() {
 		"swallow":   func() tempdir.Kernel { return swallow{tempdir.LinuxKernel()} },
 		"leak":      func() tempdir.Kernel { return leak{tempdir.LinuxKernel()} },
 		"inplace":   func() tempdir.Kernel { return inPlace{tempdir.LinuxKernel()} },
+		"helper":    func() tempdir.Kernel { return helper{tempdir.LinuxKernel()} },
+	}
+	if len(os.Args) == 2 && os.Args[1] == "aside" {
+		return // the process that helper starts
 	}
 	if len(os.Args) < 2 || faults[os.Args[1]] == nil && layerFaults[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "usage: faulty FAULT [COMMAND]")

@@ -1,0 +1,77 @@
+//go:build amd64 || arm64
+
+package blackbox
+
+import (
+	"regexp"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+func TestSequenceFindsRunsThatMakeOtherCalls(t *testing.T) {
+	s := sequence{}
+	for i, name := range []string{"openat", "fcntl", "close"} {
+		assert.Empty(t, s.next(i+1, name))
+	}
+	assert.Empty(t, s.next(2, "fcntl"))
+	assert.NotEmpty(t, s.next(2, "pread64"))
+	assert.NotEmpty(t, s.next(5, "openat"), "a call was passed over")
+	assert.Empty(t, s.end(3))
+	assert.NotEmpty(t, s.end(2))
+}
+
+// The Go runtime looks at its control group once a second, and a map has another
+// order in every run. Neither may change which call is the k-th.
+func TestARunMakesTheSameCallsForAsLongAsItsProcessLives(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped, because it takes as long as the runtime waits")
+	}
+	_, w := newCampaign(t)
+	for _, name := range []string{"delete", "recover-vfs"} {
+		p, err := findProgram(name)
+		require.NoError(t, err)
+		calls, runs := &sequence{}, 0
+		for begin := time.Now(); runs < 20 || time.Since(begin) < 1500*time.Millisecond; runs++ {
+			require.NoError(t, w.prepare(p.scene))
+			d, err := w.begin(p)
+			require.NoError(t, err)
+			n := 0
+			for ; d.busy(); n++ {
+				require.Empty(t, calls.next(n+1, anonymous(w.super.resolve(d.at).String())), "%s, run %d", name, runs)
+				require.NoError(t, w.super.step(d))
+			}
+			require.Empty(t, calls.end(n), "%s, run %d", name, runs)
+			_, _, err = w.end(d)
+			require.NoError(t, err)
+			_, err = w.look()
+			require.NoError(t, err)
+		}
+		t.Logf("%s: %d calls, the same in %d runs", name, len(*calls), runs)
+	}
+}
+
+func TestErrnosAreNotCountedOnWhenTheCallsChange(t *testing.T) {
+	c, w := newCampaign(t)
+	p, err := findProgram("empty")
+	require.NoError(t, err)
+	calls := &sequence{}
+	for k := 1; k <= 5; k++ {
+		_, err := c.failCall(w, p, k, unix.EIO, calls)
+		require.NoError(t, err)
+	}
+	require.Empty(t, c.report.Problems)
+	(*calls)[2] = "another"
+	_, err = c.failCall(w, p, 6, unix.EIO, calls)
+	require.NoError(t, err)
+	require.Len(t, c.report.Problems, 1)
+	assert.Contains(t, c.report.Problems[0], "call 3 is")
+}
+
+var drawn = regexp.MustCompile(`[0-9a-f]{32}|#[0-9]+`)
+
+// anonymous is the text without ids, and without the numbers of unnamed files.
+func anonymous(text string) string { return drawn.ReplaceAllString(text, "") }
