@@ -138,7 +138,7 @@ func failureUnlinks(p *process, k tempdir.Kernel) tempdir.Kernel {
 }
 
 func (m *unlinking) Close(fd int) error {
-	if fd == m.p.lock && m.p.failed {
+	if fd == m.p.lock && len(m.p.because) > 0 {
 		held, err := m.Kernel.Stat(fd)
 		if named, nerr := m.Kernel.StatName(m.p.root, m.p.named); err == nil && nerr == nil && named.Inode == held.Inode {
 			_ = m.Kernel.RemoveLock(m.p.root, m.p.named)
@@ -158,8 +158,8 @@ func missingDataFails(p *process, k tempdir.Kernel) tempdir.Kernel { return &mis
 func (m *missing) OpenDirectory(dir int, name string) (int, error) {
 	fd, err := m.Kernel.OpenDirectory(dir, name)
 	if err == unix.ENOENT && dir == m.p.root {
-		m.p.failed = true // the caller will hear of it
 		err = unix.EIO
+		m.p.fails(err) // the caller will hear of it
 	}
 	return fd, err
 }

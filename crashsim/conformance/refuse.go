@@ -140,13 +140,20 @@ func (s *scheduler) try(a *step, p *process, state *model.State) (tried bool, er
 	case removeData:
 		err, want = kernel.RemoveData(w.rootFd, data), unix.ENOTEMPTY
 	case invoke:
+		if !p.unjudged && !p.upstream {
+			o := order{op: opStageDeletion, item: a.item}
+			if !w.isVictim(a.item) {
+				o.op = opCommit
+			}
+			return true, p.refuses(o, w.seen.data[state.ID[a.proc]] != 0)
+		}
 		if want = unix.ENOENT; s.world.isVictim(a.item) {
 			err = kernel.StageDeletion(w.home(a.item), w.rootFd, filepath.Join(data, "refused"))
 		} else {
 			err = kernel.Commit(w.rootFd, filepath.Join(data, "refused"), w.home(a.item))
 		}
 	case stageAddition:
-		if w.seen.data[state.ID[a.proc]] {
+		if w.seen.data[state.ID[a.proc]] != 0 {
 			return false, nil
 		}
 		err, want = unix.Mkdirat(w.rootFd, filepath.Join(data, "refused"), 0o700), unix.ENOENT

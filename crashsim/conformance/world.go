@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -30,6 +31,7 @@ type world struct {
 	homeFd  int
 	tmpFile bool
 	files   int
+	remote  bool       // of a forked process, which observes nothing
 	victims model.Item // the first of them; the others come before
 
 	homes     [itemCount]string
@@ -41,6 +43,7 @@ type world struct {
 	inodes [inodeCount]opened // by Inode of the model
 
 	seen   observation
+	before [idCount]uint64 // data directories at the last comparison
 	buffer []byte
 }
 
@@ -69,7 +72,7 @@ type opened struct {
 // An observation is what is on disk.
 type observation struct {
 	lock    [idCount]uint64 // inode number of lock-<id>, or 0
-	data    [idCount]bool
+	data    [idCount]uint64 // inode number of temp-dir-<id>, or 0
 	place   [itemCount]model.Place
 	files   [itemCount]uint8
 	entry   [itemCount]string // name in the data directory
@@ -134,7 +137,7 @@ func (w *world) forget() {
 	for n := range w.inodes {
 		w.release(model.Inode(n))
 	}
-	w.ids = [idCount]string{}
+	w.ids, w.before = [idCount]string{}, [idCount]uint64{}
 }
 
 // release gives up what stands for an inode of the model.
@@ -202,7 +205,7 @@ func (w *world) observe() error {
 		}
 		if text, ok := strings.CutPrefix(string(name), dataPrefix); ok {
 			if i := w.idOf(text); i != 0 {
-				o.data[i] = true
+				o.data[i] = inode
 				return
 			}
 		}
@@ -212,7 +215,7 @@ func (w *world) observe() error {
 		return err
 	}
 	for i := 1; i < idCount; i++ {
-		if o.data[i] {
+		if o.data[i] != 0 {
 			if err := w.observeData(model.ID(i)); err != nil {
 				return err
 			}
@@ -220,7 +223,7 @@ func (w *world) observe() error {
 	}
 	err = w.list(w.homeFd, func(name []byte, inode uint64) {
 		for x := 1; x < itemCount; x++ {
-			if w.trees[x].inode == inode && w.trees[x].mount == "" {
+			if w.trees[x].inode == inode && w.trees[x].mount == "" && w.itemNames[x] == string(name) {
 				o.place[x] = model.Home
 				return
 			}
@@ -254,13 +257,21 @@ func (w *world) observeData(i model.ID) error {
 	return w.list(fd, func(name []byte, inode uint64) {
 		for x := 1; x < itemCount; x++ {
 			t := &w.trees[x]
-			if t.mount == "" && t.inode == inode || t.mount != "" && filepath.Base(t.mount) == string(name) {
+			if t.mount == "" && t.inode == inode && w.isEntry(model.Item(x), string(name)) || t.mount != "" && filepath.Base(t.mount) == string(name) {
 				o.place[x], o.entry[x] = model.Inside(i), string(name)
 				return
 			}
 		}
 		o.foreign = append(o.foreign, dataPrefix+"…/"+string(name))
 	})
+}
+
+// isEntry says whether a staged tree may have this name: a number, and for
+// people what it was.
+func (w *world) isEntry(x model.Item, name string) bool {
+	number, hint, _ := strings.Cut(name, "-")
+	_, err := strconv.ParseUint(number, 10, 64)
+	return err == nil && (hint == w.itemNames[x] || hint == "addition" && !w.isVictim(x))
 }
 
 // observeTree counts the files of a tree, wherever it is.
@@ -272,7 +283,12 @@ func (w *world) observeTree(x model.Item) error {
 	if _, err := unix.Seek(t.fd, 0, 0); err != nil {
 		return err
 	}
-	err := w.list(t.fd, func([]byte, uint64) { o.files[x]++ })
+	err := w.list(t.fd, func(name []byte, _ uint64) {
+		if len(name) != 1 || name[0] < '1' || int(name[0]) > '0'+w.files {
+			o.foreign = append(o.foreign, w.itemNames[x]+"/"+string(name))
+		}
+		o.files[x]++
+	})
 	if err == unix.ENOENT {
 		err = nil // tmpfs and ext4 say so of a directory that was removed
 	}
@@ -327,6 +343,15 @@ func lockedFor(fd int) (held bool, by int, err error) {
 		return false, 0, fmt.Errorf("fcntl F_OFD_GETLK: %w", err)
 	}
 	return lock.Type != unix.F_UNLCK, int(lock.Pid), nil
+}
+
+// links is how many names the file has that stands for inode n.
+func (w *world) links(n model.Inode) (uint64, error) {
+	var stat unix.Stat_t
+	if err := unix.Fstat(w.inodes[n].fd, &stat); err != nil {
+		return 0, os.NewSyscallError("fstat", err)
+	}
+	return uint64(stat.Nlink), nil
 }
 
 // watch makes the file at a path stand for inode n.
