@@ -29,7 +29,7 @@ type forked struct {
 	to       *json.Encoder
 	from     *bufio.Reader
 	pipes    [2]*os.File
-	stderr   bytes.Buffer
+	stderr   *bytes.Buffer // of the present one
 }
 
 // A job is what a forked process is told first.
@@ -89,8 +89,8 @@ func (f *forked) fork(p *process, j job) error {
 	f.cmd.Args = os.Args[:1]
 	f.cmd.Env = append(os.Environ(), processVariable+"=1", "GOMAXPROCS=1")
 	f.cmd.Stdin, f.cmd.Stdout = toChild[0], fromChild[1]
-	f.stderr.Reset()
-	f.cmd.Stderr = &f.stderr
+	f.stderr = new(bytes.Buffer)
+	f.cmd.Stderr = f.stderr
 	// The kernel kills it when the thread that started it ends, which is when
 	// this process ends: no goroutine here is locked to a thread.
 	f.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}

@@ -35,7 +35,7 @@ func Kill(ctx context.Context, o Options, n int) (report Report, err error) {
 		return report, err
 	}
 	defer func() {
-		report.Counts, report.Elapsed = s.counts, time.Since(begin)
+		report.Counts, report.Injected, report.Elapsed = s.counts, int64(len(s.injected)), time.Since(begin)
 		if failed := done(); err == nil {
 			err = failed
 		}

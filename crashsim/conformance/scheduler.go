@@ -83,12 +83,11 @@ func (s *scheduler) reset() error {
 			}
 		}
 	}
-	w.forget()
-	for _, name := range []string{"root", "home"} {
-		if err := empty(filepath.Join(w.dir, name)); err != nil {
-			return err
-		}
+	kept, err := w.clear()
+	if err != nil {
+		return err
 	}
+	w.forget(kept...)
 	if err := os.RemoveAll(filepath.Join(w.dir, "copies")); err != nil {
 		return err
 	}
@@ -101,7 +100,7 @@ func (s *scheduler) reset() error {
 		}
 	}
 	for x, name := range itemNames(s.config) {
-		if !slices.Contains(s.config.Addition, name) {
+		if !slices.Contains(s.config.Addition, name) && !slices.Contains(kept, model.Item(x+1)) {
 			if err := w.makeTree(w.home(model.Item(x+1)), model.Item(x+1)); err != nil {
 				return err
 			}
@@ -112,20 +111,6 @@ func (s *scheduler) reset() error {
 			continue // the same process once more
 		}
 		if err := p.start(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// empty removes what is in a directory.
-func empty(path string) error {
-	entries, err := os.ReadDir(path)
-	if err != nil {
-		return err
-	}
-	for _, entry := range entries {
-		if err := os.RemoveAll(filepath.Join(path, entry.Name())); err != nil {
 			return err
 		}
 	}
@@ -159,6 +144,9 @@ func (s *scheduler) leaked() (names []string, err error) {
 	}
 	for n := range s.world.inodes {
 		own = append(own, s.world.inodes[n].fd)
+	}
+	for i := range s.world.datas {
+		own = append(own, s.world.datas[i].fd)
 	}
 	fds, err := os.ReadDir("/proc/self/fd")
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -41,6 +42,7 @@ type world struct {
 	ids    [idCount]string    // the text of an id, once it is taken
 	trees  [itemCount]tree    // by Item
 	inodes [inodeCount]opened // by Inode of the model
+	datas  [idCount]opened    // data directories
 
 	seen   observation
 	before [idCount]uint64 // data directories at the last comparison
@@ -60,6 +62,7 @@ type tree struct {
 	fd    int // -1: not made yet
 	inode uint64
 	mount string // where it is mounted, or ""
+	dead  bool   // removed: it has no files, and never will
 }
 
 // An opened is the inode that stands for a number of the model, and the
@@ -127,9 +130,10 @@ func (w *world) close() {
 	_ = unix.Close(w.homeFd)
 }
 
-func (w *world) forget() {
+// forget gives up what stands for anything, but for the trees that are kept.
+func (w *world) forget(keep ...model.Item) {
 	for x := range w.trees {
-		if t := &w.trees[x]; t.inode != 0 {
+		if t := &w.trees[x]; t.inode != 0 && !slices.Contains(keep, model.Item(x)) {
 			_ = unix.Close(t.fd)
 			*t = tree{}
 		}
@@ -137,14 +141,19 @@ func (w *world) forget() {
 	for n := range w.inodes {
 		w.release(model.Inode(n))
 	}
+	for i := range w.datas {
+		w.datas[i].close()
+	}
 	w.ids, w.before = [idCount]string{}, [idCount]uint64{}
 }
 
 // release gives up what stands for an inode of the model.
-func (w *world) release(n model.Inode) {
-	if w.inodes[n].inode != 0 {
-		_ = unix.Close(w.inodes[n].fd)
-		w.inodes[n] = opened{}
+func (w *world) release(n model.Inode) { w.inodes[n].close() }
+
+func (o *opened) close() {
+	if o.inode != 0 {
+		_ = unix.Close(o.fd)
+		*o = opened{}
 	}
 }
 
@@ -190,6 +199,54 @@ func (w *world) idOf(text string) model.ID {
 		}
 	}
 	return 0
+}
+
+// clear empties root and home, and returns the victims that stay at home because
+// they are whole: making them anew would cost more than a walk.
+func (w *world) clear() (kept []model.Item, err error) {
+	var names []string
+	add := func(name []byte, _ uint64) { names = append(names, string(name)) }
+	if err := w.list(w.rootFd, add); err != nil {
+		return nil, err
+	}
+	if err := w.remove("root", w.rootFd, names); err != nil {
+		return nil, err
+	}
+	names = names[:0]
+	if err := w.list(w.homeFd, add); err != nil {
+		return nil, err
+	}
+	for x := model.Item(1); int(x) < itemCount; x++ {
+		at := slices.Index(names, w.itemNames[x])
+		if at < 0 || !w.isVictim(x) || w.trees[x].inode == 0 {
+			continue
+		}
+		var stat unix.Stat_t
+		if err := unix.Fstatat(w.homeFd, names[at], &stat, unix.AT_SYMLINK_NOFOLLOW); err != nil || stat.Ino != w.trees[x].inode {
+			continue
+		}
+		files := 0
+		if err := w.list(w.trees[x].fd, func([]byte, uint64) { files++ }); err == nil && files == w.files {
+			kept, names = append(kept, x), slices.Delete(names, at, at+1)
+		}
+	}
+	return kept, w.remove("home", w.homeFd, names)
+}
+
+// remove removes names from one of the observer's directories.
+func (w *world) remove(directory string, fd int, names []string) error {
+	for _, name := range names {
+		err := unix.Unlinkat(fd, name, 0)
+		if err == unix.EISDIR {
+			err = unix.Unlinkat(fd, name, unix.AT_REMOVEDIR)
+		}
+		if err != nil {
+			if err := os.RemoveAll(filepath.Join(w.dir, directory, name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // observe looks at the disk.
@@ -247,14 +304,17 @@ func (w *world) observe() error {
 }
 
 func (w *world) observeData(i model.ID) error {
-	o := &w.seen
-	name := dataPrefix + w.ids[i]
-	fd, err := unix.Openat(w.rootFd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return &os.PathError{Op: "open", Path: name, Err: err}
+	o, at := &w.seen, &w.datas[i]
+	if at.inode != o.data[i] {
+		at.close()
+		name := dataPrefix + w.ids[i]
+		fd, err := unix.Openat(w.rootFd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return &os.PathError{Op: "open", Path: name, Err: err}
+		}
+		*at = opened{inode: o.data[i], fd: fd}
 	}
-	defer unix.Close(fd)
-	return w.list(fd, func(name []byte, inode uint64) {
+	return w.list(at.fd, func(name []byte, inode uint64) {
 		for x := 1; x < itemCount; x++ {
 			t := &w.trees[x]
 			if t.mount == "" && t.inode == inode && w.isEntry(model.Item(x), string(name)) || t.mount != "" && filepath.Base(t.mount) == string(name) {
@@ -280,8 +340,9 @@ func (w *world) observeTree(x model.Item) error {
 	if t.inode == 0 {
 		return nil // model.Absent, and no files
 	}
-	if _, err := unix.Seek(t.fd, 0, 0); err != nil {
-		return err
+	if t.dead {
+		o.place[x] = model.PlaceGone
+		return nil
 	}
 	err := w.list(t.fd, func(name []byte, _ uint64) {
 		if len(name) != 1 || name[0] < '1' || int(name[0]) > '0'+w.files {
@@ -289,22 +350,19 @@ func (w *world) observeTree(x model.Item) error {
 		}
 		o.files[x]++
 	})
-	if err == unix.ENOENT {
-		err = nil // tmpfs and ext4 say so of a directory that was removed
-	}
 	if o.place[x] == model.Absent {
 		o.place[x] = model.PlaceGone
+	}
+	if err == unix.ENOENT { // tmpfs and ext4 say so of a directory that was removed
+		t.dead, err = o.place[x] == model.PlaceGone, nil
 	}
 	return err
 }
 
-// list calls visit for every name in a directory, from the position of fd for
-// new descriptors, from the start for the observer's own.
+// list calls visit for every name in a directory.
 func (w *world) list(fd int, visit func(name []byte, inode uint64)) error {
-	if fd == w.rootFd || fd == w.homeFd {
-		if _, err := unix.Seek(fd, 0, 0); err != nil {
-			return err
-		}
+	if _, err := unix.Seek(fd, 0, 0); err != nil {
+		return err
 	}
 	for { // until there are no more: a signal that is pending cuts an answer short
 		n, err := unix.Getdents(fd, w.buffer)

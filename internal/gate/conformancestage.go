@@ -10,6 +10,7 @@ import (
 
 	"github.com/afterlock/afterlock/crashsim/conformance"
 	"github.com/afterlock/afterlock/internal/stress"
+	"github.com/afterlock/afterlock/model"
 )
 
 // conformanceStage executes every edge of models of the specification on real
@@ -108,6 +109,7 @@ func (conformanceStage) Run(ctx context.Context, env Env) (Result, error) {
 		skipped []string
 	)
 	systems := map[string]bool{}
+	failing := int64(1) // pairs of a call and an errno that there are at least
 	for _, p := range todo {
 		r, err := conformance.Run(ctx, conformance.Options{Model: p.model, Dir: p.dir,
 			Progress: func(text string) { env.Progress(text + ", on " + p.fileSystem) }})
@@ -120,6 +122,9 @@ func (conformanceStage) Run(ctx context.Context, env Env) (Result, error) {
 		}
 		env.Log.Debug("executed", "model", p.model, "on", p.fileSystem, "edges", r.EdgesRun, "steps", r.Steps, "took", r.Elapsed)
 		models++
+		if m := model.Find(p.model); m.Protocol.MaxFailures > 0 {
+			failing = 25
+		}
 		systems[p.fileSystem] = true
 		missing += r.Edges - r.EdgesRun
 		sum.Add(r)
@@ -130,6 +135,10 @@ func (conformanceStage) Run(ctx context.Context, env Env) (Result, error) {
 			}
 		}
 	}
+	if models == 0 {
+		result.Skipped, result.Because = true, strings.Join(skipped, "; ")
+		return result, nil
+	}
 	var kills int64
 	for _, k := range killed {
 		env.Progress(k.model + ", with processes that are killed")
@@ -138,6 +147,8 @@ func (conformanceStage) Run(ctx context.Context, env Env) (Result, error) {
 			return skipIfUnsupported(result, err)
 		}
 		kills += r.EdgesRun
+		sum.Crashes += r.Crashes
+		sum.Injected = max(sum.Injected, r.Injected)
 		if d := r.Divergence; d != nil {
 			result.Problems = append(result.Problems, fmt.Sprintf("on %s: %s", todo[0].fileSystem, d))
 		}
@@ -150,7 +161,7 @@ func (conformanceStage) Run(ctx context.Context, env Env) (Result, error) {
 		AtLeast("states compared", sum.Compared, sum.Steps),
 		AtLeast("crashes", sum.Crashes, 100),
 		AtLeast("of them by SIGKILL", kills, 100),
-		AtLeast("pairs of call and errno", sum.Injected, 10),
+		AtLeast("pairs of call and errno", sum.Injected, failing),
 		AtLeast("disabled actions refused by the kernel", sum.Refused, 100),
 		AtLeast("by where the code stands", sum.Elsewhere, 1000),
 	}
