@@ -245,6 +245,7 @@ func (p *process) sees() (entries []tempdir.Entry) {
 		return nil
 	}
 	id := p.world.ids[p.order.id]
+	p.recovers = id
 	if p.order.saw != model.SawData {
 		entries = append(entries, tempdir.Entry{Name: lockPrefix + id})
 	}

@@ -49,13 +49,24 @@ type lockInside struct {
 func lockInsideData(p *process, k tempdir.Kernel) tempdir.Kernel { return &lockInside{k, p} }
 
 func (m *lockInside) List(fd int, entries []tempdir.Entry) ([]tempdir.Entry, error) {
-	if m.p.of(fd).kind == entryKind && m.named() {
+	if m.p.of(fd).kind != entryKind || m.p.hides {
+		return m.Kernel.List(fd, entries)
+	}
+	for {
 		if err := m.p.stand(seam.List, "", fd); err != nil {
 			return entries, err
 		}
+		// Whose lock file it is by now, it does not know.
+		if m.p.grant.errno != 0 || !m.named() {
+			break
+		}
 		_ = m.p.join(func() error { return m.Kernel.RemoveLock(m.p.root, m.p.named) })
 	}
-	return m.Kernel.List(fd, entries)
+	err := m.p.join(func() (err error) {
+		entries, err = m.Kernel.List(fd, entries)
+		return err
+	})
+	return entries, err
 }
 
 func (m *lockInside) named() bool {

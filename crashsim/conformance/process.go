@@ -45,6 +45,7 @@ type process struct {
 	staged   bool            // the instance reserved an entry, and Close will open the data directory
 	broken   unix.Errno      // with which the call goes on failing that was made to fail
 	hides    bool            // the rest of the data directory is not listed
+	recovers string          // id that Recover is at
 	owns     string          // id of its instance, as it was told
 	because  []error         // what the operation's error has to match, because a call failed
 	swept    bool            // a stranger took its instance away
