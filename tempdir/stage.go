@@ -217,12 +217,17 @@ func (d *Dir) exists(entry string) bool {
 }
 
 // instanceGone tells a data directory that is gone from a victim that is gone:
-// the kernel answers ENOENT to both (rule 10).
+// the kernel answers ENOENT to both (rule 10). Not being able to look is an error
+// too, because nobody may be told that a victim is gone which is in its place.
 func (d *Dir) instanceGone(op string) error {
-	if _, err := d.root.kernel.StatName(d.root.fd, dataName(d.id)); errors.Is(err, unix.ENOENT) {
+	_, err := d.root.kernel.StatName(d.root.fd, dataName(d.id))
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, unix.ENOENT):
 		return &Error{Op: op, Path: d.dataPath(), Kind: ErrInstanceGone}
 	}
-	return nil
+	return &Error{Op: op, Path: d.dataPath(), Err: err}
 }
 
 // renameKind finds out whether EINVAL meant that the file system does not know

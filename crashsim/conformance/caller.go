@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/afterlock/afterlock/model"
 	"github.com/afterlock/afterlock/tempdir"
@@ -45,7 +46,7 @@ func (p *process) live() {
 	}
 	for {
 		p.pause(stop{place: atIdle, err: err})
-		p.failed = false
+		p.because, p.swept = nil, false
 		switch p.order.op {
 		case opCreate:
 			var dir *tempdir.Dir
@@ -54,7 +55,10 @@ func (p *process) live() {
 				err = p.own(dir)
 			}
 		case opRecover:
-			_, err = root.Recover(context.Background())
+			id := p.world.ids[p.order.id]
+			var report tempdir.Report
+			report, err = root.Recover(context.Background())
+			p.judgeReport(id, report)
 		default:
 			panic(fmt.Sprintf("order %v without an instance", p.order.op))
 		}
@@ -65,7 +69,7 @@ func (p *process) live() {
 // own is the life of an owner, from Create's response to Close's.
 func (p *process) own(dir *tempdir.Dir) error {
 	additions := map[model.Item]*tempdir.Addition{}
-	p.staged = false
+	p.staged, p.owns = false, dir.ID()
 	p.pause(stop{place: atReply, reply: model.OK})
 	for {
 		p.pause(stop{place: atLive})
@@ -73,14 +77,14 @@ func (p *process) own(dir *tempdir.Dir) error {
 		switch p.order.op {
 		case opStageDeletion:
 			p.staged = true
-			p.pause(reply(dir.StageDeletion(p.world.home(x))))
+			p.responds(dir.StageDeletion(p.world.home(x)))
 		case opCommit:
 			a := additions[x]
 			if a == nil {
 				a, _ = dir.StageAddition() // nothing will be there
 				p.staged = true
 			}
-			p.pause(reply(a.Commit(p.world.home(x))))
+			p.responds(a.Commit(p.world.home(x)))
 		case opStageAddition:
 			a, err := dir.StageAddition()
 			if err != nil {
@@ -103,8 +107,8 @@ func (p *process) own(dir *tempdir.Dir) error {
 	}
 }
 
-// reply is the stop after an operation on an instance has responded.
-func reply(err error) stop {
+// responds is the stop after an operation on an instance has responded.
+func (p *process) responds(err error) {
 	s := stop{place: atReply, reply: model.Failed, err: err}
 	switch {
 	case err == nil:
@@ -114,16 +118,22 @@ func reply(err error) stop {
 	case errors.Is(err, tempdir.ErrInstanceGone), errors.Is(err, tempdir.ErrNothingStaged):
 		s.reply = model.Lost
 	}
-	return s
+	if s.reply == model.Failed && !p.free {
+		p.judge(err, p.because)
+		p.because = nil
+	}
+	p.pause(s)
 }
 
 // ended is where Create, Close and Recover end. They report an error if and only
 // if a call failed, and end what failing calls they met.
 func (p *process) ended(err error) {
-	if p.failed != (err != nil) && !p.unjudged {
-		p.bad = fmt.Sprintf("a call failed: %t, and the caller was told: %v", p.failed, err)
+	wants := p.because
+	if p.swept && !slices.Contains(wants, tempdir.ErrLeftover) {
+		wants = append(wants, tempdir.ErrInstanceGone)
 	}
-	p.broken, p.hides = 0, false
+	p.judge(err, wants)
+	p.broken, p.hides, p.owns = 0, false, ""
 }
 
 // home is the path by which its caller knows a tree.
@@ -133,6 +143,9 @@ func (w *world) home(x model.Item) string { return w.homes[x] }
 func (w *world) makeTree(path string, x model.Item) error {
 	if err := makeFiles(path, w.files); err != nil {
 		return err
+	}
+	if w.remote {
+		return nil
 	}
 	return w.follow(x, path)
 }

@@ -27,8 +27,11 @@ func (s *scheduler) compare(from, to *model.State) error {
 		if want := w.inodes[to.Lock[i]].inode; o.lock[i] != want {
 			differs("lock-%s is inode %d on disk, and file %d (inode %d) in the specification", s.config.ID[i-1], o.lock[i], to.Lock[i], want)
 		}
-		if want := to.Data>>i&1 != 0; o.data[i] != want {
-			differs("temp-dir-%s exists: %t on disk, %t in the specification", s.config.ID[i-1], o.data[i], want)
+		if want := to.Data>>i&1 != 0; (o.data[i] != 0) != want {
+			differs("temp-dir-%s exists: %t on disk, %t in the specification", s.config.ID[i-1], o.data[i] != 0, want)
+		}
+		if before := w.before[i]; before != 0 && o.data[i] != 0 && o.data[i] != before {
+			differs("temp-dir-%s is another directory than before: inode %d was %d", s.config.ID[i-1], o.data[i], before)
 		}
 	}
 	for x := 1; x < itemCount && w.itemNames[x] != ""; x++ {
@@ -39,6 +42,7 @@ func (s *scheduler) compare(from, to *model.State) error {
 			differs("%s has %d files on disk, and %d in the specification", w.itemNames[x], o.files[x], to.Tree[x])
 		}
 	}
+	w.before = o.data
 	for _, name := range o.foreign {
 		differs("%q is on disk, and not in the specification", name)
 	}
@@ -126,6 +130,13 @@ func (s *scheduler) compareLocks(to *model.State, differs func(string, ...any)) 
 		if err != nil {
 			return err
 		}
+		links, err := s.world.links(n)
+		if err != nil {
+			return err
+		}
+		if isNamed := named(to, n); isNamed && links != 1 || !isNamed && links != 0 {
+			differs("file %d has %d names on disk, and is named in the specification: %t", n, links, isNamed)
+		}
 		holder := to.Holder[n]
 		switch {
 		case held && holder == model.None:
@@ -141,11 +152,11 @@ func (s *scheduler) compareLocks(to *model.State, differs func(string, ...any)) 
 			differs("file %d has a POSIX lock of process %d, and not that of %s", n, by, s.procs[holder].name)
 		case held && s.procs[holder].lock >= 0:
 			// It is the holder's own lock if nobody else's is in its way.
-			other, _, err := lockedFor(s.procs[holder].lock)
+			own, err := s.procs[holder].holdsLock()
 			if err != nil {
 				return err
 			}
-			if other {
+			if !own {
 				differs("file %d is locked, and not by %s as in the specification", n, s.procs[holder].name)
 			}
 		}
@@ -159,7 +170,13 @@ func (s *scheduler) isPosix(p *process) bool { return p.upstream || s.config.Loc
 // comparePlace says whether the code stands where the specification does.
 func (s *scheduler) comparePlace(p *process, to *model.State, differs func(string, ...any)) {
 	pc, at := to.PC[p.number], p.at
+	if want := p.needs(); !p.unjudged && !p.upstream && len(p.open) != want {
+		differs("%s has %d descriptors open, and needs %d", p.name, len(p.open), want)
+	}
 	if at.place != atCall {
+		if id := to.ID[p.number]; at.place != atIdle && p.owns != s.world.ids[id] && !p.unjudged && !p.upstream {
+			differs("%s was told that its instance is %s, and it is %s in the specification", p.name, p.owns, s.world.ids[id])
+		}
 		if pc == model.Closing && to.Fd[p.number] == model.None {
 			pc = model.Idle // only the response is left
 		}
@@ -182,6 +199,9 @@ func (s *scheduler) comparePlace(p *process, to *model.State, differs func(strin
 		return
 	}
 	want := s.standsAt(p, to)
+	if at.method == seam.Stat && (want.method == seam.StatName || pc == model.Opened) {
+		return // joined
+	}
 	if want.method != at.method || want.name != "" && want.name != at.name {
 		differs("%s stands before %s, and should stand before %s (at %q in the specification)", p.name, at, want, model.PCName(pc))
 	}
@@ -194,6 +214,19 @@ func (s *scheduler) comparePlace(p *process, to *model.State, differs func(strin
 	if at.method == seam.Close && at.fd != p.lock {
 		differs("%s is about to close another descriptor than its lock's", p.name)
 	}
+}
+
+// needs is how many descriptors the process has to have open where it stands:
+// its root's, its lock's, and those of the directories that it is removing.
+func (p *process) needs() int {
+	n := 1
+	if p.lock >= 0 {
+		n++
+	}
+	if p.at.place == atCall && p.at.method == seam.List {
+		n += int(p.of(p.at.fd).kind-dataKind) + 1
+	}
+	return n
 }
 
 // standsAt is the system call that the specification says p makes next.

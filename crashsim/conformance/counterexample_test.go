@@ -171,7 +171,7 @@ func TestTheFixtureIsTheModelOfUpstream(t *testing.T) {
 func TestTheFixturesAreTheMutants(t *testing.T) {
 	names := []string{"Rule10OneNotFound", "Rule3LinkReplaces"}
 	if !testing.Short() {
-		names = append(names, "FailedCreateKeepsLock")
+		names = append(names, "FailedCreateKeepsLock", "ListsOnChange", "DataBeforeLock")
 	}
 	for _, name := range names {
 		t.Run(name, func(t *testing.T) {

@@ -4,6 +4,7 @@ package conformance
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/afterlock/afterlock/model"
@@ -18,7 +19,7 @@ func (s *scheduler) observed(state *model.State) (model.State, error) {
 	seen.Data = 0
 	for i := 1; i < idCount; i++ {
 		seen.Lock[i] = w.number(w.seen.lock[i])
-		if w.seen.data[i] {
+		if w.seen.data[i] != 0 {
 			seen.Data |= 1 << i
 		}
 	}
@@ -96,14 +97,7 @@ func (s *scheduler) words(o *model.State) string {
 	return strings.Join(words, "; ")
 }
 
-func named(o *model.State, n model.Inode) bool {
-	for _, m := range o.Lock {
-		if m == n {
-			return true
-		}
-	}
-	return false
-}
+func named(o *model.State, n model.Inode) bool { return slices.Contains(o.Lock[1:], n) }
 
 // damage says in a plain sentence what is broken in the observed world.
 func (d *demonstration) damage(before, o *model.State, a *step) string {

@@ -5,12 +5,14 @@
 // system call that is the first of an action of the specification, until a
 // scheduler lets it go. Walks that together cover every edge of the graph tell
 // the scheduler who goes on. After each step an observer looks at the world:
-// names, inodes, open lock files, who holds which lock (fcntl with F_OFD_GETLK),
-// files of every tree, and where each process stands; and all of that has to be
-// the state that the specification is in.
+// names, inodes, link counts, open lock files, who holds which lock (fcntl with
+// F_OFD_GETLK), files of every tree, and where each process stands; and all of
+// that has to be the state that the specification is in. A process has the
+// descriptors open that it needs there, and no other. What its caller was told
+// is judged: errors by errno and kind, reports of Recover by what happened.
 //
 //   - A crash abandons the logical process where it stands; its descriptors are
-//     closed as the kernel would close them.
+//     closed as the kernel would close them. [Kill] lets the kernel do it.
 //   - A failing call is made to fail: each time another call of the step, with
 //     another errno.
 //   - In every state the actions that the specification disables are tried. Most

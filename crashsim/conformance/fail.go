@@ -22,6 +22,7 @@ type injection struct {
 var errnos = map[seam.Method][]unix.Errno{
 	seam.TakeLock:        {unix.EIO, unix.ENOLCK, unix.EACCES, unix.EINTR},
 	seam.LinkLock:        {unix.ENOSPC, unix.EIO, unix.EDQUOT, unix.EACCES, unix.EMLINK},
+	seam.Stat:            {unix.EIO, unix.ESTALE, unix.ENOMEM},
 	seam.StatName:        {unix.EIO, unix.EACCES, unix.ESTALE, unix.ENOMEM},
 	seam.MakeData:        {unix.EEXIST, unix.ENOSPC, unix.EIO, unix.EDQUOT, unix.EMLINK},
 	seam.StageDeletion:   {unix.EIO, unix.ENOSPC, unix.EACCES, unix.EXDEV, unix.EBUSY, unix.EROFS},
@@ -58,6 +59,20 @@ func (s *scheduler) fail(p *process, from *model.State) error {
 		if from.Tree[from.Arg[p.number]] > 0 {
 			calls[1] = seam.RemoveEntry
 		}
+	case model.Calling:
+		calls = []seam.Method{p.at.method}
+		x, i := from.Arg[p.number], from.ID[p.number]
+		if home := from.Place[x] == model.Home; from.Data>>i&1 == 0 || s.world.isVictim(x) != home {
+			calls = append(calls, seam.StatName) // the look at what is missing
+		}
+	case model.Opened:
+		if calls = []seam.Method{seam.TakeLock}; p.at.method == seam.Stat {
+			calls = append(calls, seam.Stat)
+		}
+	case model.Taken, model.Emptied:
+		if calls = []seam.Method{seam.StatName}; p.at.method == seam.Stat {
+			calls = append(calls, seam.Stat)
+		}
 	default:
 		calls = []seam.Method{p.at.method}
 	}
@@ -86,8 +101,9 @@ func (s *scheduler) fail(p *process, from *model.State) error {
 
 // stopOf is where the process stands before a step that has the call in it.
 func stopOf(failing seam.Method, calls []seam.Method) seam.Method {
-	if calls[0] == seam.List {
-		return seam.List
+	switch calls[0] {
+	case seam.List, seam.StageDeletion, seam.Commit:
+		return calls[0]
 	}
 	return failing
 }

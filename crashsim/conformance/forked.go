@@ -29,7 +29,7 @@ type forked struct {
 	to       *json.Encoder
 	from     *bufio.Reader
 	pipes    [2]*os.File
-	stderr   bytes.Buffer
+	stderr   *bytes.Buffer // of the present one
 }
 
 // A job is what a forked process is told first.
@@ -39,6 +39,13 @@ type job struct {
 	Files    int
 	Creator  bool
 	Rechecks bool
+
+	// For the library.
+	Library bool              `json:",omitempty"`
+	Dir     string            `json:",omitempty"`
+	Names   [itemCount]string // of trees
+	Victims model.Item        `json:",omitempty"`
+	TmpFile bool              `json:",omitempty"`
 }
 
 // A turn lets it go on: to its next operation, or into the call that it stands
@@ -60,22 +67,30 @@ type halt struct {
 }
 
 func (f *forked) start(p *process) (stop, error) {
+	if err := f.fork(p, job{Root: p.world.rootPath(0), Homes: p.world.homes, Files: p.world.files, Creator: p.creator, Rechecks: f.rechecks}); err != nil {
+		return stop{}, err
+	}
+	return f.halted(p)
+}
+
+// fork starts the operating system process, and tells it its job.
+func (f *forked) fork(p *process, j job) error {
 	toChild, err := pipe()
 	if err != nil {
-		return stop{}, environmentError{err}
+		return environmentError{err}
 	}
 	fromChild, err := pipe()
 	if err != nil {
 		toChild[0].Close()
 		toChild[1].Close()
-		return stop{}, environmentError{err}
+		return environmentError{err}
 	}
 	f.cmd = exec.Command("/proc/self/exe")
 	f.cmd.Args = os.Args[:1]
 	f.cmd.Env = append(os.Environ(), processVariable+"=1", "GOMAXPROCS=1")
 	f.cmd.Stdin, f.cmd.Stdout = toChild[0], fromChild[1]
-	f.stderr.Reset()
-	f.cmd.Stderr = &f.stderr
+	f.stderr = new(bytes.Buffer)
+	f.cmd.Stderr = f.stderr
 	// The kernel kills it when the thread that started it ends, which is when
 	// this process ends: no goroutine here is locked to a thread.
 	f.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
@@ -87,13 +102,13 @@ func (f *forked) start(p *process) (stop, error) {
 	if err != nil {
 		f.cmd = nil
 		f.closePipes()
-		return stop{}, environmentError{err}
+		return environmentError{err}
 	}
 	p.pid = f.cmd.Process.Pid
-	if err := f.to.Encode(job{p.world.rootPath(0), p.world.homes, p.world.files, p.creator, f.rechecks}); err != nil {
-		return stop{}, environmentError{err}
+	if err := f.to.Encode(j); err != nil {
+		return environmentError{err}
 	}
-	return f.halted(p)
+	return nil
 }
 
 // pipe makes a pipe whose ends block: a read costs one system call.
@@ -122,20 +137,28 @@ func (f *forked) resume(p *process) (stop, error) {
 
 // halted waits until the process stands, and looks at what it has open.
 func (f *forked) halted(p *process) (stop, error) {
-	line, err := f.from.ReadBytes('\n')
 	var h halt
-	if err == nil {
-		err = json.Unmarshal(line, &h)
-	}
-	if err != nil {
-		f.kill(p)
-		return stop{}, fmt.Errorf("%s ends: %w: %s", p.name, err, f.stderr.String())
+	if err := f.read(p, &h); err != nil {
+		return stop{}, err
 	}
 	at := stop{place: h.Place, action: h.Action, name: h.Name, reply: h.Reply}
 	if h.Err != "" {
 		at.err = fmt.Errorf("%s", h.Err)
 	}
 	return at, p.look()
+}
+
+// read reads what the process says.
+func (f *forked) read(p *process, into any) error {
+	line, err := f.from.ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, into)
+	}
+	if err != nil {
+		f.kill(p)
+		return fmt.Errorf("%s ends: %w: %s", p.name, err, f.stderr.String())
+	}
+	return nil
 }
 
 // look finds the lock file that an operating system process has open.

@@ -46,6 +46,9 @@ func serve(in io.Reader, out io.Writer) int {
 	if !c.read(&c.job) {
 		return 2
 	}
+	if c.Library {
+		return serveLibrary(c)
+	}
 	root, err := upstream.New(c.Root, upstream.Options{
 		CreatorRechecks: c.Rechecks, RecovererRechecks: c.Rechecks, Before: c.before,
 	})

@@ -23,8 +23,8 @@ func (p *process) Before(c *seam.Call) error {
 	switch {
 	case c.Method == seam.OpenUnnamed && !p.world.tmpFile:
 		return unix.EOPNOTSUPP
-	case walks(c.Method) && p.broken != 0:
-		return p.broken // the disk that failed goes on failing
+	case p.broken != 0 && c.Method == p.grant.failing:
+		return p.broken
 	case !p.joined && !p.free && p.stops(c):
 		if c.Method == seam.Close {
 			p.broken, p.hides = 0, false
@@ -34,14 +34,23 @@ func (p *process) Before(c *seam.Call) error {
 	if p.watch != nil {
 		p.watch(p, c)
 	}
+	for _, fd := range [...]int{c.Fd, c.Dir, c.ToDir} {
+		if fd >= 0 && p.of(fd).fd < 0 {
+			p.bad = fmt.Sprintf("%s of descriptor %d, which it does not have open", c.Method, fd)
+			return unix.EBADF
+		}
+	}
 	if p.grant.errno != 0 && p.grant.failing == c.Method && !p.grant.through {
 		errno := p.grant.errno
 		p.grant.errno = 0
-		if c.Method != seam.StageDeletion && c.Method != seam.Commit { // they tell at once
-			p.failed = true
-		}
+		p.fails(failure(c.Method, errno)...)
 		if walks(c.Method) {
-			p.broken = errno
+			// The code goes on with the other entries, and the specification gives
+			// up at once: there is nothing else.
+			p.hides = true
+			if errno == unix.EACCES {
+				p.broken = errno // also after the code has mended permissions
+			}
 		}
 		return errno
 	}
@@ -68,6 +77,8 @@ func (p *process) stops(c *seam.Call) bool {
 	case seam.OpenUnnamed, seam.CreateLock, seam.OpenLock, seam.TakeLock, seam.LinkLock, seam.MakeData,
 		seam.StageDeletion, seam.Commit, seam.RemoveLock:
 		return true
+	case seam.Stat: // of the recheck; without a failing call in sight it goes on to the next
+		return c.Fd == p.lock && !p.unjudged
 	case seam.StatName:
 		return strings.HasPrefix(c.Name, lockPrefix)
 	case seam.Close:
@@ -162,6 +173,10 @@ func (p *process) listed(c *seam.Call) {
 	before := len(c.Entries) - c.Appended
 	switch d := p.of(c.Fd); d.kind {
 	case listingKind:
+		if c.Appended > 0 && !p.unjudged {
+			whole(c)
+			p.seesAll(c.Entries[before:])
+		}
 		if c.Appended > 0 || p.order.id != 0 {
 			c.Entries = append(c.Entries[:before], p.sees()...)
 			p.order.id = 0 // the next call says that there are no more
@@ -172,6 +187,7 @@ func (p *process) listed(c *seam.Call) {
 			return
 		}
 		if x := p.grant.show; x != 0 {
+			whole(c)
 			name := p.world.entryName(x)
 			for _, entry := range c.Entries[before:] {
 				if entry.Name == name {
@@ -182,9 +198,44 @@ func (p *process) listed(c *seam.Call) {
 			p.bad = fmt.Sprintf("a listing of the data directory does not show %q", name)
 		}
 	case entryKind:
-		if c.Appended > 1 {
+		if p.hides {
+			c.Entries = c.Entries[:before]
+		} else if c.Appended > 1 {
 			c.Entries = c.Entries[:before+1]
 		}
+	}
+}
+
+// whole reads the rest of a listing: a signal that is pending cuts an answer
+// short.
+func whole(c *seam.Call) {
+	for before := -1; before != len(c.Entries); {
+		before = len(c.Entries)
+		c.Entries, _ = tempdir.LinuxKernel().List(c.Fd, c.Entries)
+	}
+}
+
+// seesAll compares a listing of the root with what the observer saw: nobody else
+// is at work during the call, so that it has to be right.
+func (p *process) seesAll(entries []tempdir.Entry) {
+	o := &p.world.seen
+	missing := map[string]fs.FileMode{}
+	for i := 1; i < idCount; i++ {
+		if o.lock[i] != 0 {
+			missing[lockPrefix+p.world.ids[i]] = 0
+		}
+		if o.data[i] != 0 {
+			missing[dataPrefix+p.world.ids[i]] = fs.ModeDir
+		}
+	}
+	for _, entry := range entries {
+		if want, is := missing[entry.Name]; !is || entry.Type != want {
+			p.bad = fmt.Sprintf("a listing of the root shows %q (%v)", entry.Name, entry.Type)
+		}
+		delete(missing, entry.Name)
+	}
+	for name := range missing {
+		p.bad = fmt.Sprintf("a listing of the root does not show %q", name)
 	}
 }
 
@@ -194,6 +245,7 @@ func (p *process) sees() (entries []tempdir.Entry) {
 		return nil
 	}
 	id := p.world.ids[p.order.id]
+	p.recovers = id
 	if p.order.saw != model.SawData {
 		entries = append(entries, tempdir.Entry{Name: lockPrefix + id})
 	}

@@ -249,14 +249,14 @@ func keepsLock(p *process, k tempdir.Kernel) tempdir.Kernel {
 
 // Stat fails, so that nothing is unlinked after a failure.
 func (m *keeping) Stat(fd int) (tempdir.Attributes, error) {
-	if fd == m.p.lock && m.p.failed {
+	if fd == m.p.lock && len(m.p.because) > 0 {
 		return tempdir.Attributes{}, unix.EIO
 	}
 	return m.Kernel.Stat(fd)
 }
 
 func (m *keeping) Close(fd int) error {
-	if fd == m.p.lock && m.p.failed {
+	if fd == m.p.lock && len(m.p.because) > 0 {
 		return nil
 	}
 	return m.Kernel.Close(fd)

@@ -235,7 +235,7 @@ func (m *tabled) OpenLock(root int, name string) (int, error) {
 		return -1, err
 	}
 	for _, q := range m.s.procs[1:] {
-		if q != m.p && q.path == m.p.path && q.named == name && q.lock >= 0 {
+		if q != m.p && q.path == m.p.path && q.lock >= 0 && (q.named == name || !q.creator && lockPrefix+q.recovers == name) {
 			return -1, unix.ENOENT
 		}
 	}

@@ -49,13 +49,24 @@ type lockInside struct {
 func lockInsideData(p *process, k tempdir.Kernel) tempdir.Kernel { return &lockInside{k, p} }
 
 func (m *lockInside) List(fd int, entries []tempdir.Entry) ([]tempdir.Entry, error) {
-	if m.p.of(fd).kind == entryKind && m.named() {
+	if m.p.of(fd).kind != entryKind || m.p.hides {
+		return m.Kernel.List(fd, entries)
+	}
+	for {
 		if err := m.p.stand(seam.List, "", fd); err != nil {
 			return entries, err
 		}
+		// Whose lock file it is by now, it does not know.
+		if m.p.grant.errno != 0 || !m.named() {
+			break
+		}
 		_ = m.p.join(func() error { return m.Kernel.RemoveLock(m.p.root, m.p.named) })
 	}
-	return m.Kernel.List(fd, entries)
+	err := m.p.join(func() (err error) {
+		entries, err = m.Kernel.List(fd, entries)
+		return err
+	})
+	return entries, err
 }
 
 func (m *lockInside) named() bool {
@@ -138,7 +149,7 @@ func failureUnlinks(p *process, k tempdir.Kernel) tempdir.Kernel {
 }
 
 func (m *unlinking) Close(fd int) error {
-	if fd == m.p.lock && m.p.failed {
+	if fd == m.p.lock && len(m.p.because) > 0 {
 		held, err := m.Kernel.Stat(fd)
 		if named, nerr := m.Kernel.StatName(m.p.root, m.p.named); err == nil && nerr == nil && named.Inode == held.Inode {
 			_ = m.Kernel.RemoveLock(m.p.root, m.p.named)
@@ -158,8 +169,8 @@ func missingDataFails(p *process, k tempdir.Kernel) tempdir.Kernel { return &mis
 func (m *missing) OpenDirectory(dir int, name string) (int, error) {
 	fd, err := m.Kernel.OpenDirectory(dir, name)
 	if err == unix.ENOENT && dir == m.p.root {
-		m.p.failed = true // the caller will hear of it
 		err = unix.EIO
+		m.p.fails(err) // the caller will hear of it
 	}
 	return fd, err
 }

@@ -37,22 +37,28 @@ type process struct {
 	grant grant
 
 	open     []descriptor
-	root     int    // descriptor of the root
-	lock     int    // descriptor of the lock file, or -1
-	inode    uint64 // of it
-	named    string // the name by which it opened it, or that it gave it
-	pid      int    // of the operating system process
-	staged   bool   // the instance reserved an entry, and Close will open the data directory
-	broken   unix.Errno
-	hides    bool   // the rest of the data directory is not listed
-	failed   bool   // a call of the operation failed
-	free     bool   // it stops between operations only
-	joined   bool   // it does not stop: a fixture's calls that are one step with another
-	unjudged bool   // whether its caller is told an error is not compared with what failed
-	gaveUp   string // why the code did not go on, as it found out last
+	root     int             // descriptor of the root
+	lock     int             // descriptor of the lock file, or -1
+	inode    uint64          // of it
+	named    string          // the name by which it opened it, or that it gave it
+	pid      int             // of the operating system process
+	staged   bool            // the instance reserved an entry, and Close will open the data directory
+	broken   unix.Errno      // with which the call goes on failing that was made to fail
+	hides    bool            // the rest of the data directory is not listed
+	recovers string          // id that Recover is at
+	owns     string          // id of its instance, as it was told
+	because  []error         // what the operation's error has to match, because a call failed
+	swept    bool            // a stranger took its instance away
+	expected tempdir.Outcome // what Recover has to report
+	adopts   bool            // it came to the id by its data alone
+	free     bool            // it stops between operations only
+	joined   bool            // it does not stop: a fixture's calls that are one step with another
+	unjudged bool            // whether its caller is told an error is not compared with what failed
+	gaveUp   string          // why the code did not go on, as it found out last
 	bad      string
 
 	mutants  []mutant   // what its code does that ours does not
+	forked   bool       // it runs ours, in an operating system process of its own
 	upstream bool       // it runs upstream's code
 	mixed    bool       // some others do
 	fleet    []*process // all processes, this one included; the first is nil
@@ -139,7 +145,7 @@ type runner interface {
 
 // start starts the process, which then stands between operations.
 func (p *process) start() (err error) {
-	p.dead, p.lock, p.failed, p.bad, p.gaveUp = false, -1, false, "", ""
+	p.dead, p.lock, p.because, p.bad, p.gaveUp, p.owns = false, -1, nil, "", "", ""
 	p.broken, p.hides, p.free, p.joined = 0, false, false, false
 	p.grant = grant{}
 	p.kernel = seam.Around(tempdir.LinuxKernel(), p)

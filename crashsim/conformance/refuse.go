@@ -35,6 +35,9 @@ func (s *scheduler) refuse(state *model.State, enabled func(action int) bool) er
 		case (a.slot == linkLock || a.slot == createLock) && !p.creator && p.at.name != lockPrefix+s.world.ids[a.id]:
 			s.counts.Elsewhere++ // an adopter's name is that of the data it saw
 			continue
+		case p.ownCall(s, state):
+			s.counts.Bounded++ // a fixture's call of its own
+			continue
 		case !p.offers(a.slot) || state.PC[a.proc] == model.Closing && p.at.place == atIdle: // only the response is left
 			s.counts.Elsewhere++
 			continue
@@ -57,6 +60,19 @@ func (s *scheduler) refuse(state *model.State, enabled func(action int) bool) er
 		return fmt.Errorf("actions that were refused had an effect: %w", err)
 	}
 	return nil
+}
+
+// ownCall says whether a fixture stands before a call of its own, which is
+// none of those that the library makes there.
+func (p *process) ownCall(s *scheduler, state *model.State) bool {
+	for _, m := range p.mutants {
+		if m.stands != nil {
+			if _, is := m.stands(s, p, state); is {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // offers says whether the code stands where the process may take this action.
@@ -123,7 +139,7 @@ func (s *scheduler) try(a *step, p *process, state *model.State) (tried bool, er
 	var want unix.Errno
 	switch a.slot {
 	case list: // no name that a listing of the library's own shows may be the id's
-		return true, w.hides(kernel, a.id)
+		return true, p.seesNot(a.id)
 	case linkLock, createLock:
 		switch {
 		case w.seen.lock[a.id] == 0:
@@ -140,13 +156,20 @@ func (s *scheduler) try(a *step, p *process, state *model.State) (tried bool, er
 	case removeData:
 		err, want = kernel.RemoveData(w.rootFd, data), unix.ENOTEMPTY
 	case invoke:
+		if !p.unjudged && !p.upstream {
+			o := order{op: opStageDeletion, item: a.item}
+			if !w.isVictim(a.item) {
+				o.op = opCommit
+			}
+			return true, p.refuses(o, w.seen.data[state.ID[a.proc]] != 0)
+		}
 		if want = unix.ENOENT; s.world.isVictim(a.item) {
 			err = kernel.StageDeletion(w.home(a.item), w.rootFd, filepath.Join(data, "refused"))
 		} else {
 			err = kernel.Commit(w.rootFd, filepath.Join(data, "refused"), w.home(a.item))
 		}
 	case stageAddition:
-		if w.seen.data[state.ID[a.proc]] {
+		if w.seen.data[state.ID[a.proc]] != 0 {
 			return false, nil
 		}
 		err, want = unix.Mkdirat(w.rootFd, filepath.Join(data, "refused"), 0o700), unix.ENOENT
@@ -161,15 +184,19 @@ func (s *scheduler) try(a *step, p *process, state *model.State) (tried bool, er
 	return true, nil
 }
 
-// hides returns an error if a listing of the root shows a name of the id.
-func (w *world) hides(kernel tempdir.Kernel, id model.ID) error {
-	fd, err := kernel.OpenDirectory(w.rootFd, ".")
+// seesNot returns an error if a listing of the root shows the process a name of
+// the id.
+func (p *process) seesNot(id model.ID) error {
+	p.free = true
+	defer func() { p.free = false }()
+	w := p.world
+	fd, err := p.kernel.OpenDirectory(p.root, ".")
 	if err != nil {
 		return err
 	}
-	defer kernel.Close(fd)
+	defer p.kernel.Close(fd)
 	for {
-		entries, err := kernel.List(fd, nil)
+		entries, err := p.kernel.List(fd, nil)
 		if err != nil || len(entries) == 0 {
 			return err
 		}

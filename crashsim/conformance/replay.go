@@ -4,6 +4,7 @@ package conformance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -184,6 +185,12 @@ func (s *scheduler) replay(g *model.Graph, w walk, choices []int, out io.Writer)
 		err = s.refuse(&from, func(action int) bool {
 			return slices.ContainsFunc(g.Out(state), func(e model.Edge) bool { return int(e.Action) == action })
 		})
+	}
+	if err == nil {
+		var names []string
+		if names, err = s.leaked(); len(names) > 0 {
+			err = errors.New(leak(names))
+		}
 	}
 	return err
 }

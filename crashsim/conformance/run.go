@@ -103,11 +103,23 @@ func (r *run) work(ctx context.Context) (err error) {
 			err = failed
 		}
 	}()
-	for ctx.Err() == nil {
+	var last walk
+	for n := 1; ctx.Err() == nil; n++ {
 		w := r.take(s)
+		if w == nil || n&(n-1) == 0 && n > 1 { // it is slow, and what leaks goes on leaking
+			names, err := s.leaked()
+			if err != nil {
+				return environmentError{err}
+			}
+			if len(names) > 0 {
+				r.diverged(&Divergence{Model: r.m.Name, Step: len(last), Reason: leak(names), Schedule: schedule(r.g, r.m.Name, last, s.choices)})
+				return nil
+			}
+		}
 		if w == nil {
 			return nil
 		}
+		last = w
 		at, edge, failure := r.walk(s, w)
 		if failure == nil {
 			r.finished(w)
@@ -120,6 +132,10 @@ func (r *run) work(ctx context.Context) (err error) {
 		return nil
 	}
 	return ctx.Err()
+}
+
+func leak(names []string) string {
+	return fmt.Sprintf("everybody is killed, and still open: %q", names)
 }
 
 // open makes a scheduler in a scratch directory; done removes it.
@@ -214,7 +230,7 @@ func (r *run) walk(s *scheduler, w walk) (at, edge int, err error) {
 
 // refuse tries the disabled actions of a state, the first time.
 func (r *run) refuse(s *scheduler, state int, at *model.State) error {
-	if r.visited[state].Swap(true) {
+	if r.visited == nil || r.visited[state].Swap(true) {
 		return nil
 	}
 	out := r.g.Out(state)

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -81,12 +83,11 @@ func (s *scheduler) reset() error {
 			}
 		}
 	}
-	w.forget()
-	for _, name := range []string{"root", "home"} {
-		if err := empty(filepath.Join(w.dir, name)); err != nil {
-			return err
-		}
+	kept, err := w.clear()
+	if err != nil {
+		return err
 	}
+	w.forget(kept...)
 	if err := os.RemoveAll(filepath.Join(w.dir, "copies")); err != nil {
 		return err
 	}
@@ -99,31 +100,17 @@ func (s *scheduler) reset() error {
 		}
 	}
 	for x, name := range itemNames(s.config) {
-		if !slices.Contains(s.config.Addition, name) {
+		if !slices.Contains(s.config.Addition, name) && !slices.Contains(kept, model.Item(x+1)) {
 			if err := w.makeTree(w.home(model.Item(x+1)), model.Item(x+1)); err != nil {
 				return err
 			}
 		}
 	}
 	for _, p := range s.procs[1:] {
-		if p.upstream && p.at.place == atIdle && p.pid != 0 {
+		if (p.upstream || p.forked) && p.at.place == atIdle && p.pid != 0 {
 			continue // the same process once more
 		}
 		if err := p.start(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// empty removes what is in a directory.
-func empty(path string) error {
-	entries, err := os.ReadDir(path)
-	if err != nil {
-		return err
-	}
-	for _, entry := range entries {
-		if err := os.RemoveAll(filepath.Join(path, entry.Name())); err != nil {
 			return err
 		}
 	}
@@ -134,16 +121,45 @@ func empty(path string) error {
 // until they have nothing open.
 func (s *scheduler) finishAll() error {
 	for _, p := range s.procs[1:] {
-		if !p.upstream {
+		if !p.upstream && !p.forked {
 			p.kill()
 		}
 	}
 	for _, p := range s.procs[1:] {
-		if p.upstream && p.pid != 0 && !p.finish() {
+		if (p.upstream || p.forked) && p.pid != 0 && !p.finish() {
 			p.kill()
 		}
 	}
 	return nil
+}
+
+// leaked is what this operating system process has open below the scratch
+// directory when every logical process is killed: descriptors that the library
+// opened without its Kernel, and forgot. They would outlive a crash here.
+func (s *scheduler) leaked() (names []string, err error) {
+	s.killAll()
+	own := []int{s.world.rootFd, s.world.homeFd}
+	for x := range s.world.trees {
+		own = append(own, s.world.trees[x].fd)
+	}
+	for n := range s.world.inodes {
+		own = append(own, s.world.inodes[n].fd)
+	}
+	for i := range s.world.datas {
+		own = append(own, s.world.datas[i].fd)
+	}
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return nil, err
+	}
+	for _, fd := range fds {
+		number, _ := strconv.Atoi(fd.Name())
+		name, err := os.Readlink("/proc/self/fd/" + fd.Name())
+		if err == nil && strings.HasPrefix(name, s.world.dir+"/") && !slices.Contains(own, number) {
+			names = append(names, strings.TrimPrefix(name, s.world.dir+"/"))
+		}
+	}
+	return names, nil
 }
 
 func (s *scheduler) killAll() {

@@ -112,7 +112,7 @@ func (v *survivor) follow(a *step, to *model.State) (why string, err error) {
 		if place != model.Home {
 			place = model.Inside(v.current)
 		}
-		if place != model.Home && !w.seen.data[v.current] {
+		if place != model.Home && w.seen.data[v.current] == 0 {
 			return "there is no data directory", nil
 		}
 		return "", w.mountOrUnmount(a.item, place)
@@ -155,7 +155,7 @@ func (v *survivor) follow(a *step, to *model.State) (why string, err error) {
 func (v *survivor) create(lock bool) error {
 	for _, p := range v.procs[1:] {
 		for p.creator && p.at.place == atCall && p.at.method <= seam.MakeData {
-			if shown := &v.world.seen; shown.data[v.current] || lock && shown.lock[v.current] != 0 {
+			if shown := &v.world.seen; shown.data[v.current] != 0 || lock && shown.lock[v.current] != 0 {
 				return nil
 			}
 			if m := p.at.method; m == seam.LinkLock || m == seam.CreateLock {
@@ -180,7 +180,7 @@ func (v *survivor) begin(p *process, a *step) (why string, err error) {
 		p.order = order{op: opCreate}
 	case !p.creator && a.slot == list:
 		p.order = order{op: opRecover, id: v.current}
-		switch lock, data := seen.lock[v.current] != 0, seen.data[v.current]; {
+		switch lock, data := seen.lock[v.current] != 0, seen.data[v.current] != 0; {
 		case lock && data:
 			p.order.saw = model.SawBoth
 		case lock:
@@ -247,7 +247,7 @@ func (v *survivor) bindNext(name string) {
 		return
 	}
 	for i := range w.ids {
-		if i > 0 && (w.ids[i] == "" || w.seen.lock[i] == 0 && !w.seen.data[i]) {
+		if i > 0 && (w.ids[i] == "" || w.seen.lock[i] == 0 && w.seen.data[i] == 0) {
 			w.ids[i], v.current = idOfName(name), model.ID(i)
 			return
 		}
@@ -285,7 +285,7 @@ func (v *survivor) lost() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if i == 0 || !w.seen.data[i] || w.seen.lock[i] != p.inode || !held {
+		if i == 0 || w.seen.data[i] == 0 || w.seen.lock[i] != p.inode || !held {
 			lost = append(lost, "the live instance of "+p.name)
 			continue
 		}

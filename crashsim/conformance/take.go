@@ -11,14 +11,23 @@ import (
 
 	"github.com/afterlock/afterlock/internal/seam"
 	"github.com/afterlock/afterlock/model"
+	"github.com/afterlock/afterlock/tempdir"
 )
 
 // take makes the process of an action take the step from one state to another.
 func (s *scheduler) take(a *step, from, to *model.State) error {
 	s.counts.Steps++
 	p := s.procs[a.proc]
+	for _, q := range s.procs[1:] {
+		if q != p { // the step may come between the two looks of its recheck
+			if err := q.passStat(); err != nil {
+				return err
+			}
+		}
+	}
 	if p != nil {
 		p.grant = grant{}
+		p.expects(a, from, to)
 	}
 	if p != nil && a.slot != crash {
 		if p.upstream {
@@ -69,7 +78,10 @@ func (s *scheduler) take(a *step, from, to *model.State) error {
 		return p.command()
 	case stageAddition:
 		p.order = order{op: opStageAddition, item: a.item}
-		return p.command()
+		if err := p.command(); err != nil || !p.forked {
+			return err
+		}
+		return s.followAddition(a.item, from.ID[a.proc])
 	case returns:
 		if p.at.place != atReply {
 			return p.elsewhere("a response")
@@ -84,7 +96,7 @@ func (s *scheduler) take(a *step, from, to *model.State) error {
 	case openEntry:
 		p.grant.show = a.item
 		if slices.Contains(s.config.Mounted, s.world.itemNames[a.item]) {
-			p.failed = true // the removal refuses to cross the mount
+			p.fails(tempdir.ErrMountPoint, tempdir.ErrLeftover)
 		}
 		return p.call(seam.List, none)
 	case removeEntry:
@@ -130,10 +142,24 @@ func (p *process) goTo(m seam.Method, op operation) error {
 			return err
 		}
 	}
+	if m != seam.Stat {
+		if err := p.passStat(); err != nil {
+			return err
+		}
+	}
 	if p.at.place != atCall || p.at.method != m {
 		return p.elsewhere("before " + m.String())
 	}
 	return nil
+}
+
+// passStat lets a process look at the file it has open, if that is what it
+// stands before: it is one step with the call after it.
+func (p *process) passStat() error {
+	if p.at.place != atCall || p.at.method != seam.Stat {
+		return nil
+	}
+	return p.resume()
 }
 
 // call makes the process make a call, and go on to its next stop.
@@ -173,7 +199,7 @@ func (s *scheduler) crash(p *process) error {
 func (s *scheduler) sweep(i model.ID, from *model.State) error {
 	for _, p := range s.procs[1:] {
 		if p.creator && from.ID[p.number] == i {
-			p.failed = true // its owner will hear of it
+			p.swept = true // its owner will hear of it
 		}
 	}
 	return unix.Unlinkat(s.world.rootFd, dataPrefix+s.world.ids[i], unix.AT_REMOVEDIR)

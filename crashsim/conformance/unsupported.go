@@ -11,6 +11,9 @@ import (
 // Run is not supported on this system: the library is not.
 func Run(context.Context, Options) (Report, error) { return Report{}, errors.ErrUnsupported }
 
+// Kill is not supported on this system: the library is not.
+func Kill(context.Context, Options, int) (Report, error) { return Report{}, errors.ErrUnsupported }
+
 // Replay is not supported on this system: the library is not.
 func Replay(context.Context, string, string, io.Writer) error { return errors.ErrUnsupported }
 

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -30,6 +32,7 @@ type world struct {
 	homeFd  int
 	tmpFile bool
 	files   int
+	remote  bool       // of a forked process, which observes nothing
 	victims model.Item // the first of them; the others come before
 
 	homes     [itemCount]string
@@ -39,8 +42,10 @@ type world struct {
 	ids    [idCount]string    // the text of an id, once it is taken
 	trees  [itemCount]tree    // by Item
 	inodes [inodeCount]opened // by Inode of the model
+	datas  [idCount]opened    // data directories
 
 	seen   observation
+	before [idCount]uint64 // data directories at the last comparison
 	buffer []byte
 }
 
@@ -57,6 +62,7 @@ type tree struct {
 	fd    int // -1: not made yet
 	inode uint64
 	mount string // where it is mounted, or ""
+	dead  bool   // removed: it has no files, and never will
 }
 
 // An opened is the inode that stands for a number of the model, and the
@@ -69,7 +75,7 @@ type opened struct {
 // An observation is what is on disk.
 type observation struct {
 	lock    [idCount]uint64 // inode number of lock-<id>, or 0
-	data    [idCount]bool
+	data    [idCount]uint64 // inode number of temp-dir-<id>, or 0
 	place   [itemCount]model.Place
 	files   [itemCount]uint8
 	entry   [itemCount]string // name in the data directory
@@ -124,9 +130,10 @@ func (w *world) close() {
 	_ = unix.Close(w.homeFd)
 }
 
-func (w *world) forget() {
+// forget gives up what stands for anything, but for the trees that are kept.
+func (w *world) forget(keep ...model.Item) {
 	for x := range w.trees {
-		if t := &w.trees[x]; t.inode != 0 {
+		if t := &w.trees[x]; t.inode != 0 && !slices.Contains(keep, model.Item(x)) {
 			_ = unix.Close(t.fd)
 			*t = tree{}
 		}
@@ -134,14 +141,19 @@ func (w *world) forget() {
 	for n := range w.inodes {
 		w.release(model.Inode(n))
 	}
-	w.ids = [idCount]string{}
+	for i := range w.datas {
+		w.datas[i].close()
+	}
+	w.ids, w.before = [idCount]string{}, [idCount]uint64{}
 }
 
 // release gives up what stands for an inode of the model.
-func (w *world) release(n model.Inode) {
-	if w.inodes[n].inode != 0 {
-		_ = unix.Close(w.inodes[n].fd)
-		w.inodes[n] = opened{}
+func (w *world) release(n model.Inode) { w.inodes[n].close() }
+
+func (o *opened) close() {
+	if o.inode != 0 {
+		_ = unix.Close(o.fd)
+		*o = opened{}
 	}
 }
 
@@ -189,6 +201,54 @@ func (w *world) idOf(text string) model.ID {
 	return 0
 }
 
+// clear empties root and home, and returns the victims that stay at home because
+// they are whole: making them anew would cost more than a walk.
+func (w *world) clear() (kept []model.Item, err error) {
+	var names []string
+	add := func(name []byte, _ uint64) { names = append(names, string(name)) }
+	if err := w.list(w.rootFd, add); err != nil {
+		return nil, err
+	}
+	if err := w.remove("root", w.rootFd, names); err != nil {
+		return nil, err
+	}
+	names = names[:0]
+	if err := w.list(w.homeFd, add); err != nil {
+		return nil, err
+	}
+	for x := model.Item(1); int(x) < itemCount; x++ {
+		at := slices.Index(names, w.itemNames[x])
+		if at < 0 || !w.isVictim(x) || w.trees[x].inode == 0 {
+			continue
+		}
+		var stat unix.Stat_t
+		if err := unix.Fstatat(w.homeFd, names[at], &stat, unix.AT_SYMLINK_NOFOLLOW); err != nil || stat.Ino != w.trees[x].inode {
+			continue
+		}
+		files := 0
+		if err := w.list(w.trees[x].fd, func([]byte, uint64) { files++ }); err == nil && files == w.files {
+			kept, names = append(kept, x), slices.Delete(names, at, at+1)
+		}
+	}
+	return kept, w.remove("home", w.homeFd, names)
+}
+
+// remove removes names from one of the observer's directories.
+func (w *world) remove(directory string, fd int, names []string) error {
+	for _, name := range names {
+		err := unix.Unlinkat(fd, name, 0)
+		if err == unix.EISDIR {
+			err = unix.Unlinkat(fd, name, unix.AT_REMOVEDIR)
+		}
+		if err != nil {
+			if err := os.RemoveAll(filepath.Join(w.dir, directory, name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // observe looks at the disk.
 func (w *world) observe() error {
 	o := &w.seen
@@ -202,7 +262,7 @@ func (w *world) observe() error {
 		}
 		if text, ok := strings.CutPrefix(string(name), dataPrefix); ok {
 			if i := w.idOf(text); i != 0 {
-				o.data[i] = true
+				o.data[i] = inode
 				return
 			}
 		}
@@ -212,7 +272,7 @@ func (w *world) observe() error {
 		return err
 	}
 	for i := 1; i < idCount; i++ {
-		if o.data[i] {
+		if o.data[i] != 0 {
 			if err := w.observeData(model.ID(i)); err != nil {
 				return err
 			}
@@ -220,7 +280,7 @@ func (w *world) observe() error {
 	}
 	err = w.list(w.homeFd, func(name []byte, inode uint64) {
 		for x := 1; x < itemCount; x++ {
-			if w.trees[x].inode == inode && w.trees[x].mount == "" {
+			if w.trees[x].inode == inode && w.trees[x].mount == "" && w.itemNames[x] == string(name) {
 				o.place[x] = model.Home
 				return
 			}
@@ -244,17 +304,20 @@ func (w *world) observe() error {
 }
 
 func (w *world) observeData(i model.ID) error {
-	o := &w.seen
-	name := dataPrefix + w.ids[i]
-	fd, err := unix.Openat(w.rootFd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return &os.PathError{Op: "open", Path: name, Err: err}
+	o, at := &w.seen, &w.datas[i]
+	if at.inode != o.data[i] {
+		at.close()
+		name := dataPrefix + w.ids[i]
+		fd, err := unix.Openat(w.rootFd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return &os.PathError{Op: "open", Path: name, Err: err}
+		}
+		*at = opened{inode: o.data[i], fd: fd}
 	}
-	defer unix.Close(fd)
-	return w.list(fd, func(name []byte, inode uint64) {
+	return w.list(at.fd, func(name []byte, inode uint64) {
 		for x := 1; x < itemCount; x++ {
 			t := &w.trees[x]
-			if t.mount == "" && t.inode == inode || t.mount != "" && filepath.Base(t.mount) == string(name) {
+			if t.mount == "" && t.inode == inode && w.isEntry(model.Item(x), string(name)) || t.mount != "" && filepath.Base(t.mount) == string(name) {
 				o.place[x], o.entry[x] = model.Inside(i), string(name)
 				return
 			}
@@ -263,32 +326,43 @@ func (w *world) observeData(i model.ID) error {
 	})
 }
 
+// isEntry says whether a staged tree may have this name: a number, and for
+// people what it was.
+func (w *world) isEntry(x model.Item, name string) bool {
+	number, hint, _ := strings.Cut(name, "-")
+	_, err := strconv.ParseUint(number, 10, 64)
+	return err == nil && (hint == w.itemNames[x] || hint == "addition" && !w.isVictim(x))
+}
+
 // observeTree counts the files of a tree, wherever it is.
 func (w *world) observeTree(x model.Item) error {
 	t, o := &w.trees[x], &w.seen
 	if t.inode == 0 {
 		return nil // model.Absent, and no files
 	}
-	if _, err := unix.Seek(t.fd, 0, 0); err != nil {
-		return err
+	if t.dead {
+		o.place[x] = model.PlaceGone
+		return nil
 	}
-	err := w.list(t.fd, func([]byte, uint64) { o.files[x]++ })
-	if err == unix.ENOENT {
-		err = nil // tmpfs and ext4 say so of a directory that was removed
-	}
+	err := w.list(t.fd, func(name []byte, _ uint64) {
+		if len(name) != 1 || name[0] < '1' || int(name[0]) > '0'+w.files {
+			o.foreign = append(o.foreign, w.itemNames[x]+"/"+string(name))
+		}
+		o.files[x]++
+	})
 	if o.place[x] == model.Absent {
 		o.place[x] = model.PlaceGone
+	}
+	if err == unix.ENOENT { // tmpfs and ext4 say so of a directory that was removed
+		t.dead, err = o.place[x] == model.PlaceGone, nil
 	}
 	return err
 }
 
-// list calls visit for every name in a directory, from the position of fd for
-// new descriptors, from the start for the observer's own.
+// list calls visit for every name in a directory.
 func (w *world) list(fd int, visit func(name []byte, inode uint64)) error {
-	if fd == w.rootFd || fd == w.homeFd {
-		if _, err := unix.Seek(fd, 0, 0); err != nil {
-			return err
-		}
+	if _, err := unix.Seek(fd, 0, 0); err != nil {
+		return err
 	}
 	for { // until there are no more: a signal that is pending cuts an answer short
 		n, err := unix.Getdents(fd, w.buffer)
@@ -327,6 +401,15 @@ func lockedFor(fd int) (held bool, by int, err error) {
 		return false, 0, fmt.Errorf("fcntl F_OFD_GETLK: %w", err)
 	}
 	return lock.Type != unix.F_UNLCK, int(lock.Pid), nil
+}
+
+// links is how many names the file has that stands for inode n.
+func (w *world) links(n model.Inode) (uint64, error) {
+	var stat unix.Stat_t
+	if err := unix.Fstat(w.inodes[n].fd, &stat); err != nil {
+		return 0, os.NewSyscallError("fstat", err)
+	}
+	return uint64(stat.Nlink), nil
 }
 
 // watch makes the file at a path stand for inode n.

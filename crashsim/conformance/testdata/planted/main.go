@@ -1,6 +1,6 @@
-// Planted executes models with whatever library it was built with, and prints
-// the first divergence as JSON, with what a replay of its schedule says. The
-// tests build it with faults in the library.
+// Planted executes models with faults in the library, one after the other, and
+// prints for each the first divergence as JSON, with what a replay of its
+// schedule says. It is built with an overlay, which adds the faults.
 package main
 
 import (
@@ -11,27 +11,47 @@ import (
 	"os"
 
 	"github.com/afterlock/afterlock/crashsim/conformance"
+	"github.com/afterlock/afterlock/tempdir"
 )
 
+type result struct {
+	Fault    string
+	Found    *conformance.Divergence
+	Repeated string
+}
+
 func main() {
-	var result struct {
-		*conformance.Divergence
-		Repeated string
-	}
-	for _, name := range os.Args[2:] {
-		report, err := conformance.Run(context.Background(), conformance.Options{Model: name, Dir: os.Args[1], Workers: 1})
-		if err != nil {
+	out := json.NewEncoder(os.Stdout)
+	for in := json.NewDecoder(os.Stdin); ; {
+		var fault struct {
+			Name, Model string
+		}
+		if err := in.Decode(&fault); err == io.EOF {
+			return
+		} else if err != nil {
 			log.Fatal(err)
 		}
-		if result.Divergence = report.Divergence; result.Divergence == nil {
-			continue
+		r, err := execute(os.Args[1], fault.Name, fault.Model)
+		if err == nil {
+			err = out.Encode(r)
 		}
-		if err := conformance.Replay(context.Background(), report.Divergence.Schedule, os.Args[1], io.Discard); err != nil {
-			result.Repeated = err.Error()
+		if err != nil {
+			log.Fatalf("%s: %v", fault.Name, err)
 		}
-		break
 	}
-	if err := json.NewEncoder(os.Stdout).Encode(result); err != nil {
-		log.Fatal(err)
+}
+
+func execute(dir, fault, model string) (r result, err error) {
+	r.Fault = fault
+	tempdir.Plant(fault)
+	report, err := conformance.Run(context.Background(), conformance.Options{Model: model, Dir: dir, Workers: 1})
+	if err != nil {
+		return r, err
 	}
+	if r.Found = report.Divergence; r.Found != nil {
+		if err := conformance.Replay(context.Background(), r.Found.Schedule, dir, io.Discard); err != nil {
+			r.Repeated = err.Error()
+		}
+	}
+	return r, nil
 }

@@ -1,0 +1,167 @@
+//go:build linux
+
+package conformance
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/model"
+	"github.com/afterlock/afterlock/tempdir"
+)
+
+// A forkedLibrary runs a process of ours as an operating system process of its
+// own, so that it is the kernel that closes its descriptors when it is killed.
+// The process (coroutine, hook, caller) is the same; it lives in the child, and
+// what the scheduler and the observer need of it is kept equal here.
+type forkedLibrary struct{ forked }
+
+// An intention is what the scheduler wants of the process: its turn.
+type intention struct {
+	Op       operation
+	Item     model.Item
+	ID       model.ID
+	Saw      model.PC
+	Errno    unix.Errno
+	Failing  seam.Method
+	Show     model.Item
+	Through  bool
+	Free     bool
+	Swept    bool
+	Expected int // tempdir.Outcome, which writes itself as text
+	Adopts   bool
+
+	// What the observer knows by now.
+	IDs     [idCount]string
+	Lock    [idCount]uint64
+	Data    [idCount]uint64
+	Trees   [itemCount]uint64 // inode numbers
+	Entries [itemCount]string
+}
+
+// A standing is where the process stands, and what it has open.
+type standing struct {
+	Place  place
+	Method seam.Method
+	Name   string
+	Fd     int
+	Reply  model.PC
+	Err    string
+	Bad    string
+
+	Errno  unix.Errno // 0: the call that was to fail has failed
+	Lock   int
+	Inode  uint64
+	Named  string
+	Owns   string
+	Staged bool
+	Swept  bool
+	Fds    []int
+	Kinds  []kind
+	Items  []model.Item
+}
+
+func (f *forkedLibrary) start(p *process) (stop, error) {
+	if err := f.fork(p, job{Dir: p.world.dir, Root: p.path, Homes: p.world.homes, Names: p.world.itemNames, Files: p.world.files,
+		Victims: p.world.victims, TmpFile: p.world.tmpFile, Creator: p.creator, Library: true}); err != nil {
+		return stop{}, err
+	}
+	return f.stands(p)
+}
+
+func (f *forkedLibrary) resume(p *process) (stop, error) {
+	if f.cmd == nil {
+		return stop{}, fmt.Errorf("%s has ended", p.name)
+	}
+	w := p.world
+	i := intention{
+		Op: p.order.op, Item: p.order.item, ID: p.order.id, Saw: p.order.saw,
+		Errno: p.grant.errno, Failing: p.grant.failing, Show: p.grant.show, Through: p.grant.through,
+		Free: p.free, Swept: p.swept, Expected: int(p.expected), Adopts: p.adopts,
+		IDs: w.ids, Lock: w.seen.lock, Data: w.seen.data, Entries: w.seen.entry,
+	}
+	for x := range w.trees {
+		i.Trees[x] = w.trees[x].inode
+	}
+	if err := f.to.Encode(i); err != nil {
+		return stop{}, fmt.Errorf("%s does not listen: %w: %s", p.name, err, f.stderr.String())
+	}
+	return f.stands(p)
+}
+
+// stands waits until the process stands.
+func (f *forkedLibrary) stands(p *process) (stop, error) {
+	var s standing
+	if err := f.read(p, &s); err != nil {
+		return stop{}, err
+	}
+	p.lock, p.inode, p.named, p.owns, p.staged, p.swept = s.Lock, s.Inode, s.Named, s.Owns, s.Staged, s.Swept
+	p.grant.errno = s.Errno
+	p.open = p.open[:0]
+	for i, fd := range s.Fds {
+		p.open = append(p.open, descriptor{fd, s.Kinds[i], s.Items[i]})
+	}
+	at := stop{place: s.Place, method: s.Method, name: s.Name, fd: s.Fd, reply: s.Reply}
+	if s.Err != "" {
+		at.err = errors.New(s.Err)
+	}
+	if s.Bad != "" {
+		return at, fmt.Errorf("%s: %s", p.name, s.Bad)
+	}
+	return at, nil
+}
+
+func (f *forkedLibrary) kill(p *process) {
+	f.forked.kill(p)
+	p.open = p.open[:0]
+}
+
+// serveLibrary is the process, seen from inside.
+func serveLibrary(c *child) int {
+	w := &world{dir: c.Dir, tmpFile: c.TmpFile, files: c.Files, victims: c.Victims, homes: c.Homes, itemNames: c.Names, remote: true}
+	p := &process{name: "child", creator: c.Creator, path: c.Root, world: w, lock: -1, runner: new(coroutine)}
+	err := p.start()
+	for {
+		s := standing{
+			Place: p.at.place, Method: p.at.method, Name: p.at.name, Fd: p.at.fd, Reply: p.at.reply,
+			Errno: p.grant.errno, Lock: p.lock, Inode: p.inode, Named: p.named, Owns: p.owns, Staged: p.staged, Swept: p.swept,
+		}
+		if p.at.err != nil {
+			s.Err = p.at.err.Error()
+		}
+		if err != nil {
+			s.Bad = err.Error()
+		}
+		for _, d := range p.open {
+			s.Fds, s.Kinds, s.Items = append(s.Fds, d.fd), append(s.Kinds, d.kind), append(s.Items, d.item)
+		}
+		var i intention
+		if c.out.Encode(s) != nil || !c.read(&i) {
+			return 0 // without a parent there is nothing to do
+		}
+		p.order = order{op: i.Op, item: i.Item, id: i.ID, saw: i.Saw}
+		p.grant = grant{errno: i.Errno, failing: i.Failing, show: i.Show, through: i.Through}
+		p.free, p.swept, p.expected, p.adopts = i.Free, i.Swept, tempdir.Outcome(i.Expected), i.Adopts
+		w.ids, w.seen.lock, w.seen.data, w.seen.entry = i.IDs, i.Lock, i.Data, i.Entries
+		for x := range i.Trees {
+			w.trees[x].inode = i.Trees[x]
+		}
+		err = p.resume()
+	}
+}
+
+// holdsLock says whether the lock of the file that the process has open belongs
+// to its own open file description, by the kernel's account of it.
+func (p *process) holdsLock() (bool, error) {
+	if !p.forked {
+		other, _, err := lockedFor(p.lock)
+		return !other, err
+	}
+	info, err := os.ReadFile(fmt.Sprintf("/proc/%d/fdinfo/%d", p.pid, p.lock))
+	return strings.Contains(string(info), "OFDLCK"), err
+}

@@ -1,0 +1,99 @@
+//go:build linux
+
+package conformance
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/model"
+	"github.com/afterlock/afterlock/tempdir"
+)
+
+// This file judges what callers are told: errors name the errno that the call
+// met, and a report of Recover says what happened on the way.
+
+// fails notes that a call of the operation fails, and what the caller's error
+// has to match for it.
+func (p *process) fails(because ...error) { p.because = because }
+
+// failure is what an error matches after a call failed with an errno.
+func failure(m seam.Method, errno unix.Errno) []error {
+	switch {
+	case walks(m):
+		return []error{errno, tempdir.ErrLeftover}
+	case errno == unix.EXDEV:
+		return []error{errno, tempdir.ErrCrossDevice}
+	}
+	return []error{errno}
+}
+
+// judge says how what the caller was told differs from what happened.
+func (p *process) judge(err error, wants []error) {
+	if p.unjudged {
+		return
+	}
+	if (len(wants) > 0) != (err != nil) {
+		p.bad = fmt.Sprintf("what failed: %v, and the caller was told: %v", wants, err)
+		return
+	}
+	for _, because := range wants {
+		if !errors.Is(err, because) {
+			p.bad = fmt.Sprintf("%q failed, and the caller was told: %v", because, err)
+		}
+	}
+}
+
+// expects notes what Recover has to report, by where a step leads.
+func (p *process) expects(a *step, from, to *model.State) {
+	closing := to.PC[p.number] == model.Closing
+	switch {
+	case p.creator:
+	case a.slot == list:
+		p.expected, p.adopts = tempdir.Recovered, to.PC[p.number] == model.SawData
+	case a.slot == callFails, a.slot == openEntry && closing:
+		p.expected = tempdir.Failed
+	case a.slot == openLock && closing, a.slot == statName && closing && from.PC[p.number] == model.Taken && !p.adopts:
+		p.expected = tempdir.Vanished
+	case (a.slot == takeLock || a.slot == linkLock || a.slot == createLock) && closing,
+		a.slot == statName && closing && from.PC[p.number] == model.Taken:
+		p.expected = tempdir.Skipped
+	}
+}
+
+// judgeReport compares a report with what happened to the id that was listed.
+func (p *process) judgeReport(id string, r tempdir.Report) {
+	if p.unjudged || p.free {
+		return
+	}
+	if len(r.Results) != 1 || r.Results[0].ID != id || len(r.Foreign) > 0 {
+		p.bad = fmt.Sprintf("a report about %s: %+v", id, r)
+		return
+	}
+	got := r.Results[0]
+	if got.Outcome != p.expected || got.Outcome != tempdir.Failed && got.Adopted != (p.adopts && p.expected == tempdir.Recovered) {
+		p.bad = fmt.Sprintf("Recover reports %s (adopted: %t), and it was %s (adopts: %t)", got.Outcome, got.Adopted, p.expected, p.adopts)
+	}
+}
+
+// refuses makes the caller invoke an operation that cannot succeed, and wants it
+// refused: its tree, or the whole instance, is not there.
+func (p *process) refuses(o order, present bool) error {
+	p.free, p.order = true, o
+	err := p.resume()
+	p.free = false
+	if err != nil {
+		return err
+	}
+	want := model.Lost
+	if o.op == opStageDeletion && present {
+		want = model.Missing
+	}
+	if at := p.at; at.place != atReply || at.reply != want && !(o.op == opCommit && errors.Is(at.err, tempdir.ErrCommitted)) {
+		return fmt.Errorf("%s is at %s, and should have been told %q", p.name, at, model.PCName(want))
+	}
+	return p.resume()
+}
