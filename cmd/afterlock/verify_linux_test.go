@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -75,26 +73,4 @@ func TestVerifyThatCannotRunExitsWith2(t *testing.T) {
 	stdout, _, code := call(t, "verify", "--run", "lifecycle", "--dir", t.TempDir(), "--tree", t.TempDir())
 	assert.Equal(t, 2, code)
 	assert.Contains(t, stdout, "has 0 files")
-}
-
-// V runs. V is interrupted. V ends its workers, removes its scratch directory,
-// and is undecided.
-func TestVerifyThatIsInterruptedCleansUp(t *testing.T) {
-	dir := t.TempDir()
-	cmd := program("verify", "--run", "race", "--dir", dir, "--duration", "1h")
-	var stdout bytes.Buffer
-	cmd.Stdout = &stdout
-	stderr, err := cmd.StderrPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	lines := bufio.NewScanner(stderr)
-	for lines.Scan() && !strings.Contains(lines.Text(), "started") {
-	}
-	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	for lines.Scan() {
-	}
-	require.Error(t, cmd.Wait())
-	assert.Equal(t, 3, cmd.ProcessState.ExitCode())
-	assert.Contains(t, stdout.String(), "race: undecided, because interrupted")
-	onlyNames(t, dir)
 }
