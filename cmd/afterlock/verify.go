@@ -115,6 +115,9 @@ func checkConfig(ctx context.Context, config gate.Config) (gate.Config, error) {
 	case config.Dir == "":
 		return config, errors.New("--dir is empty")
 	}
+	if err := checkLimits(); err != nil {
+		return config, err
+	}
 	if config.Tree == "" {
 		goroot, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
 		if err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -73,4 +74,15 @@ func TestVerifyThatCannotRunExitsWith2(t *testing.T) {
 	stdout, _, code := call(t, "verify", "--run", "lifecycle", "--dir", t.TempDir(), "--tree", t.TempDir())
 	assert.Equal(t, 2, code)
 	assert.Contains(t, stdout, "has 0 files")
+}
+
+func TestVerifyRefusesToRunOutOfDescriptors(t *testing.T) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	cmd := exec.Command("sh", "-c", `ulimit -n 32; exec "$0" verify --run race --dir "$1"`, self, t.TempDir())
+	cmd.Env = append(os.Environ(), programVariable+"=1")
+	output, err := cmd.CombinedOutput()
+	require.Error(t, err)
+	assert.Equal(t, 2, cmd.ProcessState.ExitCode())
+	assert.Equal(t, "afterlock: only 32 descriptors are allowed (ulimit -n), and verify needs 256\n", string(output))
 }

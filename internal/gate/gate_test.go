@@ -135,6 +135,17 @@ func TestAStageThatDidNotPassSaysHowToRepeatIt(t *testing.T) {
 	}
 }
 
+// A worker that crashes says a thousand lines.
+func TestLongTextsAreCutOff(t *testing.T) {
+	long := strings.Repeat("line\n", 1000)
+	short := strings.Repeat("line\n", 20) + "and 980 more lines"
+	report, _ := runFakes(t, t.Context(),
+		fake{name: "wrong", result: Result{Counts: work, Problems: []string{"one\ntwo", long}}},
+		fake{name: "unable", err: errors.New(long)})
+	assert.Equal(t, []string{"one\ntwo", short}, report.Stages[0].Problems)
+	assert.Equal(t, short, report.Stages[1].Because)
+}
+
 func TestSelectKeepsTheOrderOfTheGate(t *testing.T) {
 	all := []Stage{fake{name: "a"}, fake{name: "b"}, fake{name: "c"}}
 	for _, tt := range []struct{ names, wants []string }{
