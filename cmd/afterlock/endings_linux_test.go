@@ -89,7 +89,6 @@ func TestInterruptedCommandsGiveNoVerdict(t *testing.T) {
 		{"check", "../../linearizability/trace/testdata/ghost-bad.txt"},
 		{"replay", "counterexample:UpstreamAsShipped", "--dir", t.TempDir()},
 		{"replay", "conformance:GateSwept:0.2.2.2.0f1", "--dir", t.TempDir()},
-		{"replay", "box:kill/library/1"},
 	} {
 		var stdout, stderr bytes.Buffer
 		assert.Equal(t, 3, run(ctx, args, &stdout, &stderr), args)
