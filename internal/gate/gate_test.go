@@ -108,14 +108,16 @@ func TestExitCodeIsThatOfTheWorstStage(t *testing.T) {
 }
 
 func TestInterruptedStagesAreUndecided(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	first := fake{name: "first", err: context.Canceled, run: func(context.Context, Env) { cancel() }}
-	second := fake{name: "second", run: func(context.Context, Env) { t.Error("runs after the interrupt") }}
-	report, _ := runFakes(t, ctx, first, second)
-	assert.Equal(t, ExitUndecided, report.ExitCode)
-	for _, outcome := range report.Stages {
-		assert.Equal(t, Undecided, outcome.Verdict)
-		assert.Equal(t, "interrupted", outcome.Because)
+	for _, err := range []error{context.Canceled, errors.New("write to a process that is gone")} {
+		ctx, cancel := context.WithCancel(t.Context())
+		first := fake{name: "first", err: err, run: func(context.Context, Env) { cancel() }}
+		second := fake{name: "second", run: func(context.Context, Env) { t.Error("runs after the interrupt") }}
+		report, _ := runFakes(t, ctx, first, second)
+		assert.Equal(t, ExitUndecided, report.ExitCode)
+		for _, outcome := range report.Stages {
+			assert.Equal(t, Undecided, outcome.Verdict)
+			assert.Equal(t, "interrupted", outcome.Because)
+		}
 	}
 }
 

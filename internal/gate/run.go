@@ -72,7 +72,8 @@ func runStage(ctx context.Context, stage Stage, config Config, log *slog.Logger,
 			Progress: func(text string) { display.Progress(stage, text) },
 		})
 	}
-	interrupted := errors.Is(err, context.Canceled)
+	// Whatever fails then, fails because of that.
+	interrupted := err != nil && ctx.Err() != nil
 	if interrupted {
 		err = errors.New("interrupted")
 	}
