@@ -103,7 +103,7 @@ func TestAProcessThatNeverStopsIsReported(t *testing.T) {
 
 func TestAProgramThatDoesNotExistIsAnError(t *testing.T) {
 	_, w := newCampaign(t)
-	_, err := w.super.start("none", t.TempDir()+"/none")
+	_, err := w.super.start("none", "/nonexistent/program")
 	assert.ErrorIs(t, err, unix.ENOENT)
 	_, err = w.driver("tempdir")
 	assert.NoError(t, err, "and the supervisor still works")
