@@ -24,7 +24,7 @@ func TestVerifyThatIsInterruptedCleansUp(t *testing.T) {
 			cmd := program("verify", "--run", "race", "--dir", dir, "--duration", "1h")
 			var stdout bytes.Buffer
 			cmd.Stdout = &stdout
-			lines := untilStarted(t, cmd)
+			lines := untilItSays(t, cmd, "started")
 			require.NoError(t, cmd.Process.Signal(signal))
 			for lines.Scan() {
 			}
@@ -36,14 +36,14 @@ func TestVerifyThatIsInterruptedCleansUp(t *testing.T) {
 	}
 }
 
-// untilStarted starts verify and returns its standard error, read up to the line
-// that says that a stage has started.
-func untilStarted(t *testing.T, cmd *exec.Cmd) *bufio.Scanner {
+// untilItSays starts a command and returns its standard error, read up to a line
+// with the text.
+func untilItSays(t *testing.T, cmd *exec.Cmd, text string) *bufio.Scanner {
 	stderr, err := cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	lines := bufio.NewScanner(stderr)
-	for lines.Scan() && !strings.Contains(lines.Text(), "started") {
+	for lines.Scan() && !strings.Contains(lines.Text(), text) {
 	}
 	return lines
 }

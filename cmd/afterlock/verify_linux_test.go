@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -63,12 +64,19 @@ func TestVerifyPrintsJSONAndRunsTheStagesItIsAskedFor(t *testing.T) {
 	assert.Contains(t, stderr, "level=DEBUG")
 }
 
-func TestVerifyThatDoesTooLittleIsUndecidedAndPrintsHowToRepeatIt(t *testing.T) {
+func TestVerifyThatIsCutShortIsUndecidedAndPrintsHowToRepeatIt(t *testing.T) {
 	dir := t.TempDir()
-	stdout, _, code := call(t, "verify", "--run", "race", "--dir", dir, "--duration", "1ms", "--creators", "1", "--seed", "5")
-	assert.Equal(t, 3, code)
-	assert.Contains(t, stdout, "race: undecided, because ")
-	assert.Regexp(t, "(?m)^repeat: afterlock verify --run race --seed 5 --creators 1 --recoverers 3 --dir '?"+regexp.QuoteMeta(dir)+"'? --duration 1ms$", stdout)
+	cmd := program("verify", "--run", "race", "--dir", dir, "--duration", "1h", "--creators", "1", "--seed", "5", "-v")
+	var stdout bytes.Buffer
+	cmd.Stdout = &stdout
+	lines := untilItSays(t, cmd, "msg=race ") // it works
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	for lines.Scan() {
+	}
+	require.Error(t, cmd.Wait())
+	assert.Equal(t, 3, cmd.ProcessState.ExitCode())
+	assert.Contains(t, stdout.String(), "race: undecided, because ")
+	assert.Regexp(t, "(?m)^repeat: afterlock verify --run race --seed 5 --creators 1 --recoverers 3 --dir '?"+regexp.QuoteMeta(dir)+"'? --duration 1h0m0s$", stdout.String())
 }
 
 func TestVerifyThatCannotRunExitsWith2(t *testing.T) {
