@@ -68,8 +68,12 @@ judged, 3 undecided.`,
 	return cmd
 }
 
-// beginningOf reads as much of a file as tells its kind.
+// beginningOf reads as much of a file as tells its kind. It refuses what has no
+// end, and a fifo, whose opening waits.
 func beginningOf(path string) ([]byte, error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return nil, fmt.Errorf("%s is not a regular file", path)
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/linearizability/trace"
 )
@@ -76,7 +77,11 @@ func TestCheckRefusesWhatItCannotRead(t *testing.T) {
 		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
 		return path
 	}
+	fifo := filepath.Join(dir, "fifo")
+	require.NoError(t, unix.Mkfifo(fifo, 0o600))
 	for _, tt := range []struct{ path, wants string }{
+		{fifo, "is not a regular file"},
+		{"/dev/zero", "is not a regular file"},
 		{write("empty", ""), "the first line is that of no file that verify saves"},
 		{write("other", "hello\n"), "the first line is that of no file that verify saves"},
 		{write("truncated", "afterlock trace binary 1\n"), "truncated: 25 bytes"},

@@ -20,12 +20,14 @@ weakest model under which it needs none.
   weak          order holds only for operations on one name
 
 The fsyncs are "flag" and "record" of the metadata, "data" of the data directory
-before the first unlink, and "content" of what is added.`,
+before the first unlink, and "content" of what is added.
+
+Exit codes: 0 found out, 2 usage or not on this system, 3 interrupted.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			needs, err := crashsim.Needs(cmd.Context(), 0)
 			if err != nil {
-				return &exit{code: exitFailed, err: err}
+				return err
 			}
 			return crashsim.WriteNeeds(cmd.OutOrStdout(), needs)
 		},

@@ -8,12 +8,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/afterlock/afterlock/crashsim/conformance"
+	"github.com/afterlock/afterlock/internal/gate"
 	"github.com/afterlock/afterlock/internal/stress"
 	"github.com/afterlock/afterlock/linearizability"
 )
@@ -22,10 +21,8 @@ func main() {
 	stress.BecomeWorker()
 	conformance.BecomeProcess()
 	linearizability.BecomeWorker()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// From the first signal on, a second one ends the program at once.
-	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	ctx, end := untilEnded()
+	os.Exit(run(ctx, os.Args[1:], watch(os.Stdout, end), watch(os.Stderr, end)))
 }
 
 // Exit codes of every command. Those of verify are package gate's.
@@ -48,6 +45,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var coded *exit
 	if errors.As(err, &coded) {
 		code, err = coded.code, coded.err
+	}
+	if errors.Is(err, context.Canceled) {
+		code, err = gate.ExitUndecided, errors.New("interrupted")
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "afterlock:", printable(err.Error()))
@@ -77,12 +77,29 @@ Exit codes:
   0  pass; everything was done
   1  fail; something could not be removed or recovered
   2  usage, or the environment does not allow it
-  3  undecided: nothing wrong was found, and not enough was done to say more`,
+  3  undecided: nothing wrong was found, and not enough was done to say more;
+     or interrupted before there was anything to say`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.AddCommand(newVerify(), newReplay(), newCheck(), newModel(), newClaims(), newLs(), newRecover(), newRm())
+	for _, cmd := range root.Commands() {
+		cmd.Args = withUsage(cmd.Args)
+	}
 	return root
+}
+
+// withUsage adds the command's usage to a complaint about its arguments.
+func withUsage(check cobra.PositionalArgs) cobra.PositionalArgs {
+	if check == nil {
+		return nil
+	}
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return fmt.Errorf("%w; usage: %s", err, cmd.UseLine())
+		}
+		return nil
+	}
 }

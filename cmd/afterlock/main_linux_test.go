@@ -174,7 +174,12 @@ func noControls(t *testing.T, text string) {
 }
 
 func TestHelpOfEveryCommandSaysItsExitCodes(t *testing.T) {
-	for _, args := range [][]string{{"--help"}, {"verify", "--help"}, {"ls", "--help"}, {"recover", "--help"}, {"rm", "--help"}} {
+	commands := [][]string{{"--help"}}
+	for _, cmd := range newRoot().Commands() {
+		commands = append(commands, []string{cmd.Name(), "--help"})
+	}
+	require.Len(t, commands, 9)
+	for _, args := range commands {
 		stdout, stderr, code := call(t, args...)
 		assert.Zero(t, code, args)
 		assert.Empty(t, stderr, args)
@@ -186,6 +191,9 @@ func TestUsageErrorsAreOneLineAndExitCode2(t *testing.T) {
 	for _, args := range [][]string{
 		{"no-such-command"},
 		{"ls"},
+		{"check"},
+		{"claims", "x"},
+		{"verify", "x"},
 		{"ls", "--no-such-flag", "/"},
 		{"ls", "/no/such/root"},
 		{"recover"},
@@ -199,6 +207,7 @@ func TestUsageErrorsAreOneLineAndExitCode2(t *testing.T) {
 		{"verify", "--tree", "/no/such/tree"},
 		{"verify", "--dir", "/no/such/directory"},
 		{"verify", "--dir", "/proc/self/exe"},
+		{"verify", "--dir", ""},
 	} {
 		stdout, stderr, code := call(t, args...)
 		assert.Equal(t, 2, code, args)
@@ -206,4 +215,9 @@ func TestUsageErrorsAreOneLineAndExitCode2(t *testing.T) {
 		assert.Equal(t, 1, strings.Count(stderr, "\n"), "%v: %q", args, stderr)
 		assert.True(t, strings.HasPrefix(stderr, "afterlock: "), "%v: %q", args, stderr)
 	}
+}
+
+func TestComplaintsAboutArgumentsSayTheUsage(t *testing.T) {
+	_, stderr, _ := call(t, "check")
+	assert.Equal(t, "afterlock: accepts 1 arg(s), received 0; usage: afterlock check FILE [flags]\n", stderr)
 }

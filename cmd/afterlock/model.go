@@ -33,7 +33,8 @@ of the counterexample, and a digest of every state and every labelled edge.
 
 Without names it lists the models.
 
-Exit codes: 0 everything is as TLC recorded it, 1 something differs, 2 usage.`,
+Exit codes: 0 everything is as TLC recorded it, 1 something differs, 2 usage, 3
+interrupted.`,
 		Example: `  afterlock model UpstreamAsShipped --trace
   afterlock model Gate GateFallback
   afterlock model GateOrphan --dot orphan.dot
@@ -109,7 +110,7 @@ func checkModels(cmd *cobra.Command, rows []model.Recorded, o modelOptions) erro
 		begin := time.Now()
 		report, err := m.Check(cmd.Context(), model.Options{Workers: o.workers}, row.Digest != nil)
 		if err != nil {
-			return &exit{code: exitFailed, err: err}
+			return err
 		}
 		r := modelReport{report, time.Since(begin).Seconds(), row.Differences(report)}
 		differs = differs || len(r.Differences) > 0
@@ -174,7 +175,7 @@ func writeReports(out io.Writer, reports []modelReport) error {
 func writeDOT(cmd *cobra.Command, m *model.Model, o modelOptions) error {
 	g, err := m.Graph(cmd.Context(), model.Options{Workers: o.workers})
 	if err != nil {
-		return &exit{code: exitFailed, err: err}
+		return err
 	}
 	if o.dot == "-" {
 		return g.WriteDOT(cmd.OutOrStdout())

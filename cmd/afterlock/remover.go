@@ -50,6 +50,9 @@ func (r *remover) removeAll(ctx context.Context, paths []string) {
 			_, err = os.Lstat(filepath.Join(parent, trimmed[at:]))
 		}
 		if err != nil {
+			if named := new(fs.PathError); !errors.As(err, &named) {
+				err = fmt.Errorf("%s: %w", printable(path), err)
+			}
 			r.done(path, err)
 			continue
 		}

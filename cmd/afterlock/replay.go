@@ -17,7 +17,7 @@ import (
 )
 
 // A replayer repeats what its kind of schedule says, and writes what happens.
-// Its error is an *exit, or says that the schedule cannot be used.
+// Its error is an *exit, or says that the schedule cannot be replayed here.
 type replayer func(ctx context.Context, o replayOptions, out io.Writer) error
 
 // A replayOptions is a schedule without its prefix, and the flags.
@@ -41,7 +41,7 @@ func newReplay() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "replay KIND:SCHEDULE",
 		Short: "Repeat a failure, or a counterexample, from the string that was printed",
-		Long: `Replay repeats what a check has printed, step by step, on a real file system.
+		Long: `Replay repeats what a check has printed, step by step.
 
   conformance:MODEL:EDGES   a walk through the state graph of a model, by the
                             library; exit code 0 if it does what the model says
@@ -54,7 +54,8 @@ func newReplay() *cobra.Command {
   box:...                   a crash, an errno or a schedule of real processes;
                             exit code 0 if nothing is wrong
 
-Exit codes: 0 it shows what it should, 1 it does not, 2 usage.`,
+Exit codes: 0 it shows what it should, 1 it does not, 2 usage, or the schedule
+cannot be replayed here, 3 interrupted.`,
 		Example: `  afterlock replay counterexample:UpstreamAsShipped --runs 100
   afterlock replay conformance:GateSwept:0.2.2.2.0f1`,
 		Args: cobra.ExactArgs(1),
@@ -73,14 +74,7 @@ Exit codes: 0 it shows what it should, 1 it does not, 2 usage.`,
 				return fmt.Errorf("%s is not a directory", o.dir)
 			}
 			o.schedule = schedule
-			err := replay(cmd.Context(), o, cmd.OutOrStdout())
-			if unusable := new(conformance.ScheduleError); err == nil || errors.As(err, &unusable) {
-				return err
-			}
-			if coded := new(exit); errors.As(err, &coded) {
-				return err
-			}
-			return &exit{code: exitFailed, err: err}
+			return replay(cmd.Context(), o, cmd.OutOrStdout())
 		},
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			var words []string
@@ -91,7 +85,7 @@ Exit codes: 0 it shows what it should, 1 it does not, 2 usage.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.dir, "dir", os.TempDir(), "`directory` on the file system to use; scratch directories are made in it and removed")
+	flags.StringVar(&o.dir, "dir", os.TempDir(), "`directory` for scratch directories of conformance and counterexample")
 	flags.IntVar(&o.runs, "runs", 1, "`number` of times to replay a counterexample")
 	return cmd
 }
@@ -105,10 +99,14 @@ func kinds() (words []string) {
 }
 
 func replayConformance(ctx context.Context, o replayOptions, out io.Writer) error {
-	if err := conformance.Replay(ctx, o.schedule, o.dir, out); err != nil {
+	err := conformance.Replay(ctx, o.schedule, o.dir, out)
+	if differs := new(conformance.DifferenceError); errors.As(err, &differs) {
+		return &exit{code: exitFailed, err: err}
+	}
+	if err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(out, "the code does what the specification says")
+	_, err = fmt.Fprintln(out, "the code does what the specification says")
 	return err
 }
 
@@ -126,13 +124,10 @@ func replayBox(ctx context.Context, o replayOptions, out io.Writer) error {
 
 // wrong is for a replay that has written what is wrong, or could not be made.
 func wrong(findings int, err error) error {
-	switch {
-	case err != nil:
-		return &exit{code: exitUsage, err: err}
-	case findings > 0:
+	if err == nil && findings > 0 {
 		return failed()
 	}
-	return nil
+	return err
 }
 
 func replayCounterexample(ctx context.Context, o replayOptions, out io.Writer) error {

@@ -83,9 +83,11 @@ func TestRmRefusesPathsThatCanOnlyBeAMistake(t *testing.T) {
 func TestRmGoesOnAfterAFailureAndExitsWith1(t *testing.T) {
 	dir := t.TempDir()
 	tree(t, dir+"/tree")
-	stdout, stderr, code := call(t, "rm", "--json", dir+"/missing", dir+"/tree", dir+"/no/such/dir")
+	require.NoError(t, unix.Mkfifo(dir+"/fifo", 0o600))
+	stdout, stderr, code := call(t, "rm", "--json", dir+"/missing", dir+"/tree", dir+"/no/such/dir", dir+"/fifo/x")
 	assert.Equal(t, 1, code)
 	assert.Equal(t, 2, strings.Count(stderr, "no such file"), stderr)
+	assert.Contains(t, stderr, "afterlock: "+dir+"/fifo/x: not a directory\n")
 	type results struct {
 		Results []struct{ Path, Outcome, Error string }
 	}
@@ -94,8 +96,8 @@ func TestRmGoesOnAfterAFailureAndExitsWith1(t *testing.T) {
 		got[result.Path] = result.Outcome
 		assert.Equal(t, result.Outcome == "failed", result.Error != "")
 	}
-	assert.Equal(t, map[string]string{dir + "/missing": "failed", dir + "/tree": "removed", dir + "/no/such/dir": "failed"}, got)
-	onlyNames(t, dir)
+	assert.Equal(t, map[string]string{dir + "/missing": "failed", dir + "/tree": "removed", dir + "/no/such/dir": "failed", dir + "/fifo/x": "failed"}, got)
+	onlyNames(t, dir, "fifo")
 }
 
 func TestRmFinishesWhatAKilledRmLeft(t *testing.T) {

@@ -112,6 +112,11 @@ func checkConfig(ctx context.Context, config gate.Config) (gate.Config, error) {
 		return config, fmt.Errorf("--duration %v: must not be negative", config.Duration)
 	case config.Creators < 0 || config.Recoverers < 0:
 		return config, errors.New("--creators and --recoverers must not be negative")
+	case config.Dir == "":
+		return config, errors.New("--dir is empty")
+	}
+	if err := checkLimits(); err != nil {
+		return config, err
 	}
 	if config.Tree == "" {
 		goroot, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()

@@ -1,10 +1,11 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -63,12 +64,19 @@ func TestVerifyPrintsJSONAndRunsTheStagesItIsAskedFor(t *testing.T) {
 	assert.Contains(t, stderr, "level=DEBUG")
 }
 
-func TestVerifyThatDoesTooLittleIsUndecidedAndPrintsHowToRepeatIt(t *testing.T) {
+func TestVerifyThatIsCutShortIsUndecidedAndPrintsHowToRepeatIt(t *testing.T) {
 	dir := t.TempDir()
-	stdout, _, code := call(t, "verify", "--run", "race", "--dir", dir, "--duration", "1ms", "--creators", "1", "--seed", "5")
-	assert.Equal(t, 3, code)
-	assert.Contains(t, stdout, "race: undecided, because ")
-	assert.Contains(t, stdout, "repeat: afterlock verify --run race --seed 5 --creators 1 --recoverers 3 --dir "+dir+" --duration 1ms\n")
+	cmd := program("verify", "--run", "race", "--dir", dir, "--duration", "1h", "--creators", "1", "--seed", "5", "-v")
+	var stdout bytes.Buffer
+	cmd.Stdout = &stdout
+	lines := untilItSays(t, cmd, "msg=race ") // it works
+	require.NoError(t, cmd.Process.Signal(os.Interrupt))
+	for lines.Scan() {
+	}
+	require.Error(t, cmd.Wait())
+	assert.Equal(t, 3, cmd.ProcessState.ExitCode())
+	assert.Contains(t, stdout.String(), "race: undecided, because ")
+	assert.Regexp(t, "(?m)^repeat: afterlock verify --run race --seed 5 --creators 1 --recoverers 3 --dir '?"+regexp.QuoteMeta(dir)+"'? --duration 1h0m0s$", stdout.String())
 }
 
 func TestVerifyThatCannotRunExitsWith2(t *testing.T) {
@@ -77,24 +85,13 @@ func TestVerifyThatCannotRunExitsWith2(t *testing.T) {
 	assert.Contains(t, stdout, "has 0 files")
 }
 
-// V runs. V is interrupted. V ends its workers, removes its scratch directory,
-// and is undecided.
-func TestVerifyThatIsInterruptedCleansUp(t *testing.T) {
-	dir := t.TempDir()
-	cmd := program("verify", "--run", "race", "--dir", dir, "--duration", "1h")
-	var stdout bytes.Buffer
-	cmd.Stdout = &stdout
-	stderr, err := cmd.StderrPipe()
+func TestVerifyRefusesToRunOutOfDescriptors(t *testing.T) {
+	self, err := os.Executable()
 	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	lines := bufio.NewScanner(stderr)
-	for lines.Scan() && !strings.Contains(lines.Text(), "started") {
-	}
-	require.NoError(t, cmd.Process.Signal(os.Interrupt))
-	for lines.Scan() {
-	}
-	require.Error(t, cmd.Wait())
-	assert.Equal(t, 3, cmd.ProcessState.ExitCode())
-	assert.Contains(t, stdout.String(), "race: undecided, because interrupted")
-	onlyNames(t, dir)
+	cmd := exec.Command("sh", "-c", `ulimit -n 32; exec "$0" verify --run race --dir "$1"`, self, t.TempDir())
+	cmd.Env = append(os.Environ(), programVariable+"=1")
+	output, err := cmd.CombinedOutput()
+	require.Error(t, err)
+	assert.Equal(t, 2, cmd.ProcessState.ExitCode())
+	assert.Equal(t, "afterlock: only 32 descriptors are allowed (ulimit -n), and verify needs 256\n", string(output))
 }

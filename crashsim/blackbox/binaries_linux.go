@@ -59,9 +59,9 @@ func buildBinaries(ctx context.Context, dir string) (map[string]string, error) {
 	// Without debugging information, which takes half of the linker's time.
 	if output, err := goCommand(ctx, append([]string{"build", "-buildvcs=false", "-ldflags=-w", "-o", dir + "/"}, packages...)...); err != nil {
 		output, _, _ = strings.Cut(output, "\n") // one line for each of the programs
-		err = fmt.Errorf("go build of the programs to run: %w: %s", err, output)
+		err = fmt.Errorf("go build of the programs to run: %w %s", err, output)
 		if _, missing := goCommand(ctx, append([]string{"list", "-buildvcs=false"}, packages...)...); missing != nil && ctx.Err() == nil {
-			err = fmt.Errorf("%w here, and they are not in %s beside this program: %w", errors.ErrUnsupported, driversDirectory, err)
+			err = fmt.Errorf("%w: %w; nor are they in the directory %s beside this program", errors.ErrUnsupported, err, driversDirectory)
 		}
 		return nil, err
 	}

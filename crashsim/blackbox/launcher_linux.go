@@ -68,7 +68,9 @@ func newLauncher(v view, processor int) (l *launcher, listener int, err error) {
 			// none outlives its supervisor.
 			pid, err := syscall.ForkExec(request.argv[0], request.argv, &syscall.ProcAttr{
 				Env: request.env, Files: request.files,
-				Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
+				// A signal from the terminal is for the supervisor alone: a process
+				// that it kills while one waits for its next stop would be waited for.
+				Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true},
 			})
 			l.results <- launched{pid, err}
 			_ = unix.Close(startedSignal)

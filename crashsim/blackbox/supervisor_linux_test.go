@@ -119,3 +119,14 @@ func TestAProgramThatDoesNotExistIsAnError(t *testing.T) {
 	_, err = w.driver("tempdir")
 	assert.NoError(t, err, "and the supervisor still works")
 }
+
+// Ctrl-C at a terminal ends the supervisor in order, and not its processes
+// under it.
+func TestASignalToTheGroupOfTheSupervisorDoesNotReachItsProcesses(t *testing.T) {
+	_, w := newCampaign(t)
+	p, err := w.driver("tempdir")
+	require.NoError(t, err)
+	group, err := unix.Getpgid(p.pid)
+	require.NoError(t, err)
+	assert.Equal(t, p.pid, group)
+}

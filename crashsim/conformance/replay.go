@@ -99,8 +99,9 @@ func (r *run) shortened(s *scheduler, w walk, at, edge int, failure error) *Dive
 }
 
 // Replay executes one schedule in a directory, writes what happens at each step,
-// and returns an error if the code differs from the specification, or a
-// [*ScheduleError] if the text is no schedule.
+// and returns a [DifferenceError] if the code differs from the specification, or a
+// [*ScheduleError] if the text is no schedule. Any other error is about the
+// machine, or the context's.
 //
 // A schedule is the name of a model and, for each step, the index of the edge
 // among those that leave the state; a step with a failing call may say which:
@@ -136,6 +137,9 @@ func Replay(ctx context.Context, text, dir string, out io.Writer) error {
 	if err := done(); err != nil {
 		return err
 	}
+	if failure != nil && !isEnvironment(failure) {
+		failure = DifferenceError{failure}
+	}
 	return failure
 }
 
@@ -164,10 +168,10 @@ func (s *scheduler) replay(g *model.Graph, w walk, choices []int, out io.Writer)
 	}
 	state := 0
 	from, _ := g.State(0)
-	err := s.reset()
-	if err == nil {
-		err = s.compare(&from, &from)
+	if err := s.reset(); err != nil {
+		return environmentError{err}
 	}
+	err := s.compare(&from, &from)
 	for i, k := range w {
 		if err != nil {
 			break

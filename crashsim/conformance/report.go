@@ -113,6 +113,13 @@ type ScheduleError struct{ Text, Reason string }
 
 func (e *ScheduleError) Error() string { return fmt.Sprintf("schedule %q: %s", e.Text, e.Reason) }
 
+// A DifferenceError says in what the code differs from the specification, at the
+// last step that [Replay] has written.
+type DifferenceError struct{ error }
+
+// Unwrap returns what differs.
+func (e DifferenceError) Unwrap() error { return e.error }
+
 // Passed says whether the damage was done in every run, and ours did none.
 func (r CounterexampleReport) Passed() bool {
 	return r.Runs > 0 && r.Damaged == r.Runs && r.Ours.Survived == 2*r.Runs

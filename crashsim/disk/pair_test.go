@@ -96,8 +96,8 @@ func (p *pair) unmount() {
 	info, err := os.ReadFile("/proc/thread-self/mountinfo")
 	must(p.t, err)
 	for line := range strings.Lines(string(info)) {
-		if fields := strings.Fields(line); strings.HasPrefix(fields[4], p.dir) {
-			must(p.t, unix.Unmount(fields[4], unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW))
+		if at := strings.ReplaceAll(strings.Fields(line)[4], `\040`, " "); strings.HasPrefix(at, p.dir) {
+			must(p.t, unix.Unmount(at, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW))
 		}
 	}
 }

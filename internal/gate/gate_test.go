@@ -108,14 +108,16 @@ func TestExitCodeIsThatOfTheWorstStage(t *testing.T) {
 }
 
 func TestInterruptedStagesAreUndecided(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	first := fake{name: "first", err: context.Canceled, run: func(context.Context, Env) { cancel() }}
-	second := fake{name: "second", run: func(context.Context, Env) { t.Error("runs after the interrupt") }}
-	report, _ := runFakes(t, ctx, first, second)
-	assert.Equal(t, ExitUndecided, report.ExitCode)
-	for _, outcome := range report.Stages {
-		assert.Equal(t, Undecided, outcome.Verdict)
-		assert.Equal(t, "interrupted", outcome.Because)
+	for _, err := range []error{context.Canceled, errors.New("write to a process that is gone")} {
+		ctx, cancel := context.WithCancel(t.Context())
+		first := fake{name: "first", err: err, run: func(context.Context, Env) { cancel() }}
+		second := fake{name: "second", run: func(context.Context, Env) { t.Error("runs after the interrupt") }}
+		report, _ := runFakes(t, ctx, first, second)
+		assert.Equal(t, ExitUndecided, report.ExitCode)
+		for _, outcome := range report.Stages {
+			assert.Equal(t, Undecided, outcome.Verdict)
+			assert.Equal(t, "interrupted", outcome.Because)
+		}
 	}
 }
 
@@ -133,6 +135,17 @@ func TestAStageThatDidNotPassSaysHowToRepeatIt(t *testing.T) {
 		report, _ := runFakes(t, t.Context(), fake{name: "x", result: tt.result})
 		assert.Equal(t, tt.wants, report.Stages[0].Repeat)
 	}
+}
+
+// A worker that crashes says a thousand lines.
+func TestLongTextsAreCutOff(t *testing.T) {
+	long := strings.Repeat("line\n", 1000)
+	short := strings.Repeat("line\n", 20) + "and 980 more lines"
+	report, _ := runFakes(t, t.Context(),
+		fake{name: "wrong", result: Result{Counts: work, Problems: []string{"one\ntwo", long}}},
+		fake{name: "unable", err: errors.New(long)})
+	assert.Equal(t, []string{"one\ntwo", short}, report.Stages[0].Problems)
+	assert.Equal(t, short, report.Stages[1].Because)
 }
 
 func TestSelectKeepsTheOrderOfTheGate(t *testing.T) {

@@ -72,7 +72,8 @@ func runStage(ctx context.Context, stage Stage, config Config, log *slog.Logger,
 			Progress: func(text string) { display.Progress(stage, text) },
 		})
 	}
-	interrupted := errors.Is(err, context.Canceled)
+	// Whatever fails then, fails because of that.
+	interrupted := err != nil && ctx.Err() != nil
 	if interrupted {
 		err = errors.New("interrupted")
 	}
@@ -84,6 +85,10 @@ func runStage(ctx context.Context, stage Stage, config Config, log *slog.Logger,
 		Elapsed:     time.Since(begin),
 	}
 	outcome.Seconds = outcome.Elapsed.Seconds()
+	outcome.Because = shortened(outcome.Because)
+	for i, problem := range outcome.Problems {
+		outcome.Problems[i] = shortened(problem)
+	}
 	if verdict == Fail || verdict == Undecided {
 		outcome.Repeat = result.Repeat
 		if outcome.Repeat == "" {
@@ -92,6 +97,16 @@ func runStage(ctx context.Context, stage Stage, config Config, log *slog.Logger,
 	}
 	log.Debug("finished", "verdict", verdict, "took", outcome.Elapsed)
 	return outcome
+}
+
+// shortened keeps the beginning of a text of many lines, such as what a process
+// said when it crashed.
+func shortened(text string) string {
+	const most = 20
+	if lines := strings.Split(strings.TrimRight(text, "\n"), "\n"); len(lines) > most {
+		return strings.Join(lines[:most], "\n") + fmt.Sprintf("\nand %d more lines", len(lines)-most)
+	}
+	return text
 }
 
 // repeat is the command that runs the stage once more with the same choices.

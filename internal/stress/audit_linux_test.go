@@ -102,7 +102,7 @@ func TestHashTellsTreesApart(t *testing.T) {
 		"name":        func(dir string) error { return os.Rename(dir+"/one", dir+"/three") },
 		"content":     func(dir string) error { return os.WriteFile(dir+"/one", []byte("7"), 0o644) },
 		"size":        func(dir string) error { return os.Truncate(dir+"/one", 0) },
-		"permissions": func(dir string) error { return os.Chmod(dir+"/one", 0o600) },
+		"permissions": func(dir string) error { return os.Chmod(dir+"/one", 0o400) },
 		"target":      func(dir string) error { os.Remove(dir + "/link"); return os.Symlink("two", dir+"/link") },
 		"type":        func(dir string) error { os.Remove(dir + "/sub"); return os.WriteFile(dir+"/sub", nil, 0o755) },
 		"missing":     func(dir string) error { return os.Remove(dir + "/sub") },

@@ -45,6 +45,12 @@ func image(t testing.TB, fstype string, mib int, arguments ...string) string {
 	if err != nil {
 		t.Skipf("skipped, because mkfs.%s is not installed", fstype)
 	}
+	// First, because mkfs.btrfs looks at the loop devices too.
+	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
+	if err != nil {
+		t.Skipf("skipped, because there are no loop devices: %v", err)
+	}
+	defer control.Close()
 	file := filepath.Join(t.TempDir(), fstype+".img")
 	f, err := os.Create(file)
 	if err != nil {
@@ -57,7 +63,7 @@ func image(t testing.TB, fstype string, mib int, arguments ...string) string {
 	if out, err := exec.Command(mkfs, append(arguments, file)...).CombinedOutput(); err != nil {
 		t.Fatalf("mkfs.%s: %v\n%s", fstype, err, out)
 	}
-	device := attach(t, f)
+	device := attach(t, control, f)
 	defer device.Close() // the mount keeps it; without one, it detaches now
 	target := t.TempDir()
 	mount(t, device.Name(), target, fstype, 0, "")
@@ -70,13 +76,8 @@ const attachAttempts = 100
 
 // attach makes f the backing file of a loop device, which detaches with its
 // last user.
-func attach(t testing.TB, f *os.File) *os.File {
+func attach(t testing.TB, control, f *os.File) *os.File {
 	t.Helper()
-	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
-	if err != nil {
-		t.Skipf("skipped, because there are no loop devices: %v", err)
-	}
-	defer control.Close()
 	for range attachAttempts {
 		number, err := unix.IoctlRetInt(int(control.Fd()), unix.LOOP_CTL_GET_FREE)
 		if err != nil {

@@ -121,7 +121,7 @@ func lock(f *os.File) error {
 func mountedBelow(t *testing.T, dir string) int {
 	mounts, err := os.ReadFile("/proc/self/mountinfo")
 	require.NoError(t, err)
-	return strings.Count(string(mounts), " "+dir+"/")
+	return strings.Count(string(mounts), " "+strings.ReplaceAll(dir, " ", `\040`)+"/")
 }
 
 // loopDevicesBelow counts the loop devices with a backing file below dir.

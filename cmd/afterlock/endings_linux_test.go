@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// V runs. V is told to end. V ends its workers, removes its scratch directory,
+// and is undecided.
+func TestVerifyThatIsInterruptedCleansUp(t *testing.T) {
+	for _, signal := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP} {
+		t.Run(unix.SignalName(signal), func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			cmd := program("verify", "--run", "race", "--dir", dir, "--duration", "1h")
+			var stdout bytes.Buffer
+			cmd.Stdout = &stdout
+			lines := untilItSays(t, cmd, "started")
+			require.NoError(t, cmd.Process.Signal(signal))
+			for lines.Scan() {
+			}
+			require.Error(t, cmd.Wait())
+			assert.Equal(t, 3, cmd.ProcessState.ExitCode())
+			assert.Contains(t, stdout.String(), "race: undecided, because interrupted")
+			onlyNames(t, dir)
+		})
+	}
+}
+
+// untilItSays starts a command and returns its standard error, read up to a line
+// with the text.
+func untilItSays(t *testing.T, cmd *exec.Cmd, text string) *bufio.Scanner {
+	stderr, err := cmd.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	lines := bufio.NewScanner(stderr)
+	for lines.Scan() && !strings.Contains(lines.Text(), text) {
+	}
+	return lines
+}
+
+// unread is a pipe whose reader has gone away.
+func unread(t *testing.T) *os.File {
+	reader, writer, err := os.Pipe()
+	require.NoError(t, err)
+	require.NoError(t, reader.Close())
+	t.Cleanup(func() { writer.Close() })
+	return writer
+}
+
+func TestVerifyWhoseProgressNobodyReadsEnds(t *testing.T) {
+	dir := t.TempDir()
+	cmd := program("verify", "--run", "race", "--dir", dir, "--duration", "1h")
+	var stdout bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, unread(t)
+	require.Error(t, cmd.Run())
+	assert.Equal(t, 3, cmd.ProcessState.ExitCode())
+	assert.Contains(t, stdout.String(), "race: undecided, because interrupted")
+	onlyNames(t, dir)
+}
+
+// When a replay writes first, there is a scratch directory.
+func TestReplayThatNobodyReadsCleansUp(t *testing.T) {
+	dir := t.TempDir()
+	cmd := program("replay", "counterexample:UpstreamAsShipped", "--runs", "1000000", "--dir", dir)
+	var stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = unread(t), &stderr
+	require.Error(t, cmd.Run())
+	assert.Equal(t, 3, cmd.ProcessState.ExitCode())
+	assert.Equal(t, "afterlock: interrupted\n", stderr.String())
+	onlyNames(t, dir)
+}
+
+func TestInterruptedCommandsGiveNoVerdict(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	for _, args := range [][]string{
+		{"model", "--all"},
+		{"claims"},
+		{"check", "../../linearizability/trace/testdata/ghost-bad.txt"},
+		{"replay", "counterexample:UpstreamAsShipped", "--dir", t.TempDir()},
+		{"replay", "conformance:GateSwept:0.2.2.2.0f1", "--dir", t.TempDir()},
+	} {
+		var stdout, stderr bytes.Buffer
+		assert.Equal(t, 3, run(ctx, args, &stdout, &stderr), args)
+		assert.Equal(t, "afterlock: interrupted\n", stderr.String(), args)
+		assert.Empty(t, stdout.String(), args)
+	}
+}
+
+func TestOutputThatCannotBeWrittenIsNoVerdict(t *testing.T) {
+	for _, args := range [][]string{
+		{"model"},
+		{"replay", "conformance:Gate", "--dir", t.TempDir()},
+		{"replay", "counterexample:UpstreamAsShipped", "--dir", t.TempDir()},
+	} {
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		require.NoError(t, err)
+		cmd := program(args...)
+		var stderr bytes.Buffer
+		cmd.Stdout, cmd.Stderr = full, &stderr
+		require.Error(t, cmd.Run())
+		require.NoError(t, full.Close())
+		assert.Equal(t, 2, cmd.ProcessState.ExitCode(), args)
+		assert.Contains(t, stderr.String(), "no space left on device", args)
+	}
+}
