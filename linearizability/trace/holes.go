@@ -7,8 +7,9 @@ import (
 	"slices"
 )
 
-// A gap is when a process may have cut a record off: after its last record, and
-// before it was reaped. It can have done so once.
+// A gap is when a process may have cut a record off: after its last record, or
+// from the beginning if it has none, and before it was reaped. It can have done so
+// once.
 type gap struct{ after, before uint64 }
 
 // gaps is a heap, the one that closes first at the top.
@@ -38,7 +39,7 @@ func (v *validation) holes() {
 	slices.SortFunc(all, func(a, b gap) int { return cmp.Compare(a.after, b.after) })
 	var open gaps
 	lost := func(ticket uint64) bool {
-		for len(all) > 0 && all[0].after < ticket {
+		for len(all) > 0 && all[0].after <= ticket { // equal only if it has none
 			heap.Push(&open, all[0])
 			all = all[1:]
 		}

@@ -149,6 +149,7 @@ func TestHolesHaveKills(t *testing.T) {
 		wants      Verdict
 	}{
 		{"of the one that died", dies, 1, Valid},
+		{"the first one of all", "1 p1 gone\n", 1, Valid},
 		{"two of one", strings.NewReplacer("\n3 p2", "\n4 p2", "\n4 p1", "\n5 p1", "\n5 p2", "\n6 p2").Replace(dies), 2, Undecided},
 		{"after it was reaped", dies + "7 p2 gone\n", 2, Valid},
 		{"after all were reaped", dies + "6 p2 gone\n", 2, Undecided},
