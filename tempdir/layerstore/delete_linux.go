@@ -24,7 +24,8 @@ import (
 // not cancel what happens between.
 //
 // On a full disk, or across file systems, layers are removed where they are, and
-// [Deletion.InPlace] says so.
+// [Deletion.InPlace] says so. Until that is done the id of such a layer is an
+// [ErrBusy] to [Store.Create], and so is its parent's, if that is deleted meanwhile.
 func (s *Store) Delete(ctx context.Context, ids ...string) (Deletion, error) {
 	receipt, err := s.DeferredDelete(ctx, ids...)
 	if receipt == nil {

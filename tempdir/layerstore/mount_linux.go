@@ -1,13 +1,13 @@
 package layerstore
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,7 +24,7 @@ func (s *Store) Mount(ctx context.Context, id string) (path string, err error) {
 			return err
 		}
 		r.Mounts = s.mounts(r) + 1
-		r.Boot = bootID()
+		r.Boot = s.boot
 		return nil
 	})
 	if err != nil {
@@ -41,28 +41,38 @@ func (s *Store) Unmount(ctx context.Context, id string) error {
 		if count == 0 {
 			return &Error{Op: op, Layer: id, Effect: NoEffect, Kind: ErrNotMounted}
 		}
-		if r.Mounts, r.Boot = count-1, bootID(); r.Mounts == 0 {
+		if r.Mounts, r.Boot = count-1, s.boot; r.Mounts == 0 {
 			r.Boot = ""
 		}
 		return nil
 	})
 }
 
-// mounts returns how often the layer is mounted in this boot.
+// mounts returns how often the layer is mounted in this boot, or in one that
+// nobody can tell from it.
 func (s *Store) mounts(r *record) int {
-	if r.Boot != bootID() {
+	if r.Boot != s.boot && r.Boot != "" && s.boot != "" {
 		return 0
 	}
 	return r.Mounts
 }
 
-var bootID = sync.OnceValue(func() string {
-	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		return "unknown"
+// Where the kernel says what it is.
+const (
+	bootFile   = "/proc/sys/kernel/random/boot_id"
+	mountsFile = "/proc/self/mountinfo"
+)
+
+// kernelText reads one of these files; "" where there is no /proc, or none for
+// this user. Any other failure is not of those that last: who took it for "" would
+// not see the mounts of others.
+func kernelText(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+		return "", nil
 	}
-	return string(bytes.TrimSpace(id))
-})
+	return strings.TrimSpace(string(text)), bareErrno(err)
+}
 
 // checkMounts refuses layers at or below which the kernel has something mounted,
 // or which an overlay uses, in this mount namespace. It is made before the store
@@ -72,9 +82,9 @@ func (s *Store) checkMounts(op string, layers []record) error {
 	if len(layers) == 0 {
 		return nil
 	}
-	table, err := os.ReadFile("/proc/self/mountinfo")
+	table, err := kernelText(mountsFile) // "": the counts have to do
 	if err != nil {
-		return nil // no /proc: the counts have to do
+		return &Error{Op: op, Layer: layers[0].ID, Path: mountsFile, Effect: NoEffect, Err: err}
 	}
 	// The path of a part that is a directory of layers, to the layer.
 	owners := map[string]*record{}
@@ -92,7 +102,7 @@ func (s *Store) checkMounts(op string, layers []record) error {
 		}
 		return nil
 	}
-	for line := range strings.Lines(string(table)) {
+	for line := range strings.Lines(table) {
 		for _, path := range mountPaths(line) {
 			if r := used(path); r != nil {
 				return &Error{Op: op, Layer: r.ID, Path: path, Effect: NoEffect, Kind: ErrMounted, Err: fmt.Errorf("by the kernel's table")}

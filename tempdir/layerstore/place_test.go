@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/seam"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
@@ -291,6 +292,51 @@ func TestMountedLayersAreNotDeleted(t *testing.T) {
 	}
 }
 
+// Who cannot read the kernel's table of mounts now, for want of a descriptor, does
+// not delete what may be mounted; who cannot tell which boot this is opens nothing.
+func TestMountsThatCannotBeReadNow(t *testing.T) {
+	var before unix.Rlimit
+	require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &before))
+	allow := func(limit uint64) {
+		require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: limit, Max: before.Max}))
+	}
+	defer allow(before.Cur)
+	want := func(err error, path string) {
+		t.Helper()
+		allow(before.Cur)
+		assert.ErrorIs(t, err, unix.EMFILE)
+		assert.ErrorContains(t, err, path)
+		assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
+	}
+	s, path := newStore(t)
+	create(t, s, "a", someFiles(3, "a"))
+
+	scarce := false // but for calls of the store that open something
+	s = openStore(t, path,
+		layerstore.WithDisk(layerstore.AroundDisk(layerstore.LinuxDisk(), func(method, _ string) error {
+			if allow(before.Cur); scarce && method != "OpenLock" && method != "ReadMetadata" {
+				allow(0)
+			}
+			return nil
+		})),
+		layerstore.WithKernel(seam.Around(tempdir.LinuxKernel(), enough{func() { allow(before.Cur) }})))
+	scarce = true
+	_, err := s.Delete(background, "a")
+	scarce = false
+	want(err, "/proc/self/mountinfo")
+	assertWhole(t, s, "a", 3)
+
+	allow(0)
+	_, err = layerstore.Open(path)
+	want(err, "boot_id")
+}
+
+// Enough ends a shortage before every call of the library.
+type enough struct{ end func() }
+
+func (e enough) Before(*seam.Call) error { e.end(); return nil }
+func (enough) After(*seam.Call)          {}
+
 // Mount counts of another boot are not counted.
 func TestMountsDoNotOutliveTheBoot(t *testing.T) {
 	s, path := newStore(t)
@@ -303,8 +349,13 @@ func TestMountsDoNotOutliveTheBoot(t *testing.T) {
 	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	require.NoError(t, err)
 	require.Contains(t, string(text), strings.TrimSpace(string(boot)))
-	other := strings.Replace(string(text), strings.TrimSpace(string(boot)), "11111111-2222-3333-4444-555555555555", 1)
-	require.NoError(t, os.WriteFile(metadata, []byte(other), 0o600))
+	of := func(other string) {
+		require.NoError(t, os.WriteFile(metadata, []byte(strings.Replace(string(text), strings.TrimSpace(string(boot)), other, 1)), 0o600))
+	}
+	of("") // by a process that had no /proc
+	_, err = s.Delete(background, "a")
+	require.ErrorIs(t, err, layerstore.ErrMounted)
+	of("11111111-2222-3333-4444-555555555555")
 	_, err = s.Delete(background, "a") // the same handle notices
 	require.NoError(t, err)
 }

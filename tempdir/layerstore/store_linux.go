@@ -23,6 +23,7 @@ type Store struct {
 	kernel  tempdir.Kernel
 	home    *graph
 	images  *graph // nil: no image store
+	boot    string // of the kernel
 
 	cache  atomic.Pointer[snapshot]
 	synced atomic.Pointer[Token] // of the last save that is known to be durable
@@ -79,6 +80,9 @@ func (s *Store) open(path string) error {
 		return &Error{Op: op, Path: path, Effect: NoEffect, Err: err}
 	}
 	var err error
+	if s.boot, err = kernelText(bootFile); err != nil {
+		return failure(bootFile, err)
+	}
 	if s.home, err = s.openGraph(path); err != nil {
 		return failure(path, err)
 	}
