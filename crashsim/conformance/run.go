@@ -4,6 +4,7 @@ package conformance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -277,6 +278,5 @@ type environmentError struct{ error }
 func (e environmentError) Unwrap() error { return e.error }
 
 func isEnvironment(err error) bool {
-	_, ok := err.(environmentError)
-	return ok
+	return errors.As(err, new(environmentError))
 }
