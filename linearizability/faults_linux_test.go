@@ -35,6 +35,7 @@ func init() {
 		"no mounts":               {disk: func(d layerstore.Disk, _ string) layerstore.Disk { return blind{d, "mounts"} }},
 		"forgotten parent":        {around: func(c *client) do { return parentless{c}.do }},
 		"shy recovery":            {around: func(c *client) do { return shy{c}.do }},
+		"full metadata":           {disk: func(d layerstore.Disk, _ string) layerstore.Disk { return fullMetadata{d} }},
 		"left in place":           {kernel: func(k tempdir.Kernel) tempdir.Kernel { return seam.Around(k, leftHook{}) }},
 	}
 }

@@ -26,6 +26,11 @@ func (d blind) ReadMetadata(path string) ([]byte, error) {
 	}), nil
 }
 
+// A fullMetadata disk has no block for metadata.
+type fullMetadata struct{ layerstore.Disk }
+
+func (fullMetadata) WriteSpare(string, []byte) (int, error) { return -1, unix.ENOSPC }
+
 // A parentless client makes layers on nothing.
 type parentless struct{ *client }
 

@@ -72,7 +72,8 @@ const (
 	Mounted       Outcome = "mounted"   // delete: it is mounted
 	Unmounted     Outcome = "unmounted" // unmount: it is not mounted
 	Busy          Outcome = "busy"      // create: an unfinished operation has the id
-	Failed        Outcome = "failed"    // for a reason that says nothing about layers
+	Exhausted     Outcome = "exhausted" // the machine has no room, descriptors or memory left
+	Failed        Outcome = "failed"    // for another reason that says nothing about layers
 
 	Torn       Outcome = "torn"       // read: not all files of one tree
 	Leftover   Outcome = "leftover"   // delete took effect, and data is left

@@ -24,7 +24,7 @@ func (s *subject) project(layers []string, disk bool) []porcupine.Operation {
 		if s.omitted[op] {
 			continue
 		}
-		if op.Result.Outcome == Failed {
+		if op.Result.Outcome == Failed || op.Result.Outcome == Exhausted {
 			continue // a definite failure has no effect, and what it built is left for recovery, perhaps
 		}
 		switch op.Kind {

@@ -96,7 +96,7 @@ func TestPlantedFaults(t *testing.T) {
 			p.do("1.1", "look a", Done)
 		}, "on disk: a.1.1.1", 3},
 	}
-	assert.Len(t, faults, len(plants))
+	assert.Len(t, faults, len(plants)+1, "and one of the machine")
 	for _, plant := range plants {
 		t.Run(strings.ReplaceAll(plant.fault, " ", "-"), func(t *testing.T) {
 			healthy := newPlayer(t, plant.layout, "no fault")

@@ -205,7 +205,7 @@ func (r *runner) add(h *History, j *Judgement, path string, n int, at site, fork
 	report.Kills += int64(len(h.Kills))
 	report.AtCalls += atCalls
 	report.Judging += j.Elapsed
-	var failed *Operation
+	var failed, exhausted *Operation
 	for i := range h.Operations {
 		op := &h.Operations[i]
 		for _, answer := range op.answers() {
@@ -218,6 +218,8 @@ func (r *runner) add(h *History, j *Judgement, path string, n int, at site, fork
 			report.Refused++
 		case Failed, Indefinite, Leftover:
 			failed = op
+		case Exhausted:
+			exhausted = op
 		case Done:
 			if op.Kind == Recover && op.Result.Yes {
 				report.CleanedUp++
@@ -230,6 +232,8 @@ func (r *runner) add(h *History, j *Judgement, path string, n int, at site, fork
 		report.Illegal++
 	case j.Verdict == Undecided:
 		report.Undecided++
+	case failed == nil && exhausted != nil:
+		return fmt.Errorf("%v: %s", exhausted, exhausted.Note)
 	case failed == nil:
 		return nil
 	}

@@ -120,6 +120,20 @@ func TestRunThatIsInterruptedSaysSo(t *testing.T) {
 	require.ErrorContains(t, err, "no such fault")
 }
 
+// A disk that is full while operations are made is the machine's fault: no verdict
+// on the store, and no history of a healthy one kept.
+func TestFullDiskIsNoFaultOfTheStore(t *testing.T) {
+	dir := t.TempDir()
+	for _, c := range []Config{{Goroutines: 1}, {Processes: 1}} {
+		c.Dir, c.fault = dir, "full metadata"
+		report, err := Run(t.Context(), c)
+		require.ErrorContains(t, err, "no space left on device")
+		assert.Empty(t, report.Problems)
+		assert.Zero(t, report.Illegal)
+		requireEmpty(t, dir)
+	}
+}
+
 // Histories of both sorts meet each other, in both layouts and all mixes.
 func TestSortsOfHistoriesAlternate(t *testing.T) {
 	r := &runner{Config: Config{Goroutines: 200, Processes: 100}}

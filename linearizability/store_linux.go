@@ -6,7 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
@@ -85,7 +88,17 @@ func (c *client) do(ctx context.Context, op *Operation) (Result, string) {
 	case result.Outcome == "":
 		result = Result{Outcome: Failed}
 	}
+	if result.Outcome == Failed && isExhausted(err) {
+		result.Outcome = Exhausted
+	}
 	return result, err.Error()
+}
+
+// isExhausted reports whether err is about the machine, not the store.
+func isExhausted(err error) bool {
+	return slices.ContainsFunc([]error{unix.ENOSPC, unix.EDQUOT, unix.EMFILE, unix.ENFILE, unix.ENOMEM}, func(errno error) bool {
+		return errors.Is(err, errno)
+	})
 }
 
 func createOutcome(err error) Outcome {

@@ -57,7 +57,7 @@ func (op *Operation) parseResult(words []string) (r Result, err error) {
 		return r, fmt.Errorf("no outcome")
 	}
 	r.Outcome = Outcome(words[0])
-	if r.Outcome != Failed && !slices.Contains(outcomes[op.Kind], r.Outcome) {
+	if r.Outcome != Failed && r.Outcome != Exhausted && !slices.Contains(outcomes[op.Kind], r.Outcome) {
 		return r, fmt.Errorf("%s has no outcome %q", op.Kind, words[0])
 	}
 	rest := words[1:]
