@@ -159,7 +159,7 @@ func (j *Judgement) String() string {
 		text += fmt.Sprintf("; %s: %s", j.Where, j.Reason)
 	}
 	if n := len(j.Core); n > 0 {
-		text += fmt.Sprintf("; %d operations suffice: %s", n, strings.Join(j.Core[:min(n, maxCore)], ", "))
+		text += fmt.Sprintf("; enough are %d: %s", n, strings.Join(j.Core[:min(n, maxCore)], ", "))
 	}
 	return text
 }
