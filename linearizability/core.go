@@ -34,7 +34,7 @@ type reduction struct {
 }
 
 // reduceTime bounds a reduction; what is found by then is the core.
-const reduceTime = 5 * time.Second
+const reduceTime = 20 * time.Second
 
 // core returns the operations of the core in the order of invocations, and their
 // moves, or nothing if even the whole history was not refuted in time.

@@ -70,7 +70,10 @@ func TestPlantedFaultsAreCaught(t *testing.T) {
 		run := exec.Command(runner, scratch(t))
 		in, out := io.Pipe()
 		run.Stdin, run.Stderr = in, os.Stderr
-		group.Go(func() { outputs[i], errs[i] = run.Output() })
+		group.Go(func() {
+			outputs[i], errs[i] = run.Output()
+			in.Close() // so that nobody writes to one that died
+		})
 		group.Go(func() {
 			for n, f := range faults {
 				if n%len(outputs) == i && (f.model != "GateMount" || os.Geteuid() == 0) {
