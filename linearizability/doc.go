@@ -25,10 +25,11 @@
 //
 // # Outcomes
 //
-// A definite failure has no effect. An indefinite one may have taken effect, or
-// takes it later: it is pending until the end. An operation that a kill cut off
-// took effect before the kill was seen, or never: a dead process makes no system
-// call. What others finish for it afterwards, such as the removal of a flagged
+// A definite failure has no effect; if it is for want of room, descriptors or
+// memory ([Exhausted]), [Run] says that the environment failed. An indefinite one
+// may have taken effect, or takes it later: it is pending until the end. An
+// operation that a kill cut off took effect before the kill was seen, or never: a
+// dead process makes no system call. What others finish for it afterwards, such as the removal of a flagged
 // layer, is nothing that the store shows: flagged is absent (package layerstore,
 // "Order of steps"). On disk it shows, and look sees it: from a deletion's effect
 // until somebody removed it, a tree may be there or not; after a deletion that

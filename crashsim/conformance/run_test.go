@@ -4,12 +4,15 @@ package conformance
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // conforms runs a model and wants every edge executed, and no difference.
@@ -78,4 +81,15 @@ func TestReplayRefusesWhatIsNoSchedule(t *testing.T) {
 		var out strings.Builder
 		assert.ErrorContains(t, Replay(context.Background(), text, t.TempDir(), &out), want, text)
 	}
+}
+
+// A failure of the machine is one wherever it comes from, and is not put down to
+// the code.
+func TestFailuresOfTheMachine(t *testing.T) {
+	full := environmentError{unix.ENOSPC}
+	for _, err := range []error{full, fmt.Errorf("r1 ends: %w", full), errors.Join(errors.New("r1 ends"), full)} {
+		assert.True(t, isEnvironment(err), "%v", err)
+	}
+	assert.False(t, isEnvironment(unix.ENOSPC), "it may be one that was injected")
+	assert.False(t, isEnvironment(nil))
 }

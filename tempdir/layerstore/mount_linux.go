@@ -78,11 +78,14 @@ func kernelText(path string) (string, error) {
 // or which an overlay uses, in this mount namespace. It is made before the store
 // lock is taken. A mount that comes later, or that another namespace has, is met
 // by the removal, which does not cross it and leaves it to recovery.
+//
+// A table that cannot be read now refuses as well; where there is none, the counts
+// have to do.
 func (s *Store) checkMounts(op string, layers []record) error {
 	if len(layers) == 0 {
 		return nil
 	}
-	table, err := kernelText(mountsFile) // "": the counts have to do
+	table, err := kernelText(mountsFile)
 	if err != nil {
 		return &Error{Op: op, Layer: layers[0].ID, Path: mountsFile, Effect: NoEffect, Err: err}
 	}

@@ -48,7 +48,9 @@ type graph struct {
 // Recover for it.
 //
 // Without [Make], Open makes nothing, and the store must exist. Damaged metadata
-// is an [ErrCorrupt], that of a newer version an [ErrNewerVersion].
+// is an [ErrCorrupt], that of a newer version an [ErrNewerVersion]. What cannot be
+// read now, the metadata or which boot this is, is an errno with its path,
+// and no metadata was written.
 func Open(path string, opts ...Option) (*Store, error) {
 	s := &Store{lock: -1}
 	s.options = options{driver: VFS, limits: DefaultLimits}
