@@ -62,24 +62,52 @@ func (r *Root) inspect(op string, n names) (instance Instance, exists bool) {
 		instance.State, instance.Changed = Orphan, a.Changed
 		return instance, err == nil
 	}
-	seen, err := r.kernel.InspectLock(r.fd, lockName(n.id))
-	instance.Changed = seen.Changed
-	switch {
-	case errors.Is(err, unix.ENOENT):
+	lock := lockName(n.id)
+	fd, err := r.kernel.OpenToInspect(r.fd, lock)
+	if errors.Is(err, unix.ENOENT) {
 		return instance, false
+	}
+	if err == nil {
+		defer r.kernel.Close(fd)
+		err = r.inspectLock(fd, &instance)
+	}
+	if err != nil {
+		instance.State = Unknown
+		instance.Err = &Error{Op: op, Path: r.join(lock), Err: err}
+		if errors.Is(err, ErrForeign) {
+			instance.Err = &Error{Op: op, Path: r.join(lock), Kind: ErrForeign}
+		}
+	}
+	return instance, true
+}
+
+// inspectLock fills in what the lock file fd says.
+func (r *Root) inspectLock(fd int, instance *Instance) error {
+	a, err := r.kernel.Stat(fd)
+	instance.Changed = a.Changed
+	switch {
 	case err != nil:
-		instance.State = Unknown
-		instance.Err = &Error{Op: op, Path: r.join(lockName(n.id)), Err: err}
-	case seen.Mode != 0 || seen.Links > 1:
-		instance.State = Unknown
-		instance.Err = &Error{Op: op, Path: r.join(lockName(n.id)), Kind: ErrForeign}
-	case seen.Held:
-		instance.State, instance.Holder = Live, seen.Holder
+		return err
+	case a.Mode != 0:
+		return ErrForeign
+	}
+	holder, err := r.kernel.LockHolder(fd)
+	if err != nil {
+		return err
+	}
+	record, err := r.kernel.ReadOwner(fd)
+	if err == nil {
+		instance.Owner = parseOwner(record)
+	}
+	switch {
+	case a.Links > 1:
+		return ErrForeign
+	case holder.Held:
+		instance.State, instance.Holder = Live, holder.PID
 	default:
 		instance.State = Stale
 	}
-	instance.Owner = parseOwner(seen.Record)
-	return instance, true
+	return nil
 }
 
 // usageDepth bounds how deep Usage looks, and with that its descriptors. It

@@ -77,17 +77,36 @@ type Kernel interface {
 	// over an existing name: how a deep tree is removed with few descriptors.
 	// renameat2 with RENAME_NOREPLACE.
 	Hoist(dir int, name string, data int, hoisted string) error
-	// MakeTraversable gives the owner every permission on the directory name,
-	// without following a symbolic link. openat2, fchmodat, close.
-	MakeTraversable(dir int, name string) error
+	// ChangeMode gives the directory name the mode, with the bits of
+	// [Attributes.Permissions], and follows no symbolic link. dir may be
+	// unix.AT_FDCWD and name a path; links and mounts are crossed up to its last
+	// element then. It needs no /proc. openat2 with O_PATH, fchmodat, close.
+	ChangeMode(dir int, name string, mode fs.FileMode) error
 	// ClearFlags clears the immutable and the append-only flag of name.
 	// openat2, ioctl, ioctl, close.
 	ClearFlags(dir int, name string) error
+	// Detach takes the mount at name away from the mount namespace, with
+	// everything that is mounted below it; what was mounted is not touched.
+	// umount2 with MNT_DETACH and UMOUNT_NOFOLLOW.
+	Detach(dir int, name string) error
 
-	// InspectLock reads what people want to know of the lock file name. It
-	// takes no lock, changes nothing and is no part of the protocol.
-	// openat, fcntl with F_OFD_GETLK, pread, close.
-	InspectLock(root int, name string) (Inspection, error)
+	// CommitPlainly is Commit where RENAME_NOREPLACE is not supported: it
+	// replaces a file, or an empty directory, that has the name. renameat.
+	CommitPlainly(root int, entry, destination string) error
+	// LinkEntry gives entry, which is not a directory, the path destination too,
+	// never over an existing name. linkat.
+	LinkEntry(root int, entry, destination string) error
+
+	// OpenToInspect opens the lock file name for reading. It takes no lock and
+	// is no part of the protocol; but closing what it opened is a lock operation
+	// (rule 15). openat2.
+	OpenToInspect(root int, name string) (fd int, err error)
+	// LockHolder says whether another open file description than fd's, or a
+	// process by POSIX, has a lock on the file. fcntl with F_OFD_GETLK.
+	LockHolder(fd int) (Holder, error)
+	// ReadOwner reads the first bytes of the file: an owner record, or anything.
+	// pread.
+	ReadOwner(fd int) ([]byte, error)
 
 	// Close closes fd; if fd held a lock, the lock is free afterwards. close.
 	Close(fd int) error
@@ -95,14 +114,21 @@ type Kernel interface {
 
 // Attributes are what the protocol asks of an inode.
 type Attributes struct {
-	Device    uint64      // with Inode, the identity of the inode while it is held open
-	Inode     uint64      // reused once the inode has no name and no descriptor (rule 7)
-	Links     uint32      // 0: the inode has no name
-	Mode      fs.FileMode // type bits only
-	Bytes     int64       // allocated on disk
-	Changed   time.Time   // the newer of modification and status change
-	MountRoot bool        // a mount point, in the caller's mount namespace
-	Immutable bool        // the immutable or the append-only flag is set
+	Device      uint64      // with Inode, the identity of the inode while it is held open
+	Inode       uint64      // reused once the inode has no name and no descriptor (rule 7)
+	Links       uint32      // 0: the inode has no name
+	UID         uint32      // the owner
+	Mode        fs.FileMode // type bits only
+	Permissions fs.FileMode // permission, set-id and sticky bits only
+	Bytes       int64       // allocated on disk
+	Changed     time.Time   // the newer of modification and status change
+	MountRoot   bool        // a mount point, in the caller's mount namespace
+	Immutable   bool        // the immutable or the append-only flag is set
+
+	// The kernel or the file system does not say: the field above is false, and
+	// that means nothing (rule 14).
+	MountUnknown bool // MountRoot
+	FlagsUnknown bool // Immutable
 }
 
 // same reports whether a and b are one inode. It is meaningful only while one
@@ -119,10 +145,8 @@ type Entry struct {
 	Type fs.FileMode
 }
 
-// An Inspection is what [Kernel.InspectLock] saw.
-type Inspection struct {
-	Attributes
-	Held   bool   // somebody holds the lock
-	Holder int    // process id of the holder if the lock is a POSIX lock (upstream), else 0
-	Record []byte // the first bytes of the file: an owner record, or anything
+// A Holder is who has a lock, as [Kernel.LockHolder] sees it.
+type Holder struct {
+	Held bool
+	PID  int // of a POSIX lock (upstream), in the caller's pid namespace; else 0
 }

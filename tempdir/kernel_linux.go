@@ -144,15 +144,20 @@ func statx(dir int, name string, flags int) (Attributes, error) {
 	if ctime := time.Unix(s.Ctime.Sec, int64(s.Ctime.Nsec)); ctime.After(changed) {
 		changed = ctime
 	}
+	const locked = unix.STATX_ATTR_IMMUTABLE | unix.STATX_ATTR_APPEND
 	return Attributes{
-		Device:    unix.Mkdev(s.Dev_major, s.Dev_minor),
-		Inode:     s.Ino,
-		Links:     s.Nlink,
-		Mode:      typeOf(uint32(s.Mode) & unix.S_IFMT >> 12),
-		Bytes:     int64(s.Blocks) * 512,
-		Changed:   changed,
-		MountRoot: s.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0,
-		Immutable: s.Attributes&(unix.STATX_ATTR_IMMUTABLE|unix.STATX_ATTR_APPEND) != 0,
+		Device:       unix.Mkdev(s.Dev_major, s.Dev_minor),
+		Inode:        s.Ino,
+		Links:        s.Nlink,
+		UID:          s.Uid,
+		Mode:         typeOf(uint32(s.Mode) & unix.S_IFMT >> 12),
+		Permissions:  permissions(uint32(s.Mode)),
+		Bytes:        int64(s.Blocks) * 512,
+		Changed:      changed,
+		MountRoot:    s.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0,
+		MountUnknown: s.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT == 0,
+		Immutable:    s.Attributes&locked != 0,
+		FlagsUnknown: s.Attributes_mask&locked != locked,
 	}, nil
 }
 
@@ -262,16 +267,45 @@ func (linuxKernel) Hoist(dir int, name string, data int, hoisted string) error {
 	return again(func() error { return unix.Renameat2(dir, name, data, hoisted, unix.RENAME_NOREPLACE) })
 }
 
-func (linuxKernel) MakeTraversable(dir int, name string) error {
+func (linuxKernel) ChangeMode(dir int, name string, mode fs.FileMode) error {
 	// O_PATH needs no permission on the directory itself, and chmod through
 	// /proc reaches exactly what was opened, whatever has the name by then.
-	fd, err := openBeneath(dir, name, unix.O_PATH|unix.O_DIRECTORY)
+	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	fd, err := againFD(func() (int, error) {
+		if dir == unix.AT_FDCWD {
+			return unix.Openat(dir, name, flags, 0)
+		}
+		return unix.Openat2(dir, name, &unix.OpenHow{Flags: flags, Resolve: resolve})
+	})
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	return again(func() error { return unix.Fchmodat(unix.AT_FDCWD, procPath(fd), 0o700, 0) })
+	return again(func() error { return unix.Fchmodat(unix.AT_FDCWD, procPath(fd), permissionBits(mode), 0) })
 }
+
+// permissionBits are the bits of chmod for a mode, and permissions the reverse.
+func permissionBits(mode fs.FileMode) uint32 {
+	bits := uint32(mode.Perm())
+	for bit, flag := range specialBits {
+		if mode&flag != 0 {
+			bits |= bit
+		}
+	}
+	return bits
+}
+
+func permissions(bits uint32) fs.FileMode {
+	mode := fs.FileMode(bits & 0o777)
+	for bit, flag := range specialBits {
+		if bits&bit != 0 {
+			mode |= flag
+		}
+	}
+	return mode
+}
+
+var specialBits = map[uint32]fs.FileMode{unix.S_ISUID: fs.ModeSetuid, unix.S_ISGID: fs.ModeSetgid, unix.S_ISVTX: fs.ModeSticky}
 
 func (linuxKernel) ClearFlags(dir int, name string) error {
 	fd, err := openBeneath(dir, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
@@ -286,28 +320,43 @@ func (linuxKernel) ClearFlags(dir int, name string) error {
 	return unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, flags&^(unix.STATX_ATTR_IMMUTABLE|unix.STATX_ATTR_APPEND))
 }
 
-func (linuxKernel) InspectLock(root int, name string) (Inspection, error) {
-	fd, err := openBeneath(root, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
-	if err != nil {
-		return Inspection{}, err
+func (linuxKernel) Detach(dir int, name string) error {
+	path := procPath(dir) + "/" + name
+	if dir == unix.AT_FDCWD {
+		path = name
 	}
-	defer unix.Close(fd)
-	seen := Inspection{}
-	if seen.Attributes, err = statx(fd, "", unix.AT_EMPTY_PATH); err != nil || seen.Mode != 0 {
-		return seen, err
-	}
+	return again(func() error { return unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) })
+}
+
+func (linuxKernel) CommitPlainly(root int, entry, destination string) error {
+	return again(func() error { return unix.Renameat(root, entry, unix.AT_FDCWD, destination) })
+}
+
+func (linuxKernel) LinkEntry(root int, entry, destination string) error {
+	return again(func() error { return unix.Linkat(root, entry, unix.AT_FDCWD, destination, 0) })
+}
+
+func (linuxKernel) OpenToInspect(root int, name string) (int, error) {
+	return openBeneath(root, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
+}
+
+func (linuxKernel) LockHolder(fd int) (Holder, error) {
 	lock := unix.Flock_t{Type: unix.F_WRLCK}
 	if err := again(func() error { return unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, &lock) }); err != nil {
-		return seen, err
+		return Holder{}, err
 	}
-	seen.Held = lock.Type != unix.F_UNLCK
-	seen.Holder = int(max(lock.Pid, 0)) // -1: an open file description has it
+	// -1: an open file description has it. 0: a process of another pid namespace.
+	return Holder{Held: lock.Type != unix.F_UNLCK, PID: int(max(lock.Pid, 0))}, nil
+}
+
+func (linuxKernel) ReadOwner(fd int) ([]byte, error) {
 	record := make([]byte, maxRecord)
-	n, err := unix.Pread(fd, record, 0)
-	if err == nil {
-		seen.Record = record[:n]
-	}
-	return seen, nil
+	n := 0
+	err := again(func() (err error) {
+		n, err = unix.Pread(fd, record, 0)
+		return err
+	})
+	return record[:max(n, 0)], err
 }
 
 // Close is not repeated after EINTR: Linux has closed the descriptor by then.

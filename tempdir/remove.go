@@ -24,6 +24,10 @@ const (
 	// may still be adding some.
 	idleScans = 3
 	scans     = 1000
+
+	// traversable is the mode of a directory whose own mode kept its entries from
+	// being removed: its owner may do everything.
+	traversable fs.FileMode = 0o700
 )
 
 // removeData removes the data directory of id, which is locked by the caller,
@@ -205,7 +209,7 @@ func (v *removal) hoist(top int, name string) bool {
 			// A directory that moves to another parent must be writable itself.
 			mended = true
 			v.mendPermissions(top)
-			if v.kernel.MakeTraversable(v.levels[top].fd, name) == nil {
+			if v.kernel.ChangeMode(v.levels[top].fd, name, traversable) == nil {
 				continue
 			}
 		}
@@ -305,7 +309,7 @@ func (v *removal) open(top int, name string) (int, error) {
 	fd, err := v.kernel.OpenDirectory(v.dir(top), name)
 	if errors.Is(err, unix.EACCES) {
 		v.mendPermissions(top) // the level may not be searchable either
-		if mendErr := v.kernel.MakeTraversable(v.dir(top), name); mendErr != nil {
+		if mendErr := v.kernel.ChangeMode(v.dir(top), name, traversable); mendErr != nil {
 			return -1, unmended(err, mendErr)
 		}
 		fd, err = v.kernel.OpenDirectory(v.dir(top), name)
@@ -354,7 +358,7 @@ func (v *removal) mendPermissions(top int) (mended bool, err error) {
 		return false, nil // the root is not ours to change
 	}
 	v.levels[top].mended = true
-	err = v.kernel.MakeTraversable(v.dir(top-1), v.levels[top].name)
+	err = v.kernel.ChangeMode(v.dir(top-1), v.levels[top].name, traversable)
 	return err == nil, err
 }
 

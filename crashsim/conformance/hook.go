@@ -132,6 +132,8 @@ func (p *process) After(c *seam.Call) {
 		p.inode, p.named = p.world.inodeOf(c.Result), c.Name
 	case seam.LinkLock:
 		p.named = c.Name
+	case seam.OpenToInspect:
+		p.opened(c.Result, entryKind, 0)
 	case seam.OpenDirectory:
 		switch parent := p.of(c.Dir); {
 		case c.Name == ".":

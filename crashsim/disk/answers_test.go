@@ -110,14 +110,18 @@ func (p *pair) on(k tempdir.Kernel, s step, fds *[2][slots]int, path func(string
 		a.err = k.RemoveDirectory(fd, name)
 	case "Hoist":
 		a.err = k.Hoist(fd, name, fd2, path(name2))
-	case "MakeTraversable":
-		a.err = k.MakeTraversable(fd, name)
+	case "ChangeMode":
+		a.err = k.ChangeMode(fd, name, 0o700)
 	case "ClearFlags":
 		a.err = k.ClearFlags(fd, name)
-	case "InspectLock":
-		got, err := k.InspectLock(fd, name)
-		a.attributes, a.err = &got.Attributes, err
-		a.more = fmt.Sprintf("held %v by %d: %q", got.Held, got.Holder, got.Record)
+	case "OpenToInspect":
+		opened(k.OpenToInspect(fd, name))
+	case "LockHolder":
+		got, err := k.LockHolder(fd)
+		a.more, a.err = fmt.Sprint(got), err
+	case "ReadOwner":
+		got, err := k.ReadOwner(fd)
+		a.more, a.err = fmt.Sprintf("%q", got), err
 	case "Close":
 		a.err = k.Close(fd)
 		if a.err == nil {

@@ -125,7 +125,7 @@ func differential(t *testing.T, base string, options disk.Options) {
 
 // quiet are calls that change no name; the trees are not compared after them.
 var quiet = map[string]bool{"Stat": true, "StatName": true, "List": true, "TakeLock": true, "SyncData": true,
-	"InspectLock": true, "OpenRoot": true, "OpenLock": true, "OpenDirectory": true, "OpenUnnamed": true}
+	"OpenToInspect": true, "LockHolder": true, "ReadOwner": true, "OpenRoot": true, "OpenLock": true, "OpenDirectory": true, "OpenUnnamed": true}
 
 func program(steps []step) string {
 	var lines []string

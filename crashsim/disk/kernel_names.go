@@ -232,12 +232,12 @@ func (p *Process) rename(fromDir int, from string, toDir int, to string) error {
 	return nil
 }
 
-func (p *Process) MakeTraversable(dir int, name string) error {
+func (p *Process) ChangeMode(dir int, name string, mode fs.FileMode) error {
 	if err := p.begin(); err != nil {
 		return err
 	}
 	defer p.end()
-	at, err := p.walkAt(dir, name, resolve{beneath: true})
+	at, err := p.walkAt(dir, name, resolve{beneath: dir != unix.AT_FDCWD})
 	if err != nil {
 		return err
 	}
@@ -247,7 +247,7 @@ func (p *Process) MakeTraversable(dir int, name string) error {
 	case of.immutable:
 		return unix.EPERM
 	default:
-		of.perm = 0o700
+		of.perm = mode
 	}
 	return nil
 }
@@ -271,3 +271,11 @@ func (p *Process) ClearFlags(dir int, name string) error {
 	of.immutable = false
 	return nil
 }
+
+// Detach: nobody may unmount here.
+func (p *Process) Detach(int, string) error { return unix.EPERM }
+
+// CommitPlainly and LinkEntry are for file systems without RENAME_NOREPLACE,
+// and the disk has it.
+func (p *Process) CommitPlainly(int, string, string) error { return unix.ENOSYS }
+func (p *Process) LinkEntry(int, string, string) error     { return unix.ENOSYS }

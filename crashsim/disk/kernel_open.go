@@ -213,7 +213,7 @@ var epoch = time.Unix(0, 0)
 func (d *Disk) attributes(at place) tempdir.Attributes {
 	of := &d.nodes[at.node]
 	return tempdir.Attributes{
-		Device: device, Inode: uint64(of.number), Links: uint32(of.links), Mode: of.kind,
+		Device: device, Inode: uint64(of.number), Links: uint32(of.links), Mode: of.kind, Permissions: of.perm,
 		Bytes: int64(len(of.data)), Changed: epoch,
 		MountRoot: at.node == at.mount, Immutable: of.immutable,
 	}
@@ -266,23 +266,48 @@ func (p *Process) SyncData(fd int) error {
 	return nil
 }
 
-func (p *Process) InspectLock(dir int, name string) (tempdir.Inspection, error) {
+func (p *Process) OpenToInspect(dir int, name string) (int, error) {
 	if err := p.begin(); err != nil {
-		return tempdir.Inspection{}, err
+		return -1, err
 	}
 	defer p.end()
 	at, err := p.openBeneath(dir, name)
 	if err != nil {
-		return tempdir.Inspection{}, err
+		return -1, err
 	}
-	of := &p.disk.nodes[at.node]
-	seen := tempdir.Inspection{Attributes: p.disk.attributes(at)}
-	if of.kind != 0 {
-		return seen, nil
+	return p.opened(at, false), nil
+}
+
+func (p *Process) LockHolder(fd int) (tempdir.Holder, error) {
+	if err := p.begin(); err != nil {
+		return tempdir.Holder{}, err
 	}
-	seen.Held = of.locker != nil
-	seen.Record = append([]byte{}, of.data...)
-	return seen, nil
+	defer p.end()
+	f, err := p.fd(fd)
+	if err != nil {
+		return tempdir.Holder{}, err
+	}
+	locker := p.disk.nodes[f.node].locker
+	return tempdir.Holder{Held: locker != nil && locker != f}, nil
+}
+
+func (p *Process) ReadOwner(fd int) ([]byte, error) {
+	if err := p.begin(); err != nil {
+		return nil, err
+	}
+	defer p.end()
+	f, err := p.fd(fd)
+	if err != nil {
+		return nil, err
+	}
+	switch of := &p.disk.nodes[f.node]; of.kind {
+	case 0:
+		return append([]byte{}, of.data...), nil
+	case fs.ModeDir:
+		return nil, unix.EISDIR
+	default:
+		return nil, unix.ESPIPE
+	}
 }
 
 // openBeneath is an open for reading that is confined to the directory.

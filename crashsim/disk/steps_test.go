@@ -69,8 +69,8 @@ func wanted(privileged bool) (answers []string) {
 var (
 	kernelCalls = []string{"OpenUnnamed", "CreateLock", "OpenLock", "TakeLock", "TakeLock", "WriteOwner", "LinkLock",
 		"LinkLock", "Stat", "StatName", "RemoveLock", "MakeData", "StageDeletion", "Commit", "SyncData", "RemoveData",
-		"OpenDirectory", "OpenDirectory", "List", "RemoveEntry", "RemoveDirectory", "Hoist", "MakeTraversable",
-		"ClearFlags", "InspectLock", "Close"}
+		"OpenDirectory", "OpenDirectory", "List", "RemoveEntry", "RemoveDirectory", "Hoist", "ChangeMode",
+		"ClearFlags", "OpenToInspect", "LockHolder", "ReadOwner", "Close"}
 	otherCalls = []string{"OpenRoot", "OpenRoot", "mkdir", "mkdir", "file", "symlink", "fifo", "socket", "rename",
 		"chmod", "immutable", "mount", "kill"}
 	elements = []string{"lock-a", "temp-dir-a", "d", "d", "f", "s", "x"}
@@ -82,7 +82,7 @@ var (
 
 // usual is the name that the library would use.
 var usual = map[string]string{
-	"CreateLock": "lock-a", "OpenLock": "lock-a", "LinkLock": "lock-a", "RemoveLock": "lock-a", "InspectLock": "lock-a",
+	"CreateLock": "lock-a", "OpenLock": "lock-a", "LinkLock": "lock-a", "RemoveLock": "lock-a", "OpenToInspect": "lock-a",
 	"MakeData": "temp-dir-a", "RemoveData": "temp-dir-a", "OpenDirectory": "temp-dir-a",
 }
 
@@ -127,7 +127,7 @@ func drawStep(t *rapid.T) (s step) {
 	switch s.Call {
 	case "OpenUnnamed":
 		s.To = rapid.IntRange(1, slots-2).Draw(t, "to")
-	case "CreateLock", "OpenLock", "OpenDirectory":
+	case "CreateLock", "OpenLock", "OpenToInspect", "OpenDirectory":
 		s.To = rapid.IntRange(1, slots-2).Draw(t, "to")
 		s.Name = drawName(t, "name")
 	case "OpenRoot", "mkdir", "file", "fifo", "socket", "mount":

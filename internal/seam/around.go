@@ -1,6 +1,7 @@
 package seam
 
 import (
+	"io/fs"
 	"sync"
 
 	"github.com/afterlock/afterlock/tempdir"
@@ -209,10 +210,10 @@ func (k *kernel) Hoist(dir int, name string, data int, hoisted string) error {
 	return k.end(c, do).Err
 }
 
-func (k *kernel) MakeTraversable(dir int, name string) error {
-	c, do := k.begin(Call{Method: MakeTraversable, Fd: -1, Dir: dir, ToDir: -1, Name: name})
+func (k *kernel) ChangeMode(dir int, name string, mode fs.FileMode) error {
+	c, do := k.begin(Call{Method: ChangeMode, Fd: -1, Dir: dir, ToDir: -1, Name: name, Mode: mode})
 	if do {
-		c.Err = k.Kernel.MakeTraversable(c.Dir, c.Name)
+		c.Err = k.Kernel.ChangeMode(c.Dir, c.Name, c.Mode)
 	}
 	return k.end(c, do).Err
 }
@@ -225,13 +226,55 @@ func (k *kernel) ClearFlags(dir int, name string) error {
 	return k.end(c, do).Err
 }
 
-func (k *kernel) InspectLock(root int, name string) (tempdir.Inspection, error) {
-	c, do := k.begin(Call{Method: InspectLock, Fd: -1, Dir: root, ToDir: -1, Name: name})
+func (k *kernel) Detach(dir int, name string) error {
+	c, do := k.begin(Call{Method: Detach, Fd: -1, Dir: dir, ToDir: -1, Name: name})
 	if do {
-		c.Inspection, c.Err = k.Kernel.InspectLock(c.Dir, c.Name)
+		c.Err = k.Kernel.Detach(c.Dir, c.Name)
+	}
+	return k.end(c, do).Err
+}
+
+func (k *kernel) CommitPlainly(root int, entry, destination string) error {
+	c, do := k.begin(Call{Method: CommitPlainly, Fd: -1, Dir: root, ToDir: -1, Name: entry, To: destination})
+	if do {
+		c.Err = k.Kernel.CommitPlainly(c.Dir, c.Name, c.To)
+	}
+	return k.end(c, do).Err
+}
+
+func (k *kernel) LinkEntry(root int, entry, destination string) error {
+	c, do := k.begin(Call{Method: LinkEntry, Fd: -1, Dir: root, ToDir: -1, Name: entry, To: destination})
+	if do {
+		c.Err = k.Kernel.LinkEntry(c.Dir, c.Name, c.To)
+	}
+	return k.end(c, do).Err
+}
+
+func (k *kernel) OpenToInspect(root int, name string) (int, error) {
+	c, do := k.begin(Call{Method: OpenToInspect, Fd: -1, Dir: root, ToDir: -1, Name: name})
+	if do {
+		c.Result, c.Err = k.Kernel.OpenToInspect(c.Dir, c.Name)
 	}
 	r := k.end(c, do)
-	return r.Inspection, r.Err
+	return r.Result, r.Err
+}
+
+func (k *kernel) LockHolder(fd int) (tempdir.Holder, error) {
+	c, do := k.begin(Call{Method: LockHolder, Fd: fd, Dir: -1, ToDir: -1})
+	if do {
+		c.Holder, c.Err = k.Kernel.LockHolder(c.Fd)
+	}
+	r := k.end(c, do)
+	return r.Holder, r.Err
+}
+
+func (k *kernel) ReadOwner(fd int) ([]byte, error) {
+	c, do := k.begin(Call{Method: ReadOwner, Fd: fd, Dir: -1, ToDir: -1})
+	if do {
+		c.Record, c.Err = k.Kernel.ReadOwner(c.Fd)
+	}
+	r := k.end(c, do)
+	return r.Record, r.Err
 }
 
 func (k *kernel) Close(fd int) error {

@@ -1,6 +1,10 @@
 package seam
 
-import "github.com/afterlock/afterlock/tempdir"
+import (
+	"io/fs"
+
+	"github.com/afterlock/afterlock/tempdir"
+)
 
 // A Method is one method of [tempdir.Kernel].
 type Method uint8
@@ -27,9 +31,14 @@ const (
 	RemoveEntry
 	RemoveDirectory
 	Hoist
-	MakeTraversable
+	ChangeMode
 	ClearFlags
-	InspectLock
+	Detach
+	CommitPlainly
+	LinkEntry
+	OpenToInspect
+	LockHolder
+	ReadOwner
 	Close
 
 	Methods = int(Close) + 1 // how many there are
@@ -38,7 +47,8 @@ const (
 var names = [Methods]string{
 	"OpenRoot", "OpenUnnamed", "CreateLock", "OpenLock", "TakeLock", "WriteOwner", "LinkLock", "Stat", "StatName",
 	"RemoveLock", "MakeData", "StageDeletion", "Commit", "SyncData", "RemoveData", "OpenDirectory", "List",
-	"RemoveEntry", "RemoveDirectory", "Hoist", "MakeTraversable", "ClearFlags", "InspectLock", "Close",
+	"RemoveEntry", "RemoveDirectory", "Hoist", "ChangeMode", "ClearFlags", "Detach", "CommitPlainly", "LinkEntry",
+	"OpenToInspect", "LockHolder", "ReadOwner", "Close",
 }
 
 // String is the method's name in [tempdir.Kernel].
@@ -48,11 +58,12 @@ func (m Method) String() string { return names[m] }
 // method does not have are zero; descriptors that it does not have are -1.
 type Call struct {
 	Method Method
-	Fd     int    // the descriptor that the call is about, of a file or of a listed directory
-	Dir    int    // the directory that Name is below
-	Name   string // the name, or the path of the victim
-	ToDir  int    // Hoist: the directory that To is below
-	To     string // the entry, the destination, or the name it is hoisted to
+	Fd     int         // the descriptor that the call is about, of a file or of a listed directory
+	Dir    int         // the directory that Name is below
+	Name   string      // the name, or the path of the victim
+	ToDir  int         // Hoist: the directory that To is below
+	To     string      // the entry, the destination, or the name it is hoisted to
+	Mode   fs.FileMode // ChangeMode
 
 	// Results. A hook may change them in After.
 	Result     int // of the calls that open
@@ -60,7 +71,8 @@ type Call struct {
 	Attributes tempdir.Attributes
 	Entries    []tempdir.Entry // of List: all of its result
 	Appended   int             // of List: how many of them this call appended
-	Inspection tempdir.Inspection
+	Holder     tempdir.Holder
+	Record     []byte // of ReadOwner; WriteOwner does not show its own
 	Err        error
 }
 

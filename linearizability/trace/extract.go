@@ -7,8 +7,7 @@ import "github.com/afterlock/afterlock/internal/seam"
 // it have changed anything.
 //
 // The table "System calls and actions" in spec/README.md is what this follows.
-// Calls that have no line there (OpenRoot, WriteOwner, MakeTraversable,
-// ClearFlags, InspectLock) are no operations; neither are those that spec/ calls
+// Calls that have no action there are no operations; neither are those that spec/ calls
 // "no step": a first call that fails, a creator's EEXIST, an ENOENT or ENOTEMPTY
 // within a removal.
 func (x *extraction) returned(p *process, ret *Event) {
@@ -54,6 +53,10 @@ func (x *extraction) returned(p *process, ret *Event) {
 	case seam.Hoist:
 		if d := p.fds[call.Dir]; d != nil && d.part != nil {
 			d.part.cannot("a tree deeper than the model's was hoisted")
+		}
+	case seam.OpenToInspect:
+		if ret.ok() {
+			p.open(ret, &descriptor{})
 		}
 	case seam.Close:
 		x.close(p, call, ret)
