@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/afterlock/afterlock/crashsim/blackbox/drivers"
 	"github.com/afterlock/afterlock/crashsim/conformance"
 	"github.com/afterlock/afterlock/internal/gate"
 	"github.com/afterlock/afterlock/internal/stress"
@@ -18,6 +19,7 @@ import (
 )
 
 func main() {
+	drivers.Become()
 	stress.BecomeWorker()
 	conformance.BecomeProcess()
 	linearizability.BecomeWorker()

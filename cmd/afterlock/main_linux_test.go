@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/crashsim/blackbox/drivers"
 	"github.com/afterlock/afterlock/internal/stress"
 	"github.com/afterlock/afterlock/linearizability"
 	"github.com/afterlock/afterlock/tempdir"
@@ -30,6 +31,7 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	drivers.Become()
 	stress.BecomeWorker()
 	linearizability.BecomeWorker()
 	switch {

@@ -18,8 +18,7 @@ const maxProblems = 20
 // A campaign is one Run.
 type campaign struct {
 	Options
-	binaries map[string]string // built already; nil: build them
-	workers  []*worker
+	workers []*worker
 
 	mu     sync.Mutex
 	report Report          // guarded by mu
@@ -62,7 +61,7 @@ func (c *campaign) openWorkers(dir string) error {
 		c.Workers = runtime.GOMAXPROCS(0)
 	}
 	for i := range c.Workers {
-		w, err := newWorker(filepath.Join(dir, fmt.Sprintf("worker%d", i)), i, c.binaries)
+		w, err := newWorker(filepath.Join(dir, fmt.Sprintf("worker%d", i)), i, c.Command)
 		if err != nil {
 			return err
 		}

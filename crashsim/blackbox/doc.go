@@ -1,7 +1,7 @@
 // Package blackbox crashes, starves and schedules real processes of unmodified
 // programs, from outside: the afterlock command as it is shipped, and small
-// drivers that are built like anything else. It needs no seam, so it also sees
-// a call that bypasses it.
+// drivers that are in the same file (package drivers), so that an installed command
+// runs all of it. It needs no seam, so it also sees a call that bypasses it.
 //
 // # The supervisor
 //

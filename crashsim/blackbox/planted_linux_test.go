@@ -89,7 +89,7 @@ func repeat(t *testing.T, problem, wants string) {
 	_, spec, ok := strings.Cut(problem, "; afterlock replay box:")
 	require.True(t, ok, problem)
 	var out bytes.Buffer
-	again := &campaign{Options: Options{Dir: memory(), Workers: 1}, binaries: built.binaries}
+	again := &campaign{Options: Options{Dir: memory(), Workers: 1, Command: built.command}}
 	problems, err := again.replay(t.Context(), spec, &out)
 	assert.NoError(t, err)
 	assert.Positive(t, problems)

@@ -13,7 +13,7 @@ import (
 // is run, and what may have come of it. Paths are below the scene's directory.
 type program struct {
 	name      string
-	binary    string   // one of binaries
+	binary    string   // one of binaries, see image
 	arguments []string // of a driver that serves
 	serves    bool     // it takes commands; else the words are its arguments
 	words     []string // paths that begin with "/" are below the scene
@@ -88,8 +88,8 @@ func rootPrograms() []program {
 	}
 }
 
-// planted is programs whose drivers have a fault that must be found; see package
-// drivers/faulty.
+// planted is programs whose drivers are mutants that must be killed; see package
+// drivers.
 func planted() (all []program) {
 	for _, fault := range []string{"lockfirst", "inplace", "litter", "swallow", "leak"} {
 		p := programs()[0]

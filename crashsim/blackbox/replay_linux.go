@@ -30,7 +30,7 @@ func (c *campaign) replay(ctx context.Context, spec string, out io.Writer) (prob
 	if len(parts) < 3 {
 		return 0, badSpec(spec)
 	}
-	err = c.in(ctx, func(dir string) error {
+	err = c.in(func(dir string) error {
 		if err := c.openWorkers(dir); err != nil {
 			return err
 		}

@@ -19,7 +19,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 }
 
 func (c *campaign) run(ctx context.Context) (Report, error) {
-	err := c.in(ctx, func(dir string) error {
+	err := c.in(func(dir string) error {
 		if err := c.openWorkers(dir); err != nil {
 			return err
 		}
@@ -38,8 +38,8 @@ func (c *campaign) run(ctx context.Context) (Report, error) {
 	return c.report, err
 }
 
-// in does the work with a scratch directory and the binaries, and cleans up.
-func (c *campaign) in(ctx context.Context, work func(dir string) error) error {
+// in does the work with a scratch directory, and cleans up.
+func (c *campaign) in(work func(dir string) error) error {
 	if c.Dir == "" {
 		c.Dir = memory()
 	}
@@ -48,15 +48,8 @@ func (c *campaign) in(ctx context.Context, work func(dir string) error) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	if c.binaries == nil {
-		bin := dir + "/bin"
-		if err := os.Mkdir(bin, 0o700); err != nil {
-			return err
-		}
-		c.progress("building the programs")
-		if c.binaries, err = buildBinaries(ctx, bin); err != nil {
-			return err
-		}
+	if c.Command == "" {
+		c.Command = self
 	}
 	defer c.close()
 	return work(dir)

@@ -14,7 +14,7 @@ func TestNoCrashNoErrnoAndNoScheduleLosesAnything(t *testing.T) {
 		t.Skip("skipped, because it takes ten seconds")
 	}
 	newCampaign(t) // builds, or skips
-	c := &campaign{Options: Options{Dir: memory(), Seed: 1}, binaries: built.binaries}
+	c := &campaign{Options: Options{Dir: memory(), Seed: 1, Command: built.command}}
 	r, err := c.run(t.Context())
 	require.NoError(t, err)
 	t.Logf("%+v", r)

@@ -3,15 +3,12 @@
 package blackbox
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 )
 
 // changed is the tree with the node in place of the one that has its path.
@@ -113,23 +110,4 @@ func TestAProcessThatWaitsForALockDoesNotRun(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, problems)
 	assert.True(t, m.over())
-}
-
-func TestProgramsThatWereBuiltBeforeAreFoundIfTheyAreAllThere(t *testing.T) {
-	self, err := os.Executable()
-	require.NoError(t, err)
-	dir := filepath.Join(filepath.Dir(self), driversDirectory)
-	if unix.Access(dir, unix.F_OK) == nil {
-		assert.Len(t, builtBefore(), len(packages))
-		return
-	}
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		t.Skipf("skipped, because the test's own directory cannot be written to: %v", err)
-	}
-	defer os.RemoveAll(dir)
-	for _, p := range packages {
-		assert.Nil(t, builtBefore(), "%s is missing", p)
-		require.NoError(t, os.WriteFile(filepath.Join(dir, filepath.Base(p)), nil, 0o700))
-	}
-	assert.Len(t, builtBefore(), len(packages))
 }

@@ -65,12 +65,12 @@ func (s *supervisor) close() {
 }
 
 // start starts the program and runs it to its first stop.
-func (s *supervisor) start(name string, argv ...string) (*process, error) {
+func (s *supervisor) start(name string, program image, arguments ...string) (*process, error) {
 	// A child that cannot become the program would say so by a call that stops,
 	// while the launcher holds its processor of the Go runtime until that has an
 	// answer. If it is the only one, there is nobody to give it.
-	if err := unix.Access(argv[0], unix.X_OK); err != nil {
-		return nil, fmt.Errorf("start %s: %w", argv[0], err)
+	if err := unix.Access(program.path, unix.X_OK); err != nil {
+		return nil, fmt.Errorf("start %s: %w", program.path, err)
 	}
 	var in, out [2]int
 	if err := unix.Pipe2(in[:], unix.O_CLOEXEC); err != nil {
@@ -81,11 +81,11 @@ func (s *supervisor) start(name string, argv ...string) (*process, error) {
 		unix.Close(in[1])
 		return nil, err
 	}
-	s.launcher.requests <- launch{argv: argv, env: environment, files: []uintptr{uintptr(in[0]), uintptr(out[1]), uintptr(out[1])}}
+	s.launcher.requests <- launch{argv: append([]string{program.path}, arguments...), env: program.env, files: []uintptr{uintptr(in[0]), uintptr(out[1]), uintptr(out[1])}}
 	for started := false; !started; {
 		n, err := s.receive()
 		if err != nil {
-			return nil, fmt.Errorf("start %s: %w", argv[0], err)
+			return nil, fmt.Errorf("start %s: %w", program.path, err)
 		}
 		if int(n.pid) != s.launcher.tid {
 			if n.data.number == unix.SYS_WRITE {
@@ -106,7 +106,7 @@ func (s *supervisor) start(name string, argv ...string) (*process, error) {
 	if result.err != nil {
 		unix.Close(in[1])
 		unix.Close(out[0])
-		return nil, fmt.Errorf("start %s: %w", argv[0], result.err)
+		return nil, fmt.Errorf("start %s: %w", program.path, result.err)
 	}
 	_ = unix.SetNonblock(out[0], true)
 	p := &process{super: s, pid: result.pid, name: name, input: in[1], output: out[0]}

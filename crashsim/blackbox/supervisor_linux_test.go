@@ -98,7 +98,7 @@ func TestAProcessThatNeverStopsIsReported(t *testing.T) {
 	s, err := newSupervisor(t.TempDir(), allCalls, 0, 50*time.Millisecond)
 	require.NoError(t, err)
 	defer s.close()
-	_, err = s.start("sleep", sleep, "1000")
+	_, err = s.start("sleep", image{path: sleep, env: environment}, "1000")
 	assert.ErrorContains(t, err, "no process stopped")
 }
 
@@ -114,7 +114,7 @@ func TestAProcessThatAProgramStartsIsReported(t *testing.T) {
 func TestAProgramThatDoesNotExistIsAnError(t *testing.T) {
 	_, w := newCampaign(t)
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1)) // where it could wait for itself
-	_, err := w.super.start("none", filepath.Join(t.TempDir(), "program"))
+	_, err := w.super.start("none", image{path: filepath.Join(t.TempDir(), "program")})
 	assert.ErrorIs(t, err, unix.ENOENT)
 	_, err = w.driver("tempdir")
 	assert.NoError(t, err, "and the supervisor still works")

@@ -18,11 +18,11 @@ import (
 // A worker runs programs, one after another, in a directory of its own. One
 // goroutine uses it.
 type worker struct {
-	binaries map[string]string // name: path
-	super    *supervisor
-	changes  *supervisor // of recoveries whose changes alone matter
-	scene    string      // what supervised processes work on
-	copy     string      // what is recovered without supervision
+	command string // path; see image
+	super   *supervisor
+	changes *supervisor // of recoveries whose changes alone matter
+	scene   string      // what supervised processes work on
+	copy    string      // what is recovered without supervision
 
 	drivers map[string]*process // idle ones, by binary and first argument
 	servers map[string]*server  // by binary
@@ -30,9 +30,9 @@ type worker struct {
 	there   tree                // what is in copy
 }
 
-func newWorker(dir string, processor int, binaries map[string]string) (*worker, error) {
+func newWorker(dir string, processor int, command string) (*worker, error) {
 	w := &worker{
-		binaries: binaries, drivers: make(map[string]*process), servers: make(map[string]*server),
+		command: command, drivers: make(map[string]*process), servers: make(map[string]*server),
 		scene: filepath.Join(dir, "scene"), copy: filepath.Join(dir, "copy"),
 	}
 	for _, path := range []string{w.scene, w.copy} {
@@ -49,7 +49,7 @@ func newWorker(dir string, processor int, binaries map[string]string) (*worker, 
 		return nil, err
 	}
 	for _, binary := range []string{"tempdir", "layers"} {
-		if w.servers[binary], err = startServer(binaries[binary]); err != nil {
+		if w.servers[binary], err = w.startServer(binary); err != nil {
 			w.close()
 			return nil, err
 		}
@@ -93,12 +93,12 @@ func (w *worker) look() (tree, error) {
 
 // begin starts the program on the scene and runs it to its first stop.
 func (w *worker) begin(p *program) (*process, error) {
-	argv := []string{w.binaries[p.binary]}
-	if argv[0] == "" {
-		return nil, fmt.Errorf("no binary %q", p.binary)
-	}
 	if !p.serves {
-		return w.super.start(p.name, append(argv, at(p.words, w.scene)...)...)
+		image, err := w.image(p.binary)
+		if err != nil {
+			return nil, err
+		}
+		return w.super.start(p.name, image, at(p.words, w.scene)...)
 	}
 	d, err := w.driver(p.binary, p.arguments...)
 	if err != nil {
@@ -116,8 +116,11 @@ func (w *worker) driver(binary string, arguments ...string) (*process, error) {
 func (w *worker) driverAs(super *supervisor, key, binary string, arguments ...string) (*process, error) {
 	d := w.drivers[key]
 	if d == nil || d.dead {
-		var err error
-		if d, err = super.start(key, append([]string{w.binaries[binary]}, arguments...)...); err != nil {
+		image, err := w.image(binary)
+		if err != nil {
+			return nil, err
+		}
+		if d, err = super.start(key, image, arguments...); err != nil {
 			return nil, err
 		}
 		d.strays = binary == "layers" || binary == "faulty"
@@ -183,9 +186,13 @@ type server struct {
 	lines *bufio.Reader
 }
 
-func startServer(binary string) (*server, error) {
-	cmd := exec.Command(binary)
-	cmd.Env = environment
+func (w *worker) startServer(binary string) (*server, error) {
+	image, err := w.image(binary)
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(image.path)
+	cmd.Env = image.env
 	cmd.Stderr = os.Stderr
 	input, err := cmd.StdinPipe()
 	if err != nil {

@@ -1,0 +1,14 @@
+// Package drivers has the small programs that the black box starts, crashes and
+// schedules. They are in the afterlock command itself, which becomes one of them
+// ([Become]) when the black box starts it, so an installed command needs nothing
+// beside it:
+//
+//	tempdir                  package tempdir, as it is
+//	layers                   package layerstore, as it is
+//	upstream [HALF]          containers/storage's protocol as released, or with
+//	                         half of the fix: creatorrechecks, recovererrechecks
+//	faulty MUTANT            one of the two libraries with a mutant, which the
+//	                         checks have to kill
+//
+// What they read and answer is in package driver.
+package drivers
