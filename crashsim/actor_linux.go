@@ -65,7 +65,7 @@ func newActor(d *disk.Disk, name byte, wrap func(tempdir.Kernel) tempdir.Kernel)
 		a.kernel = wrap(a.kernel)
 	}
 	var err error
-	a.root, err = tempdir.Open("/"+rootName, tempdir.WithKernel(a.kernel))
+	a.root, err = tempdir.Open("/"+rootName, tempdir.WithKernel(a.kernel), tempdir.OrphanGrace(0))
 	return a, err
 }
 

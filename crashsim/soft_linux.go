@@ -202,7 +202,7 @@ func (p softPoint) process(limit int, do func(*tempdir.Root) error) (died bool, 
 	if wrap := faults[p.scenario.fault].wrap; wrap != nil {
 		kernel = wrap(kernel)
 	}
-	root, err := tempdir.Open(filepath.Join(p.dir, rootName), tempdir.WithKernel(kernel))
+	root, err := tempdir.Open(filepath.Join(p.dir, rootName), tempdir.WithKernel(kernel), tempdir.OrphanGrace(0))
 	if err != nil {
 		return false, err
 	}

@@ -31,7 +31,7 @@ func init() {
 				signals.Add(1)
 			}
 		}()
-		root := must(tempdir.Open(arguments[0]))
+		root := must(tempdir.Open(arguments[0], tempdir.OrphanGrace(0)))
 		say("ready")
 		rounds, enough := must(strconv.Atoi(arguments[1])), must(strconv.ParseInt(arguments[2], 10, 64))
 		n := 0

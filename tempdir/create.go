@@ -12,7 +12,8 @@ const createAttempts = 100
 // Create makes a new, live, empty instance.
 //
 // It makes five system calls: openat (O_TMPFILE), fcntl (F_OFD_SETLK), pwrite,
-// linkat, mkdirat (spec: OpenUnnamed, TakeLock, WriteOwner, LinkLock, MakeData).
+// linkat, mkdirat (spec: OpenUnnamed, TakeLock, WriteOwner, LinkLock, MakeData);
+// before them the id is read with getrandom, which newer kernels answer without one.
 // The lock file appears with its lock taken, so Create may be called before the
 // store lock is taken, while others recover. On file systems without O_TMPFILE
 // it is openat (O_EXCL), fcntl and a recheck (spec: CreateLock, TakeLock, Stat,
@@ -48,7 +49,7 @@ func (r *Root) Create() (*Dir, error) {
 // publish draws an id and makes its lock file, with the lock held.
 func (r *Root) publish(op string) (id string, lock int, err error) {
 	for range createAttempts {
-		id = r.ids.draw()
+		id = newID()
 		lock, err = r.publishLocked(lockName(id))
 		if !errors.Is(err, errTaken) {
 			break

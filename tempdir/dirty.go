@@ -66,18 +66,27 @@ func (r *Root) Ordered() bool { return r.ordered }
 // order the two, see [Root.Ordered], or where they are on two file systems.
 func (d *Dir) Sync() error {
 	const op = "sync"
+	fd, err := d.openData(op)
+	if err != nil {
+		return err
+	}
+	defer d.root.kernel.Close(fd)
+	return d.root.sync(op, fd, d.dataPath()) // nobody waits for the disk with it
+}
+
+// openData opens the data directory of the live instance.
+func (d *Dir) openData(op string) (fd int, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
-		return &Error{Op: op, Path: d.dataPath(), Kind: ErrClosed}
+		return -1, &Error{Op: op, Path: d.dataPath(), Kind: ErrClosed}
 	}
-	fd, err := d.root.kernel.OpenDirectory(d.root.fd, dataName(d.id))
+	fd, err = d.root.kernel.OpenDirectory(d.root.fd, dataName(d.id))
 	if err != nil {
 		if gone := d.instanceGone(op); gone != nil {
-			return gone
+			return -1, gone
 		}
-		return &Error{Op: op, Path: d.dataPath(), Err: err}
+		return -1, &Error{Op: op, Path: d.dataPath(), Err: err}
 	}
-	defer d.root.kernel.Close(fd)
-	return d.root.sync(op, fd, d.dataPath())
+	return fd, nil
 }

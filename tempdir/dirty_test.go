@@ -3,7 +3,6 @@
 package tempdir_test
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -209,56 +208,6 @@ func TestMaybeDirtySeesEveryInstance(t *testing.T) {
 		require.True(t, dirty, "instance %d", i)
 		require.NoError(t, dir.Close(background))
 	}
-}
-
-// Remove takes away what is directly in the root, of any type, and nothing else.
-func TestRemoveInPlace(t *testing.T) {
-	root := openRoot(t)
-	outside := beside(root, "outside")
-	require.NoError(t, os.WriteFile(outside, []byte("precious"), 0o600))
-	at := func(name string) string { return filepath.Join(root.Path(), name) }
-	makeLayer(t, at("tree"))
-	require.NoError(t, os.Symlink(outside, at("tree/outside")))
-	require.NoError(t, os.Symlink(outside, at("link")))
-	require.NoError(t, os.WriteFile(at("file"), nil, 0o600))
-	require.NoError(t, os.MkdirAll(at("deep"+fmt.Sprintf("%0*d", 100, 0)), 0o700))
-	dir, err := root.Create()
-	require.NoError(t, err)
-	for _, name := range []string{"tree", "link", "file", "deep" + fmt.Sprintf("%0*d", 100, 0)} {
-		require.NoError(t, root.Remove(background, name), name)
-		assert.NoFileExists(t, at(name))
-		requireRefusal(t, root.Remove(background, name), "remove", at(name), tempdir.ErrVictimGone)
-	}
-	assert.FileExists(t, outside)
-	requireRefusal(t, root.Remove(background, "lock-"+dir.ID()), "remove", at("lock-"+dir.ID()), tempdir.ErrForeign)
-	requireRefusal(t, root.Remove(background, "temp-dir-"+dir.ID()), "remove", at("temp-dir-"+dir.ID()), tempdir.ErrForeign)
-	for _, name := range []string{"", ".", "..", "../outside", "a/b"} {
-		requireRefusal(t, root.Remove(background, name), "remove", name, unix.EINVAL)
-	}
-	require.NoError(t, dir.Close(background))
-	require.NoError(t, root.Close())
-	requireRefusal(t, root.Remove(background, "x"), "remove", root.Path(), tempdir.ErrClosed)
-}
-
-// What Remove cannot remove is a leftover with its reason, mounts above all.
-func TestRemoveInPlaceCrossesNoMount(t *testing.T) {
-	if !mounting(t) {
-		return
-	}
-	s := newScene(t)
-	victim := filepath.Join(s.root.Path(), "victim")
-	makeLayer(t, victim)
-	mounted := filepath.Join(victim, "mounted")
-	require.NoError(t, os.Mkdir(mounted, 0o700))
-	outside := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(outside, "precious"), nil, 0o600))
-	require.NoError(t, unix.Mount(outside, mounted, "", unix.MS_BIND, ""))
-	err := s.root.Remove(background, "victim")
-	require.NoError(t, unix.Unmount(mounted, unix.MNT_DETACH))
-	require.ErrorIs(t, err, tempdir.ErrLeftover)
-	require.ErrorIs(t, err, tempdir.ErrMountPoint)
-	assert.FileExists(t, filepath.Join(outside, "precious"))
-	require.NoError(t, s.root.Remove(background, "victim"))
 }
 
 // Sync syncs the data directory, whatever the file system.

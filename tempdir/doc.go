@@ -34,9 +34,10 @@
 // folder below has its programming interface too.
 //
 // An instance is live while some process holds the lock of its lock file, an
-// open file description lock. Process death frees it, and then the instance is
-// stale. Data without a lock file is an orphan: power loss can leave one. Other
-// names are foreign and never touched.
+// open file description lock. Process death frees it, and so does [Dir.Release];
+// then the instance is stale. Data without a lock file is an orphan: power loss
+// can leave one, or a cleaner of temporary files, so it is left alone for a day,
+// see [OrphanGrace]. Other names are foreign and never touched.
 //
 // # Promises
 //
@@ -77,10 +78,6 @@
 // one host only. Processes that write into a root by other means than this
 // protocol can break it; what they do is detected where that costs nothing, and
 // reported as [ErrInstanceGone].
-//
-// Ids are drawn from a generator in memory. Two copies of one process that were
-// restored from the same image, of a virtual machine or a checkpoint, draw the
-// same ones; they exclude each other while the names exist, and not afterwards.
 //
 // ext4 without a journal, and ext2, pass for ext4: they order nothing, and
 // power loss is for their fsck to mend.

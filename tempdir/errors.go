@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // Kinds of failure that a caller may want to tell apart with [errors.Is]. The
@@ -54,10 +55,35 @@ var (
 	// the type of a name of an instance. It was not touched.
 	ErrForeign error = &kind{"name not ours", nil}
 
+	// ErrExposed: every user may write the root, and it is not sticky; see
+	// [AllowOthers].
+	ErrExposed error = &kind{"the root directory may be written by every user", nil}
+
+	// ErrContainsRoot: the root is inside the victim, or is the victim, so that
+	// it cannot be moved into the root.
+	ErrContainsRoot error = &kind{"the root is inside it", nil}
+
+	// ErrReadOnly: the file system is read-only.
+	ErrReadOnly error = &kind{"the file system is read-only", nil}
+
+	// ErrNoSpace: the disk or a quota is full.
+	ErrNoSpace error = &kind{"out of space", nil}
+
 	// ErrLeftover: data could not be removed. Both names are still on disk, the
 	// lock is released, and any process may retry (rule 5).
 	ErrLeftover error = &kind{"data left behind", nil}
 )
+
+// errNoName is why there is an EINVAL for a path such as "." or "".
+var errNoName error = &kind{"the path has to end in a name, not in \".\", \"..\" or \"/\"", nil}
+
+// refuseNoName refuses a path whose last element is no name.
+func refuseNoName(op, path, last string) error {
+	if last == "" || last == "." || last == ".." {
+		return &Error{Op: op, Path: path, Kind: errNoName, Err: syscall.EINVAL}
+	}
+	return nil
+}
 
 // A kind is a sentinel error that may belong to a wider class.
 type kind struct {

@@ -3,10 +3,8 @@ package tempdir
 import (
 	"crypto/rand"
 	"encoding/hex"
-	mathrand "math/rand/v2"
 	"strconv"
 	"strings"
-	"sync"
 )
 
 // Names on disk are those of containers/storage, so that both can share a root.
@@ -19,24 +17,11 @@ const (
 // 128 bits, so that no id is ever drawn twice (rule 6).
 const idBytes = 16
 
-// An idSource draws ids. Its generator is seeded from the operating system once,
-// with more bits than an id has, so that drawing one makes no system call.
-type idSource struct {
-	mu        sync.Mutex
-	generator *mathrand.ChaCha8
-}
-
-func newIDSource() *idSource {
-	var seed [32]byte
-	rand.Read(seed[:]) // never fails
-	return &idSource{generator: mathrand.NewChaCha8(seed)}
-}
-
-func (s *idSource) draw() string {
+// newID draws an id from the system's generator, with one system call. No state
+// is kept, so copies of a process or of a virtual machine do not draw the same.
+func newID() string {
 	var raw [idBytes]byte
-	s.mu.Lock()
-	s.generator.Read(raw[:]) // never fails
-	s.mu.Unlock()
+	rand.Read(raw[:]) // never fails
 	return hex.EncodeToString(raw[:])
 }
 
@@ -59,7 +44,7 @@ func parseName(name string, mixed bool) (id string, lock, ok bool) {
 	return "", false, false
 }
 
-// isOwnID reports whether id is one that an idSource could have drawn.
+// isOwnID reports whether id is one that newID could have drawn.
 func isOwnID(id string) bool {
 	if len(id) != 2*idBytes {
 		return false

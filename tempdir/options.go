@@ -9,13 +9,26 @@ import (
 type Option func(*options)
 
 type options struct {
-	make       fs.FileMode // permissions of a root to be made; 0: do not make it
-	purpose    string
-	mixed      bool
-	lockGrace  time.Duration
-	dataGrace  time.Duration
-	clearFlags bool
-	kernel     Kernel
+	make         fs.FileMode // permissions of a root to be made; 0: do not make it
+	purpose      string
+	mixed        bool
+	lockGrace    time.Duration
+	orphanGrace  time.Duration
+	clearFlags   bool
+	detachMounts bool
+	allowOthers  bool
+	kernel       Kernel
+}
+
+func newOptions(opts []Option) options {
+	o := options{orphanGrace: 24 * time.Hour}
+	for _, option := range opts {
+		option(&o)
+	}
+	if o.kernel == nil {
+		o.kernel = defaultKernel()
+	}
+	return o
 }
 
 // Make makes the root, and its parents, with these permissions if it does not
@@ -34,8 +47,8 @@ func Purpose(text string) Option {
 // (rule 13). Its decimal ids count as instances instead of foreign names, and
 // recovery leaves alone, as [Young], a lock file without data that is younger
 // than lockGrace, because upstream's creators publish their lock files
-// unlocked, and data without a lock file that is younger than dataGrace,
-// because an upstream owner may hold a ghost lock.
+// unlocked. dataGrace is an [OrphanGrace]: an upstream owner may hold a ghost
+// lock.
 //
 // The age is that of the newer of modification and status change; a time in
 // the future counts as young. A minute and a day are sensible values. The
@@ -43,7 +56,31 @@ func Purpose(text string) Option {
 // window can still lose its data, and upstream recoverers can always harm
 // upstream owners.
 func MixedFleet(lockGrace, dataGrace time.Duration) Option {
-	return func(o *options) { o.mixed, o.lockGrace, o.dataGrace = true, lockGrace, dataGrace }
+	return func(o *options) { o.mixed, o.lockGrace, o.orphanGrace = true, lockGrace, dataGrace }
+}
+
+// OrphanGrace says how old data without a lock file has to be before recovery
+// adopts it; what is younger is [Young]. It is a day if this option is not given,
+// because a cleaner of temporary files may remove the lock file of a live
+// instance; 0 adopts at once. The age is that of the data directory, as in
+// [MixedFleet], whose second grace is the same.
+func OrphanGrace(d time.Duration) Option {
+	return func(o *options) { o.orphanGrace = d }
+}
+
+// AllowOthers opens a root that every user may write and that is not sticky,
+// which [Open] otherwise refuses with [ErrExposed]: any user can take instances
+// away there, or put other things in their place.
+func AllowOthers() Option {
+	return func(o *options) { o.allowOthers = true }
+}
+
+// DetachMounts detaches mounts that are found inside an instance whose lock is
+// held and verified, instead of reporting them, and then goes on. A mount is
+// never entered: it is detached lazily (MNT_DETACH), and whoever has files of it
+// open keeps them. It needs CAP_SYS_ADMIN in the mount namespace.
+func DetachMounts() Option {
+	return func(o *options) { o.detachMounts = true }
 }
 
 // ClearFlags clears immutable and append-only flags that keep data from being

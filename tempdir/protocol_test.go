@@ -25,9 +25,10 @@ func openRoot(t testing.TB, options ...tempdir.Option) *tempdir.Root {
 	return openAt(t, filepath.Join(t.TempDir(), "root"), options...)
 }
 
+// openAt opens a root in which one recovery leaves nothing, orphans included.
 func openAt(t testing.TB, path string, options ...tempdir.Option) *tempdir.Root {
 	t.Helper()
-	root, err := tempdir.Open(path, append([]tempdir.Option{tempdir.Make(0o700)}, options...)...)
+	root, err := tempdir.Open(path, append([]tempdir.Option{tempdir.Make(0o700), tempdir.OrphanGrace(0)}, options...)...)
 	require.NoError(t, err)
 	t.Cleanup(func() { root.Close() })
 	return root

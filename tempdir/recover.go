@@ -217,16 +217,13 @@ func (r *Root) adopt(op, id string) (lock int, outcome Outcome, err error) {
 	return lock, Recovered, nil
 }
 
-// young reports whether the mixed-fleet rule says to leave the instance alone.
+// young reports whether a grace says to leave the instance alone.
 func (r *Root) young(n names) (bool, error) {
-	if !r.options.mixed || n.lock && n.data {
-		return false, nil
-	}
-	name, grace := dataName(n.id), r.options.dataGrace
+	name, grace := dataName(n.id), r.options.orphanGrace
 	if n.lock {
 		name, grace = lockName(n.id), r.options.lockGrace
 	}
-	if grace == 0 {
+	if n.lock && (n.data || !r.options.mixed) || grace <= 0 {
 		return false, nil
 	}
 	a, err := r.kernel.StatName(r.fd, name)

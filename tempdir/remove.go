@@ -52,10 +52,7 @@ func (r *Root) removeData(ctx context.Context, op, id string, staged bool) (foun
 
 // removeTree removes the directory name in the root with everything in it.
 func (r *Root) removeTree(ctx context.Context, op, name string) (found bool, err error) {
-	v := &removal{
-		root: r, kernel: r.kernel, op: op, name: name,
-		left: LeftoverError{Op: op, Path: r.join(name)},
-	}
+	v := r.newRemoval(op, name)
 	defer v.closeAll()
 	fd, err := v.open(-1, name)
 	if errors.Is(err, unix.ENOENT) {
@@ -119,6 +116,22 @@ type level struct {
 	mended  bool    // permissions were changed already
 	idle    int     // listings that found nothing to remove
 	scans   int
+}
+
+func (r *Root) newRemoval(op, name string) *removal {
+	return &removal{
+		root: r, kernel: r.kernel, op: op, name: name,
+		left: LeftoverError{Op: op, Path: r.join(name)},
+	}
+}
+
+// leftover is the result of a removal that met err, or nil.
+func (v *removal) leftover(err error) error {
+	if err == nil {
+		return nil
+	}
+	v.left.add(err)
+	return &v.left
 }
 
 func (v *removal) closeAll() {

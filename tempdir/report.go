@@ -10,14 +10,15 @@ import (
 type State int
 
 const (
-	Live    State = iota + 1 // the lock is held
-	Stale                    // a lock file, and nobody holds the lock
-	Orphan                   // data without lock file
-	Foreign                  // a name that is not ours
-	Unknown                  // the lock file cannot be read; see Instance.Err
+	Live      State = iota + 1 // the lock is held
+	Stale                      // a lock file, and nobody holds the lock
+	Orphan                     // data without lock file
+	Foreign                    // a name that is not ours
+	Unknown                    // the lock file cannot be read; see Instance.Err
+	YoungLock                  // a lock file without data that was not looked into, being young; see [MixedFleet]
 )
 
-var stateNames = map[State]string{Live: "live", Stale: "stale", Orphan: "orphan", Foreign: "foreign", Unknown: "unknown"}
+var stateNames = map[State]string{Live: "live", Stale: "stale", Orphan: "orphan", Foreign: "foreign", Unknown: "unknown", YoungLock: "young"}
 
 // String returns the state's name in lower case.
 func (s State) String() string { return enumName(stateNames, s) }
@@ -48,13 +49,14 @@ type Outcome int
 
 const (
 	Skipped   Outcome = iota + 1 // live: the lock is held
-	Young                        // left alone for now: see [MixedFleet]
+	Young                        // left alone for now: see [OrphanGrace] and [MixedFleet]
 	Recovered                    // data and lock file are gone
 	Vanished                     // another process finished it meanwhile
 	Failed                       // could not be removed; see Result.Err
+	Denied                       // its lock file belongs to another user, and cannot be opened
 )
 
-var outcomeNames = map[Outcome]string{Skipped: "live", Young: "young", Recovered: "recovered", Vanished: "vanished", Failed: "failed"}
+var outcomeNames = map[Outcome]string{Skipped: "live", Young: "young", Recovered: "recovered", Vanished: "vanished", Failed: "failed", Denied: "denied"}
 
 // String returns the outcome's name in lower case.
 func (o Outcome) String() string { return enumName(outcomeNames, o) }

@@ -26,7 +26,6 @@ type Root struct {
 	fd      int
 	ordered bool   // renames are durable before later unlinks
 	record  []byte // the owner record of every instance
-	ids     *idSource
 
 	// named is set once O_TMPFILE turned out not to work here, so that it is
 	// not tried again for every instance.
@@ -53,14 +52,8 @@ type Root struct {
 // [errors.ErrUnsupported] where the kernel lacks openat2 (Linux before 5.6).
 func Open(path string, opts ...Option) (*Root, error) {
 	const op = "open root"
-	r := &Root{ids: newIDSource()}
-	for _, option := range opts {
-		option(&r.options)
-	}
+	r := &Root{options: newOptions(opts)}
 	r.kernel = r.options.kernel
-	if r.kernel == nil {
-		r.kernel = LinuxKernel()
-	}
 	if path == "" {
 		return nil, &Error{Op: op, Path: path, Err: unix.ENOENT}
 	}
@@ -123,6 +116,8 @@ func (r *Root) release() {
 		r.kernel.Close(r.fd) // nothing to recover: nothing was written through it
 	}
 }
+
+func defaultKernel() Kernel { return LinuxKernel() }
 
 func (r *Root) join(names ...string) string {
 	return filepath.Join(append([]string{r.path}, names...)...)

@@ -15,7 +15,7 @@ import (
 const stageAttempts = 100
 
 // A Dir is a live instance: this process holds its lock. Its methods may be
-// called concurrently; they wait for each other.
+// called concurrently; those that stage and commit wait for each other.
 type Dir struct {
 	root *Root
 	id   string
@@ -180,17 +180,16 @@ func (a *Addition) Commit(destination string) error {
 // with [Root.Recover], this one included. [ErrInstanceGone] says that somebody
 // took the instance away while it was live.
 //
-// The Dir is closed whatever Close returns; later calls return [ErrClosed].
+// The Dir is closed as soon as Close is called, whatever it returns: all other
+// calls return [ErrClosed], also while it is still removing.
 func (d *Dir) Close(ctx context.Context) error {
 	const op = "close"
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.closed {
-		return &Error{Op: op, Path: d.dataPath(), Kind: ErrClosed}
+	staged, err := d.end(op)
+	if err != nil {
+		return err
 	}
-	d.closed = true
 	defer d.root.release()
-	found, err := d.root.removeData(ctx, op, d.id, d.next > 0)
+	found, err := d.root.removeData(ctx, op, d.id, staged)
 	if err != nil {
 		d.root.kernel.Close(d.lock) // the lock is released; both names stay (rule 5)
 		return err
@@ -199,6 +198,35 @@ func (d *Dir) Close(ctx context.Context) error {
 		err = &Error{Op: op, Path: d.dataPath(), Kind: ErrInstanceGone}
 	}
 	return errors.Join(err, d.root.removeLock(op, lockName(d.id), d.lock))
+}
+
+// Release gives the instance up: it releases the lock and leaves both names, so
+// that any process may finish with [Root.Recover] (spec: Release). It is for a
+// caller that cannot wait for the removal, such as one that holds a store lock:
+// it makes one system call and does not wait for the disk.
+//
+// The Dir is closed then: later calls return [ErrClosed], as Release itself does
+// if it comes after [Dir.Close], and what was staged as an [Addition] and not
+// committed is removed by recovery. A crash has the same effect as Release.
+func (d *Dir) Release() error {
+	if _, err := d.end("release"); err != nil {
+		return err
+	}
+	d.root.kernel.Close(d.lock) // whatever it says, the descriptor is closed
+	d.root.release()
+	return nil
+}
+
+// end makes every later call return ErrClosed, so that none of them waits for
+// the removal, and reports whether anything was staged.
+func (d *Dir) end(op string) (staged bool, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.closed {
+		return false, &Error{Op: op, Path: d.dataPath(), Kind: ErrClosed}
+	}
+	d.closed = true
+	return d.next > 0, nil
 }
 
 func (d *Dir) dataPath() string { return d.root.join(dataName(d.id)) }
@@ -255,8 +283,8 @@ func (r *Root) mountKind(dir int, name string) error {
 // costs the rename alone.
 func (r *Root) refuseOwn(op, path string) error {
 	dir, last := splitPath(path)
-	if last == "" || last == "." || last == ".." {
-		return &Error{Op: op, Path: path, Err: unix.EINVAL}
+	if err := refuseNoName(op, path, last); err != nil {
+		return err
 	}
 	if _, _, ok := parseName(last, true); !ok {
 		return nil

@@ -80,6 +80,8 @@ func TestSystemCallsAsStraceListsThem(t *testing.T) {
 		}
 	}
 	delete(calls, "end")
+	// For the id; newer kernels answer without a system call.
+	calls["create"] = slices.DeleteFunc(calls["create"], func(name string) bool { return name == "getrandom" })
 	for section, names := range calls {
 		t.Logf("%-6s %d: %s", section, len(names), strings.Join(names, " "))
 	}

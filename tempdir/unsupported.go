@@ -44,7 +44,7 @@ func (r *Root) MaybeDirty() (bool, error) { return true, unsupported("look", r.p
 func (r *Root) Ordered() bool { return false }
 
 // Remove is not supported on this system.
-func (r *Root) Remove(_ context.Context, name string) error { return unsupported("remove", name) }
+func Remove(_ context.Context, path string, _ ...Option) error { return unsupported("remove", path) }
 
 // Instances is not supported on this system.
 func (r *Root) Instances(context.Context) ([]Instance, error) {
@@ -84,11 +84,17 @@ func (d *Dir) Sync() error { return unsupported("sync", "") }
 // Close is not supported on this system.
 func (d *Dir) Close(context.Context) error { return unsupported("close", "") }
 
+// Release is not supported on this system.
+func (d *Dir) Release() error { return unsupported("release", "") }
+
 // Path returns "".
 func (a *Addition) Path() string { return "" }
 
 // Commit is not supported on this system.
 func (a *Addition) Commit(destination string) error { return unsupported("commit", destination) }
+
+// defaultKernel is nil: no operation gets as far as a system call.
+func defaultKernel() Kernel { return nil }
 
 func unsupported(op, path string) error {
 	return &Error{Op: op, Path: path, Err: errors.ErrUnsupported}

@@ -36,7 +36,7 @@ const (
 // live is the life of a process: its caller does what it is ordered to. It uses
 // nothing but the library's public functions.
 func (p *process) live() {
-	options := []tempdir.Option{tempdir.WithKernel(p.kernel)}
+	options := []tempdir.Option{tempdir.WithKernel(p.kernel), tempdir.OrphanGrace(0)}
 	if p.mixed {
 		options = append(options, tempdir.MixedFleet(0, 0)) // know upstream's ids
 	}

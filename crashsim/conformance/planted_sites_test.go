@@ -19,7 +19,7 @@ var sites = []site{
 		return nil, err
 	}`, `	early := ""
 	if planted("data before lock") {
-		early = r.ids.draw()
+		early = newID()
 		if err := r.kernel.MakeData(r.fd, dataName(early)); err != nil {
 			r.release()
 			return nil, err
@@ -49,7 +49,7 @@ var sites = []site{
 		}
 		err = errors.Join(r.rootErr(op, dataName(id), err), r.removeLock(op, lockName(id), lock))`},
 	{"create.go", `	return &Dir{root: r, id: id, lock: lock}, nil`, `	if planted("dir has another id") {
-		return &Dir{root: r, id: r.ids.draw(), lock: lock}, nil
+		return &Dir{root: r, id: newID(), lock: lock}, nil
 	}
 	return &Dir{root: r, id: id, lock: lock}, nil`},
 

@@ -332,7 +332,7 @@ func (v *survivor) end() (lost string, err error) {
 			return p.name + " does not come to an end: " + p.at.String(), nil
 		}
 	}
-	root, err := tempdir.Open(w.rootPath(0))
+	root, err := tempdir.Open(w.rootPath(0), tempdir.OrphanGrace(0))
 	if err != nil {
 		return "", err
 	}

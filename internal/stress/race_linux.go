@@ -88,7 +88,7 @@ func (s *scratch) clean(ctx context.Context, before map[string]string) []string 
 
 // cleanRoot recovers a root once more and says what is left.
 func cleanRoot(ctx context.Context, path string) (problems []string) {
-	root, err := tempdir.Open(path)
+	root, err := tempdir.Open(path, tempdir.OrphanGrace(0))
 	if err != nil {
 		return []string{err.Error()}
 	}

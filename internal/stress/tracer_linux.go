@@ -73,7 +73,7 @@ func (x *tracer) open() (err error) {
 	}
 	kernel = seam.Around(kernel, &faults{rng: rand.New(rand.NewPCG(x.worker.Seed, uint64(x.index)+1000)), named: x.worker.Named})
 	kernel = seam.Around(kernel, x.recording.Recorder(tracerNumber(x.worker.Worker, x.index)))
-	x.root, err = tempdir.Open(x.worker.Root, tempdir.WithKernel(kernel), tempdir.Purpose("stress traced"))
+	x.root, err = tempdir.Open(x.worker.Root, tempdir.WithKernel(kernel), tempdir.OrphanGrace(0), tempdir.Purpose("stress traced"))
 	return err
 }
 

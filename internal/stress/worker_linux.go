@@ -123,7 +123,7 @@ func (w *worker) open() (*tempdir.Root, error) {
 	if w.Role == roleRecoverer {
 		kernel = &announcer{Kernel: kernel, worker: w}
 	}
-	return tempdir.Open(w.Root, tempdir.WithKernel(kernel), tempdir.Purpose("stress "+string(w.Role)))
+	return tempdir.Open(w.Root, tempdir.WithKernel(kernel), tempdir.OrphanGrace(0), tempdir.Purpose("stress "+string(w.Role)))
 }
 
 // kernel is the one that the job names.

@@ -49,7 +49,7 @@ func (r run) record(t testing.TB) *Trace {
 		if r.above != nil {
 			kernel = r.above(kernel)
 		}
-		root, err := tempdir.Open(filepath.Join(dir, "root"), tempdir.Make(0o700), tempdir.WithKernel(kernel))
+		root, err := tempdir.Open(filepath.Join(dir, "root"), tempdir.Make(0o700), tempdir.WithKernel(kernel), tempdir.OrphanGrace(0))
 		require.NoError(t, err)
 		if i < r.creators {
 			creators.Add(1)

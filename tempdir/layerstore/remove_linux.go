@@ -218,15 +218,7 @@ func (r *removal) failure(layer *record, path string, kind, err error) error {
 func (s *Store) removeInPlace(ctx context.Context, g *graph, layer *record) error {
 	for _, part := range layer.driver().Parts(layer.placed()) {
 		path := filepath.Join(g.path, part)
-		parent, err := tempdir.Open(filepath.Dir(path), tempdir.WithKernel(s.kernel))
-		if errors.Is(err, unix.ENOENT) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		err = parent.Remove(ctx, filepath.Base(path))
-		parent.Close()
+		err := tempdir.Remove(ctx, path, tempdir.WithKernel(s.kernel))
 		if err != nil && !errors.Is(err, tempdir.ErrVictimGone) {
 			return err
 		}

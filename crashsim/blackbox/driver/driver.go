@@ -17,6 +17,7 @@ package driver
 
 import (
 	"bufio"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -71,6 +72,9 @@ func Serve(do func(words []string) error) {
 }
 
 func serve(do func(words []string) error, in io.Reader, out io.Writer) error {
+	// The first use starts a timer, for which the runtime opens descriptors of its
+	// own. They must not be taken for those of the command that is looked at.
+	rand.Read(make([]byte, 1))
 	lines := bufio.NewScanner(in)
 	for lines.Scan() {
 		answer := "ok"

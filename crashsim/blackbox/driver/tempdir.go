@@ -6,8 +6,10 @@ import (
 	"github.com/afterlock/afterlock/tempdir"
 )
 
-// OpenTempdir opens roots of package tempdir.
+// OpenTempdir opens roots of package tempdir, in which recovery adopts orphans at
+// once: one of them leaves nothing.
 func OpenTempdir(options ...tempdir.Option) func(path string) (Root, error) {
+	options = append([]tempdir.Option{tempdir.OrphanGrace(0)}, options...)
 	return func(path string) (Root, error) {
 		root, err := tempdir.Open(path, options...)
 		if err != nil {
