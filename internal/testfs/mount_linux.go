@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -36,6 +37,13 @@ func Overlay(t testing.TB) string {
 	return target
 }
 
+// OverlayIn mounts an overlay with these options at target, by a thread whose
+// working directory is dir, so that the options can have relative names.
+func OverlayIn(t testing.TB, dir, target, options string) {
+	t.Helper()
+	mountIn(t, dir, "overlay", target, "overlay", 0, options)
+}
+
 // Bind makes the directory from appear at the existing directory to as well.
 func Bind(t testing.TB, from, to string) {
 	t.Helper()
@@ -63,9 +71,29 @@ func needRoot(t testing.TB) {
 // mount mounts for the time of the test.
 func mount(t testing.TB, source, target, fstype string, flags uintptr, data string) {
 	t.Helper()
+	mountIn(t, "", source, target, fstype, flags, data)
+}
+
+// mountIn is mount by a thread whose working directory is dir, if there is one.
+func mountIn(t testing.TB, dir, source, target, fstype string, flags uintptr, data string) {
+	t.Helper()
 	needRoot(t)
 	guard := newGuard(t, target)
-	switch err := unix.Mount(source, target, fstype, flags, data); {
+	result := make(chan error)
+	go func() {
+		var err error
+		if dir != "" {
+			runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
+			if err = unix.Unshare(unix.CLONE_FS); err == nil {
+				err = unix.Chdir(dir)
+			}
+		}
+		if err == nil {
+			err = unix.Mount(source, target, fstype, flags, data)
+		}
+		result <- err
+	}()
+	switch err := <-result; {
 	case errors.Is(err, unix.EPERM):
 		guard.dismiss()
 		t.Skip("skipped, because mounting is not permitted here")

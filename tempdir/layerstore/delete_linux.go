@@ -23,6 +23,14 @@ import (
 // removal of the data, which is then an [ErrLeftover] that took effect. It does
 // not cancel what happens between.
 //
+// A layer that is in use is an [ErrMounted]: mounted by count ([Store.Mount]), or
+// used by what this mount namespace has mounted: at or below it, a part of it
+// elsewhere, or an overlay that is made of it, whatever names the mount was made
+// with. A name in the kernel's table that leads nowhere counts as the layer's; a
+// table that nobody can read is an [ErrMountsUnknown]; [CountsOnly] does without
+// the table. Nothing but the counts protects what a server in user space shows
+// (fuse-overlayfs) and what another mount namespace has mounted: count those.
+//
 // On a full disk, or across file systems, layers are removed where they are, and
 // [Deletion.InPlace] says so. Until that is done the id of such a layer is an
 // [ErrBusy] to [Store.Create], and so is its parent's, if that is deleted meanwhile.

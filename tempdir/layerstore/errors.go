@@ -23,8 +23,14 @@ var (
 	// ErrHasChildren: a layer that is not to be deleted has it as its parent.
 	ErrHasChildren error = &kind{"layer has children", nil}
 
-	// ErrMounted: the layer is mounted, by count or in the kernel's table.
+	// ErrMounted: the layer is mounted, by count or in the kernel's table, or it
+	// cannot be told that it is not.
 	ErrMounted error = &kind{"layer is mounted", nil}
+
+	// ErrMountsUnknown: the kernel does not tell what is mounted: there is no
+	// /proc, and no listmount (Linux 6.8). Nothing is deleted then, unless the
+	// store has [CountsOnly]. It is an [errors.ErrUnsupported].
+	ErrMountsUnknown error = &kind{"what is mounted cannot be told", errors.ErrUnsupported}
 
 	// ErrNotMounted: the layer is not mounted.
 	ErrNotMounted error = &kind{"layer is not mounted", nil}

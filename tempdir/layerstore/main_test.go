@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -15,6 +16,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -45,6 +47,34 @@ func childCommand(t testing.TB, name string, arguments ...string) *exec.Cmd {
 	cmd.Env = append(os.Environ(), childVariable+"="+name)
 	cmd.Stderr = os.Stderr
 	return cmd
+}
+
+// ownMounts runs the calling test in a child with a mount namespace of its own,
+// and returns true there: an overlay whose names lead nowhere refuses every
+// deletion in its namespace, those of tests of other packages too.
+func ownMounts(t *testing.T) bool {
+	t.Helper()
+	const variable = "AFTERLOCK_TEST_OWN_MOUNTS"
+	if os.Getenv(variable) != "" {
+		return true
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("skipped, because mounting needs root")
+	}
+	cmd := exec.Command("/proc/self/exe", "-test.v", "-test.run=^"+t.Name()+"$")
+	cmd.Env = append(os.Environ(), variable+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	output, err := cmd.CombinedOutput()
+	switch {
+	case errors.Is(err, syscall.EPERM):
+		t.Skip("skipped, because mounting is not permitted here")
+	case err != nil:
+		t.Fatalf("%v\n%s", err, output)
+	case bytes.Contains(output, []byte("--- SKIP: "+t.Name()+" ")):
+		t.Skipf("%s", output)
+	}
+	require.Contains(t, string(output), "--- PASS: "+t.Name()+" ")
+	return false
 }
 
 // A process is a running child, which ends with the test.

@@ -11,14 +11,15 @@ import (
 type Option func(*options)
 
 type options struct {
-	make      fs.FileMode
-	driver    Driver
-	images    string
-	sync      bool
-	noRecover bool
-	limits    Limits
-	kernel    tempdir.Kernel
-	disk      Disk
+	make       fs.FileMode
+	driver     Driver
+	images     string
+	sync       bool
+	noRecover  bool
+	countsOnly bool
+	limits     Limits
+	kernel     tempdir.Kernel
+	disk       Disk
 }
 
 // Make makes the directory of the store with these permissions if it does not
@@ -42,6 +43,12 @@ func Sync() Option { return func(o *options) { o.sync = true } }
 // WithoutRecovery makes [Open] leave alone what others left: for programs that
 // only read.
 func WithoutRecovery() Option { return func(o *options) { o.noRecover = true } }
+
+// CountsOnly makes [Store.Delete] rely on the counts of [Store.Mount] alone, and
+// not look at what the kernel has mounted: for stores all of whose users count, on
+// systems that do not tell, or where a name in the kernel's table that leads
+// nowhere would refuse every deletion.
+func CountsOnly() Option { return func(o *options) { o.countsOnly = true } }
 
 // Limits bound what a new layer may contain.
 type Limits struct {

@@ -1,0 +1,332 @@
+//go:build linux
+
+package layerstore_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/testfs"
+	"github.com/afterlock/afterlock/tempdir/layerstore"
+)
+
+// A mountScene has a store in layout overlay with the layers base and other, and
+// directories for a mount of which base is a part.
+type mountScene struct {
+	dir, store   string // dir holds everything
+	base, other  string // directories of the layers
+	short        string // of base
+	up, work, at string
+	s            *layerstore.Store
+}
+
+func newMountScene(t *testing.T, driver layerstore.Driver) *mountScene {
+	t.Helper()
+	dir := scratch(t)
+	m := &mountScene{dir: dir, store: filepath.Join(dir, "st"), up: filepath.Join(dir, "up"), work: filepath.Join(dir, "work"), at: filepath.Join(dir, "at")}
+	m.s = openStore(t, m.store, layerstore.WithDriver(driver))
+	for _, id := range []string{"base", "other", "bystander"} {
+		create(t, m.s, id, someFiles(8, id))
+	}
+	where := func(id string) string {
+		path, err := m.s.Path(background, id)
+		require.NoError(t, err)
+		return path
+	}
+	m.base, m.other = where("base"), where("other")
+	if driver == layerstore.Overlay {
+		m.base, m.other = filepath.Dir(m.base), filepath.Dir(m.other)
+		short, err := os.ReadFile(filepath.Join(m.base, "link"))
+		require.NoError(t, err)
+		m.short = string(short)
+	}
+	for _, path := range []string{m.up, m.work, m.at} {
+		require.NoError(t, os.Mkdir(path, 0o700))
+	}
+	return m
+}
+
+// fill replaces what the scene has in a text.
+func (m *mountScene) fill(text string) string {
+	return strings.NewReplacer("$D", m.dir, "$ST", m.store, "$BASE", m.base, "$S", m.short, "$UP", "upperdir="+m.up+",workdir="+m.work).Replace(text)
+}
+
+// A layer of which an overlay is made is not deleted, however the overlay's options
+// name it; other layers are.
+func TestLayersThatOverlaysUse(t *testing.T) {
+	if !ownMounts(t) {
+		return
+	}
+	for _, c := range []struct{ name, dir, options string }{
+		{"as engines do with many layers", "$ST/overlay", "lowerdir=l/$S,$UP"},
+		{"absolute", "/", "lowerdir=$BASE/diff,$UP"},
+		{"absolute by the short name", "/", "lowerdir=$ST/overlay/l/$S,$UP"},
+		{"in the graph root", "$ST", "lowerdir=overlay/l/$S,$UP"},
+		{"in the directory of short names", "$ST/overlay/l", "lowerdir=$S,$UP"},
+		{"in the layer by a name that many have", "$BASE", "lowerdir=diff,$UP"},
+		{"in the files by a name that many have", "$BASE/diff", "lowerdir=.,$UP"},
+		{"in a subdirectory by a name that many have", "$BASE/diff", "lowerdir=dir1,$UP"},
+		{"in another layer", "$ST/overlay/other", "lowerdir=../base/diff,$UP"},
+		{"above the store", "$D", "lowerdir=st/overlay/base/diff,$UP"},
+		{"by a link to the store", "/", "lowerdir=$D/link/overlay/base/diff,$UP"},
+		{"by a link to the store and relative", "$D/link/overlay", "lowerdir=l/$S,$UP"},
+		{"by a link to the files", "/", "lowerdir=$D/files,$UP"},
+		{"by an alias of the store", "/", "lowerdir=$D/alias/overlay/base/diff,$UP"},
+		{"by an alias of the store and relative", "$D/alias/overlay", "lowerdir=l/$S,$UP"},
+		{"as one of many", "$ST/overlay", "lowerdir=other/diff:l/$S,$UP"},
+		{"with a colon in its name", "/", `lowerdir=$D/a\:b,$UP`},
+		{"with a backslash in its name", "/", `lowerdir=$D/a\\b,$UP`},
+		{"with a blank in its name", "/", `lowerdir=$D/a b,$UP`},
+		{"with a comma in its name", "/", `lowerdir=$D/a\,b,$UP`},
+		{"for writing by a name that many have", "$BASE", "lowerdir=$D/lower,upperdir=diff,workdir=$D/st/overlay/base/work"},
+		{"which leads nowhere", "$D/lost", "lowerdir=here,$UP"},
+		{"by a descriptor", "/proc/self/fd", "lowerdir=$FD,$UP"},
+		{"by an absolute descriptor", "/", "lowerdir=/proc/self/fd/$FD,$UP"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := newMountScene(t, layerstore.Overlay)
+			for name, to := range map[string]string{"link": m.store, "files": m.base + "/diff", "a:b": m.base + "/diff", `a\b`: m.base + "/diff", "a b": m.base + "/diff", "a,b": m.base + "/diff"} {
+				require.NoError(t, os.Symlink(to, filepath.Join(m.dir, name)))
+			}
+			for _, name := range []string{m.dir + "/alias", m.dir + "/lower", m.dir + "/lost", m.base + "/work"} {
+				require.NoError(t, os.Mkdir(name, 0o700))
+			}
+			require.NoError(t, os.Symlink(m.base+"/diff", filepath.Join(m.dir, "lost/here")))
+			if strings.Contains(c.name, "alias") {
+				testfs.Bind(t, m.store, filepath.Join(m.dir, "alias"))
+			}
+			options := m.fill(c.options)
+			if strings.Contains(options, "$FD") {
+				fd, err := unix.Open(m.base+"/diff", unix.O_PATH|unix.O_CLOEXEC, 0)
+				require.NoError(t, err)
+				options = strings.ReplaceAll(options, "$FD", fmt.Sprint(fd))
+				defer unix.Close(fd)
+			}
+			testfs.OverlayIn(t, m.fill(c.dir), m.at, options)
+			nowhere := strings.Contains(c.name, "nowhere") || strings.Contains(c.name, "descriptor")
+			many := strings.Contains(c.name, "many have")
+			if strings.Contains(c.name, "nowhere") {
+				require.NoError(t, os.RemoveAll(filepath.Join(m.dir, "lost")))
+			}
+			before := tree(t, m.at)
+			require.NotEmpty(t, before)
+			_, err := m.s.Delete(background, "base")
+			require.ErrorIs(t, err, layerstore.ErrMounted)
+			assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
+			assert.Contains(t, err.Error(), m.at)
+			assert.Equal(t, before, tree(t, m.at))
+			t.Log(err)
+			_, err = m.s.Delete(background, "bystander")
+			if nowhere || many {
+				require.ErrorIs(t, err, layerstore.ErrMounted, "it may be any layer")
+				trusting := openStore(t, m.store, layerstore.CountsOnly())
+				_, err = trusting.Delete(background, "bystander")
+			}
+			require.NoError(t, err)
+			require.NoError(t, unix.Unmount(m.at, 0))
+			_, err = m.s.Delete(background, "base")
+			require.NoError(t, err)
+		})
+	}
+}
+
+// Names that are written with lowerdir+ have no escapes.
+func TestLayersThatOverlaysUseBySingleNames(t *testing.T) {
+	if !ownMounts(t) {
+		return
+	}
+	m := newMountScene(t, layerstore.Overlay)
+	require.NoError(t, os.Symlink(m.base+"/diff", filepath.Join(m.dir, `x:y\z`)))
+	fs, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
+	require.NoError(t, err)
+	defer unix.Close(fs)
+	for _, name := range []string{m.other + "/diff", m.dir + `/x:y\z`} {
+		if err := unix.FsconfigSetString(fs, "lowerdir+", name); err != nil {
+			t.Skipf("skipped, because this kernel has no lowerdir+: %v", err)
+		}
+	}
+	require.NoError(t, unix.FsconfigCreate(fs))
+	mount, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer unix.Close(mount)
+	require.NoError(t, unix.MoveMount(mount, "", unix.AT_FDCWD, m.at, unix.MOVE_MOUNT_F_EMPTY_PATH))
+	t.Cleanup(func() { unix.Unmount(m.at, unix.MNT_DETACH) })
+	_, err = m.s.Delete(background, "base")
+	require.ErrorIs(t, err, layerstore.ErrMounted)
+	_, err = m.s.Delete(background, "bystander")
+	require.NoError(t, err)
+}
+
+// A part of a layer that is mounted elsewhere, and a mount in a layer, are found
+// under any name.
+func TestLayersThatMountsUse(t *testing.T) {
+	if !ownMounts(t) {
+		return
+	}
+	for _, driver := range layouts {
+		for _, c := range []struct {
+			name  string
+			mount func(t *testing.T, m *mountScene, files string)
+		}{
+			{"a subdirectory elsewhere", func(t *testing.T, m *mountScene, files string) { testfs.Bind(t, files+"/dir1", m.at) }},
+			{"all of it elsewhere", func(t *testing.T, m *mountScene, files string) { testfs.Bind(t, files, m.at) }},
+			{"a file elsewhere", func(t *testing.T, m *mountScene, files string) {
+				target := filepath.Join(m.dir, "file")
+				require.NoError(t, os.WriteFile(target, nil, 0o600))
+				testfs.Bind(t, files+"/dir0/file0", target)
+			}},
+			{"a mount in it", func(t *testing.T, m *mountScene, files string) { testfs.Bind(t, m.up, files+"/dir2") }},
+			{"a mount in it by an alias", func(t *testing.T, m *mountScene, files string) {
+				alias := filepath.Join(m.dir, "alias")
+				require.NoError(t, os.Mkdir(alias, 0o700))
+				testfs.Bind(t, m.store, alias)
+				require.NoError(t, unix.Mount("", alias, "", unix.MS_PRIVATE, ""))
+				testfs.Bind(t, m.up, strings.Replace(files, m.store, alias, 1)+"/dir2")
+			}},
+			{"by an alias that is gone", func(t *testing.T, m *mountScene, files string) {
+				alias := filepath.Join(m.dir, "alias")
+				require.NoError(t, os.Mkdir(alias, 0o700))
+				testfs.Bind(t, m.store, alias)
+				testfs.Bind(t, strings.Replace(files, m.store, alias, 1)+"/dir2", m.at)
+				require.NoError(t, unix.Unmount(alias, unix.MNT_DETACH))
+			}},
+		} {
+			t.Run(driver.Name()+"/"+c.name, func(t *testing.T) {
+				m := newMountScene(t, driver)
+				files, err := m.s.Path(background, "base")
+				require.NoError(t, err)
+				c.mount(t, m, files)
+				_, err = m.s.Delete(background, "base")
+				require.ErrorIs(t, err, layerstore.ErrMounted)
+				assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
+				_, err = m.s.Delete(background, "bystander")
+				require.NoError(t, err)
+			})
+		}
+	}
+}
+
+// What other engines have mounted beside the store keeps nothing of it from being
+// deleted; nor does an overlay on which the store itself lies, whose layers are in
+// another world.
+func TestMountsOfOthers(t *testing.T) {
+	if !ownMounts(t) {
+		return
+	}
+	t.Run("another engine", func(t *testing.T) {
+		m := newMountScene(t, layerstore.Overlay)
+		engine := filepath.Join(m.dir, "engine")
+		for _, dir := range []string{"l", "a/diff", "b/diff", "c/diff", "c/work", "c/merged"} {
+			require.NoError(t, os.MkdirAll(filepath.Join(engine, dir), 0o700))
+		}
+		require.NoError(t, os.Symlink("../a/diff", filepath.Join(engine, "l/A")))
+		testfs.OverlayIn(t, engine, filepath.Join(engine, "c/merged"), "lowerdir=l/A:b/diff,upperdir=c/diff,workdir=c/work")
+		_, err := m.s.Delete(background, "base", "bystander")
+		require.NoError(t, err)
+	})
+	t.Run("the store in an overlay", func(t *testing.T) {
+		dir := t.TempDir()
+		for _, name := range []string{"lower", "up", "work", "root"} {
+			require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o700))
+		}
+		testfs.OverlayIn(t, dir, filepath.Join(dir, "root"), "lowerdir=lower,upperdir=up,workdir=work")
+		require.NoError(t, os.Rename(filepath.Join(dir, "lower"), filepath.Join(dir, "gone")))
+		s := openStore(t, filepath.Join(dir, "root/st"))
+		create(t, s, "base", someFiles(3, "base"))
+		_, err := s.Delete(background, "base")
+		require.NoError(t, err)
+		elsewhere, _ := newStore(t)
+		create(t, elsewhere, "base", someFiles(3, "base"))
+		_, err = elsewhere.Delete(background, "base")
+		require.ErrorIs(t, err, layerstore.ErrMounted, "a store beside it cannot know")
+	})
+	t.Run("another user's, where one may not look", func(t *testing.T) {
+		m := newMountScene(t, layerstore.Overlay)
+		engine := filepath.Join(m.dir, "engine")
+		for _, dir := range []string{"a/diff", "c/diff", "c/work", "c/merged"} {
+			require.NoError(t, os.MkdirAll(filepath.Join(engine, dir), 0o700))
+		}
+		testfs.OverlayIn(t, engine, filepath.Join(engine, "c/merged"), "lowerdir=a/diff,upperdir=c/diff,workdir=c/work")
+		require.NoError(t, asUser(t, m.dir, "store", "delete", m.store, "base"))
+	})
+}
+
+func init() {
+	children["store"] = func(arguments []string) {
+		var options []layerstore.Option
+		if arguments[0] == "counts" {
+			options = append(options, layerstore.CountsOnly())
+		}
+		s := must(layerstore.Open(arguments[1], options...))
+		if _, err := s.Delete(background, arguments[2:]...); err != nil {
+			fmt.Println(err)
+			os.Exit(3)
+		}
+	}
+	children["without proc"] = func(arguments []string) {
+		must(0, unix.Mount("tmpfs", "/proc", "tmpfs", 0, ""))
+		children["store"](arguments)
+	}
+}
+
+// asUser gives what is below dir to an ordinary user, and runs a child as that
+// user. The error has what it printed.
+func asUser(t *testing.T, dir, child string, arguments ...string) error {
+	t.Helper()
+	const user = 12345
+	for at := filepath.Dir(dir); at != "/"; at = filepath.Dir(at) {
+		info, err := os.Stat(at)
+		require.NoError(t, err)
+		require.NoError(t, os.Chmod(at, info.Mode()|0o111))
+	}
+	require.NoError(t, filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
+		require.NoError(t, err)
+		if strings.HasPrefix(path, filepath.Join(dir, "engine")) {
+			return nil
+		}
+		return os.Lchown(path, user, user)
+	}))
+	cmd := childCommand(t, child, arguments...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
+	output, err := cmd.Output()
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, output)
+	}
+	return nil
+}
+
+// Without /proc the kernel's table comes from listmount and statmount.
+func TestLayersInUseWithoutProc(t *testing.T) {
+	if !ownMounts(t) {
+		return
+	}
+	m := newMountScene(t, layerstore.Overlay)
+	testfs.OverlayIn(t, filepath.Join(m.store, "overlay"), m.at, m.fill("lowerdir=l/$S,$UP"))
+	second := filepath.Join(m.dir, "second")
+	require.NoError(t, os.Mkdir(second, 0o700))
+	testfs.Bind(t, m.other+"/diff/dir1", second)
+	for _, c := range []struct{ id, want string }{
+		{"base", "layer is mounted"}, {"other", "layer is mounted"}, {"bystander", ""},
+	} {
+		cmd := childCommand(t, "without proc", "table", m.store, c.id)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+		output, err := cmd.Output()
+		if strings.Contains(string(output), "cannot be told") {
+			t.Skipf("skipped, because this kernel has no listmount: %s", output)
+		}
+		if c.want == "" {
+			require.NoError(t, err, "%s", output)
+			continue
+		}
+		require.Error(t, err)
+		assert.Contains(t, string(output), c.want)
+	}
+}
