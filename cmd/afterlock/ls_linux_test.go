@@ -122,7 +122,7 @@ func TestLsFindsTheRootsOfAStore(t *testing.T) {
 		require.Len(t, root.Instances, 1)
 		assert.Equal(t, "orphan", root.Instances[0].State)
 	}
-	assert.Equal(t, []string{"overlay-layers/tmp", "overlay/tempdirs", "vfs/tempdirs", "tempdirs"}, roots)
+	assert.Equal(t, []string{"overlay/tempdirs", "overlay-layers/tmp", "tempdirs", "vfs/tempdirs"}, roots)
 	stdout, _, _ = call(t, "ls", graph)
 	assert.Contains(t, stdout, "overlay/tempdirs:\n")
 }
@@ -174,8 +174,8 @@ func TestAgeAndSizeArePrintedForPeople(t *testing.T) {
 	assert.Equal(t, "in the future", age(-1))
 	assert.Equal(t, "59s", age(59_900_000_000))
 	assert.Equal(t, "1m05s", age(65_000_000_000))
-	assert.Equal(t, "24h00m", age(dataGrace))
-	assert.Equal(t, "3d", age(3*dataGrace))
+	assert.Equal(t, "24h00m", age(orphanGrace))
+	assert.Equal(t, "3d", age(3*orphanGrace))
 	assert.Equal(t, "1023 B", size(1023))
 	assert.Equal(t, "1.5 KiB", size(1536))
 	assert.Equal(t, "8.0 EiB", size(1<<63-1))

@@ -5,34 +5,26 @@ package main
 import (
 	"fmt"
 	"os"
+	"strconv"
 	"syscall"
 )
 
-// trusted refuses a root that another user has made beside the victims, as
-// anybody can in /tmp: its owner could put what is staged there somewhere else.
-// The superuser and the owner of the parent could do that anyway.
-func trusted(root, parent string) error {
-	at, err := os.Lstat(root)
-	if err != nil {
-		return err
-	}
-	above, err := os.Stat(parent)
-	if err != nil {
-		return err
-	}
-	owner := ownerOf(at)
-	if owner == 0 || owner == os.Geteuid() || owner == ownerOf(above) {
-		return nil
-	}
-	return fmt.Errorf("%s belongs to user %d: not used; choose another root with --root", printable(root), owner)
-}
+// ownRoot is the name of the root that rm makes beside its victims. Every user has
+// one of his own, so that nobody can stop the others in a directory that all may
+// write, such as /tmp.
+func ownRoot() string { return oldRoot + "-" + strconv.Itoa(os.Geteuid()) }
 
-// ownerOf returns the user id, or -1.
-func ownerOf(info os.FileInfo) int {
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		return int(stat.Uid)
+// ours refuses a root that is not a directory of this user: its owner could put
+// what is staged there somewhere else.
+func ours(root string) error {
+	info, err := os.Lstat(root)
+	if err != nil {
+		return err
 	}
-	return -1
+	if stat, ok := info.Sys().(*syscall.Stat_t); !ok || !info.IsDir() || int(stat.Uid) != os.Geteuid() {
+		return fmt.Errorf("%s is not a directory of this user", printable(root))
+	}
+	return nil
 }
 
 // removeEmpty removes the root that rm made, if it is empty: it fails if another

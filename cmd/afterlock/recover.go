@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -13,69 +15,97 @@ import (
 
 func newRecover() *cobra.Command {
 	var (
-		dryRun, asJSON bool
-		graces         = graces{lockGrace, dataGrace}
+		r      recoverer
+		asJSON bool
 	)
 	cmd := &cobra.Command{
-		Use:   "recover ROOT",
+		Use:   "recover ROOT...",
 		Short: "Remove what crashed processes left in a root, or in all roots of a store",
 		Long: `Recover removes stale instances and orphans: what processes that crashed or
 failed have left. Live instances are skipped, foreign names never touched. It
 takes no store lock, and can run at any time beside everything else.
 
-ROOT is a root, or the graph root of containers/storage: then all its roots are
-recovered. Beside processes of containers/storage as released, a lock file
-without data that is younger than --lock-grace and data without a lock file that
-is younger than --data-grace are left alone.
+ROOT is a root, or a store with any number of roots (see "afterlock ls --help"):
+all of them are recovered. An image store of a graph root is a ROOT of its own.
+Partial pulls in overlay/staging are left to containers/storage: the lock of such
+a directory is made after it, so that nobody else can tell a dead pull from a new
+one. What lies on a read-only file system cannot be recovered; the others go on.
+
+Data without a lock file, an orphan, is left alone until it is --orphan-grace old:
+a cleaner of temporary files may have taken the lock file of a live instance.
+Beside processes of containers/storage as released, a lock file without data that
+is younger than --lock-grace is left alone as well.
+
+Outcomes: live, recovered, young (see the graces), vanished (somebody else did
+it), denied (another user's: not for us to open), failed.
 
 Exit codes: 0 done, 1 something could not be removed (with --dry-run: would be
-refused), 2 usage or a root cannot be opened.`,
-		Args: cobra.ExactArgs(1),
+refused), 2 usage or a root cannot be opened; the others are recovered.`,
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if graces.lock < 0 || graces.data < 0 {
-				return errors.New("a grace must not be negative")
+			if r.lockGrace < 0 || r.orphanGrace < 0 {
+				return errNegative
 			}
-			roots, err := findRoots(args[0])
-			if err != nil {
-				return err
-			}
+			c := newChapters(args)
 			var all []recovery
 			failures := false
-			for _, path := range roots {
-				r, err := recoverRoot(cmd.Context(), path, graces, dryRun)
-				if err != nil {
-					return err
+			c.each(func(root string) error {
+				one, err := r.recover(cmd.Context(), root)
+				if err == nil {
+					all = append(all, one)
+					failures = failures || one.failed
 				}
-				all = append(all, r)
-				failures = failures || r.failed
-			}
-			if err := printRecoveries(cmd, all, asJSON); err != nil {
 				return err
+			})
+			err := c.end(cmd, map[string]any{"roots": orEmpty(all)}, asJSON, func(out io.Writer) error {
+				return printRecoveries(cmd, c, all)
+			})
+			if err == nil && failures {
+				err = failed()
 			}
-			if failures {
-				return failed()
-			}
-			return nil
+			return err
 		},
 	}
 	flags := cmd.Flags()
-	flags.BoolVar(&dryRun, "dry-run", false, "say what would be done, and change nothing")
-	flags.DurationVar(&graces.lock, "lock-grace", lockGrace, "leave younger lock files without data alone")
-	flags.DurationVar(&graces.data, "data-grace", dataGrace, "leave younger data without a lock file alone")
+	flags.BoolVar(&r.dryRun, "dry-run", false, "say what would be done, and change nothing")
+	flags.DurationVar(&r.lockGrace, "lock-grace", lockGrace, "leave younger lock files without data alone")
+	flags.DurationVar(&r.orphanGrace, "orphan-grace", orphanGrace, "leave younger data without a lock file alone")
+	flags.BoolVar(&r.clearFlags, "clear-flags", false, "clear immutable and append-only flags that are in the way")
+	flags.BoolVar(&r.detachMounts, "detach-mounts", false, "detach mounts found inside stale instances, without touching what is mounted")
+	flags.BoolVar(&r.allowOthers, "allow-others", false, "recover a root too that every user may write")
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
 
-type graces struct{ lock, data time.Duration }
+// A recoverer is what recover was asked for.
+type recoverer struct {
+	lockGrace, orphanGrace time.Duration
+	dryRun                 bool
+	clearFlags             bool
+	detachMounts           bool
+	allowOthers            bool
+}
+
+func (r recoverer) options() []tempdir.Option {
+	options := flagOptions(r.clearFlags)
+	if r.detachMounts {
+		options = append(options, tempdir.DetachMounts())
+	}
+	if r.allowOthers {
+		options = append(options, tempdir.AllowOthers())
+	}
+	return options
+}
 
 // A recovery is what was done, or would be done, in one root.
 type recovery struct {
-	Root    string   `json:"root"`
-	DryRun  bool     `json:"dry_run"`
-	Results []result `json:"results"`
-	Foreign []string `json:"foreign"`
-	Error   string   `json:"error,omitempty"` // why it stopped early
-	failed  bool
+	Root      string    `json:"root"`
+	RootBytes []byte    `json:"root_bytes,omitempty"`
+	DryRun    bool      `json:"dry_run"`
+	Results   []result  `json:"results"`
+	Foreign   []foreign `json:"foreign"`
+	Error     string    `json:"error,omitempty"` // why it stopped early
+	failed    bool
 }
 
 // A result is one line of recover.
@@ -85,43 +115,56 @@ type result struct {
 	Note    string `json:"note,omitempty"`
 }
 
-func recoverRoot(ctx context.Context, path string, graces graces, dryRun bool) (recovery, error) {
-	root, err := openRoot(path, graces.lock, graces.data)
+// A foreign is a name in a root that is not ours.
+type foreign struct {
+	Name  string `json:"name"`
+	Bytes []byte `json:"name_bytes,omitempty"`
+}
+
+func (r recoverer) recover(ctx context.Context, path string) (recovery, error) {
+	root, err := openRoot(path, r.lockGrace, r.orphanGrace, r.options()...)
 	if err != nil {
 		return recovery{}, err
 	}
 	defer root.Close()
-	r := recovery{Root: root.Path(), DryRun: dryRun, Results: []result{}, Foreign: []string{}}
-	if dryRun {
-		return r, r.foresee(ctx, root, graces)
+	out := recovery{Root: root.Path(), RootBytes: bytesOf(root.Path()), DryRun: r.dryRun, Results: []result{}, Foreign: []foreign{}}
+	if r.dryRun {
+		return out, out.foresee(ctx, root, r)
 	}
 	report, err := root.Recover(ctx)
 	if err != nil && len(report.Results) == 0 && ctx.Err() == nil {
-		return r, err // the root could not be listed
+		return out, err // the root could not be listed
 	}
 	for _, one := range report.Results {
 		result := result{ID: one.ID, Outcome: one.Outcome.String()}
 		if one.Adopted {
 			result.Note = "it was an orphan"
 		}
-		if one.Outcome == tempdir.Young {
-			result.Note = "left alone for now: see --lock-grace and --data-grace"
+		switch one.Outcome {
+		case tempdir.Young:
+			result.Note = "left alone for now: see --orphan-grace and --lock-grace"
+		case tempdir.Denied:
+			result.Note = deniedNote
 		}
 		if one.Err != nil {
-			result.Note = one.Err.Error()
+			result.Note = errorText(one.Err)
 		}
-		r.Results = append(r.Results, result)
+		out.Results = append(out.Results, result)
 	}
-	r.Foreign = append(r.Foreign, report.Foreign...)
-	r.failed = err != nil
+	for _, name := range report.Foreign {
+		out.Foreign = append(out.Foreign, foreign{name, bytesOf(name)})
+	}
+	out.failed = err != nil
 	if ctx.Err() != nil {
-		r.Error = "interrupted; the next recovery goes on"
+		out.Error = "interrupted; the next recovery goes on"
 	}
-	return r, nil
+	return out, nil
 }
 
+const deniedNote = "of another user, who has to recover it"
+
 // foresee says what a recovery would do now.
-func (r *recovery) foresee(ctx context.Context, root *tempdir.Root, graces graces) error {
+func (r *recovery) foresee(ctx context.Context, root *tempdir.Root, asked recoverer) error {
 	instances, err := root.Instances(ctx)
 	if err != nil {
 		return err
@@ -131,24 +174,30 @@ func (r *recovery) foresee(ctx context.Context, root *tempdir.Root, graces grace
 		old := time.Since(instance.Changed)
 		switch instance.State {
 		case tempdir.Foreign:
-			r.Foreign = append(r.Foreign, instance.Name)
+			r.Foreign = append(r.Foreign, foreign{instance.Name, bytesOf(instance.Name)})
 			continue
 		case tempdir.Live:
 			one.Outcome = tempdir.Skipped.String()
 		case tempdir.Stale:
 			one.Outcome = "would be recovered"
-			if !instance.Data && old < graces.lock {
-				one.Outcome, one.Note = tempdir.Young.String(), "until "+age(graces.lock)+" old"
+			if !instance.Data && old < asked.lockGrace {
+				one.Outcome, one.Note = tempdir.Young.String(), adoptable(asked.lockGrace-old)
 			}
 		case tempdir.Orphan:
 			one.Outcome, one.Note = "would be recovered", "it is an orphan"
-			if old < graces.data {
-				one.Outcome, one.Note = tempdir.Young.String(), "an orphan, until "+age(graces.data)+" old"
+			if old < asked.orphanGrace {
+				one.Outcome, one.Note = tempdir.Young.String(), "an orphan, "+adoptable(asked.orphanGrace-old)
 			}
+		case tempdir.YoungLock:
+			one.Outcome, one.Note = tempdir.Young.String(), adoptable(asked.lockGrace-old)
 		default:
+			if errors.Is(instance.Err, fs.ErrPermission) {
+				one.Outcome, one.Note = tempdir.Denied.String(), deniedNote
+				break
+			}
 			one.Outcome, r.failed = "would fail", true
 			if instance.Err != nil {
-				one.Note = instance.Err.Error()
+				one.Note = errorText(instance.Err)
 			}
 		}
 		r.Results = append(r.Results, one)
@@ -156,24 +205,16 @@ func (r *recovery) foresee(ctx context.Context, root *tempdir.Root, graces grace
 	return nil
 }
 
-func printRecoveries(cmd *cobra.Command, all []recovery, asJSON bool) error {
+func printRecoveries(cmd *cobra.Command, c *chapters, all []recovery) error {
 	out := cmd.OutOrStdout()
-	if asJSON {
-		return printJSON(out, map[string]any{"roots": all})
-	}
-	for i, r := range all {
-		if i > 0 {
-			fmt.Fprintln(out)
-		}
-		if len(all) > 1 {
-			fmt.Fprintf(out, "%s:\n", printable(r.Root))
-		}
+	for _, r := range all {
+		c.heading(out, r.Root)
 		rows := [][]string{{"ID", "OUTCOME", "NOTE"}}
 		for _, one := range r.Results {
 			rows = append(rows, []string{cell(one.ID), one.Outcome, noteCell(one.Note)})
 		}
-		for _, name := range r.Foreign {
-			rows = append(rows, []string{cell(name), "foreign", "not ours, not touched"})
+		for _, one := range r.Foreign {
+			rows = append(rows, []string{cell(one.Name), "foreign", "not ours, not touched"})
 		}
 		if err := printTable(out, rows); err != nil {
 			return err

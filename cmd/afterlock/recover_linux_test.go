@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/afterlock/afterlock/internal/testfs"
 )
 
 type recoveries struct {
@@ -15,7 +17,10 @@ type recoveries struct {
 		Root    string
 		DryRun  bool `json:"dry_run"`
 		Results []struct{ ID, Outcome, Note string }
-		Foreign []string
+		Foreign []struct {
+			Name  string
+			Bytes []byte `json:"name_bytes"`
+		}
 	}
 }
 
@@ -37,11 +42,12 @@ func TestRecoverRemovesWhatIsStaleAndNothingElse(t *testing.T) {
 	assert.DirExists(t, filepath.Join(root, "temp-dir-"+live))
 	assert.DirExists(t, filepath.Join(root, "temp-dir-"+orphan))
 
-	stdout, _, code = call(t, "recover", "--json", "--data-grace", "0", root)
+	stdout, _, code = call(t, "recover", "--json", "--orphan-grace", "0", root)
 	assert.Zero(t, code)
 	got := parse[recoveries](t, stdout).Roots[0]
 	assert.False(t, got.DryRun)
-	assert.Equal(t, []string{"notes.txt"}, got.Foreign)
+	require.Len(t, got.Foreign, 1)
+	assert.Equal(t, "notes.txt", got.Foreign[0].Name)
 	require.Len(t, got.Results, 2)
 	assert.NoDirExists(t, filepath.Join(root, "temp-dir-"+orphan))
 	assert.FileExists(t, filepath.Join(root, "notes.txt"))
@@ -58,7 +64,7 @@ func TestRecoverDryRunForetellsAndChangesNothing(t *testing.T) {
 		wants map[string]string
 	}{
 		{nil, map[string]string{live: "live", stale: "would be recovered", orphan: "young", bare: "young"}},
-		{[]string{"--data-grace=0"}, map[string]string{live: "live", stale: "would be recovered", orphan: "would be recovered", bare: "young"}},
+		{[]string{"--orphan-grace=0"}, map[string]string{live: "live", stale: "would be recovered", orphan: "would be recovered", bare: "young"}},
 		{[]string{"--lock-grace=0"}, map[string]string{live: "live", stale: "would be recovered", orphan: "young", bare: "would be recovered"}},
 	} {
 		args := append([]string{"recover", "--dry-run", "--json", root}, tt.flags...)
@@ -112,4 +118,33 @@ func TestRecoverRefusesARootThatIsALink(t *testing.T) {
 	assert.Equal(t, 2, code)
 	assert.Contains(t, stderr, "link")
 	assert.DirExists(t, filepath.Join(root, "temp-dir-"+stale))
+}
+
+// What reads works; what cannot write says so, and keeps nobody else waiting.
+func TestARootOnAReadOnlyFileSystemIsListedAndNotRecovered(t *testing.T) {
+	dir := t.TempDir()
+	makeNames(t, dir, "image/vfs-layers/layers.lock", "graph/storage.lock")
+	fixed, other := stale(t, dir+"/image/vfs/tempdirs"), stale(t, dir+"/graph/vfs/tempdirs")
+	testfs.ReadOnly(t, dir+"/image")
+	stdout, stderr, code := call(t, "ls", dir+"/image")
+	assert.Zero(t, code, stderr)
+	assert.Equal(t, "stale", row(t, stdout, fixed)[1])
+	stdout, _, code = call(t, "recover", dir+"/image", dir+"/graph")
+	assert.Equal(t, 1, code)
+	assert.Equal(t, "failed", row(t, stdout, fixed)[1])
+	assert.Contains(t, strings.Join(row(t, stdout, fixed), " "), "read-only file system")
+	assert.Equal(t, "recovered", row(t, stdout, other)[1])
+}
+
+func TestOrphansAreListedWithTheTimeThatTheyAreLeftAlone(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "root")
+	id := orphan(t, root)
+	for grace, wants := range map[string]string{"24h": "left alone for 23h5", "0": "the next recovery removes it"} {
+		stdout, _, code := call(t, "ls", "--orphan-grace", grace, root)
+		assert.Zero(t, code)
+		assert.Contains(t, strings.Join(row(t, stdout, id), " "), wants)
+		stdout, _, code = call(t, "recover", "--dry-run", "--orphan-grace", grace, root)
+		assert.Zero(t, code)
+		assert.Equal(t, map[string]string{"24h": "young", "0": "would"}[grace], row(t, stdout, id)[1])
+	}
 }

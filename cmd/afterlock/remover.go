@@ -14,194 +14,266 @@ import (
 
 // A removed is what happened to one path.
 type removed struct {
-	Path    string `json:"path"`
-	Outcome string `json:"outcome"` // "removed" or "failed"
-	Error   string `json:"error,omitempty"`
-	err     error
+	Path      string `json:"path"`
+	PathBytes []byte `json:"path_bytes,omitempty"`
+	Outcome   string `json:"outcome"`            // "removed", "missing" or "failed"
+	InPlace   string `json:"in_place,omitempty"` // why it was not moved aside
+	Error     string `json:"error,omitempty"`
+	err       error
 }
 
 // A remover works through the paths of one rm.
 type remover struct {
-	root      string // of --root
-	results   []removed
-	leftovers []string // what an earlier rm left and this one could not remove either
+	root              string // of --root
+	force, clearFlags bool
+	results           []removed // in the order of the paths
+	leftovers         []string  // what an earlier rm left and this one could not remove either
 }
 
 // A batch is the victims of one directory: they share one instance.
 type batch struct {
-	parent string
-	bases  []string
-	paths  []string // as the user wrote them
+	parent   string
+	absolute bool // parent is absolute and without links, so that nothing that rm removes changes what it means
+	victims  []victim
+}
+
+// A victim is a name in the directory of its batch.
+type victim struct {
+	path    string
+	results []int // of the arguments that mean it
+	inPlace error // why it could not be moved
 }
 
 func (r *remover) removeAll(ctx context.Context, paths []string) {
 	var batches []*batch
 	byParent := make(map[string]*batch)
-	for _, path := range paths {
+	for i, path := range paths {
+		r.results = append(r.results, removed{Path: path, PathBytes: bytesOf(path)})
 		trimmed := strings.TrimRight(path, "/")
 		at := strings.LastIndexByte(trimmed, '/') + 1
-		// Links in the parent are the user's; they are followed once, here, so
-		// that two names of one directory are one batch.
-		parent, err := filepath.EvalSymlinks(orDot(trimmed[:at]))
-		if err == nil {
-			parent, err = filepath.Abs(parent)
-		}
-		if err == nil {
-			_, err = os.Lstat(filepath.Join(parent, trimmed[at:]))
-		}
-		if err != nil {
-			if named := new(fs.PathError); !errors.As(err, &named) {
-				err = fmt.Errorf("%s: %w", printable(path), err)
-			}
-			r.done(path, err)
+		parent, absolute := resolve(trimmed[:at])
+		path := parent + trimmed[at:]
+		if _, err := os.Lstat(path); err != nil {
+			r.done(victim{path: path, results: []int{i}}, err)
 			continue
 		}
 		b := byParent[parent]
 		if b == nil {
-			b = &batch{parent: parent}
+			b = &batch{parent: parent, absolute: absolute}
 			byParent[parent] = b
 			batches = append(batches, b)
 		}
-		b.bases, b.paths = append(b.bases, trimmed[at:]), append(b.paths, path)
+		b.add(path, i)
 	}
 	for _, b := range batches {
 		r.remove(ctx, b)
 	}
 }
 
-func orDot(dir string) string {
-	if dir == "" {
-		return "."
+// maxPath is what the kernel takes for a path, with room for names below it.
+const maxPath = 4096 - 600
+
+// resolve follows the links of a directory, once, so that two names of it are one
+// and its victims are found when the working directory is gone. Where it has no
+// path of that kind that the kernel takes, it is what the user wrote. It ends in a
+// slash, unless it is empty.
+func resolve(dir string) (resolved string, absolute bool) {
+	parent := dir
+	if parent == "" {
+		parent = "."
 	}
-	return dir
+	parent, err := filepath.EvalSymlinks(parent)
+	if err == nil {
+		parent, err = filepath.Abs(parent)
+	}
+	if err != nil || len(parent) > maxPath {
+		return dir, false
+	}
+	return strings.TrimSuffix(parent, "/") + "/", true
 }
 
-func (r *remover) done(path string, err error) {
-	result := removed{Path: path, Outcome: "removed", err: err}
-	if err != nil {
-		result.Outcome, result.Error = "failed", err.Error()
+func (b *batch) add(path string, result int) {
+	for i := range b.victims {
+		if b.victims[i].path == path {
+			b.victims[i].results = append(b.victims[i].results, result)
+			return
+		}
 	}
-	r.results = append(r.results, result)
+	b.victims = append(b.victims, victim{path: path, results: []int{result}})
 }
 
-// remove stages the victims of one directory and deletes them.
+// done notes what came of a victim.
+func (r *remover) done(v victim, err error) {
+	for _, i := range v.results {
+		result := &r.results[i]
+		switch {
+		case err == nil:
+			result.Outcome = "removed"
+		case r.force && missing(err):
+			result.Outcome = "missing"
+		default:
+			result.Outcome, result.Error, result.err = "failed", errorText(err), err
+		}
+		if v.inPlace != nil {
+			result.InPlace = errorText(v.inPlace)
+		}
+	}
+}
+
+// remove stages the victims of one directory and deletes them; what cannot be
+// staged it removes where it is.
 func (r *remover) remove(ctx context.Context, b *batch) {
 	if ctx.Err() != nil {
-		for _, path := range b.paths {
-			r.done(path, fmt.Errorf("%s is not touched: interrupted", printable(path)))
+		for _, v := range b.victims {
+			r.done(v, fmt.Errorf("%s is not touched: interrupted", printable(v.path)))
 		}
 		return
 	}
-	root, dir, err := r.create(ctx, b.parent)
-	if err != nil {
-		for _, path := range b.paths {
-			r.done(path, err)
+	root, dir, why := r.create(ctx, b.parent)
+	var staged, inPlace []victim
+	for _, v := range b.victims {
+		v.inPlace = why
+		if dir != nil {
+			v.inPlace = dir.StageDeletion(v.path)
 		}
-		return
-	}
-	var staged []string
-	for i, base := range b.bases {
-		if err := stage(dir, b.parent, base); err != nil {
-			r.done(b.paths[i], err)
-		} else {
-			staged = append(staged, b.paths[i])
+		switch {
+		case v.inPlace == nil:
+			staged = append(staged, v)
+		case errors.Is(v.inPlace, tempdir.ErrMountPoint):
+			r.done(v, v.inPlace)
+		default:
+			inPlace = append(inPlace, v)
 		}
 	}
-	err = dir.Close(ctx)
-	root.Close()
-	if r.root == "" {
-		removeEmpty(root.Path())
+	var (
+		own string
+		err error
+	)
+	if dir != nil {
+		own, err = dir.ID(), dir.Close(ctx)
 	}
-	for _, path := range staged {
+	for _, v := range inPlace {
+		err := tempdir.Remove(ctx, v.path, flagOptions(r.clearFlags)...)
+		if err != nil && b.absolute {
+			// It was there, and it is gone: with a victim that it lay in, or by
+			// somebody else.
+			if _, now := os.Lstat(v.path); missing(now) {
+				err, v.inPlace = nil, nil
+			}
+		}
+		r.done(v, err)
+	}
+	if root != nil {
+		if r.finish(ctx, root, own) {
+			err = nil
+		}
+		r.leave(root)
+	}
+	for _, v := range staged {
 		if err != nil {
-			r.done(path, fmt.Errorf("%s is moved aside, and not all of it is deleted: %w", printable(path), err))
+			r.done(v, fmt.Errorf("%s is moved aside, and not all of it is deleted: %w", printable(v.path), err))
 		} else {
-			r.done(path, nil)
+			r.done(v, nil)
 		}
 	}
-	if len(staged) == 0 && err != nil {
-		r.leftovers = append(r.leftovers, err.Error())
-	}
-}
-
-// stage moves one victim into the instance. The kernel lets nobody but the
-// superuser move a directory that is not writable, such as those of the Go
-// module cache, to another parent; its owner may make it writable.
-func stage(dir *tempdir.Dir, parent, base string) error {
-	victim := filepath.Join(parent, base)
-	err := dir.StageDeletion(victim)
-	if !errors.Is(err, fs.ErrPermission) {
-		return err
-	}
-	info, statErr := os.Lstat(victim)
-	if statErr != nil || !info.IsDir() || info.Mode()&0o200 != 0 {
-		return err
-	}
-	// Through the parent, so that no link leads the change of mode elsewhere.
-	root, openErr := os.OpenRoot(parent)
-	if openErr != nil {
-		return err
-	}
-	defer root.Close()
-	if root.Chmod(base, info.Mode().Perm()|0o700) != nil {
-		return err
-	}
-	if err := dir.StageDeletion(victim); err != nil {
-		return errors.Join(err, root.Chmod(base, info.Mode().Perm()))
-	}
-	return nil
+	r.finishOld(ctx, b.parent)
 }
 
 // createAttempts bounds how often another rm may remove the empty root in the
 // moment between its opening and the making of an instance.
 const createAttempts = 1000
 
-// create opens the root for the victims of parent, finishes what an earlier rm
-// left there, and makes an instance.
-func (r *remover) create(ctx context.Context, parent string) (*tempdir.Root, *tempdir.Dir, error) {
-	path, options := r.root, []tempdir.Option{tempdir.Purpose("afterlock rm")}
-	if path == "" {
-		path = filepath.Join(parent, rmRoot)
-		options = append(options, tempdir.Make(0o700))
-	}
-	var err error
+// create opens the root for the victims of parent and makes an instance. Without
+// an instance the error says why, and the root is returned if it can be recovered.
+func (r *remover) create(ctx context.Context, parent string) (root *tempdir.Root, dir *tempdir.Dir, err error) {
 	for range createAttempts {
-		var root *tempdir.Root
-		if root, err = tempdir.Open(path, options...); err == nil {
-			var dir *tempdir.Dir
-			if dir, err = r.createIn(ctx, root, parent); err == nil {
-				return root, dir, nil
+		if root, err = r.open(parent); err != nil {
+			return nil, nil, err
+		}
+		if dir, err = root.Create(); err == nil {
+			return root, dir, nil
+		}
+		if r.root != "" || !errors.Is(err, tempdir.ErrRootGone) || ctx.Err() != nil {
+			break
+		}
+		root.Close()
+	}
+	return root, nil, err
+}
+
+// open opens the root of --root, or makes and opens that of the user in parent.
+func (r *remover) open(parent string) (*tempdir.Root, error) {
+	options := append(flagOptions(r.clearFlags), tempdir.Purpose("afterlock rm"))
+	if r.root != "" {
+		return tempdir.Open(r.root, options...)
+	}
+	path := parent + ownRoot()
+	made := false
+	for range createAttempts {
+		err := os.Mkdir(path, 0o700)
+		if err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+		made = made || err == nil
+		root, err := tempdir.Open(path, options...)
+		if err == nil {
+			if err = ours(path); err == nil {
+				return root, nil
 			}
 			root.Close()
 		}
-		gone := errors.Is(err, tempdir.ErrRootGone) || errors.Is(err, fs.ErrNotExist)
-		if r.root != "" || !gone || ctx.Err() != nil {
-			break
-		}
-	}
-	if r.root == "" {
-		removeEmpty(path)
-	}
-	return nil, nil, err
-}
-
-func (r *remover) createIn(ctx context.Context, root *tempdir.Root, parent string) (*tempdir.Dir, error) {
-	if r.root == "" {
-		if err := trusted(root.Path(), parent); err != nil {
+		if !errors.Is(err, fs.ErrNotExist) { // else: removed by another rm, as it was empty
+			if made {
+				removeEmpty(path)
+			}
 			return nil, err
 		}
 	}
-	report, err := root.Recover(ctx)
-	if errors.Is(err, tempdir.ErrRootGone) {
-		return nil, err
+	return nil, &fs.PathError{Op: "open root", Path: path, Err: fs.ErrNotExist}
+}
+
+// leave closes the root, and removes it if rm made it and nothing is in it.
+func (r *remover) leave(root *tempdir.Root) {
+	root.Close()
+	if r.root == "" {
+		removeEmpty(root.Path())
 	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
+}
+
+// finish removes what an earlier rm left in the root, and tries once more what this
+// one left there, as the instance own; finished says that this is gone now.
+func (r *remover) finish(ctx context.Context, root *tempdir.Root, own string) (finished bool) {
+	report, err := root.Recover(ctx)
+	if ctx.Err() != nil || errors.Is(err, tempdir.ErrRootGone) {
+		return false
+	}
+	if err != nil && len(report.Results) == 0 {
+		r.leftovers = append(r.leftovers, errorText(err))
 	}
 	for _, result := range report.Results {
-		if result.Err != nil {
-			r.leftovers = append(r.leftovers, result.Err.Error())
+		switch {
+		case result.ID == own:
+			finished = result.Outcome == tempdir.Recovered
+		case result.Err != nil:
+			r.leftovers = append(r.leftovers, errorText(result.Err))
 		}
 	}
-	return root.Create()
+	return finished
+}
+
+// oldRoot is the name of the root that earlier versions made.
+const oldRoot = ".afterlock"
+
+// finishOld finishes what an earlier version left in parent.
+func (r *remover) finishOld(ctx context.Context, parent string) {
+	path := parent + oldRoot
+	if r.root != "" || ours(path) != nil {
+		return
+	}
+	root, err := tempdir.Open(path, flagOptions(r.clearFlags)...)
+	if err != nil {
+		return
+	}
+	defer r.leave(root)
+	r.finish(ctx, root, "")
 }

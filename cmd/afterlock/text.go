@@ -22,6 +22,24 @@ func printable(text string) string {
 	return text
 }
 
+// bytesOf returns the bytes of a name that JSON cannot hold, because it is not
+// UTF-8; else nil. Every name or path in JSON has a field for it beside it: in the
+// text two such names can look alike.
+func bytesOf(name string) []byte {
+	if utf8.ValidString(name) {
+		return nil
+	}
+	return []byte(name)
+}
+
+// errorText is an error for JSON, in which every byte can be told.
+func errorText(err error) string {
+	if text := err.Error(); bytesOf(text) == nil {
+		return text
+	}
+	return strconv.Quote(err.Error())
+}
+
 // cell is printable text for one column of a table: quoted also if it would
 // break the table or look like a column of its own.
 func cell(text string) string {
