@@ -1,10 +1,32 @@
 package compat
 
-import "github.com/afterlock/afterlock/tempdir"
+import (
+	"os"
+
+	"github.com/afterlock/afterlock/tempdir"
+)
 
 // SwapKernel makes all system calls go through k until restore is called.
 func SwapKernel(k tempdir.Kernel) (restore func()) {
 	old := kernel
 	kernel = k
 	return func() { kernel = old }
+}
+
+// ForcePortable makes the package use the code for other systems until restore
+// is called.
+func ForcePortable() (restore func()) {
+	old := portably
+	portably = true
+	return func() { portably = old }
+}
+
+// SystemLock takes the lock of a file as the portable code does.
+var SystemLock = systemLock
+
+// SwapLock makes the portable code take its locks with take until restore is called.
+func SwapLock(take func(*os.File) error) (restore func()) {
+	old := lockFile
+	lockFile = take
+	return func() { lockFile = old }
 }

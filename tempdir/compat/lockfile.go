@@ -1,8 +1,6 @@
 package compat
 
 import (
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"io/fs"
 	"os"
@@ -25,7 +23,7 @@ type StagingLockFile struct {
 	path string // for errors
 
 	mu   sync.Mutex
-	lock *tempdir.Lock // nil once deleted
+	lock lock // nil once deleted
 }
 
 // CreateAndLock makes a new lock file in the directory dir (the default one for
@@ -48,11 +46,9 @@ func CreateAndLock(dir, pattern string) (*StagingLockFile, string, error) {
 		prefix, suffix = pattern[:star], pattern[star+1:]
 	}
 	var name string
-	l, err := lockIn(dir, func(root *tempdir.Root) (*tempdir.Lock, error) {
-		var id [16]byte
-		rand.Read(id[:]) // never fails
-		name = prefix + hex.EncodeToString(id[:]) + suffix
-		return root.CreateLock(name)
+	l, err := lockIn(dir, func(r root) (lock, error) {
+		name = prefix + newID() + suffix
+		return r.CreateLock(name)
 	})
 	if err != nil {
 		return nil, "", err
@@ -75,12 +71,12 @@ func TryLockPath(path string) (*StagingLockFile, error) {
 		return nil, &tempdir.Error{Op: "try lock", Path: path, Err: err}
 	}
 	dir, name := filepath.Split(absolute)
-	l, err := lockIn(filepath.Clean(dir), func(root *tempdir.Root) (*tempdir.Lock, error) {
-		lock, err := root.TryLock(name)
+	l, err := lockIn(filepath.Clean(dir), func(r root) (lock, error) {
+		l, err := r.TryLock(name)
 		if errors.Is(err, fs.ErrNotExist) {
-			lock, err = root.CreateLock(name)
+			l, err = r.CreateLock(name)
 		}
-		return lock, err
+		return l, err
 	})
 	if err != nil {
 		return nil, err
@@ -90,17 +86,17 @@ func TryLockPath(path string) (*StagingLockFile, error) {
 }
 
 // lockIn opens the directory and calls take until somebody else is not faster.
-func lockIn(dir string, take func(*tempdir.Root) (*tempdir.Lock, error)) (*StagingLockFile, error) {
-	root, err := openRoot(dir)
+func lockIn(dir string, take func(root) (lock, error)) (*StagingLockFile, error) {
+	r, err := openRoot(dir, false)
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close() // the lock keeps the descriptor as long as it is held
+	defer r.Close() // the lock keeps the descriptor as long as it is held
 	for range lockAttempts {
-		var lock *tempdir.Lock
-		lock, err = take(root)
+		var held lock
+		held, err = take(r)
 		if err == nil {
-			return &StagingLockFile{lock: lock}, nil
+			return &StagingLockFile{lock: held}, nil
 		}
 		if !errors.Is(err, fs.ErrExist) {
 			break

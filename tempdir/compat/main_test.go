@@ -1,5 +1,3 @@
-//go:build linux
-
 package compat_test
 
 import (
@@ -12,16 +10,20 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/compat"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 )
 
 // childVariable names what a re-executed test binary does instead of testing.
 const childVariable = "AFTERLOCK_COMPAT_CHILD"
 
+// portableVariable makes the test binary use the code for other systems.
+const portableVariable = "AFTERLOCK_COMPAT_PORTABLE"
+
 func TestMain(m *testing.M) {
+	if os.Getenv(portableVariable) != "" {
+		compat.ForcePortable()
+	}
 	if name, ok := os.LookupEnv(childVariable); ok {
 		children[name](os.Args[1])
 		fmt.Println("ready")
@@ -46,17 +48,7 @@ var children = map[string]func(path string){
 		_, err := compat.TryLockPath(path)
 		check(err)
 	},
-	// posix holds a lock as upstream takes it.
-	"posix": func(path string) {
-		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-		check(err)
-		check(unix.FcntlFlock(file.Fd(), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}))
-		kept = file
-	},
 }
-
-// kept is not collected, and so not closed, while the child lives.
-var kept *os.File
 
 func check(err error) {
 	if err != nil {
@@ -86,66 +78,6 @@ func child(t *testing.T, name, path string) (kill func()) {
 	require.NoError(t, err)
 	require.Equal(t, "ready\n", line)
 	return kill
-}
-
-// hooks is a Kernel in which single calls fail, or are preceded by the steps of
-// another process.
-type hooks struct {
-	tempdir.Kernel
-	openUnnamed, takeLock, makeData func() error
-	removeEntry                     func(name string) error
-	age                             func(a *tempdir.Attributes)
-}
-
-// hook makes the calls of the test go through h.
-func hook(t *testing.T, h *hooks) {
-	h.Kernel = tempdir.LinuxKernel()
-	t.Cleanup(compat.SwapKernel(h))
-}
-
-func first(hook func() error) error {
-	if hook == nil {
-		return nil
-	}
-	return hook()
-}
-
-func (h *hooks) OpenUnnamed(root int) (int, error) {
-	if err := first(h.openUnnamed); err != nil {
-		return -1, err
-	}
-	return h.Kernel.OpenUnnamed(root)
-}
-
-func (h *hooks) TakeLock(fd int) error {
-	if err := first(h.takeLock); err != nil {
-		return err
-	}
-	return h.Kernel.TakeLock(fd)
-}
-
-func (h *hooks) MakeData(root int, name string) error {
-	if err := first(h.makeData); err != nil {
-		return err
-	}
-	return h.Kernel.MakeData(root, name)
-}
-
-func (h *hooks) RemoveEntry(dir int, name string) error {
-	if h.removeEntry != nil {
-		if err := h.removeEntry(name); err != nil {
-			return err
-		}
-	}
-	return h.Kernel.RemoveEntry(dir, name)
-}
-
-func (h *hooks) StatName(dir int, name string) (tempdir.Attributes, error) {
-	a, err := h.Kernel.StatName(dir, name)
-	if h.age != nil {
-		h.age(&a)
-	}
-	return a, err
 }
 
 // victim makes a file to delete, on the root's file system.
@@ -178,6 +110,3 @@ func newTempDir(t *testing.T, root string) (td *compat.TempDir, lockFile, data s
 	require.True(t, ok)
 	return td, filepath.Join(filepath.Dir(data), "lock-"+id), data
 }
-
-// descriptors counts what this process has open.
-func descriptors(t *testing.T) int { return len(names(t, "/proc/self/fd")) }

@@ -1,7 +1,6 @@
 package compat
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -37,15 +36,15 @@ func RecoverStaleDirs(rootDir string) error {
 // each id and which names it left alone as foreign. The error joins one error
 // an instance that could not be removed, or is about the root as a whole.
 func RecoverStaleDirsReport(rootDir string) (tempdir.Report, error) {
-	root, err := openRoot(rootDir)
+	r, err := openRoot(rootDir, false)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return tempdir.Report{}, nil
 	case err != nil:
 		return tempdir.Report{}, err
 	}
-	defer root.Close()
-	report, err := root.Recover(context.Background())
+	defer r.Close()
+	report, err := r.Recover()
 	if len(report.Results) == 0 && errors.Is(err, tempdir.ErrRootGone) {
 		err = nil // removed after it was opened
 	}

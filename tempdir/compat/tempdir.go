@@ -1,7 +1,6 @@
 package compat
 
 import (
-	"context"
 	"errors"
 
 	"github.com/afterlock/afterlock/tempdir"
@@ -12,7 +11,7 @@ import (
 type TempDir struct {
 	RootDir string // as it was given to NewTempDir; changing it has no effect
 
-	dir *tempdir.Dir
+	dir instance
 }
 
 // NewTempDir makes a new, live, empty instance in rootDir, and rootDir itself,
@@ -23,12 +22,12 @@ type TempDir struct {
 // fails it leaves at most one stale lock file, which the next recovery removes,
 // and no descriptor. A crash leaves a stale instance.
 func NewTempDir(rootDir string) (*TempDir, error) {
-	root, err := openRoot(rootDir, tempdir.Make(0o700))
+	r, err := openRoot(rootDir, true)
 	if err != nil {
 		return nil, err
 	}
-	defer root.Close() // the instance keeps the descriptor as long as it lives
-	dir, err := root.Create()
+	defer r.Close() // the instance keeps the descriptor as long as it lives
+	dir, err := r.Create()
 	if err != nil {
 		return nil, err
 	}
@@ -57,11 +56,11 @@ func (td *TempDir) StageAddition() (*StagedAddition, error) {
 	if td == nil || td.dir == nil {
 		return nil, &tempdir.Error{Op: "stage addition", Kind: tempdir.ErrClosed}
 	}
-	addition, err := td.dir.StageAddition()
+	staged, err := td.dir.StageAddition()
 	if err != nil {
 		return nil, err
 	}
-	return &StagedAddition{Path: addition.Path(), addition: addition}, nil
+	return &StagedAddition{Path: staged.Path(), addition: staged}, nil
 }
 
 // Cleanup removes everything that is staged and the instance with it. Call it
@@ -77,7 +76,7 @@ func (td *TempDir) Cleanup() error {
 	if td == nil || td.dir == nil {
 		return nil
 	}
-	err := td.dir.Close(context.Background())
+	err := td.dir.Close()
 	if errors.Is(err, tempdir.ErrClosed) {
 		return nil
 	}
@@ -91,7 +90,7 @@ type StagedAddition struct {
 	// cleaned up. Changing it does not change what Commit moves.
 	Path string
 
-	addition *tempdir.Addition
+	addition addition
 }
 
 // Commit moves what the caller made at Path to destination, which must not

@@ -225,11 +225,14 @@ func TestFailedCleanupReleasesTheLock(t *testing.T) {
 func TestNoDescriptorIsLeaked(t *testing.T) {
 	root, link := t.TempDir(), filepath.Join(t.TempDir(), "link")
 	require.NoError(t, os.Symlink(root, link))
-	open := descriptors(t)
+	open, live := descriptors(t), 2 // root and lock file
+	if os.Getenv(portableVariable) != "" {
+		live = 1
+	}
 	for range 10 {
 		td, err := compat.NewTempDir(link)
 		require.NoError(t, err)
-		require.Equal(t, open+2, descriptors(t), "root and lock file")
+		require.Equal(t, open+live, descriptors(t))
 		require.NoError(t, compat.RecoverStaleDirs(link))
 		require.NoError(t, td.StageDeletion(victim(t, "file")))
 		require.NoError(t, td.Cleanup())
@@ -241,6 +244,9 @@ func TestNoDescriptorIsLeaked(t *testing.T) {
 }
 
 func TestCleanupStopsAtMounts(t *testing.T) {
+	if os.Getenv(portableVariable) != "" {
+		t.Skip("skipped, because the portable code tells mounts by their device")
+	}
 	root, outside := t.TempDir(), t.TempDir()
 	td, err := compat.NewTempDir(root)
 	require.NoError(t, err)
