@@ -22,7 +22,8 @@ type Disk interface {
 	Links(fd int) (uint64, error)
 	// ReadToken reads the token of the last save. pread.
 	ReadToken(fd int) (Token, error)
-	// WriteToken writes the token of a save that is about to be made. pwrite.
+	// WriteToken writes the token of a save that is about to be made, with its
+	// mark, in one sector. pwrite.
 	WriteToken(fd int, t Token) error
 	// StatMetadata tells the metadata file from any other version of it. statx.
 	StatMetadata(path string) (Version, error)
@@ -32,12 +33,15 @@ type Disk interface {
 	// never shortens it, and fills the rest with blanks. A file that has another
 	// name is replaced. openat, fstat, pwrite.
 	WriteSpare(path string, data []byte) (fd int, err error)
-	// SyncSpare makes the file durable. fsync.
+	// SyncSpare makes the file durable: the spare, the metadata file that was
+	// written over, or the lock file. fsync.
 	SyncSpare(fd int) error
 	// Replace exchanges the names spare and path, or renames spare to path where
-	// path does not exist or the file system cannot exchange: the moment of a
-	// save. renameat2.
+	// path does not exist: the moment of a save. renameat2.
 	Replace(spare, path string) error
+	// Writable tells whether the regular file path can be written over. openat,
+	// fstat, close.
+	Writable(path string) error
 	// SyncDirectory makes the names in the directory durable. openat, fsync, close.
 	SyncDirectory(path string) error
 	// SyncContent makes everything on the path's file system durable. openat,
@@ -54,8 +58,8 @@ type ByteRange struct {
 	Exclusive bool
 }
 
-// A Token is different for every save.
-type Token [16]byte
+// A Token is different for every save. Its last byte is a mark, see save.
+type Token [17]byte
 
 // A Version tells versions of the metadata file apart, for the sake of programs
 // that do not write tokens.
@@ -159,6 +163,13 @@ func (a *aroundDisk) Replace(spare, path string) error {
 		return err
 	}
 	return a.Disk.Replace(spare, path)
+}
+
+func (a *aroundDisk) Writable(path string) error {
+	if err := a.before("Writable", path); err != nil {
+		return err
+	}
+	return a.Disk.Writable(path)
 }
 
 func (a *aroundDisk) SyncDirectory(path string) error {

@@ -195,11 +195,26 @@ func (linuxDisk) Replace(spare, path string) error {
 	err := again(func() error {
 		return unix.Renameat2(unix.AT_FDCWD, spare, unix.AT_FDCWD, path, unix.RENAME_EXCHANGE)
 	})
-	switch err {
-	case unix.ENOENT, unix.EINVAL, unix.ENOSYS: // nothing there yet, or no exchange here
+	if err == unix.ENOENT { // nothing there yet
 		return again(func() error { return unix.Rename(spare, path) })
 	}
 	return err
+}
+
+func (linuxDisk) Writable(path string) error {
+	fd, err := open(path, unix.O_WRONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	var s unix.Stat_t
+	if err := again(func() error { return unix.Fstat(fd, &s) }); err != nil {
+		return err
+	}
+	if s.Mode&unix.S_IFMT != unix.S_IFREG {
+		return unix.EINVAL
+	}
+	return nil
 }
 
 func (linuxDisk) SyncDirectory(path string) error {

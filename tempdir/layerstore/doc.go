@@ -14,8 +14,8 @@
 // # On disk
 //
 //	store/
-//	  store.lock               the store lock, claims, and a token that says who saved last
-//	  layers.json              the metadata, never written in place
+//	  store.lock               the store lock, claims, a token that tells saves apart, a mark
+//	  layers.json              the metadata
 //	  layers.json.spare        what it was before; the next save writes here
 //	  tempdirs/                the root of package tempdir: beside the layers, not among them
 //	  vfs/dir/<id>/            layout vfs: the files, with those of the parents
@@ -75,10 +75,18 @@
 // copy on write, as these are from the start; not after a snapshot of them, nor
 // where they come from a copy of the store.
 //
+// Where the exchange itself is refused (a btrfs without room for metadata, a
+// quota, a file system that cannot), a save takes effect by a mark in the lock
+// file, which says that the spare is the metadata until layers.json has been
+// written over in place; readers obey it. A crash at any moment, or power loss,
+// leaves the old metadata or the new. Programs that read layers.json without this
+// package have to look at the mark too: byte 16 of store.lock is 1 while
+// layers.json.spare is to be read.
+//
 // # Durability
 //
 // A save is durable when it returns: fsync of the file, renameat2, fsync of the
-// directory. The flag is therefore durable before anything moves. Where the file
+// directory, or those of the mark. The flag is therefore durable before anything moves. Where the file
 // system does not order renames, the instance is synced before the record goes
 // (spec/README.md, "Durability": flag, record; data is package tempdir's).
 // Content is durable when [Store.Create] returns only with [Sync]; without it,

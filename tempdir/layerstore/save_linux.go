@@ -21,25 +21,27 @@ type snapshot struct {
 // version is compared too, because other programs write no tokens; stamps alone
 // would not do, two saves can have the same.
 func (s *Store) read(op string, h *held) (*metadata, error) {
+	file := ""
 	failure := func(kind, err error) error {
 		if kind == nil && isNoMetadata(err) {
 			kind = ErrCorrupt
 		}
-		return &Error{Op: op, Path: s.file(metadataFile), Effect: NoEffect, Kind: kind, Err: err}
+		return &Error{Op: op, Path: file, Effect: NoEffect, Kind: kind, Err: err}
 	}
 	token, err := s.disk.ReadToken(h.fd)
 	if err != nil {
 		return nil, &Error{Op: op, Path: s.file(lockFile), Effect: NoEffect, Err: err}
 	}
 	h.token = token
-	version, err := s.disk.StatMetadata(s.file(metadataFile))
+	file = s.file(token.current())
+	version, err := s.disk.StatMetadata(file)
 	if err != nil {
 		return nil, failure(nil, err)
 	}
 	if seen := s.cache.Load(); seen != nil && seen.token == token && seen.version == version {
 		return seen.data, nil
 	}
-	text, err := s.disk.ReadMetadata(s.file(metadataFile))
+	text, err := s.disk.ReadMetadata(file)
 	if err != nil {
 		return nil, failure(nil, err)
 	}
@@ -68,15 +70,20 @@ func isNoMetadata(err error) bool {
 // The new metadata goes over the spare, whose blocks it has already, and the two
 // exchange their names; the old file is the next spare. So a save needs neither a
 // block nor an inode, and the file that has the name is never written to, as long
-// as the last exchange is durable before the next save begins.
+// as the last exchange is durable before the next save begins. Where the exchange
+// is refused, a mark takes its place, see mark_linux.go.
 //
-// A failure before the rename has NoEffect, and one after it MayHaveEffect.
+// A failure before the rename or the mark has NoEffect, and one after it
+// MayHaveEffect.
 func (s *Store) save(op string, h *held, m *metadata) error {
 	failure := func(effect Effect, name string, err error) error {
 		return &Error{Op: op, Path: s.file(name), Effect: effect, Err: err}
 	}
 	text, err := m.encode()
 	if err != nil {
+		return failure(NoEffect, metadataFile, err)
+	}
+	if err := s.settle(h); err != nil {
 		return failure(NoEffect, metadataFile, err)
 	}
 	if synced := s.synced.Load(); synced == nil || *synced != h.token {
@@ -96,22 +103,47 @@ func (s *Store) save(op string, h *held, m *metadata) error {
 	}
 	var token Token
 	rand.Read(token[:]) // never fails
+	token = token.withMark(markNone)
 	if err := s.disk.WriteToken(h.fd, token); err != nil {
 		return failure(NoEffect, lockFile, err)
 	}
 	h.token = token
 	s.synced.Store(nil)
-	if err := s.disk.Replace(s.file(spareFile), s.file(metadataFile)); err != nil {
+	switch err := s.disk.Replace(s.file(spareFile), s.file(metadataFile)); {
+	case err == nil:
+		if err := s.disk.SyncDirectory(s.path); err != nil {
+			return failure(MayHaveEffect, "", err)
+		}
+		s.roomFor(text)
+	case exchangeRefused(err):
+		took, markErr := s.saveByMark(h, token)
+		switch {
+		case !took:
+			return failure(NoEffect, metadataFile, err)
+		case markErr != nil:
+			return failure(MayHaveEffect, lockFile, markErr)
+		}
+	default:
 		return failure(NoEffect, metadataFile, err)
 	}
-	if err := s.disk.SyncDirectory(s.path); err != nil {
-		return failure(MayHaveEffect, "", err)
-	}
+	token = h.token
 	s.synced.Store(&token)
-	if version, err := s.disk.StatMetadata(s.file(metadataFile)); err == nil {
+	if version, err := s.disk.StatMetadata(s.file(token.current())); err == nil {
 		s.cache.Store(&snapshot{token, version, m})
 	}
 	return nil
+}
+
+// roomFor gives the file that is the spare now as many blocks as the metadata has,
+// after the first save that needed more: the next one may be on a full disk. If
+// there is none left already, so be it.
+func (s *Store) roomFor(text []byte) {
+	if seen := s.cache.Load(); seen != nil && seen.version.Size >= int64(len(text)) {
+		return
+	}
+	if fd, err := s.disk.WriteSpare(s.file(spareFile), text); err == nil {
+		s.disk.Close(fd)
+	}
 }
 
 // shared calls f with the metadata under the store lock, for reading.

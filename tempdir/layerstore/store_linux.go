@@ -148,6 +148,12 @@ func (s *Store) initialize(op string) error {
 	if there, err := s.hasMetadata(op); there || err != nil {
 		return err // somebody else did
 	}
+	if h.token, err = s.disk.ReadToken(h.fd); err != nil {
+		return &Error{Op: op, Path: s.file(lockFile), Effect: NoEffect, Err: err}
+	}
+	if h.token.mark() == markSpare {
+		return nil // the metadata is the spare
+	}
 	for range 2 {
 		if err := s.save(op, h, &metadata{Version: formatVersion}); err != nil {
 			return err

@@ -1,0 +1,109 @@
+package layerstore
+
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// Where the file system refuses to exchange two names (a full btrfs, a quota, a
+// file system that cannot), a save takes effect by a mark beside the token in the
+// lock file: it says that the spare is the metadata, and the metadata file, which
+// is then written over in place, is not. Everything has its blocks already.
+//
+//	write and sync the spare; mark; sync the lock file   the save took effect
+//	write and sync the metadata file; clear the mark
+//	sync the lock file before the next write to the spare
+//
+// Readers obey the mark. Whoever saves next finishes first. Without the second
+// sync the overwriting could reach the disk before the mark, and without the third
+// the next spare before the clearing.
+const (
+	markNone    = 0 // what every save by an exchange leaves
+	markSpare   = 1 // the spare is the metadata
+	markCleared = 2 // the metadata file is; the disk may still have markSpare
+)
+
+// mark returns the mark of a token.
+func (t Token) mark() byte { return t[len(t)-1] }
+
+func (t Token) withMark(mark byte) Token {
+	t[len(t)-1] = mark
+	return t
+}
+
+// current is the name of the file that has the metadata.
+func (t Token) current() string {
+	if t.mark() == markSpare {
+		return spareFile
+	}
+	return metadataFile
+}
+
+// exchangeRefused reports whether an error of [Disk.Replace] says that the names were not
+// exchanged, and why they could not be: after any other they may have been.
+func exchangeRefused(err error) bool {
+	return slices.Contains([]error{unix.ENOSPC, unix.EDQUOT, unix.EINVAL, unix.EPERM, unix.EACCES, unix.EBUSY,
+		unix.EXDEV, unix.ENOSYS, unix.EOPNOTSUPP, unix.EMLINK, unix.ENOMEM}, err)
+}
+
+// settle makes it safe to write to the spare, after a save by mark: this
+// process's, or that of one that died in it.
+func (s *Store) settle(h *held) error {
+	if h.token.mark() == markSpare {
+		if err := s.overwrite(h); err != nil {
+			return err
+		}
+	}
+	if h.token.mark() == markCleared {
+		return s.disk.SyncSpare(h.fd)
+	}
+	return nil
+}
+
+// overwrite is the second half of a save by mark.
+func (s *Store) overwrite(h *held) error {
+	if err := s.disk.SyncSpare(h.fd); err != nil { // whoever set it may have died before
+		return err
+	}
+	text, err := s.disk.ReadMetadata(s.file(spareFile))
+	if err != nil {
+		return err
+	}
+	fd, err := s.disk.WriteSpare(s.file(metadataFile), text)
+	if err != nil {
+		return err
+	}
+	err = s.disk.SyncSpare(fd)
+	s.disk.Close(fd)
+	if err == nil {
+		err = s.disk.SyncDirectory(s.path) // the file may be a new one
+	}
+	if err != nil {
+		return err
+	}
+	cleared := h.token.withMark(markCleared)
+	if err := s.disk.WriteToken(h.fd, cleared); err != nil {
+		return err
+	}
+	h.token = cleared
+	return nil
+}
+
+// saveByMark makes the synced spare the metadata without an exchange. took reports
+// whether the save took effect, durably if err is nil.
+func (s *Store) saveByMark(h *held, token Token) (took bool, err error) {
+	if err := s.disk.Writable(s.file(metadataFile)); err != nil {
+		return false, err // it could never be finished
+	}
+	token = token.withMark(markSpare)
+	if err := s.disk.WriteToken(h.fd, token); err != nil {
+		return false, err
+	}
+	h.token = token
+	if err := s.disk.SyncSpare(h.fd); err != nil {
+		return true, err
+	}
+	s.overwrite(h) // if that fails, whoever saves next does it
+	return true, nil
+}

@@ -1,0 +1,377 @@
+//go:build linux
+
+package layerstore_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/testfs"
+	"github.com/afterlock/afterlock/tempdir/layerstore"
+)
+
+// noExchange is a disk that refuses to exchange two names.
+type noExchange struct {
+	layerstore.Disk
+	errno error
+}
+
+func (d noExchange) Replace(string, string) error { return d.errno }
+
+// labels reads what the layer a says, through a handle that sees no cache.
+func labels(t testing.TB, path string) string {
+	t.Helper()
+	layer, err := openStore(t, path, layerstore.WithoutRecovery()).Layer(background, "a")
+	require.NoError(t, err)
+	return layer.Labels["k"]
+}
+
+func label(value string) map[string]string { return map[string]string{"k": value} }
+
+// Whatever refuses the exchange of the two files, a store is saved, by processes
+// that can exchange and others in turn.
+func TestSaveWithoutExchange(t *testing.T) {
+	for _, errno := range []error{unix.ENOSPC, unix.EDQUOT, unix.EINVAL, unix.EPERM, unix.EACCES, unix.ENOSYS, unix.EOPNOTSUPP, unix.EXDEV, unix.EBUSY} {
+		t.Run(errno.Error(), func(t *testing.T) {
+			s, path := newStore(t)
+			create(t, s, "a", layerstore.Empty())
+			refused := openStore(t, path, layerstore.WithDisk(noExchange{layerstore.LinuxDisk(), errno}))
+			for i, store := range []*layerstore.Store{refused, refused, s, refused, s, s, refused} {
+				value := strings.Repeat(fmt.Sprint(i), 1+i%3*5000)
+				require.NoError(t, store.Save(background, "a", label(value)))
+				assert.Equal(t, value, labels(t, path))
+				layer, err := s.Layer(background, "a")
+				require.NoError(t, err)
+				assert.Equal(t, value, layer.Labels["k"], "a cache notices")
+			}
+			deletion, err := refused.Delete(background, "a")
+			require.NoError(t, err)
+			assert.Empty(t, deletion.InPlace)
+		})
+	}
+	t.Run("after any other error it may have happened", func(t *testing.T) {
+		s, path := newStore(t)
+		create(t, s, "a", layerstore.Empty())
+		broken := openStore(t, path, layerstore.WithDisk(noExchange{layerstore.LinuxDisk(), unix.EIO}))
+		require.ErrorIs(t, broken.Save(background, "a", label("x")), unix.EIO)
+		assert.Empty(t, labels(t, path))
+	})
+	t.Run("and the file cannot be written over", func(t *testing.T) {
+		s, path := newStore(t)
+		create(t, s, "a", layerstore.Empty())
+		refused := openStore(t, path, layerstore.WithDisk(layerstore.AroundDisk(noExchange{layerstore.LinuxDisk(), unix.EPERM}, func(method, _ string) error {
+			if method == "Writable" {
+				return unix.EPERM
+			}
+			return nil
+		})))
+		err := refused.Save(background, "a", label("x"))
+		require.ErrorIs(t, err, unix.EPERM)
+		assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
+		require.NoError(t, s.Save(background, "a", label("y")), "nothing is in anybody's way")
+		assert.Equal(t, "y", labels(t, path))
+	})
+	t.Run("a backup of hard links keeps what it says", func(t *testing.T) {
+		s, path := newStore(t)
+		create(t, s, "a", layerstore.Empty())
+		want := map[string][]byte{}
+		for _, name := range []string{"layers.json", "layers.json.spare"} {
+			require.NoError(t, os.Link(filepath.Join(path, name), filepath.Join(path, name+".backup")))
+			want[name+".backup"] = must(os.ReadFile(filepath.Join(path, name)))
+		}
+		refused := openStore(t, path, layerstore.WithDisk(noExchange{layerstore.LinuxDisk(), unix.EINVAL}))
+		for _, value := range []string{"1", "2", "3"} {
+			require.NoError(t, refused.Save(background, "a", label(value)))
+			assert.Equal(t, value, labels(t, path))
+		}
+		for name, content := range want {
+			assert.Equal(t, content, must(os.ReadFile(filepath.Join(path, name))), name)
+		}
+	})
+}
+
+var errKilled = errors.New("killed")
+
+// A mortal disk makes n more calls and then none: what a killed process does.
+// The last write of all is made half.
+type mortal struct {
+	layerstore.Disk
+	left int
+	full bool // names cannot be exchanged
+}
+
+// dies counts a call.
+func (d *mortal) dies() bool { d.left--; return d.left < 0 }
+
+func (d *mortal) WriteSpare(path string, data []byte) (int, error) {
+	if d.dies() {
+		if d.left == -1 {
+			writeHalf(path, data)
+		}
+		return -1, errKilled
+	}
+	return d.Disk.WriteSpare(path, data)
+}
+
+func (d *mortal) SyncSpare(fd int) error {
+	if d.dies() {
+		return errKilled
+	}
+	return d.Disk.SyncSpare(fd)
+}
+
+func (d *mortal) WriteToken(fd int, t layerstore.Token) error {
+	if d.dies() {
+		return errKilled
+	}
+	return d.Disk.WriteToken(fd, t)
+}
+
+func (d *mortal) Replace(spare, path string) error {
+	if d.dies() {
+		return errKilled
+	}
+	if d.full {
+		return unix.ENOSPC
+	}
+	return d.Disk.Replace(spare, path)
+}
+
+func (d *mortal) SyncDirectory(path string) error {
+	if d.dies() {
+		return errKilled
+	}
+	return d.Disk.SyncDirectory(path)
+}
+
+func writeHalf(path string, data []byte) {
+	f := must(os.OpenFile(path, os.O_WRONLY, 0))
+	must(f.Write(data[:len(data)/3]))
+	must(0, f.Close())
+}
+
+// A process that dies at any call of a save, in the middle of a write too, leaves
+// the old metadata or the new, whole; so does one that dies while it saves next.
+func TestKilledInASaveWithoutExchange(t *testing.T) {
+	const calls = 14
+	outcomes := map[string]int{}
+	s, origin := newStore(t)
+	create(t, s, "a", layerstore.Empty())
+	require.NoError(t, s.Save(background, "a", label("old")))
+	require.NoError(t, s.Close())
+	for first := range calls {
+		for second := range calls {
+			for _, full := range []bool{true, false} {
+				path := filepath.Join(scratch(t), "store")
+				require.NoError(t, os.CopyFS(path, os.DirFS(origin)))
+				die := func(left int, full bool, value string) (took bool) {
+					d := &mortal{layerstore.LinuxDisk(), 1000, full}
+					s := must(layerstore.Open(path, layerstore.WithoutRecovery(), layerstore.WithDisk(d)))
+					defer s.Close()
+					d.left = left
+					return s.Save(background, "a", label(value)) == nil
+				}
+				took := die(first, true, "new")
+				one := labels(t, path)
+				require.Contains(t, []string{"old", "new"}, one, "killed before call %d", first)
+				if took {
+					require.Equal(t, "new", one)
+				}
+				took = die(second, full, "newer")
+				two := labels(t, path)
+				require.Contains(t, []string{one, "newer"}, two, "killed before calls %d and %d", first, second)
+				if took {
+					require.Equal(t, "newer", two)
+				}
+				outcomes[one+" "+two]++
+				require.NoError(t, openStore(t, path).Save(background, "a", label("last")))
+				require.Equal(t, "last", labels(t, path))
+			}
+		}
+	}
+	assert.Len(t, outcomes, 4, "%v", outcomes)
+}
+
+// A lossy disk knows what is not synced: the content that each file had when it was.
+type lossy struct {
+	mortal
+	path    string
+	names   map[int]string
+	durable map[string][]byte
+}
+
+func (d *lossy) pending(name string) {
+	if _, ok := d.durable[name]; !ok {
+		d.durable[name], _ = os.ReadFile(filepath.Join(d.path, name))
+	}
+}
+
+func (d *lossy) WriteSpare(path string, data []byte) (int, error) {
+	d.pending(filepath.Base(path))
+	fd, err := d.mortal.WriteSpare(path, data)
+	d.names[fd] = filepath.Base(path)
+	return fd, err
+}
+
+func (d *lossy) WriteToken(fd int, t layerstore.Token) error {
+	if d.left > 0 {
+		d.pending("store.lock")
+	}
+	delete(d.names, fd)
+	return d.mortal.WriteToken(fd, t)
+}
+
+func (d *lossy) SyncSpare(fd int) error {
+	err := d.mortal.SyncSpare(fd)
+	if err == nil {
+		name := d.names[fd]
+		if name == "" {
+			name = "store.lock"
+		}
+		delete(d.durable, name)
+	}
+	return err
+}
+
+func (d *lossy) Close(fd int) error {
+	delete(d.names, fd)
+	return d.Disk.Close(fd)
+}
+
+// The exchange is durable at once here: its order is for other tests.
+func (d *lossy) Replace(spare, path string) error {
+	err := d.mortal.Replace(spare, path)
+	if err == nil {
+		a, oka := d.durable["layers.json"]
+		b, okb := d.durable["layers.json.spare"]
+		delete(d.durable, "layers.json")
+		delete(d.durable, "layers.json.spare")
+		if oka {
+			d.durable["layers.json.spare"] = a
+		}
+		if okb {
+			d.durable["layers.json"] = b
+		}
+	}
+	return err
+}
+
+// Power that fails at any call of a save, after a process was killed at any call of
+// the save before, leaves old or new metadata, whatever of what was not synced
+// reached the disk: each file as it was, as it is, or half.
+func TestPowerLossInASaveWithoutExchange(t *testing.T) {
+	const calls = 14
+	s, origin := newStore(t)
+	create(t, s, "a", layerstore.Empty())
+	require.NoError(t, s.Save(background, "a", label("old")))
+	require.NoError(t, s.Close())
+	outcomes := map[string]int{}
+	worlds := 0
+	for _, full := range [][2]bool{{true, true}, {true, false}, {false, true}} {
+		for first := range calls {
+			for second := range calls {
+				path := filepath.Join(scratch(t), "store")
+				require.NoError(t, os.CopyFS(path, os.DirFS(origin)))
+				d := &lossy{mortal{layerstore.LinuxDisk(), 1000, false}, path, map[int]string{}, map[string][]byte{}}
+				allowed := []string{"old"}
+				for n, value := range []string{"first", "second"} {
+					d.left = 1000
+					s := must(layerstore.Open(path, layerstore.WithoutRecovery(), layerstore.WithDisk(d)))
+					d.left, d.full = []int{first, second}[n], full[n]
+					if s.Save(background, "a", label(value)) == nil {
+						allowed = nil
+					}
+					allowed = append(allowed, value)
+					require.NoError(t, s.Close())
+				}
+				var files []string
+				written := map[string][]byte{}
+				for _, name := range []string{"store.lock", "layers.json", "layers.json.spare"} {
+					written[name] = must(os.ReadFile(filepath.Join(path, name)))
+					if _, ok := d.durable[name]; ok {
+						files = append(files, name)
+					}
+				}
+				for world := range pow(3, len(files)) {
+					choice := world
+					for _, name := range files {
+						old, now := d.durable[name], written[name]
+						content := now
+						switch choice % 3 {
+						case 1:
+							content = old
+						case 2:
+							if name != "store.lock" { // which is one sector
+								half := min(len(old), len(now)) / 3
+								content = append(bytes.Clone(now[:half]), old[half:]...)
+							}
+						}
+						choice /= 3
+						require.NoError(t, os.WriteFile(filepath.Join(path, name), content, 0o600))
+					}
+					worlds++
+					got := labels(t, path)
+					require.Contains(t, allowed, got, "%v, killed before call %d, power lost before call %d, world %d of %v", full, first, second, world, files)
+					outcomes[got]++
+				}
+			}
+		}
+	}
+	t.Logf("%d worlds: %v", worlds, outcomes)
+	assert.Len(t, outcomes, 3)
+}
+
+func pow(base, exponent int) int {
+	n := 1
+	for range exponent {
+		n *= base
+	}
+	return n
+}
+
+// On a btrfs with neither data nor metadata left, where an exchange of names is
+// refused and an unlink is not, layers are deleted and the space comes back (FIELD 8).
+func TestDeletionOnAFullBtrfs(t *testing.T) {
+	for _, driver := range layouts {
+		t.Run(driver.Name(), func(t *testing.T) {
+			if testing.Short() {
+				t.Skip("skipped, because filling a disk with names takes seconds")
+			}
+			mounted := testfs.Btrfs(t)
+			path := filepath.Join(mounted, "store")
+			s := openStore(t, path, layerstore.WithDriver(driver))
+			create(t, s, "keep", someFiles(3, "keep"))
+			create(t, s, "a", someFiles(30, strings.Repeat("a", 3000)))
+			create(t, s, "b", someFiles(30, strings.Repeat("b", 3000)))
+			fill(t, filepath.Join(mounted, "filler"), false)
+			names := filepath.Join(mounted, "names")
+			require.NoError(t, os.Mkdir(names, 0o700))
+			for n, failed := 0, 0; failed < 50; n++ {
+				f, err := os.Create(filepath.Join(names, fmt.Sprintf("%0200d", n)))
+				if err != nil {
+					require.ErrorIs(t, err, unix.ENOSPC)
+					failed++
+					continue
+				}
+				f.Close()
+			}
+			require.NoError(t, exec.Command("sync", "-f", mounted).Run())
+			deletion, err := s.Delete(background, "a")
+			require.NoError(t, err)
+			t.Logf("in place: %v", deletion.InPlace)
+			_, err = s.Delete(background, "b")
+			require.NoError(t, err)
+			assert.Equal(t, []string{"keep"}, checkKept(t, path))
+		})
+	}
+}
