@@ -25,6 +25,10 @@ type Kernel interface {
 	// openat2, fstatfs.
 	OpenRoot(path string) (root int, ordered bool, err error)
 
+	// OpenParent opens the directory path, links followed, to reach names in it;
+	// it needs no permission to read it. openat with O_PATH.
+	OpenParent(path string) (dir int, err error)
+
 	// OpenUnnamed creates a file without a name in root's file system.
 	// openat with O_TMPFILE.
 	OpenUnnamed(root int) (fd int, err error)
@@ -82,9 +86,11 @@ type Kernel interface {
 	// unix.AT_FDCWD and name a path; links and mounts are crossed up to its last
 	// element then. It needs no /proc. openat2 with O_PATH, fchmodat, close.
 	ChangeMode(dir int, name string, mode fs.FileMode) error
-	// ClearFlags clears the immutable and the append-only flag of name.
-	// openat2, ioctl, ioctl, close.
-	ClearFlags(dir int, name string) error
+	// ClearFlags clears the immutable and the append-only flag of name, and
+	// returns which of them it had, for SetFlags. openat2, ioctl, ioctl, close.
+	ClearFlags(dir int, name string) (cleared int, err error)
+	// SetFlags sets flags that ClearFlags returned. openat2, ioctl, ioctl, close.
+	SetFlags(dir int, name string, flags int) error
 	// Detach takes the mount at name away from the mount namespace, with
 	// everything that is mounted below it; what was mounted is not touched.
 	// umount2 with MNT_DETACH and UMOUNT_NOFOLLOW.

@@ -68,11 +68,17 @@ func (linuxKernel) OpenRoot(path string) (root int, ordered bool, err error) {
 		unix.Close(root)
 		return -1, false, err
 	}
-	switch info.Type {
+	switch uint32(info.Type) { // 32 bits, signed on some architectures
 	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.TMPFS_MAGIC, unix.RAMFS_MAGIC:
 		ordered = true
 	}
 	return root, ordered, nil
+}
+
+func (linuxKernel) OpenParent(path string) (int, error) {
+	return againFD(func() (int, error) {
+		return unix.Openat(unix.AT_FDCWD, path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	})
 }
 
 func (linuxKernel) OpenUnnamed(root int) (int, error) {
@@ -144,7 +150,6 @@ func statx(dir int, name string, flags int) (Attributes, error) {
 	if ctime := time.Unix(s.Ctime.Sec, int64(s.Ctime.Nsec)); ctime.After(changed) {
 		changed = ctime
 	}
-	const locked = unix.STATX_ATTR_IMMUTABLE | unix.STATX_ATTR_APPEND
 	return Attributes{
 		Device:       unix.Mkdev(s.Dev_major, s.Dev_minor),
 		Inode:        s.Ino,
@@ -156,8 +161,8 @@ func statx(dir int, name string, flags int) (Attributes, error) {
 		Changed:      changed,
 		MountRoot:    s.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0,
 		MountUnknown: s.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT == 0,
-		Immutable:    s.Attributes&locked != 0,
-		FlagsUnknown: s.Attributes_mask&locked != locked,
+		Immutable:    s.Attributes&guards != 0,
+		FlagsUnknown: s.Attributes_mask&guards != guards,
 	}, nil
 }
 
@@ -307,17 +312,36 @@ func permissions(bits uint32) fs.FileMode {
 
 var specialBits = map[uint32]fs.FileMode{unix.S_ISUID: fs.ModeSetuid, unix.S_ISGID: fs.ModeSetgid, unix.S_ISVTX: fs.ModeSticky}
 
-func (linuxKernel) ClearFlags(dir int, name string) error {
+// guards are the flags that keep a name from being removed. They have the same
+// numbers in FS_IOC_GETFLAGS and in statx.
+const guards = unix.STATX_ATTR_IMMUTABLE | unix.STATX_ATTR_APPEND
+
+func (linuxKernel) ClearFlags(dir int, name string) (cleared int, err error) {
+	err = changeFlags(dir, name, func(flags uint32) uint32 {
+		cleared = int(flags & guards)
+		return flags &^ guards
+	})
+	return cleared, err
+}
+
+func (linuxKernel) SetFlags(dir int, name string, flags int) error {
+	return changeFlags(dir, name, func(old uint32) uint32 { return old | uint32(flags)&guards })
+}
+
+func changeFlags(dir int, name string, change func(uint32) uint32) error {
 	fd, err := openBeneath(dir, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOCTTY)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	flags, err := unix.IoctlGetInt(fd, unix.FS_IOC_GETFLAGS)
+	flags, err := unix.IoctlGetUint32(fd, unix.FS_IOC_GETFLAGS)
 	if err != nil {
 		return err
 	}
-	return unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, flags&^(unix.STATX_ATTR_IMMUTABLE|unix.STATX_ATTR_APPEND))
+	if changed := change(flags); changed != flags {
+		err = unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, int(changed))
+	}
+	return err
 }
 
 func (linuxKernel) Detach(dir int, name string) error {

@@ -383,12 +383,14 @@ func (v *removal) clearFlags(top int, name string) bool {
 	}
 	cleared := false
 	if a, err := v.kernel.StatName(v.dir(top), name); err == nil && a.Immutable {
-		cleared = v.kernel.ClearFlags(v.dir(top), name) == nil
+		_, err := v.kernel.ClearFlags(v.dir(top), name)
+		cleared = err == nil
 	}
 	if top >= 0 {
 		l := v.levels[top]
 		if a, err := v.kernel.StatName(v.dir(top-1), l.name); err == nil && a.Immutable {
-			cleared = v.kernel.ClearFlags(v.dir(top-1), l.name) == nil || cleared
+			_, err := v.kernel.ClearFlags(v.dir(top-1), l.name)
+			cleared = err == nil || cleared
 		}
 	}
 	return cleared

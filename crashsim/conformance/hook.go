@@ -132,7 +132,7 @@ func (p *process) After(c *seam.Call) {
 		p.inode, p.named = p.world.inodeOf(c.Result), c.Name
 	case seam.LinkLock:
 		p.named = c.Name
-	case seam.OpenToInspect:
+	case seam.OpenToInspect, seam.OpenParent:
 		p.opened(c.Result, entryKind, 0)
 	case seam.OpenDirectory:
 		switch parent := p.of(c.Dir); {

@@ -113,7 +113,8 @@ func (p *pair) on(k tempdir.Kernel, s step, fds *[2][slots]int, path func(string
 	case "ChangeMode":
 		a.err = k.ChangeMode(fd, name, 0o700)
 	case "ClearFlags":
-		a.err = k.ClearFlags(fd, name)
+		got, err := k.ClearFlags(fd, name)
+		a.more, a.err = fmt.Sprint(got), err
 	case "OpenToInspect":
 		opened(k.OpenToInspect(fd, name))
 	case "LockHolder":

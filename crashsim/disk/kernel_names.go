@@ -252,7 +252,20 @@ func (p *Process) ChangeMode(dir int, name string, mode fs.FileMode) error {
 	return nil
 }
 
-func (p *Process) ClearFlags(dir int, name string) error {
+// immutable is what the flag is to callers, as FS_IMMUTABLE_FL.
+const immutable = unix.STATX_ATTR_IMMUTABLE
+
+func (p *Process) ClearFlags(dir int, name string) (cleared int, err error) {
+	err = p.changeFlags(dir, name, false, &cleared)
+	return cleared, err
+}
+
+func (p *Process) SetFlags(dir int, name string, flags int) error {
+	var was int
+	return p.changeFlags(dir, name, flags&immutable != 0, &was)
+}
+
+func (p *Process) changeFlags(dir int, name string, set bool, cleared *int) error {
 	if err := p.begin(); err != nil {
 		return err
 	}
@@ -265,10 +278,15 @@ func (p *Process) ClearFlags(dir int, name string) error {
 	switch {
 	case of.kind != 0 && of.kind != fs.ModeDir:
 		return unix.ENOTTY
-	case of.immutable && !p.disk.Privileged:
+	case of.immutable == set:
+		return nil
+	case !p.disk.Privileged:
 		return unix.EPERM
 	}
-	of.immutable = false
+	if of.immutable {
+		*cleared = immutable
+	}
+	of.immutable = set
 	return nil
 }
 

@@ -28,6 +28,21 @@ func (p *Process) OpenRoot(path string) (fd int, ordered bool, err error) {
 	return p.opened(at, false), p.disk.Ordered, nil
 }
 
+func (p *Process) OpenParent(path string) (int, error) {
+	if err := p.begin(); err != nil {
+		return -1, err
+	}
+	defer p.end()
+	at, err := p.walkAt(unix.AT_FDCWD, path, resolve{follow: true})
+	if err == nil && p.disk.nodes[at.node].kind != fs.ModeDir {
+		err = unix.ENOTDIR
+	}
+	if err != nil {
+		return -1, err
+	}
+	return p.opened(at, false), nil
+}
+
 func (p *Process) OpenDirectory(dir int, name string) (int, error) {
 	if err := p.begin(); err != nil {
 		return -1, err

@@ -49,6 +49,15 @@ func (k *kernel) OpenRoot(path string) (root int, ordered bool, err error) {
 	return r.Result, r.Ordered, r.Err
 }
 
+func (k *kernel) OpenParent(path string) (int, error) {
+	c, do := k.begin(Call{Method: OpenParent, Fd: -1, Dir: -1, ToDir: -1, Name: path})
+	if do {
+		c.Result, c.Err = k.Kernel.OpenParent(c.Name)
+	}
+	r := k.end(c, do)
+	return r.Result, r.Err
+}
+
 func (k *kernel) OpenUnnamed(root int) (int, error) {
 	c, do := k.begin(Call{Method: OpenUnnamed, Fd: -1, Dir: root, ToDir: -1})
 	if do {
@@ -218,10 +227,19 @@ func (k *kernel) ChangeMode(dir int, name string, mode fs.FileMode) error {
 	return k.end(c, do).Err
 }
 
-func (k *kernel) ClearFlags(dir int, name string) error {
+func (k *kernel) ClearFlags(dir int, name string) (int, error) {
 	c, do := k.begin(Call{Method: ClearFlags, Fd: -1, Dir: dir, ToDir: -1, Name: name})
 	if do {
-		c.Err = k.Kernel.ClearFlags(c.Dir, c.Name)
+		c.Flags, c.Err = k.Kernel.ClearFlags(c.Dir, c.Name)
+	}
+	r := k.end(c, do)
+	return r.Flags, r.Err
+}
+
+func (k *kernel) SetFlags(dir int, name string, flags int) error {
+	c, do := k.begin(Call{Method: SetFlags, Fd: -1, Dir: dir, ToDir: -1, Name: name, Flags: flags})
+	if do {
+		c.Err = k.Kernel.SetFlags(c.Dir, c.Name, c.Flags)
 	}
 	return k.end(c, do).Err
 }

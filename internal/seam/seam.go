@@ -12,6 +12,7 @@ type Method uint8
 // The methods, in the order of the interface.
 const (
 	OpenRoot Method = iota
+	OpenParent
 	OpenUnnamed
 	CreateLock
 	OpenLock
@@ -33,6 +34,7 @@ const (
 	Hoist
 	ChangeMode
 	ClearFlags
+	SetFlags
 	Detach
 	CommitPlainly
 	LinkEntry
@@ -45,9 +47,9 @@ const (
 )
 
 var names = [Methods]string{
-	"OpenRoot", "OpenUnnamed", "CreateLock", "OpenLock", "TakeLock", "WriteOwner", "LinkLock", "Stat", "StatName",
+	"OpenRoot", "OpenParent", "OpenUnnamed", "CreateLock", "OpenLock", "TakeLock", "WriteOwner", "LinkLock", "Stat", "StatName",
 	"RemoveLock", "MakeData", "StageDeletion", "Commit", "SyncData", "RemoveData", "OpenDirectory", "List",
-	"RemoveEntry", "RemoveDirectory", "Hoist", "ChangeMode", "ClearFlags", "Detach", "CommitPlainly", "LinkEntry",
+	"RemoveEntry", "RemoveDirectory", "Hoist", "ChangeMode", "ClearFlags", "SetFlags", "Detach", "CommitPlainly", "LinkEntry",
 	"OpenToInspect", "LockHolder", "ReadOwner", "Close",
 }
 
@@ -64,6 +66,7 @@ type Call struct {
 	ToDir  int         // Hoist: the directory that To is below
 	To     string      // the entry, the destination, or the name it is hoisted to
 	Mode   fs.FileMode // ChangeMode
+	Flags  int         // SetFlags; a result of ClearFlags
 
 	// Results. A hook may change them in After.
 	Result     int // of the calls that open

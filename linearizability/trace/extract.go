@@ -54,7 +54,7 @@ func (x *extraction) returned(p *process, ret *Event) {
 		if d := p.fds[call.Dir]; d != nil && d.part != nil {
 			d.part.cannot("a tree deeper than the model's was hoisted")
 		}
-	case seam.OpenToInspect:
+	case seam.OpenToInspect, seam.OpenParent:
 		if ret.ok() {
 			p.open(ret, &descriptor{})
 		}

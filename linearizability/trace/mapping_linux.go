@@ -13,7 +13,7 @@ import (
 // and maps it. Trees in the root have files files each, as in the model: at most
 // 3. The disk space is taken now: a full disk would kill who records later.
 func Create(path string, events, files int) (*Recording, error) {
-	if events < 1 || events > maxRecords || files < 1 || files > maxFiles {
+	if events < 1 || uint64(events) > maxRecords || files < 1 || files > maxFiles {
 		return nil, fmt.Errorf("record to %s: %d events and %d files in a tree are not possible", path, events, files)
 	}
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)

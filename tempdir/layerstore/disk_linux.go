@@ -179,12 +179,12 @@ func (d linuxDisk) WriteSpare(path string, data []byte) (int, error) {
 // packs short files into its trees; the others do neither.
 func overwriteInPlace(fd int) {
 	var s unix.Statfs_t
-	if unix.Fstatfs(fd, &s) != nil || s.Type != unix.BTRFS_SUPER_MAGIC {
+	if unix.Fstatfs(fd, &s) != nil || uint32(s.Type) != unix.BTRFS_SUPER_MAGIC {
 		return
 	}
 	const nocow = 0x00800000 // FS_NOCOW_FL in linux/fs.h
-	flags, err := unix.IoctlGetInt(fd, unix.FS_IOC_GETFLAGS)
-	if err == nil && unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, flags|nocow) == nil {
+	flags, err := unix.IoctlGetUint32(fd, unix.FS_IOC_GETFLAGS)
+	if err == nil && unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, int(flags|nocow)) == nil {
 		unix.Ftruncate(fd, block)
 	}
 }

@@ -75,5 +75,5 @@ func device(path string) uint64 {
 	if unix.Stat(path, &s) != nil {
 		return 0
 	}
-	return s.Dev
+	return uint64(s.Dev) // 32 bits on mips
 }
