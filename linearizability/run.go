@@ -8,7 +8,9 @@ import (
 
 // A Config says what to run. Dir must be given.
 type Config struct {
-	Dir        string        // existing directory: the scratch directory is made in it and always removed, and what failed is kept in it
+	Dir        string        // existing directory: the scratch directory is made in it and always removed
+	Keep       string        // existing directory for what failed; default: Dir
+	Images     string        // existing directory for image stores, if it is on another file system; default: one that everybody may use
 	Seed       uint64        // of all choices: programs, crash points, kills
 	Goroutines int           // histories of goroutines
 	Processes  int           // histories of forked processes that are killed
@@ -23,6 +25,7 @@ type Config struct {
 type Report struct {
 	FileSystem string // type of the scratch directory's file system
 	Images     string // and of that of the image stores
+	SameSystem bool   // they are on one, for want of another: no move of a layer between two was tried
 	Goroutines int64  // histories of goroutines that were judged
 	Processes  int64  // histories of forked processes that were judged
 	Layouts    map[string]int64

@@ -60,7 +60,7 @@ func Run(ctx context.Context, c Config) (Report, error) {
 		return Report{}, err
 	}
 	defer os.RemoveAll(scratch)
-	images, err := otherFileSystem(scratch)
+	images, err := otherFileSystem(scratch, c.Images)
 	if err != nil {
 		return Report{}, err
 	}
@@ -71,6 +71,10 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	}
 	if r.report.Images, err = fileSystemOf(images); err != nil {
 		return r.report, err
+	}
+	r.report.SameSystem = filepath.Dir(images) == scratch
+	if r.Keep == "" {
+		r.Keep = c.Dir
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -258,7 +262,7 @@ func (r *runner) add(h *History, j *Judgement, path string, n int, at site, fork
 
 // keep moves the history out of the scratch directory, and returns where to.
 func (r *runner) keep(path string, n int) string {
-	kept, err := os.CreateTemp(r.Dir, fmt.Sprintf("afterlock-history-%d-%d-", r.Seed, n))
+	kept, err := os.CreateTemp(r.Keep, fmt.Sprintf("afterlock-history-%d-%d-", r.Seed, n))
 	if err == nil {
 		kept.Close()
 		err = os.Rename(path, kept.Name())

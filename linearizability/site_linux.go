@@ -67,13 +67,14 @@ func (d *fullDisk) Before(c *seam.Call) error {
 func (*fullDisk) After(*seam.Call) {}
 
 // otherFileSystem makes a scratch directory on another file system than that of
-// dir, if there is one that everybody may use, or below dir.
-func otherFileSystem(dir string) (string, error) {
+// dir: in the directory that is preferred, or in one that everybody may use. If
+// there is none, it is in dir.
+func otherFileSystem(dir, preferred string) (string, error) {
 	here, err := deviceOf(dir)
 	if err != nil {
 		return "", err
 	}
-	for _, path := range []string{"/dev/shm", "/var/tmp", "/tmp", os.TempDir()} {
+	for _, path := range []string{preferred, "/dev/shm", "/var/tmp", "/tmp", os.TempDir()} {
 		if device, err := deviceOf(path); err == nil && device != here {
 			if made, err := os.MkdirTemp(path, scratchPattern); err == nil {
 				return made, nil

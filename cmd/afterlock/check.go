@@ -102,7 +102,7 @@ func judged(wrong, undecided bool) error {
 	case wrong:
 		return failed()
 	case undecided:
-		return &exit{code: gate.ExitUndecided}
+		return &exit{code: gate.ExitCodes[gate.Undecided]}
 	}
 	return nil
 }

@@ -39,7 +39,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return 0
 	}
@@ -49,10 +49,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		code, err = coded.code, coded.err
 	}
 	if errors.Is(err, context.Canceled) {
-		code, err = gate.ExitUndecided, errors.New("interrupted")
+		code, err = gate.ExitCodes[gate.Undecided], errors.New("interrupted")
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "afterlock:", printable(err.Error()))
+		if cmd.Name() == "verify" && asksForJSON(args) {
+			_ = printJSON(stdout, unable(code, err)) // standard error has it too
+		}
 	}
 	return code
 }
@@ -80,7 +83,9 @@ Exit codes:
   1  fail; something could not be removed or recovered
   2  usage, or the environment does not allow it
   3  undecided: nothing wrong was found, and not enough was done to say more;
-     or interrupted before there was anything to say`,
+     or interrupted before there was anything to say
+  4  skipped: what was run passed, and not everything could be run here`,
+		Version:       thisProgram().String(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,

@@ -32,14 +32,19 @@ func newVerify() *cobra.Command {
 		Long: `Verify runs the stages of the gate, one after the other:
 
 ` + stageList() + `
-Every stage works in a scratch directory of its own that is removed at the end.
-What is counted is asserted: a stage that did not do enough is undecided, not
-passed. A stage that did not pass prints the command that repeats it.
+It needs nothing but this file: no checkout, no Go toolchain, no privileges.
+Each stage must reach minimum counts; if it does not, its verdict is undecided.
+A stage, or a part of one, that cannot be run here is skipped, and the run is then
+skipped too, not passed: --allow-skips accepts that. A stage that did not pass
+prints the command that repeats it. The scratch directories of a run that was
+killed are removed by the next one with the same --dir.
 
-Progress goes to standard error, the table to standard output.
+Progress goes to standard error; the table, or one JSON document also if nothing
+could be run, to standard output.
 
-Exit codes: 0 pass, 1 fail, 2 usage or environment, 3 undecided; fail beats the
-others. A skipped stage does not count, unless all of them are.`,
+Exit codes: 0 pass, 1 fail, 2 environment (or wrong usage: a full disk, a missing
+tree, no permission), 3 undecided or interrupted, 4 skipped. Of several, the first
+of fail, environment, undecided, skipped counts.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			stages, err := gate.Select(gate.Stages(), names)
@@ -52,6 +57,9 @@ others. A skipped stage does not count, unless all of them are.`,
 			if !cmd.Flags().Changed("seed") {
 				config.Seed = rand.Uint64()
 			}
+			if cmd.Flags().Changed("duration") && config.Duration <= 0 {
+				return fmt.Errorf("--duration %v: must be above 0", config.Duration)
+			}
 			if config, err = checkConfig(cmd.Context(), config); err != nil {
 				return err
 			}
@@ -60,14 +68,15 @@ others. A skipped stage does not count, unless all of them are.`,
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&names, "run", nil, "run only this `stage`; may be repeated")
-	flags.StringVar(&config.Tree, "tree", "", "`directory` whose files become layers (default: src of the Go toolchain)")
+	flags.StringVar(&config.Tree, "tree", "", "`directory` whose files become layers (default: src of the Go toolchain, or files made for the run)")
 	flags.StringVar(&config.Dir, "dir", os.TempDir(), "existing `directory` to make scratch directories in: its file system is checked")
 	flags.Uint64Var(&config.Seed, "seed", 0, "`number` that repeats the random choices (default: random)")
-	flags.DurationVar(&config.Duration, "duration", 0, "how long each stage works (default: 5s)")
+	flags.DurationVar(&config.Duration, "duration", 0, "how long stages lifecycle and race work, and traces at least; the others have counts to reach (default: 5s each, traces: until it has its count)")
 	flags.IntVar(&config.Creators, "creators", 0, "`number` of processes that stage and close (default: the stage's)")
 	flags.IntVar(&config.Recoverers, "recoverers", 0, "`number` of processes that recover (default: the stage's)")
 	flags.BoolVar(&config.Deep, "deep", false, "larger bounds and longer searches")
 	flags.StringVar(&shard, "shard", "", "run part `I/N` of every enumeration, for N machines")
+	flags.BoolVar(&config.AllowSkips, "allow-skips", false, "pass also if something cannot be run here")
 	flags.BoolVar(&asJSON, "json", false, "print the report as JSON")
 	flags.BoolVarP(&verbose, "verbose", "v", false, "log to standard error")
 	_ = cmd.RegisterFlagCompletionFunc("run", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -108,8 +117,6 @@ func parseShard(text string) (s gate.Shard, err error) {
 // checkConfig refuses what cannot be run, and fills in the tree.
 func checkConfig(ctx context.Context, config gate.Config) (gate.Config, error) {
 	switch {
-	case config.Duration < 0:
-		return config, fmt.Errorf("--duration %v: must not be negative", config.Duration)
 	case config.Creators < 0 || config.Recoverers < 0:
 		return config, errors.New("--creators and --recoverers must not be negative")
 	case config.Dir == "":
@@ -118,14 +125,13 @@ func checkConfig(ctx context.Context, config gate.Config) (gate.Config, error) {
 	if err := checkLimits(); err != nil {
 		return config, err
 	}
+	paths := []*string{&config.Dir}
 	if config.Tree == "" {
-		goroot, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
-		if err != nil {
-			return config, fmt.Errorf("no Go toolchain to take files from (go env GOROOT: %w); choose some with --tree", err)
-		}
-		config.Tree = filepath.Join(strings.TrimSpace(string(goroot)), "src")
+		config.Tree = sources(ctx)
+	} else {
+		paths = append(paths, &config.Tree)
 	}
-	for _, path := range []*string{&config.Tree, &config.Dir} {
+	for _, path := range paths {
 		absolute, err := filepath.Abs(*path)
 		if err != nil {
 			return config, err
@@ -140,6 +146,69 @@ func checkConfig(ctx context.Context, config gate.Config) (gate.Config, error) {
 	return config, nil
 }
 
+// sources is the directory of the Go toolchain's source files, or "".
+func sources(ctx context.Context) string {
+	goroot, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
+	if err != nil {
+		return ""
+	}
+	dir := filepath.Join(strings.TrimSpace(string(goroot)), "src")
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return ""
+	}
+	return dir
+}
+
+// A document is what --json prints. A new schema number says that a reader of the
+// old one may not understand it.
+type document struct {
+	Schema  int       `json:"schema"`
+	Program build     `json:"program"`
+	Kernel  string    `json:"kernel"`
+	User    int       `json:"user"`
+	Command []string  `json:"command"`
+	Started time.Time `json:"started"`
+	Error   string    `json:"error,omitempty"` // why no stage was run
+	gate.Report
+}
+
+const schema = 1
+
+func newDocument(started time.Time, report gate.Report) document {
+	return document{
+		Schema: schema, Program: thisProgram(), Kernel: kernel(), User: os.Geteuid(),
+		Command: os.Args, Started: started.UTC(), Report: report,
+	}
+}
+
+// unable is the document of a run that could not begin.
+func unable(code int, err error) document {
+	report := gate.Report{Stages: []gate.Outcome{}, ExitCode: code}
+	for verdict, its := range gate.ExitCodes {
+		if its == code {
+			report.Verdict = verdict
+		}
+	}
+	d := newDocument(time.Now(), report)
+	d.Error = err.Error()
+	return d
+}
+
+// asksForJSON reports whether the command is to print JSON; the arguments may
+// be wrong.
+func asksForJSON(args []string) bool {
+	for _, arg := range args {
+		if arg == "--json" {
+			return true
+		}
+		if value, ok := strings.CutPrefix(arg, "--json="); ok {
+			asked, err := strconv.ParseBool(value)
+			return asked || err != nil
+		}
+	}
+	return false
+}
+
 func verify(cmd *cobra.Command, stages []gate.Stage, config gate.Config, asJSON, verbose bool) error {
 	log := slog.New(slog.DiscardHandler)
 	stderr := cmd.ErrOrStderr()
@@ -150,19 +219,21 @@ func verify(cmd *cobra.Command, stages []gate.Stage, config gate.Config, asJSON,
 	// A live line and a log would write over each other.
 	display, finish := gate.NewDisplay(stderr, verbose)
 	begin := time.Now()
-	report := gate.Run(cmd.Context(), stages, config, log, display)
+	report, err := gate.Run(cmd.Context(), stages, config, log, display)
 	finish()
+	if err != nil {
+		return err
+	}
 	log.Debug("all stages have ended", "took", time.Since(begin))
-	var err error
 	if asJSON {
-		err = printJSON(cmd.OutOrStdout(), report)
+		err = printJSON(cmd.OutOrStdout(), newDocument(begin, report))
 	} else {
 		err = report.Write(cmd.OutOrStdout())
 	}
 	switch {
 	case err != nil:
 		return err
-	case report.ExitCode != gate.ExitPass:
+	case report.ExitCode != 0:
 		return &exit{code: report.ExitCode}
 	}
 	return nil

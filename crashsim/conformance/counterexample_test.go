@@ -39,7 +39,6 @@ func TestEveryCounterexampleDoesItsDamage(t *testing.T) {
 			r, err := ReplayCounterexample(context.Background(), CounterexampleOptions{Model: name, Dir: dir, Runs: 2, Out: &table})
 			require.NoError(t, err)
 			if r.Skipped != "" {
-				require.NotZero(t, os.Geteuid())
 				t.Skip("skipped, because " + r.Skipped)
 			}
 			require.Empty(t, r.Difference, table.String())
@@ -78,7 +77,7 @@ func TestWithoutItsFaultNoCounterexample(t *testing.T) {
 	for _, name := range Counterexamples() {
 		m := model.Find(name)
 		// Of these, the fault is upstream's code, or no step but a lack of some.
-		if len(m.Protocol.Upstream) > 0 || len(m.Protocol.Mounted) > 0 && os.Geteuid() != 0 {
+		if len(m.Protocol.Upstream) > 0 || len(m.Protocol.Mounted) > 0 && mayMount(t.TempDir()) != nil {
 			continue
 		}
 		t.Run(name, func(t *testing.T) {

@@ -25,6 +25,9 @@ const processVariable = "AFTERLOCK_CONFORMANCE_PROCESS"
 // steps. In every other process it does nothing. Call it first thing in main,
 // and in the TestMain of every package that replays counterexamples.
 func BecomeProcess() {
+	if os.Getenv(namespaceVariable) != "" {
+		os.Exit(serveNamespace())
+	}
 	if os.Getenv(processVariable) != "" {
 		os.Exit(serve(os.Stdin, os.Stdout))
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -115,8 +114,10 @@ func Replay(ctx context.Context, text, dir string, out io.Writer) error {
 	if m == nil || m.Protocol == nil {
 		return &ScheduleError{text, fmt.Sprintf("no model of the protocol is called %q", name)}
 	}
-	if len(m.Protocol.Mounted) > 0 && os.Geteuid() != 0 {
-		return &ScheduleError{text, "only root may mount"}
+	if len(m.Protocol.Mounted) > 0 {
+		if reason, err := skippedBy(dir); err != nil || reason != "" {
+			return errors.Join(err, &ScheduleError{text, reason})
+		}
 	}
 	g, err := m.Graph(ctx, model.Options{})
 	if err != nil {

@@ -12,7 +12,7 @@ type Options struct {
 	Model    string // its name in the manifest
 	Dir      string // existing directory; scratch directories are made in it and removed
 	Workers  int    // each with a world of its own; 0: one a processor
-	Progress func(text string)
+	Progress func(text string) `json:"-"`
 }
 
 // Counts are what a run did.

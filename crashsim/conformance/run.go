@@ -34,9 +34,12 @@ func Run(ctx context.Context, o Options) (report Report, err error) {
 // execute is Run for a model that need not be in the manifest.
 func execute(ctx context.Context, m *model.Model, o Options) (report Report, err error) {
 	report.Model = m.Name
-	if len(m.Protocol.Mounted) > 0 && os.Geteuid() != 0 {
-		report.Skipped = "only root may mount"
-		return report, nil
+	if len(m.Protocol.Mounted) > 0 {
+		if refused := mayMount(o.Dir); isEnvironment(refused) {
+			return report, refused
+		} else if refused != nil {
+			return runInNamespace(ctx, o, refused)
+		}
 	}
 	g, err := m.Graph(ctx, model.Options{})
 	if err != nil {

@@ -93,3 +93,31 @@ func TestFailuresOfTheMachine(t *testing.T) {
 	assert.False(t, isEnvironment(unix.ENOSPC), "it may be one that was injected")
 	assert.False(t, isEnvironment(nil))
 }
+
+// Who may not mount, as root of a container, may in a user namespace; if there
+// cannot be one, the model is skipped and nothing is claimed.
+func TestModelsWithMountsRunInANamespaceOrSayWhyNot(t *testing.T) {
+	dir := scratch(t)
+	r, err := runInNamespace(t.Context(), Options{Model: "GateMount", Dir: dir}, unix.EPERM)
+	require.NoError(t, err)
+	if r.Skipped == "" {
+		assert.Positive(t, r.Edges)
+		assert.Equal(t, r.Edges, r.EdgesRun)
+		assert.Nil(t, r.Divergence)
+	} else {
+		assert.Contains(t, r.Skipped, "this user may not mount (operation not permitted), nor ")
+		assert.Zero(t, r.EdgesRun)
+		t.Log(r.Skipped)
+	}
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Empty(t, entries)
+
+	t.Setenv(namespaceVariable, "1") // there is no second try
+	r, err = runInNamespace(t.Context(), Options{Model: "GateMount", Dir: dir}, unix.EPERM)
+	require.NoError(t, err)
+	assert.Equal(t, "this user may not mount (operation not permitted)", r.Skipped)
+
+	_, err = Run(t.Context(), Options{Model: "GateMount", Dir: dir + "/none"})
+	assert.ErrorIs(t, err, os.ErrNotExist, "that is another matter")
+}

@@ -2,21 +2,28 @@ package gate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/afterlock/afterlock/crashsim/blackbox"
 )
 
-// blackBox is the part of stage crash that runs real processes: it crashes,
-// starves and schedules the shipped command and small drivers from outside. It
-// works in memory, where a crash leaves what it leaves anywhere else and takes a
-// third of the time; deep, on the file system that was chosen.
-func blackBox(ctx context.Context, env Env) (Result, error) {
-	dir := ""
+// blackBox is the stage of package blackbox: it crashes, starves and schedules
+// this command and the drivers in it from outside. It works in memory, where a
+// crash leaves what it leaves anywhere else and takes a third of the time; deep,
+// on the file system that was chosen.
+type blackBox struct{}
+
+func (blackBox) Name() string { return "blackbox" }
+
+func (blackBox) Description() string {
+	return "real processes, killed or refused at each of their calls, and scheduled call by call"
+}
+
+func (blackBox) Run(ctx context.Context, env Env) (Result, error) {
+	dir := env.Memory
 	if env.Deep {
-		dir = env.Dir
+		dir = env.Scratch
 	}
 	report, err := blackbox.Run(ctx, blackbox.Options{
 		Dir: dir, Seed: env.Seed, Deep: env.Deep,
@@ -31,10 +38,7 @@ func blackBox(ctx context.Context, env Env) (Result, error) {
 	if report.More > 0 {
 		result.Problems = append(result.Problems, fmt.Sprintf("and %d more", report.More))
 	}
-	if errors.Is(err, errors.ErrUnsupported) {
-		result.Skipped, result.Because, err = true, err.Error(), nil
-	}
-	return result, err
+	return skipIfUnsupported(result, err)
 }
 
 // phases says how long each took, in seconds.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 
@@ -43,23 +42,25 @@ var killed = []struct {
 // tmpfs is where Linux has one that everybody may write to.
 const tmpfs = "/dev/shm"
 
-// A place is a model and where it is run.
-type place struct{ model, dir, fileSystem string }
+// A place is a model and where it is run. At is the directory that the user knows
+// it by.
+type place struct{ model, dir, at, fileSystem string }
 
-// places says what to run where.
-func places(env Env) ([]place, error) {
-	scratch, err := stress.FileSystem(env.Dir)
+// whereToRun says what to run where.
+func whereToRun(env Env) ([]place, error) {
+	scratch, err := stress.FileSystem(env.Scratch)
 	if err != nil {
 		return nil, err
 	}
-	dirs := []place{{dir: env.Dir, fileSystem: scratch}}
-	if volatile := writableTmpfs(); scratch != "tmpfs" && volatile {
-		dirs = append(dirs, place{dir: tmpfs, fileSystem: "tmpfs"})
+	dirs := []place{{dir: env.Scratch, at: env.Dir, fileSystem: scratch}}
+	if env.Memory != env.Scratch {
+		dirs = append(dirs, place{dir: env.Memory, at: tmpfs, fileSystem: "tmpfs"})
 	}
 	var all []place
 	add := func(at place, names ...string) {
 		for _, name := range names {
-			all = append(all, place{name, at.dir, at.fileSystem})
+			at.model = name
+			all = append(all, at)
 		}
 	}
 	if !env.Deep {
@@ -84,29 +85,20 @@ func places(env Env) ([]place, error) {
 	return mine, nil
 }
 
-func writableTmpfs() bool {
-	if name, err := stress.FileSystem(tmpfs); err != nil || name != "tmpfs" {
-		return false
-	}
-	dir, err := os.MkdirTemp(tmpfs, "afterlock-")
-	return err == nil && os.Remove(dir) == nil
-}
-
 func (conformanceStage) Run(ctx context.Context, env Env) (Result, error) {
 	var result Result
-	todo, err := places(env)
+	todo, err := whereToRun(env)
 	if err != nil {
 		return skipIfUnsupported(result, err)
 	}
 	if len(todo) == 0 {
-		result.Skipped, result.Because = true, "no model falls to this shard"
+		result.Elsewhere, result.Because = true, "no model falls to this shard"
 		return result, nil
 	}
 	var (
 		sum     conformance.Report
 		models  int64
 		missing int64
-		skipped []string
 	)
 	systems := map[string]bool{}
 	failing := int64(1) // pairs of a call and an errno that there are at least
@@ -117,7 +109,7 @@ func (conformanceStage) Run(ctx context.Context, env Env) (Result, error) {
 			return skipIfUnsupported(result, err)
 		}
 		if r.Skipped != "" {
-			skipped = append(skipped, fmt.Sprintf("%s skipped, because %s", p.model, r.Skipped))
+			result.Skips = append(result.Skips, Skip{"model " + p.model, r.Skipped})
 			continue
 		}
 		env.Log.Debug("executed", "model", p.model, "on", p.fileSystem, "edges", r.EdgesRun, "steps", r.Steps, "took", r.Elapsed)
@@ -131,18 +123,18 @@ func (conformanceStage) Run(ctx context.Context, env Env) (Result, error) {
 		if d := r.Divergence; d != nil {
 			result.Problems = append(result.Problems, fmt.Sprintf("on %s: %s", p.fileSystem, d))
 			if result.Repeat == "" {
-				result.Repeat = "afterlock replay conformance:" + d.Schedule + " --dir " + shellQuote(p.dir)
+				result.Repeat = "afterlock replay conformance:" + d.Schedule + " --dir " + shellQuote(p.at)
 			}
 		}
 	}
 	if models == 0 {
-		result.Skipped, result.Because = true, strings.Join(skipped, "; ")
+		result.Skipped, result.Because = true, result.Skips[0].Why
 		return result, nil
 	}
 	var kills int64
 	for _, k := range killed {
 		env.Progress(k.model + ", with processes that are killed")
-		r, err := conformance.Kill(ctx, conformance.Options{Model: k.model, Dir: env.Dir}, k.kills)
+		r, err := conformance.Kill(ctx, conformance.Options{Model: k.model, Dir: env.Scratch}, k.kills)
 		if err != nil {
 			return skipIfUnsupported(result, err)
 		}
@@ -166,9 +158,6 @@ func (conformanceStage) Run(ctx context.Context, env Env) (Result, error) {
 		AtLeast("by where the code stands", sum.Elsewhere, 1000),
 	}
 	result.Line = fmt.Sprintf("conformance: %d edges in %d steps, %.0f steps/s", sum.EdgesRun, sum.Steps, float64(sum.Steps)/sum.Elapsed.Seconds())
-	if len(skipped) > 0 {
-		result.Line += "; " + strings.Join(skipped, "; ")
-	}
 	result.Flags = []string{"--dir", env.Dir}
 	return result, nil
 }

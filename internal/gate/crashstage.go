@@ -8,14 +8,14 @@ import (
 	"github.com/afterlock/afterlock/crashsim"
 )
 
-// crash is the stage of package crashsim: the simulated, the soft and the black
-// box layer.
+// crash is the stage of package crashsim: the simulated disk, and the library
+// on real files.
 type crash struct{}
 
 func (crash) Name() string { return "crash" }
 
 func (crash) Description() string {
-	return "a crash at every call, simulated and of real processes; every power loss, simulated; recovery from each"
+	return "every crash and every power loss on a simulated disk, every crash on real files; recovery from each"
 }
 
 // What a whole run counts at least; a shard does its part of the states.
@@ -36,12 +36,8 @@ func (crash) Run(ctx context.Context, env Env) (Result, error) {
 		return skipIfUnsupported(Result{Problems: r.Problems()}, err)
 	}
 	env.Progress("the library on a real file system")
-	dir := env.Dir
-	if writableTmpfs() { // nothing is asked of the disk here
-		dir = tmpfs
-	}
 	softBegin := time.Now()
-	soft, err := crashsim.Soft(ctx, dir, crashsim.Scenario{Deleters: 1, Victims: 2, Files: 2, Adders: 1})
+	soft, err := crashsim.Soft(ctx, env.Memory, crashsim.Scenario{Deleters: 1, Victims: 2, Files: 2, Adders: 1})
 	result := Result{
 		Ran: fmt.Sprintf("%d states of a simulated disk under %d durability models, %.0f a second and core (%.1f s); %d calls of real files (%.1f s)",
 			r.Counts.States, len(r.PerModel), r.StatesPerSecond(), r.Elapsed.Seconds(), soft.CrashPoints, time.Since(softBegin).Seconds()),
@@ -61,16 +57,5 @@ func (crash) Run(ctx context.Context, env Env) (Result, error) {
 	for _, f := range soft.Findings {
 		result.Problems = append(result.Problems, f.String())
 	}
-	if err != nil {
-		return skipIfUnsupported(result, err)
-	}
-	box, err := blackBox(ctx, env)
-	if box.Skipped {
-		result.Line = "crash: black box skipped, because " + box.Because
-		return result, err
-	}
-	result.Ran += "; " + box.Ran
-	result.Counts = append(result.Counts, box.Counts...)
-	result.Problems = append(result.Problems, box.Problems...)
-	return result, err
+	return skipIfUnsupported(result, err)
 }

@@ -44,7 +44,7 @@ func (d plainDisplay) Started(stage Stage) {
 func (plainDisplay) Progress(Stage, string) {}
 
 func (d plainDisplay) Finished(stage Stage, outcome Outcome) {
-	fmt.Fprintf(d.out, "%s: %s in %.1f s: %s\n", stage.Name(), outcome.Verdict, outcome.Elapsed.Seconds(), summary(outcome))
+	fmt.Fprintf(d.out, "%s: %s in %.1f s: %s\n", stage.Name(), marked(outcome), outcome.Elapsed.Seconds(), summary(outcome))
 }
 
 // summary is what a stage has to say for itself when it ends.
@@ -77,7 +77,7 @@ func (d *liveDisplay) Started(stage Stage) {
 func (d *liveDisplay) Progress(_ Stage, text string) { d.text.Store(text) }
 
 func (d *liveDisplay) Finished(_ Stage, outcome Outcome) {
-	d.text.Store(fmt.Sprintf("%s in %.1f s: %s", outcome.Verdict, outcome.Elapsed.Seconds(), summary(outcome)))
+	d.text.Store(fmt.Sprintf("%s in %.1f s: %s", marked(outcome), outcome.Elapsed.Seconds(), summary(outcome)))
 	d.bar.SetTotal(-1, true)
 	d.bar.Wait()
 }

@@ -2,7 +2,10 @@
 //
 // A [Stage] does something to the library and reports what it counted. A stage
 // cannot pass by doing nothing: every count has a minimum, at least 1, and a
-// count below it makes the verdict undecided. So silence is never success.
+// count below it makes the verdict undecided. Nor can the gate pass with less
+// than all of its parts: a stage that cannot run here is skipped, a part of a
+// stage that cannot is a [Skip], and either makes the verdict of the run
+// "skipped", unless the user allows that. So silence is never success.
 package gate
 
 import (
@@ -20,24 +23,26 @@ type Stage interface {
 	// Run does the check. It ends soon after ctx is done, and leaves nothing
 	// behind. Counts that tell a wrong result (lost, partial) are bounded with
 	// [Never]; the verdict follows from the counts and the problems, unless Run
-	// sets Skipped or Undecided.
+	// sets Skipped, Elsewhere or Undecided.
 	//
 	// The error says that the check could not be made: a missing tree, a full
-	// disk. It is the caller's environment that must change, not the library.
+	// disk. It is the caller's environment that must change, not the library,
+	// and the verdict is Environment.
 	Run(ctx context.Context, env Env) (Result, error)
 }
 
 // A Config is what the user chose. The zero value of a field means the stage's
 // default, except for Dir, Tree and Seed.
 type Config struct {
-	Dir        string        // existing directory for scratch directories
-	Tree       string        // files to use as layers
+	Dir        string        // existing directory: its file system is checked, and what is worth keeping stays in it
+	Tree       string        // files to use as layers; "": made for the run
 	Seed       uint64        // of all random choices
 	Duration   time.Duration // of each stage that runs for a time
 	Creators   int           // processes that make instances
 	Recoverers int           // processes that recover
 	Deep       bool          // larger bounds, longer searches
 	Shard      Shard         // of the enumerations
+	AllowSkips bool          // what cannot be run here does not keep the run from passing
 }
 
 // A Shard is one of N parts of an enumeration, for N machines: part I, from 1.
@@ -47,7 +52,9 @@ type Shard struct{ I, N int }
 // An Env is what a stage gets.
 type Env struct {
 	Config
-	Log *slog.Logger
+	Scratch string // directory of this run in Dir, removed at the end
+	Memory  string // the same on a file system in memory; Scratch, if there is none to write to
+	Log     *slog.Logger
 	// Progress shows one line of what is being done. It may be called at any
 	// rate and from any goroutine.
 	Progress func(text string)
@@ -73,6 +80,12 @@ func Never(name string, n int64) Count {
 	return Count{Name: name, N: n, Never: true}
 }
 
+// A Skip is a part of a stage that was not run.
+type Skip struct {
+	What string `json:"what"`
+	Why  string `json:"why"`
+}
+
 // A Result is what a stage did and found.
 type Result struct {
 	Ran      string   // what was run, in a few words
@@ -80,10 +93,19 @@ type Result struct {
 	Problems []string // what is wrong, one line each; any of them fails the stage
 	Line     string   // one line that sums the run up, printed as it is; may be empty
 
-	// Because is why the stage was skipped, or could not decide.
+	// Because is why the stage was skipped, or could not decide. Elsewhere is for
+	// a stage that has nothing to do in this shard, and is not missed.
 	Skipped   bool
+	Elsewhere bool
 	Undecided bool
 	Because   string
+
+	// Skips are the parts that were not run, of a stage that was.
+	Skips []Skip
+
+	// Space is how many bytes the stage needs in Dir at most, for the message
+	// about a full disk; 0: it needs next to nothing.
+	Space int64
 
 	// Flags are those that repeat this run, beside --run and --seed. Repeat is a
 	// command that shows one failure alone, if there is one; it takes their place.

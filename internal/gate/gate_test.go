@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -36,8 +38,13 @@ func runFakes(t *testing.T, ctx context.Context, stages ...Stage) (Report, strin
 	t.Helper()
 	var out bytes.Buffer
 	display, finish := NewDisplay(&out, false)
-	report := Run(ctx, stages, Config{Seed: 42}, slog.New(slog.DiscardHandler), display)
+	dir := t.TempDir()
+	report, err := Run(ctx, stages, Config{Seed: 42, Dir: dir}, slog.New(slog.DiscardHandler), display)
+	require.NoError(t, err)
 	finish()
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Empty(t, left)
 	return report, out.String()
 }
 
@@ -51,9 +58,9 @@ func TestVerdictFollowsFromCountsAndProblems(t *testing.T) {
 	}{
 		{name: "enough was done", result: Result{Counts: work}, verdict: Pass},
 		{name: "a count is at its minimum", result: Result{Counts: []Count{AtLeast("things", 5, 5)}}, verdict: Pass},
-		{name: "a count is below its minimum", result: Result{Counts: []Count{AtLeast("things", 4, 5)}}, verdict: Undecided, because: "4 things, at least 5 wanted"},
-		{name: "a count of zero cannot pass, whatever its minimum", result: Result{Counts: []Count{AtLeast("things", 0, 0)}}, verdict: Undecided, because: "0 things, at least 1 wanted"},
-		{name: "nor without a constructor", result: Result{Counts: []Count{{Name: "things"}}}, verdict: Undecided, because: "0 things, at least 1 wanted"},
+		{name: "a count is below its minimum", result: Result{Counts: []Count{AtLeast("things", 4, 5)}}, verdict: Undecided, because: "4 things, at least 5 expected"},
+		{name: "a count of zero cannot pass, whatever its minimum", result: Result{Counts: []Count{AtLeast("things", 0, 0)}}, verdict: Undecided, because: "0 things, at least 1 expected"},
+		{name: "nor without a constructor", result: Result{Counts: []Count{{Name: "things"}}}, verdict: Undecided, because: "0 things, at least 1 expected"},
 		{name: "nothing is counted", result: Result{}, verdict: Undecided, because: "nothing was counted"},
 		{name: "only what must not happen is counted", result: Result{Counts: []Count{Never("lost", 0)}}, verdict: Undecided, because: "nothing was counted"},
 		{name: "nothing bad happened", result: Result{Counts: append([]Count{Never("lost", 0)}, work...)}, verdict: Pass},
@@ -62,7 +69,9 @@ func TestVerdictFollowsFromCountsAndProblems(t *testing.T) {
 		{name: "a problem", result: Result{Counts: work, Problems: []string{"wrong"}}, verdict: Fail},
 		{name: "a problem before the environment failed", result: Result{Problems: []string{"wrong"}}, err: errors.New("full"), verdict: Fail},
 		{name: "a problem in a skipped stage", result: Result{Skipped: true, Because: "no", Problems: []string{"wrong"}}, verdict: Fail},
-		{name: "the environment failed", result: Result{Counts: work}, err: errors.New("full"), verdict: Undecided, because: "full"},
+		{name: "the environment failed", result: Result{Counts: work}, err: errors.New("full"), verdict: Environment, because: "full"},
+		{name: "interrupted", result: Result{Counts: work}, err: errInterrupted, verdict: Undecided, because: "interrupted"},
+		{name: "nothing to do in this shard", result: Result{Elsewhere: true, Because: "none"}, verdict: Skipped, because: "none"},
 		{name: "skipped", result: Result{Skipped: true, Because: "no Linux"}, verdict: Skipped, because: "no Linux"},
 		{name: "undecided", result: Result{Counts: work, Undecided: true, Because: "out of time"}, verdict: Undecided, because: "out of time"},
 	} {
@@ -82,6 +91,8 @@ func TestExitCodeIsThatOfTheWorstStage(t *testing.T) {
 		undecided = fake{name: "undecided", result: Result{Undecided: true}}
 		skipped   = fake{name: "skipped", result: Result{Skipped: true}}
 		full      = fake{name: "full", err: errors.New("disk full")}
+		partly    = fake{name: "partly", result: Result{Counts: work, Skips: []Skip{{"mounts", "only root may mount"}}}}
+		elsewhere = fake{name: "elsewhere", result: Result{Elsewhere: true}}
 	)
 	for _, tt := range []struct {
 		name    string
@@ -90,13 +101,16 @@ func TestExitCodeIsThatOfTheWorstStage(t *testing.T) {
 		code    int
 	}{
 		{"all pass", []Stage{pass, pass}, Pass, 0},
-		{"one is skipped", []Stage{pass, skipped}, Pass, 0},
+		{"one is skipped", []Stage{pass, skipped}, Skipped, 4},
+		{"a part of one is skipped", []Stage{pass, partly}, Skipped, 4},
+		{"one has nothing to do in this shard", []Stage{pass, elsewhere}, Pass, 0},
+		{"undecided beats skipped", []Stage{undecided, skipped, partly}, Undecided, 3},
 		{"fail beats undecided", []Stage{undecided, fail}, Fail, 1},
 		{"fail beats the environment", []Stage{fail, full}, Fail, 1},
-		{"the environment beats undecided", []Stage{undecided, full}, Undecided, 2},
+		{"the environment beats undecided", []Stage{undecided, full}, Environment, 2},
 		{"undecided beats pass", []Stage{undecided, pass}, Undecided, 3},
-		{"all are skipped", []Stage{skipped, skipped}, Skipped, 3},
-		{"there are none", nil, Skipped, 3},
+		{"all are skipped", []Stage{skipped, skipped}, Skipped, 4},
+		{"there are none", nil, Skipped, 4},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			report, _ := runFakes(t, t.Context(), tt.stages...)
@@ -107,13 +121,38 @@ func TestExitCodeIsThatOfTheWorstStage(t *testing.T) {
 	}
 }
 
+func TestSkipsThatAreAllowedDoNotCountUnlessNothingPassed(t *testing.T) {
+	for _, tt := range []struct {
+		outcomes []Outcome
+		verdict  Verdict
+	}{
+		{[]Outcome{{Verdict: Pass}, {Verdict: Skipped}}, Pass},
+		{[]Outcome{{Verdict: Pass, Skips: []Skip{{}}}}, Pass},
+		{[]Outcome{{Verdict: Skipped}}, Skipped},
+		{[]Outcome{{Verdict: Pass}, {Verdict: Undecided}}, Undecided},
+	} {
+		report := Report{Stages: tt.outcomes}
+		report.conclude(true)
+		assert.Equal(t, tt.verdict, report.Verdict)
+		assert.Equal(t, ExitCodes[tt.verdict], report.ExitCode)
+	}
+}
+
+// A layer is laid out by many goroutines at once, and each of them meets it.
+func TestAFullDiskIsOneLineThatSaysWhatIsNeeded(t *testing.T) {
+	one := &os.PathError{Op: "write", Path: "/scratch/layer-01/a", Err: syscall.ENOSPC}
+	report, _ := runFakes(t, t.Context(), fake{name: "x", result: Result{Space: 207<<20 + 1}, err: errors.Join(one, one, one)})
+	assert.Equal(t, Environment, report.Verdict)
+	assert.Regexp(t, `^needs about 208 MB in --dir, and /\S+ has no more: write /scratch/layer-01/a: no space left on device$`, report.Stages[0].Because)
+}
+
 func TestInterruptedStagesAreUndecided(t *testing.T) {
 	for _, err := range []error{context.Canceled, errors.New("write to a process that is gone")} {
 		ctx, cancel := context.WithCancel(t.Context())
 		first := fake{name: "first", err: err, run: func(context.Context, Env) { cancel() }}
 		second := fake{name: "second", run: func(context.Context, Env) { t.Error("runs after the interrupt") }}
 		report, _ := runFakes(t, ctx, first, second)
-		assert.Equal(t, ExitUndecided, report.ExitCode)
+		assert.Equal(t, ExitCodes[Undecided], report.ExitCode)
 		for _, outcome := range report.Stages {
 			assert.Equal(t, Undecided, outcome.Verdict)
 			assert.Equal(t, "interrupted", outcome.Because)
@@ -193,19 +232,22 @@ func TestTableShowsEverythingAboutEveryStage(t *testing.T) {
 		{Stage: "one", Ran: "something with a description that is longer than its column", Verdict: Fail,
 			Counts: []Count{AtLeast("things", 7, 5), Never("lost", 1)}, Problems: []string{"lost: 1"}, Line: "one: in short", Repeat: "afterlock verify"},
 		{Stage: "two", Verdict: Skipped, Because: "no Linux"},
+		{Stage: "three", Verdict: Pass, Counts: work, Skips: []Skip{{"mounts", "only root may mount"}}},
 	}}
 	var out bytes.Buffer
 	require.NoError(t, report.Write(&out))
 	assert.Equal(t, strings.TrimPrefix(`
-STAGE  WHAT WAS RUN                          COUNTS            VERDICT  TIME
-one    something with a description that is  7 things, 1 lost  fail     0.0 s
+STAGE  WHAT WAS RUN                          COUNTS            VERDICT           TIME
+one    something with a description that is  7 things, 1 lost  fail              0.0 s
        longer than its column
-two    -                                     -                 skipped  0.0 s
+two    -                                     -                 skipped           0.0 s
+three  -                                     7 things          pass, with skips  0.0 s
 
 one: in short
 one: lost: 1
 repeat: afterlock verify
 two: skipped, because no Linux
+three: mounts skipped, because only root may mount
 verdict: fail in 3.0 s (seed 42)
 `, "\n"), out.String())
 }

@@ -28,7 +28,7 @@ const (
 
 func (linearizabilityStage) Run(ctx context.Context, env Env) (Result, error) {
 	config := linearizability.Config{
-		Dir: env.Dir, Seed: env.Seed, Log: env.Log, Progress: env.Progress,
+		Dir: env.Scratch, Keep: env.Dir, Images: env.Memory, Seed: env.Seed, Log: env.Log, Progress: env.Progress,
 		Goroutines: minGoroutineHistories, Processes: minProcessHistories,
 		Timeout: time.Minute, // for what takes milliseconds: slow machines are not undecided
 	}
@@ -60,7 +60,10 @@ func linearizabilityResult(r linearizability.Report, c linearizability.Config) R
 			Never("illegal", r.Illegal),
 		},
 		Problems: r.Problems,
-		Flags:    []string{"--dir", c.Dir},
+		Flags:    []string{"--dir", c.Keep},
+	}
+	if r.SameSystem {
+		result.Skips = append(result.Skips, Skip{"image stores on another file system", "there is none that this user may write to"})
 	}
 	if missing := r.Unanswered(); len(missing) > 0 {
 		result.Undecided = true

@@ -9,6 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/afterlock/afterlock/internal/scratch"
+	"github.com/afterlock/afterlock/internal/stress"
 )
 
 // A Display shows what goes on while stages run. Its methods are called from
@@ -45,51 +48,99 @@ func Select(all []Stage, names []string) ([]Stage, error) {
 
 // Run runs the stages one after the other, all of them, whatever the verdicts,
 // and reports. When ctx is done, the running stage and those after it are
-// undecided.
-func Run(ctx context.Context, stages []Stage, config Config, log *slog.Logger, display Display) Report {
-	report := Report{Seed: config.Seed}
+// undecided. The error says that there is no directory to work in.
+func Run(ctx context.Context, stages []Stage, config Config, log *slog.Logger, display Display) (Report, error) {
+	report := Report{Seed: config.Seed, Stages: []Outcome{}}
 	begin := time.Now()
+	places, err := openPlaces(ctx, config.Dir)
+	if err != nil && ctx.Err() == nil {
+		return report, err
+	}
 	for _, stage := range stages {
 		display.Started(stage)
-		outcome := runStage(ctx, stage, config, log, display)
+		outcome := runStage(ctx, stage, Env{
+			Config: config, Scratch: places.scratch(), Memory: places.memory(),
+			Log:      log.With("stage", stage.Name()),
+			Progress: func(text string) { display.Progress(stage, text) },
+		})
 		display.Finished(stage, outcome)
 		report.Stages = append(report.Stages, outcome)
 	}
+	if err := places.close(); err != nil {
+		report.Left = shortened(err.Error())
+	}
 	report.Seconds = time.Since(begin).Seconds()
-	report.conclude()
-	return report
+	report.conclude(config.AllowSkips)
+	return report, nil
 }
 
-func runStage(ctx context.Context, stage Stage, config Config, log *slog.Logger, display Display) Outcome {
-	log = log.With("stage", stage.Name())
+// places are the scratch directories of a run: in the directory that the user
+// chose and, if that is not in memory, in memory.
+type places []*scratch.Dir
+
+func openPlaces(ctx context.Context, dir string) (all places, err error) {
+	first, err := scratch.Open(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	all = places{first}
+	if name, err := stress.FileSystem(tmpfs); err != nil || name != "tmpfs" {
+		return all, nil
+	}
+	if name, err := stress.FileSystem(dir); err == nil && name == "tmpfs" {
+		return all, nil
+	}
+	if second, err := scratch.Open(ctx, tmpfs); err == nil {
+		all = append(all, second)
+	}
+	return all, nil
+}
+
+func (p places) scratch() string {
+	if len(p) == 0 {
+		return "" // interrupted
+	}
+	return p[0].Path()
+}
+
+func (p places) memory() string {
+	if len(p) == 0 {
+		return ""
+	}
+	return p[len(p)-1].Path()
+}
+
+func (p places) close() (err error) {
+	for _, dir := range p {
+		err = errors.Join(err, dir.Close())
+	}
+	return err
+}
+
+func runStage(ctx context.Context, stage Stage, env Env) Outcome {
+	config, log := env.Config, env.Log
 	log.Debug("started", "seed", config.Seed)
 	begin := time.Now()
 	result, err := Result{}, ctx.Err()
 	if err == nil {
-		result, err = stage.Run(ctx, Env{
-			Config:   config,
-			Log:      log,
-			Progress: func(text string) { display.Progress(stage, text) },
-		})
+		result, err = stage.Run(ctx, env)
 	}
-	// Whatever fails then, fails because of that.
-	interrupted := err != nil && ctx.Err() != nil
-	if interrupted {
-		err = errors.New("interrupted")
+	if err != nil && ctx.Err() != nil {
+		err = errInterrupted // whatever fails then, fails because of that
 	}
-	verdict, because, problems := judge(result, err)
+	verdict, because, problems := judge(result, explained(err, config.Dir, result.Space))
 	outcome := Outcome{
 		Stage: stage.Name(), Ran: result.Ran, Counts: result.Counts, Line: result.Line,
 		Verdict: verdict, Because: because, Problems: problems,
-		Environment: err != nil && !interrupted,
-		Elapsed:     time.Since(begin),
+		Skips: result.Skips, Elsewhere: result.Elsewhere && verdict == Skipped,
+		Elapsed: time.Since(begin),
 	}
 	outcome.Seconds = outcome.Elapsed.Seconds()
 	outcome.Because = shortened(outcome.Because)
 	for i, problem := range outcome.Problems {
 		outcome.Problems[i] = shortened(problem)
 	}
-	if verdict == Fail || verdict == Undecided {
+	if verdict == Fail || verdict == Environment || verdict == Undecided {
 		outcome.Repeat = result.Repeat
 		if outcome.Repeat == "" {
 			outcome.Repeat = repeat(stage.Name(), config, result.Flags)

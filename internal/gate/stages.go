@@ -20,13 +20,14 @@ func Stages() []Stage {
 		traces{},
 		linearizabilityStage{},
 		crash{},
+		blackBox{},
 	}
 }
 
 // stressConfig translates the configuration for package stress.
 func stressConfig(env Env) stress.Config {
 	return stress.Config{
-		Dir: env.Dir, Tree: env.Tree, Seed: env.Seed, Duration: env.Duration,
+		Dir: env.Scratch, Keep: env.Dir, Tree: env.Tree, Seed: env.Seed, Duration: env.Duration,
 		Creators: env.Creators, Recoverers: env.Recoverers,
 		Log: env.Log, Progress: env.Progress,
 	}
@@ -61,9 +62,14 @@ func (lifecycle) Description() string {
 
 func (lifecycle) Run(ctx context.Context, env Env) (Result, error) {
 	r, err := stress.Lifecycle(ctx, stressConfig(env))
+	flags, files := stressFlags(env, r.Creators, r.Recoverers), "files made for it"
+	if env.Tree != "" {
+		flags, files = append(flags, "--tree", env.Tree), env.Tree
+	}
 	return skipIfUnsupported(Result{
 		Ran: fmt.Sprintf("%d creators and %d recoverers on %d layers of %s, on %s",
-			r.Creators, r.Recoverers, r.Layers, env.Tree, r.FileSystem),
+			r.Creators, r.Recoverers, r.Layers, files, r.FileSystem),
+		Space: r.Space,
 		Counts: []Count{
 			AtLeast("layers", r.Layers, 40),
 			AtLeast("files", r.Files, 40),
@@ -76,7 +82,7 @@ func (lifecycle) Run(ctx context.Context, env Env) (Result, error) {
 			AtLeast("instances recovered", r.Recovered, 1),
 		},
 		Problems: r.Problems,
-		Flags:    append(stressFlags(env, r.Creators, r.Recoverers), "--tree", env.Tree),
+		Flags:    flags,
 	}, err)
 }
 

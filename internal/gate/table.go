@@ -20,7 +20,7 @@ func (r Report) Write(out io.Writer) error {
 	for _, outcome := range r.Stages {
 		rows = append(rows, []string{
 			outcome.Stage, orDash(outcome.Ran), orDash(joinCounts(outcome.Counts)),
-			string(outcome.Verdict), fmt.Sprintf("%.1f s", outcome.Elapsed.Seconds()),
+			marked(outcome), fmt.Sprintf("%.1f s", outcome.Elapsed.Seconds()),
 		})
 	}
 	writeTable(&b, rows, []int{0, ranWidth, countsWidth, 0, 0})
@@ -34,6 +34,9 @@ func (r Report) Write(out io.Writer) error {
 		if outcome.Because != "" {
 			fmt.Fprintf(&b, "%s: %s, because %s\n", outcome.Stage, outcome.Verdict, outcome.Because)
 		}
+		for _, skip := range outcome.Skips {
+			fmt.Fprintf(&b, "%s: %s skipped, because %s\n", outcome.Stage, skip.What, skip.Why)
+		}
 		for _, problem := range outcome.Problems {
 			fmt.Fprintf(&b, "%s: %s\n", outcome.Stage, problem)
 		}
@@ -41,9 +44,20 @@ func (r Report) Write(out io.Writer) error {
 			fmt.Fprintf(&b, "repeat: %s\n", outcome.Repeat)
 		}
 	}
+	if r.Left != "" {
+		fmt.Fprintf(&b, "left behind: %s\n", r.Left)
+	}
 	fmt.Fprintf(&b, "verdict: %s in %.1f s (seed %d)\n", r.Verdict, r.Seconds, r.Seed)
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// marked is the verdict, with a mark if it is that of a part of the stage.
+func marked(outcome Outcome) string {
+	if len(outcome.Skips) > 0 {
+		return string(outcome.Verdict) + ", with skips"
+	}
+	return string(outcome.Verdict)
 }
 
 // joinCounts is "12 instances, 0 lost".

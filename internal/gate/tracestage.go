@@ -61,7 +61,7 @@ func tracesResult(r stress.TracesReport, c stress.Config) Result {
 			Never("invalid", v.Counts.Invalid),
 		},
 		Problems: r.Problems,
-		Flags:    []string{"--dir", c.Dir},
+		Flags:    []string{"--dir", c.Keep},
 	}
 	if c.Duration > 0 {
 		result.Flags = append(result.Flags, "--duration", c.Duration.String())

@@ -42,5 +42,5 @@ func TestTracesStageJudgesAReport(t *testing.T) {
 	r.Validation.CutOff = 0
 	verdict, because, _ = judge(tracesResult(r, c), nil)
 	assert.Equal(t, Undecided, verdict)
-	assert.Equal(t, "0 calls cut off, at least 1 wanted", because)
+	assert.Equal(t, "0 calls cut off, at least 1 expected", because)
 }

@@ -1,42 +1,41 @@
 package gate
 
 import (
+	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 	"time"
 )
 
-// A Verdict is one of four words.
+// A Verdict is one of five words.
 type Verdict string
 
 const (
-	Pass      Verdict = "pass"
-	Fail      Verdict = "fail"
-	Undecided Verdict = "undecided" // not refuted, and not enough was done to say more
-	Skipped   Verdict = "skipped"   // cannot be run here
+	Pass        Verdict = "pass"
+	Fail        Verdict = "fail"
+	Environment Verdict = "environment" // could not be made: a full disk, a missing tree, wrong usage
+	Undecided   Verdict = "undecided"   // not refuted, and not enough was done to say more; or interrupted
+	Skipped     Verdict = "skipped"     // cannot be run here; of a run: something that belongs to it was not
 )
 
-// Exit codes of the gate.
-const (
-	ExitPass        = 0
-	ExitFail        = 1
-	ExitEnvironment = 2 // usage, or the environment does not allow a stage
-	ExitUndecided   = 3
-)
+// ExitCodes are those of the verdicts of a run.
+var ExitCodes = map[Verdict]int{Pass: 0, Fail: 1, Environment: 2, Undecided: 3, Skipped: 4}
 
 // An Outcome is a stage's result with its verdict.
 type Outcome struct {
-	Stage       string        `json:"stage"`
-	Ran         string        `json:"ran"`
-	Counts      []Count       `json:"counts"`
-	Verdict     Verdict       `json:"verdict"`
-	Because     string        `json:"because,omitempty"` // of undecided and skipped
-	Problems    []string      `json:"problems,omitempty"`
-	Line        string        `json:"line,omitempty"`
-	Environment bool          `json:"environment,omitempty"` // undecided, because of the environment
-	Repeat      string        `json:"repeat,omitempty"`      // command that repeats a run that did not pass
-	Elapsed     time.Duration `json:"-"`
-	Seconds     float64       `json:"seconds"`
+	Stage     string        `json:"stage"`
+	Ran       string        `json:"ran"`
+	Counts    []Count       `json:"counts"`
+	Verdict   Verdict       `json:"verdict"`
+	Because   string        `json:"because,omitempty"` // of environment, undecided and skipped
+	Skips     []Skip        `json:"skips,omitempty"`   // parts that were not run
+	Elsewhere bool          `json:"elsewhere,omitempty"`
+	Problems  []string      `json:"problems,omitempty"`
+	Line      string        `json:"line,omitempty"`
+	Repeat    string        `json:"repeat,omitempty"` // command that repeats a run that did not pass
+	Elapsed   time.Duration `json:"-"`
+	Seconds   float64       `json:"seconds"`
 }
 
 // judge gives the verdict. Fail beats everything: what was found stays found,
@@ -50,7 +49,7 @@ func judge(r Result, err error) (verdict Verdict, because string, problems []str
 		case count.Never && count.N > 0:
 			problems = append(problems, fmt.Sprintf("%s: %d, and there must be none", count.Name, count.N))
 		case !count.Never && count.N < max(count.Min, 1):
-			short = append(short, fmt.Sprintf("%d %s, at least %d wanted", count.N, count.Name, max(count.Min, 1)))
+			short = append(short, fmt.Sprintf("%d %s, at least %d expected", count.N, count.Name, max(count.Min, 1)))
 		case !count.Never:
 			work = true
 		}
@@ -58,9 +57,11 @@ func judge(r Result, err error) (verdict Verdict, because string, problems []str
 	switch {
 	case len(problems) > 0:
 		return Fail, "", problems
-	case err != nil:
+	case errors.Is(err, errInterrupted):
 		return Undecided, err.Error(), nil
-	case r.Skipped:
+	case err != nil:
+		return Environment, err.Error(), nil
+	case r.Skipped || r.Elsewhere:
 		return Skipped, r.Because, nil
 	case r.Undecided:
 		return Undecided, r.Because, nil
@@ -72,34 +73,58 @@ func judge(r Result, err error) (verdict Verdict, because string, problems []str
 	return Pass, "", nil
 }
 
+// errInterrupted is the error of a stage that was cut off by the user.
+var errInterrupted = errors.New("interrupted")
+
+// explained makes one line of what a full disk made fail, which may have been
+// many calls at once, and says how much there has to be.
+func explained(err error, dir string, space int64) error {
+	full := func(errno syscall.Errno) bool { // also of another process, which sent text
+		return err != nil && (errors.Is(err, errno) || strings.Contains(err.Error(), errno.Error()))
+	}
+	if space == 0 || !full(syscall.ENOSPC) && !full(syscall.EDQUOT) {
+		return err
+	}
+	const megabyte = 1 << 20
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	return fmt.Errorf("needs about %d MB in --dir, and %s has no more: %s", (space+megabyte-1)/megabyte, dir, first)
+}
+
 // A Report is the outcome of the gate.
 type Report struct {
 	Seed     uint64    `json:"seed"`
 	Verdict  Verdict   `json:"verdict"`
 	ExitCode int       `json:"exit_code"`
 	Seconds  float64   `json:"seconds"`
+	Left     string    `json:"left,omitempty"` // why a scratch directory could not be removed
 	Stages   []Outcome `json:"stages"`
 }
 
-// conclude sums the stages up: fail beats environment, environment beats
-// undecided. If every stage was skipped nothing is known.
-func (r *Report) conclude() {
+// conclude sums the stages up: fail, environment, undecided, skipped, pass, the
+// first of them that there is. If nothing passed nothing is known.
+func (r *Report) conclude(allowSkips bool) {
 	count := make(map[Verdict]int)
-	environment := false
 	for _, outcome := range r.Stages {
-		count[outcome.Verdict]++
-		environment = environment || outcome.Environment
+		switch {
+		case outcome.Elsewhere:
+		case outcome.Verdict == Pass && len(outcome.Skips) > 0:
+			count[Pass]++
+			count[Skipped]++
+		default:
+			count[outcome.Verdict]++
+		}
 	}
 	switch {
 	case count[Fail] > 0:
-		r.Verdict, r.ExitCode = Fail, ExitFail
-	case environment:
-		r.Verdict, r.ExitCode = Undecided, ExitEnvironment
+		r.Verdict = Fail
+	case count[Environment] > 0:
+		r.Verdict = Environment
 	case count[Undecided] > 0:
-		r.Verdict, r.ExitCode = Undecided, ExitUndecided
-	case count[Pass] == 0:
-		r.Verdict, r.ExitCode = Skipped, ExitUndecided
+		r.Verdict = Undecided
+	case count[Pass] == 0, count[Skipped] > 0 && !allowSkips:
+		r.Verdict = Skipped
 	default:
-		r.Verdict, r.ExitCode = Pass, ExitPass
+		r.Verdict = Pass
 	}
+	r.ExitCode = ExitCodes[r.Verdict]
 }

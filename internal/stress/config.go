@@ -10,7 +10,8 @@ import (
 // except for Dir and Tree, which must be given.
 type Config struct {
 	Dir        string        // existing directory; the scratch directory is made in it and always removed
-	Tree       string        // files to make layers of; [Lifecycle] only
+	Keep       string        // existing directory for a trace that is not valid; default: Dir
+	Tree       string        // files to make layers of; [Lifecycle] only; default: it makes some
 	Seed       uint64        // of all choices
 	Duration   time.Duration // how long the workers work
 	Creators   int           // processes that stage and close
@@ -33,6 +34,9 @@ func (c Config) withDefaults(duration time.Duration, creators, recoverers int) C
 	}
 	if c.Recoverers == 0 {
 		c.Recoverers = recoverers
+	}
+	if c.Keep == "" {
+		c.Keep = c.Dir
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

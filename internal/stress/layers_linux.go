@@ -31,17 +31,13 @@ type layer struct {
 	Keep bool   `json:"keep"` // never a victim
 }
 
-// layOut makes layers of the files and links below tree: neighbours in the walk
-// go to one layer. It returns the layers by name, and the number of files. What
-// is neither a file nor a link is left out.
+// layOut makes layers of the files and links below tree, at the paths of
+// walkTree: neighbours in the walk go to one layer. It returns the layers by name,
+// and the number of files. What is neither a file nor a link is left out.
 //
 // Every layer also gets a link to a layer that is never a victim, so that a
 // removal that followed it would show, and a file with a name of 255 bytes.
-func layOut(ctx context.Context, tree, layers string) (map[string]layer, int64, error) {
-	paths, err := walkTree(ctx, tree)
-	if err != nil {
-		return nil, 0, err
-	}
+func layOut(ctx context.Context, tree string, paths []string, layers string) (map[string]layer, int64, error) {
 	if len(paths) < layerCount {
 		return nil, 0, fmt.Errorf("%s has %d files, and %d layers need one each", tree, len(paths), layerCount)
 	}
@@ -118,13 +114,12 @@ func layOutOne(tree string, paths []string, layers, name string) (hash string, e
 func layerName(i int) string { return fmt.Sprintf("layer-%02d", i) }
 
 // walkTree returns the paths of files and links below tree, relative to it, in
-// the order of the walk.
-func walkTree(ctx context.Context, tree string) ([]string, error) {
-	tree, err := filepath.EvalSymlinks(tree) // WalkDir does not follow a link, not even the first
-	if err != nil {
-		return nil, err
+// the order of the walk, and the disk space that a copy of them takes.
+func walkTree(ctx context.Context, tree string) (paths []string, space int64, err error) {
+	if tree, err = filepath.EvalSymlinks(tree); err != nil { // WalkDir does not follow a link, not even the first
+		return nil, 0, err
 	}
-	var paths []string
+	const block = 4096
 	size := int64(0)
 	err = filepath.WalkDir(tree, func(path string, entry fs.DirEntry, err error) error {
 		switch {
@@ -144,10 +139,10 @@ func walkTree(ctx context.Context, tree string) ([]string, error) {
 			return fs.SkipAll
 		}
 		relative, err := filepath.Rel(tree, path)
-		paths = append(paths, relative)
+		paths, space = append(paths, relative), space+(info.Size()/block+1)*block
 		return err
 	})
-	return paths, err
+	return paths, space, err
 }
 
 // copyTree copies directories, files and links, with their permissions.

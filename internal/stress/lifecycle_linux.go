@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// Lifecycle lays out 40 layers of the files of a tree and lets workers stage,
+// Lifecycle lays out 40 layers of the files of a tree (by default of files that it
+// makes) and lets workers stage,
 // delete and add layers under a store lock for the duration (default 5 s; 4
 // creators, 2 recoverers), while others recover and all of them are killed at
 // random moments and replaced. It takes up to four times as long and a minute if the kills are
@@ -35,7 +36,19 @@ func Lifecycle(ctx context.Context, c Config) (report LifecycleReport, err error
 	if err != nil {
 		return report, environment(err)
 	}
+	if c.Tree == "" {
+		c.Progress("making files")
+		c.Tree, report.Space = filepath.Join(s.path, "made"), 2*madeSpace
+		if err := makeTree(ctx, c.Tree); err != nil {
+			return report, environment(err)
+		}
+	}
 	c.Progress("laying out layers of " + c.Tree)
+	paths, space, err := walkTree(ctx, c.Tree)
+	if err != nil {
+		return report, environment(err)
+	}
+	report.Space += 2 * space // as much as that is added meanwhile
 	j := job{
 		Role: roleStore, Kernel: c.creatorKernel, Root: s.root,
 		Layers:  filepath.Join(s.path, "layers"),
@@ -46,7 +59,7 @@ func Lifecycle(ctx context.Context, c Config) (report LifecycleReport, err error
 		return report, environment(err)
 	}
 	begin := time.Now()
-	j.LaidOut, report.Files, err = layOut(ctx, c.Tree, j.Layers)
+	j.LaidOut, report.Files, err = layOut(ctx, c.Tree, paths, j.Layers)
 	if err != nil {
 		return report, environment(err)
 	}

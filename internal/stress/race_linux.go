@@ -33,7 +33,7 @@ func Race(ctx context.Context, c Config) (report RaceReport, err error) {
 		return report, err
 	}
 	defer func() { err = s.remove(err) }()
-	report.FileSystem, report.Dir = s.fileSystem, s.path
+	report.FileSystem = s.fileSystem
 	c.Log.Debug("race", "scratch", s.path, "file system", s.fileSystem, "seed", c.Seed)
 	f := fleet{
 		rng:      rand.New(rand.NewPCG(c.Seed, 0)),

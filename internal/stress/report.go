@@ -13,6 +13,7 @@ type LifecycleReport struct {
 	Creators   int    // processes that staged and closed
 	Recoverers int    // processes that recovered
 
+	Space       int64 // bytes that it needs on disk at most, about
 	Layers      int64 // laid out at the start
 	Files       int64 // in those layers, of any type
 	Deletions   int64 // reported done
@@ -29,7 +30,6 @@ type LifecycleReport struct {
 // A RaceReport is what [Race] did and found.
 type RaceReport struct {
 	FileSystem string // type of the scratch directory's file system
-	Dir        string // where the scratch directory was
 	Creators   int
 	Recoverers int
 	Elapsed    time.Duration
@@ -46,8 +46,8 @@ type RaceReport struct {
 
 // String returns the result on one line.
 func (r RaceReport) String() string {
-	return fmt.Sprintf("race: %d instances, %d lost, %d partial commits, %d recoveries in %.1f s (%d creators, %d recoverers, %s, %s)",
-		r.Instances, r.Lost, r.Partial, r.Recoveries, r.Elapsed.Seconds(), r.Creators, r.Recoverers, r.FileSystem, r.Dir)
+	return fmt.Sprintf("race: %d instances, %d lost, %d partial commits, %d recoveries in %.1f s (%d creators, %d recoverers, %s)",
+		r.Instances, r.Lost, r.Partial, r.Recoveries, r.Elapsed.Seconds(), r.Creators, r.Recoverers, r.FileSystem)
 }
 
 // A TracesReport is what [Traces] did and found.

@@ -151,10 +151,10 @@ func (r *TracesReport) judge(ctx context.Context, recording *trace.Recording, sh
 // save copies the trace to where it stays.
 func save(recording *trace.Recording, c Config) (string, error) {
 	for i := range 1000 {
-		path := filepath.Join(c.Dir, fmt.Sprintf("afterlock-trace-%d-%d", c.Seed, i))
+		path := filepath.Join(c.Keep, fmt.Sprintf("afterlock-trace-%d-%d", c.Seed, i))
 		if err := recording.Save(path); !os.IsExist(err) {
 			return path, err
 		}
 	}
-	return "", fmt.Errorf("%w: %s is full of traces", ErrEnvironment, c.Dir)
+	return "", fmt.Errorf("%w: %s is full of traces", ErrEnvironment, c.Keep)
 }

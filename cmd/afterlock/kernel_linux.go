@@ -1,0 +1,12 @@
+package main
+
+import "golang.org/x/sys/unix"
+
+// kernel is the running one, as uname(1) has it, or "".
+func kernel() string {
+	var name unix.Utsname
+	if unix.Uname(&name) != nil {
+		return ""
+	}
+	return unix.ByteSliceToString(name.Sysname[:]) + " " + unix.ByteSliceToString(name.Release[:])
+}
