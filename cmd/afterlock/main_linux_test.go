@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/crashsim/blackbox/drivers"
+	"github.com/afterlock/afterlock/crashsim/conformance"
 	"github.com/afterlock/afterlock/internal/stress"
 	"github.com/afterlock/afterlock/linearizability"
 	"github.com/afterlock/afterlock/tempdir"
@@ -32,6 +33,8 @@ const (
 
 func TestMain(m *testing.M) {
 	drivers.Become()
+	conformance.BecomeProcess()
+	becomeConfined()
 	stress.BecomeWorker()
 	linearizability.BecomeWorker()
 	switch {
@@ -205,6 +208,7 @@ func TestUsageErrorsAreOneLineAndExitCode2(t *testing.T) {
 		{"rm", "/"},
 		{"verify", "--run", "no-such-stage"},
 		{"verify", "--duration", "-1s"},
+		{"verify", "--duration", "0s"},
 		{"verify", "--creators", "-1"},
 		{"verify", "--tree", "/no/such/tree"},
 		{"verify", "--dir", "/no/such/directory"},
@@ -217,6 +221,12 @@ func TestUsageErrorsAreOneLineAndExitCode2(t *testing.T) {
 		assert.Equal(t, 1, strings.Count(stderr, "\n"), "%v: %q", args, stderr)
 		assert.True(t, strings.HasPrefix(stderr, "afterlock: "), "%v: %q", args, stderr)
 	}
+}
+
+func TestVersionSaysWhatItWasBuiltFrom(t *testing.T) {
+	stdout, stderr, code := call(t, "--version")
+	assert.Zero(t, code, stderr)
+	assert.Regexp(t, `^afterlock version \S+( \(commit [0-9a-f]+(, modified)?\))?, go1\.\S+, linux/\w+\n$`, stdout)
 }
 
 func TestComplaintsAboutArgumentsSayTheUsage(t *testing.T) {

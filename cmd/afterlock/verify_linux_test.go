@@ -6,20 +6,30 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
 type report struct {
+	Schema  int
+	Program struct{ Version, Go, System string }
+	Kernel  string
+	Command []string
+	Started time.Time
+	Error   string
+
 	Seed     uint64
 	Verdict  string
 	ExitCode int `json:"exit_code"`
 	Stages   []struct {
 		Stage, Verdict, Because, Repeat, Line string
+		Skips                                 []struct{ What, Why string }
 		Counts                                []struct {
 			Name string
 			N    int64
@@ -56,6 +66,12 @@ func TestVerifyPrintsJSONAndRunsTheStagesItIsAskedFor(t *testing.T) {
 	got := parse[report](t, stdout)
 	assert.Equal(t, "pass", got.Verdict)
 	assert.Zero(t, got.ExitCode)
+	assert.Equal(t, 1, got.Schema)
+	assert.Equal(t, runtime.Version(), got.Program.Go)
+	assert.Contains(t, got.Kernel, "Linux ")
+	assert.Contains(t, got.Command, "--json")
+	assert.WithinDuration(t, time.Now(), got.Started, time.Hour)
+	assert.Empty(t, got.Error)
 	require.Len(t, got.Stages, 1)
 	assert.Equal(t, "race", got.Stages[0].Stage)
 	assert.Contains(t, got.Stages[0].Line, "race: ")
@@ -83,6 +99,83 @@ func TestVerifyThatCannotRunExitsWith2(t *testing.T) {
 	stdout, _, code := call(t, "verify", "--run", "lifecycle", "--dir", t.TempDir(), "--tree", t.TempDir())
 	assert.Equal(t, 2, code)
 	assert.Contains(t, stdout, "has 0 files")
+	assert.Contains(t, stdout, "verdict: environment in ")
+}
+
+// Whatever keeps it from running, a pipeline gets its document.
+func TestVerifyPrintsJSONAlsoIfItCannotRun(t *testing.T) {
+	for _, args := range [][]string{
+		{"--json", "--run", "no-such-stage"},
+		{"--no-such-flag", "--json"},
+		{"--json=true", "an argument"},
+		{"--tree", "/no/such/tree", "--json"},
+		{"--duration", "0", "--json"},
+		{"--dir", "/proc", "--json"}, // nobody can make a directory there
+		{"--run", "lifecycle", "--tree", "/proc/self/fdinfo", "--json", "--dir", t.TempDir()},
+	} {
+		stdout, stderr, code := call(t, append([]string{"verify"}, args...)...)
+		assert.Equal(t, 2, code, args)
+		assert.NotEmpty(t, stderr)
+		got := parse[report](t, stdout)
+		assert.Equal(t, 1, got.Schema)
+		assert.Equal(t, 2, got.ExitCode, args)
+		assert.Equal(t, "environment", got.Verdict, args)
+		assert.NotNil(t, got.Stages)
+		if len(got.Stages) == 0 {
+			assert.NotEmpty(t, got.Error, args)
+			assert.Contains(t, stderr, got.Error)
+		} else {
+			assert.Equal(t, "environment", got.Stages[0].Verdict)
+		}
+	}
+	_, stderr, code := call(t, "verify", "--json=maybe")
+	assert.Equal(t, 2, code)
+	assert.Contains(t, stderr, "maybe")
+}
+
+// A sandbox such as that of a container refuses seccomp(2): the black box cannot
+// be run, and the run does not pass.
+func TestVerifyDoesNotPassWithTheBlackBoxSkipped(t *testing.T) {
+	verify := func(args ...string) (got report, stdout string, code int) {
+		cmd := program(append([]string{"verify", "--run", "blackbox", "--dir", t.TempDir()}, args...)...)
+		cmd.Env = append(cmd.Env, confinedVariable+"=1")
+		output, err := cmd.Output()
+		if _, exited := err.(*exec.ExitError); err != nil && !exited {
+			require.NoError(t, err)
+		}
+		return got, string(output), cmd.ProcessState.ExitCode()
+	}
+	_, stdout, code := verify("--json")
+	got := parse[report](t, stdout)
+	assert.Equal(t, 4, code)
+	assert.Equal(t, 4, got.ExitCode)
+	assert.Equal(t, "skipped", got.Verdict)
+	require.Len(t, got.Stages, 1)
+	assert.Equal(t, "skipped", got.Stages[0].Verdict)
+	assert.Contains(t, got.Stages[0].Because, "seccomp user notification: operation not permitted")
+
+	_, stdout, code = verify("--run", "race", "--duration", "1s")
+	assert.Equal(t, 4, code)
+	assert.Contains(t, stdout, "verdict: skipped")
+	_, stdout, code = verify("--run", "race", "--duration", "1s", "--allow-skips")
+	assert.Zero(t, code)
+	assert.Contains(t, stdout, "verdict: pass")
+	assert.Contains(t, stdout, "blackbox: skipped, because ")
+}
+
+// V is killed while it works. The next run removes what it has left.
+func TestVerifySweepsWhatAKilledRunHasLeft(t *testing.T) {
+	dir := t.TempDir()
+	cmd := program("verify", "--run", "race", "--dir", dir, "--duration", "1h", "-v")
+	lines := untilItSays(t, cmd, "msg=race ") // it works
+	require.NoError(t, cmd.Process.Kill())
+	for lines.Scan() {
+	}
+	require.Error(t, cmd.Wait())
+	require.NotEmpty(t, namesBelow(t, dir)[1:])
+	stdout, stderr, code := call(t, "verify", "--run", "race", "--dir", dir, "--duration", "1s")
+	require.Zero(t, code, stdout+stderr)
+	onlyNames(t, dir)
 }
 
 func TestVerifyRefusesToRunOutOfDescriptors(t *testing.T) {

@@ -135,6 +135,12 @@ func runStage(ctx context.Context, stage Stage, env Env) Outcome {
 		Skips: result.Skips, Elsewhere: result.Elsewhere && verdict == Skipped,
 		Elapsed: time.Since(begin),
 	}
+	if verdict == Skipped {
+		outcome.Ran, outcome.Counts = "", nil // zeros say nothing more
+	}
+	if outcome.Counts == nil {
+		outcome.Counts = []Count{}
+	}
 	outcome.Seconds = outcome.Elapsed.Seconds()
 	outcome.Because = shortened(outcome.Because)
 	for i, problem := range outcome.Problems {
