@@ -1,0 +1,242 @@
+package testfs
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Lack is what a kernel, a sandbox or a user does not have.
+type Lack struct {
+	// Calls are the system calls that are refused, each with its errno. A key is
+	// a call's name or number; "renameat2 4&1" refuses it only where argument 4
+	// (they count from 0) has all bits of 1, "fcntl 1=37" where argument 1 is 37.
+	Calls map[string]syscall.Errno
+	// Proc hides /proc behind an empty directory.
+	Proc bool
+	// User is who is running, user and group; 0 is who runs the test.
+	User int
+}
+
+// Keys of Lack.Calls that several tests need.
+var (
+	Unnamed   = fmt.Sprintf("openat 2&%d", unix.O_TMPFILE)
+	NoReplace = fmt.Sprintf("renameat2 4&%d", unix.RENAME_NOREPLACE)
+	Exchange  = fmt.Sprintf("renameat2 4&%d", unix.RENAME_EXCHANGE)
+	TakeLock  = fmt.Sprintf("fcntl 1=%d", unix.F_OFD_SETLK)
+	GetLock   = fmt.Sprintf("fcntl 1=%d", unix.F_OFD_GETLK)
+)
+
+const (
+	lackVariable = "AFTERLOCK_TESTFS_LACK" // what a re-executed test binary does without
+	testVariable = "AFTERLOCK_TESTFS_TEST" // the test that it runs
+	execVariable = "AFTERLOCK_TESTFS_EXEC" // or the program that it becomes
+	cannotLack   = "cannot do without: "
+)
+
+func init() {
+	text, ok := os.LookupEnv(lackVariable)
+	if !ok {
+		return
+	}
+	os.Unsetenv(lackVariable)
+	var l Lack
+	err := json.Unmarshal([]byte(text), &l)
+	if err == nil {
+		err = l.apply()
+	}
+	if program, ok := os.LookupEnv(execVariable); ok && err == nil {
+		os.Unsetenv(execVariable)
+		err = syscall.Exec(program, os.Args, os.Environ())
+	}
+	if err != nil {
+		fmt.Println(cannotLack + err.Error())
+		os.Exit(1)
+	}
+}
+
+// Without runs the rest of the calling test, f, in a process of its own that
+// does without l. What the test does before the call, that process does too. A
+// test has one call of Without at most; subtests have their own.
+func Without(t *testing.T, l Lack, f func(t *testing.T)) {
+	t.Helper()
+	if os.Getenv(testVariable) == t.Name() {
+		f(t)
+		return
+	}
+	var pattern []string
+	for _, part := range strings.Split(t.Name(), "/") {
+		pattern = append(pattern, "^"+regexp.QuoteMeta(part)+"$")
+	}
+	cmd := exec.Command("", "-test.v", fmt.Sprintf("-test.short=%t", testing.Short()), "-test.run="+strings.Join(pattern, "/"))
+	cmd.Path = executable(t)
+	cmd.Env = append(os.Environ(), testVariable+"="+t.Name())
+	if l.User != 0 {
+		base, err := os.MkdirTemp("", "lack")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { os.RemoveAll(base) })
+		if err := os.Chown(base, l.User, l.User); err != nil {
+			t.Skipf("skipped, because users cannot be changed here: %v", err)
+		}
+		cmd.Env = append(cmd.Env, "TMPDIR="+base)
+	}
+	l.wrap(t, cmd)
+	output, err := cmd.CombinedOutput()
+	text := string(output)
+	switch {
+	case strings.Contains(text, cannotLack):
+		t.Skipf("skipped: %s", text)
+	case err != nil:
+		t.Fatalf("without %+v: %v\n%s", l, err, text)
+	case strings.Contains(text, "--- SKIP: "+t.Name()+" ("):
+		t.Skipf("skipped: %s", text)
+	case !strings.Contains(text, "--- PASS: "+t.Name()+" ("):
+		t.Fatalf("the test did not run without %+v:\n%s", l, text)
+	}
+}
+
+// Command makes cmd, which is not started and of this architecture, run without l.
+func (l Lack) Command(t testing.TB, cmd *exec.Cmd) {
+	t.Helper()
+	if cmd.Env == nil {
+		cmd.Env = os.Environ()
+	}
+	cmd.Env = append(cmd.Env, execVariable+"="+cmd.Path)
+	cmd.Path = executable(t)
+	l.wrap(t, cmd)
+}
+
+func executable(t testing.TB) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return self
+}
+
+func (l Lack) wrap(t testing.TB, cmd *exec.Cmd) {
+	t.Helper()
+	if l.Proc || l.User != 0 {
+		needRoot(t)
+	}
+	text, err := json.Marshal(l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Env = append(cmd.Env, lackVariable+"="+string(text))
+	if l.Proc {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
+	}
+}
+
+// apply takes what l names from this process, for good.
+func (l Lack) apply() error {
+	if l.Proc {
+		if err := unix.Mount("tmpfs", "/proc", "tmpfs", unix.MS_RDONLY, ""); err != nil {
+			return fmt.Errorf("hide /proc: %w", err)
+		}
+	}
+	if l.User != 0 {
+		for _, set := range []func() error{
+			func() error { return syscall.Setgroups(nil) },
+			func() error { return syscall.Setgid(l.User) },
+			func() error { return syscall.Setuid(l.User) },
+		} {
+			if err := set(); err != nil {
+				return fmt.Errorf("become user %d: %w", l.User, err)
+			}
+		}
+	}
+	program, err := l.filter()
+	if err != nil || len(program) == 1 {
+		return err
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("no new privileges: %w", err)
+	}
+	head := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&head)))
+	if errno != 0 {
+		return fmt.Errorf("seccomp: %w", errno)
+	}
+	return nil
+}
+
+// filter is the seccomp program, see seccomp(2).
+func (l Lack) filter() (program []unix.SockFilter, err error) {
+	const (
+		load     = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
+		and      = unix.BPF_ALU | unix.BPF_AND | unix.BPF_K
+		equal    = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
+		answer   = unix.BPF_RET | unix.BPF_K
+		argument = 16 // where they begin in struct seccomp_data; the number is at 0
+	)
+	low := uint32(0) // where the low half of an argument is
+	if probe := uint16(1); *(*byte)(unsafe.Pointer(&probe)) == 0 {
+		low = 4
+	}
+	for _, key := range slices.Sorted(maps.Keys(l.Calls)) {
+		var name string
+		var at, mask, value uint32
+		var operator rune
+		if n, _ := fmt.Sscanf(key, "%s %d%c%v", &name, &at, &operator, &value); n != 1 && n != 4 {
+			return nil, fmt.Errorf("not a call: %q", key)
+		}
+		number, ok := numbers[name]
+		if !ok {
+			_, err = fmt.Sscan(name, &number)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the number of the call %q is not known here", name)
+		}
+		refuse := []unix.SockFilter{{Code: answer, K: unix.SECCOMP_RET_ERRNO | uint32(l.Calls[key])}}
+		if operator != 0 {
+			mask = value
+			if operator == '=' {
+				mask = ^uint32(0)
+			}
+			refuse = append([]unix.SockFilter{
+				{Code: load, K: argument + 8*at + low}, {Code: and, K: mask}, {Code: equal, K: value, Jf: 1},
+			}, refuse...)
+		}
+		program = append(program, unix.SockFilter{Code: load}, unix.SockFilter{Code: equal, K: number, Jf: uint8(len(refuse))})
+		program = append(program, refuse...)
+	}
+	return append(program, unix.SockFilter{Code: answer, K: unix.SECCOMP_RET_ALLOW}), nil
+}
+
+// numbers are calls by name. 32-bit programs lock with another fcntl.
+var numbers = map[string]uint32{
+	"close": unix.SYS_CLOSE, "faccessat": unix.SYS_FACCESSAT, "fchmod": unix.SYS_FCHMOD, "fchmodat": unix.SYS_FCHMODAT,
+	"fchmodat2": unix.SYS_FCHMODAT2, "fchownat": unix.SYS_FCHOWNAT,
+	"fcntl": fcntlNumber(),
+	"fsync": unix.SYS_FSYNC, "getdents64": unix.SYS_GETDENTS64, "ioctl": unix.SYS_IOCTL, "linkat": unix.SYS_LINKAT,
+	"listmount": unix.SYS_LISTMOUNT, "mkdirat": unix.SYS_MKDIRAT, "mount": unix.SYS_MOUNT,
+	"name_to_handle_at": unix.SYS_NAME_TO_HANDLE_AT, "openat": unix.SYS_OPENAT, "openat2": unix.SYS_OPENAT2,
+	"pwrite64": unix.SYS_PWRITE64, "renameat2": unix.SYS_RENAMEAT2, "statmount": unix.SYS_STATMOUNT,
+	"statx": unix.SYS_STATX, "symlinkat": unix.SYS_SYMLINKAT, "umount2": unix.SYS_UMOUNT2, "unlinkat": unix.SYS_UNLINKAT,
+	"unshare": unix.SYS_UNSHARE, "utimensat": unix.SYS_UTIMENSAT, "write": unix.SYS_WRITE,
+}
+
+func fcntlNumber() uint32 {
+	if number := map[string]uint32{"386": 221, "arm": 221, "mips": 4220, "mipsle": 4220}[runtime.GOARCH]; number != 0 {
+		return number
+	}
+	return unix.SYS_FCNTL
+}
