@@ -104,7 +104,7 @@ type Result struct {
 	Skips []Skip
 
 	// Space is how many bytes the stage needs in Dir at most, for the message
-	// about a full disk; 0: it needs next to nothing.
+	// about a full disk; 0: no more than leastSpace.
 	Space int64
 
 	// Flags are those that repeat this run, beside --run and --seed. Repeat is a

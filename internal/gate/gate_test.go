@@ -141,8 +141,11 @@ func TestSkipsThatAreAllowedDoNotCountUnlessNothingPassed(t *testing.T) {
 // A layer is laid out by many goroutines at once, and each of them meets it.
 func TestAFullDiskIsOneLineThatSaysWhatIsNeeded(t *testing.T) {
 	one := &os.PathError{Op: "write", Path: "/scratch/layer-01/a", Err: syscall.ENOSPC}
-	report, _ := runFakes(t, t.Context(), fake{name: "x", result: Result{Space: 207<<20 + 1}, err: errors.Join(one, one, one)})
+	elsewhere := errors.New("a worker: write /dev/shm/x/layer: " + syscall.EDQUOT.Error()) // sent as text
+	report, _ := runFakes(t, t.Context(),
+		fake{name: "x", result: Result{Space: 207<<20 + 1}, err: errors.Join(one, one, one)}, fake{name: "y", err: elsewhere})
 	assert.Equal(t, Environment, report.Verdict)
+	assert.Equal(t, "needs about 20 MB in /dev/shm, which has no more: "+elsewhere.Error(), report.Stages[1].Because)
 	assert.Regexp(t, `^needs about 208 MB in --dir, and /\S+ has no more: write /scratch/layer-01/a: no space left on device$`, report.Stages[0].Because)
 }
 

@@ -38,7 +38,7 @@ func Lifecycle(ctx context.Context, c Config) (report LifecycleReport, err error
 	}
 	if c.Tree == "" {
 		c.Progress("making files")
-		c.Tree, report.Space = filepath.Join(s.path, "made"), 2*madeSpace
+		c.Tree, report.Space = filepath.Join(s.path, "made"), 9*madeSpace/4
 		if err := makeTree(ctx, c.Tree); err != nil {
 			return report, environment(err)
 		}
@@ -48,7 +48,10 @@ func Lifecycle(ctx context.Context, c Config) (report LifecycleReport, err error
 	if err != nil {
 		return report, environment(err)
 	}
-	report.Space += 2 * space // as much as that is added meanwhile
+	made := report.Space > 0
+	if report.Space = space * 5 / 4; made { // what is added replaces what is deleted, nearly
+		report.Space += madeSpace
+	}
 	j := job{
 		Role: roleStore, Kernel: c.creatorKernel, Root: s.root,
 		Layers:  filepath.Join(s.path, "layers"),
