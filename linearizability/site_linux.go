@@ -38,7 +38,8 @@ func (s site) open(options ...layerstore.Option) (*layerstore.Store, error) {
 	if s.Images != "" {
 		options = append(options, layerstore.ImageStore(s.Images))
 	}
-	return layerstore.Open(s.Dir, append(options, layerstore.WithDriver(driver))...)
+	options = append(options, layerstore.WithDriver(driver), layerstore.OrphanGrace(0)) // one recovery leaves nothing
+	return layerstore.Open(s.Dir, options...)
 }
 
 // kernel is the kernel there.

@@ -72,7 +72,7 @@ func (s *Store) Create(ctx context.Context, layer Layer, content Content) (Layer
 	}
 	flagged := false
 	if err == nil {
-		_, _, err = s.exclusively(ctx, op, r.ID, func(h *held, m *metadata) error {
+		err = s.exclusively(ctx, op, r.ID, func(h *held, m *metadata) error {
 			now, err := s.checkAddition(m, &r, true)
 			if err != nil {
 				return err
@@ -89,7 +89,8 @@ func (s *Store) Create(ctx context.Context, layer Layer, content Content) (Layer
 		err = errors.Join(err, closeErr)
 	}
 	if err != nil && flagged && EffectOf(err) == NoEffect {
-		s.Load(context.WithoutCancel(ctx)) // if that fails, somebody else will
+		// Its own alone. If that fails, somebody else will.
+		s.finishFlagged(context.WithoutCancel(ctx), op, r.same)
 	}
 	if err != nil {
 		return Layer{}, err

@@ -57,7 +57,8 @@ func (r *Receipt) Finish(ctx context.Context) (Deletion, error) {
 		return r.removal.out, &Error{Op: "delete", Effect: TookEffect, Err: errors.New("finished already")}
 	}
 	r.done = true
-	return r.removal.finish(ctx)
+	_, err := r.removal.finish(ctx)
+	return r.removal.out, err
 }
 
 // DeferredDelete is the first half of [Store.Delete]: when it returns a receipt,
@@ -83,14 +84,12 @@ func (s *Store) DeferredDelete(ctx context.Context, layers ...string) (*Receipt,
 		err = s.checkMounts(op, victims)
 	}
 	for i := 0; err == nil && i < len(victims); i++ {
-		if g := s.graphOf(&victims[i]); victims[i].driver().Deferred() {
-			if failed := r.prepare(g); failed != nil {
-				err = &Error{Op: op, Layer: victims[i].ID, Effect: NoEffect, Err: failed}
-			}
+		if victims[i].driver().Deferred() {
+			r.prepare(s.graphOf(&victims[i]))
 		}
 	}
 	if err == nil {
-		_, _, err = s.exclusively(ctx, op, layers[0], func(h *held, m *metadata) error {
+		err = s.exclusively(ctx, op, layers[0], func(h *held, m *metadata) error {
 			victims, err := s.victims(m, op, layers)
 			if err != nil {
 				return err
@@ -164,13 +163,4 @@ func ids(records []record) []string {
 		all = append(all, r.ID)
 	}
 	return all
-}
-
-// joinValues joins the errors of a map.
-func joinValues(m map[uint64]error) error {
-	var all []error
-	for _, err := range m {
-		all = append(all, err)
-	}
-	return errors.Join(all...)
 }

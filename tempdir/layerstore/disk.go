@@ -16,6 +16,9 @@ type Disk interface {
 	// TakeLock takes a lock on the byte range, and does not wait: EAGAIN means
 	// that another open file description has it. fcntl with F_OFD_SETLK.
 	TakeLock(fd int, r ByteRange) error
+	// TestLock tells whether another open file description has a lock on the byte
+	// range that keeps fd from taking this one. fcntl with F_OFD_GETLK.
+	TestLock(fd int, r ByteRange) (held bool, err error)
 	// AwaitLock takes a lock on the byte range and waits. fcntl with F_OFD_SETLKW.
 	AwaitLock(fd int, r ByteRange) error
 	// Links returns how many names the file has: 0 makes its locks ghost locks. fstat.
@@ -100,6 +103,13 @@ func (a *aroundDisk) TakeLock(fd int, r ByteRange) error {
 		return err
 	}
 	return a.Disk.TakeLock(fd, r)
+}
+
+func (a *aroundDisk) TestLock(fd int, r ByteRange) (bool, error) {
+	if err := a.before("TestLock", ""); err != nil {
+		return false, err
+	}
+	return a.Disk.TestLock(fd, r)
 }
 
 func (a *aroundDisk) AwaitLock(fd int, r ByteRange) error {

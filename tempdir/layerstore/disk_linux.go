@@ -62,14 +62,22 @@ func (linuxDisk) OpenLock(path string, create bool) (int, error) {
 func (linuxDisk) TakeLock(fd int, r ByteRange) error  { return lock(fd, unix.F_OFD_SETLK, r) }
 func (linuxDisk) AwaitLock(fd int, r ByteRange) error { return lock(fd, unix.F_OFD_SETLKW, r) }
 
+func (linuxDisk) TestLock(fd int, r ByteRange) (bool, error) {
+	l := r.flock()
+	err := again(func() error { return unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, l) })
+	return l.Type != unix.F_UNLCK, err
+}
+
 func lock(fd, command int, r ByteRange) error {
-	kind := int16(unix.F_RDLCK)
+	return again(func() error { return unix.FcntlFlock(uintptr(fd), command, r.flock()) })
+}
+
+func (r ByteRange) flock() *unix.Flock_t {
+	l := &unix.Flock_t{Type: unix.F_RDLCK, Start: r.Offset, Len: 1}
 	if r.Exclusive {
-		kind = unix.F_WRLCK
+		l.Type = unix.F_WRLCK
 	}
-	return again(func() error {
-		return unix.FcntlFlock(uintptr(fd), command, &unix.Flock_t{Type: kind, Start: r.Offset, Len: 1})
-	})
+	return l
 }
 
 func (linuxDisk) Links(fd int) (uint64, error) {

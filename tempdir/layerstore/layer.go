@@ -64,15 +64,13 @@ type Deletion struct {
 // An InPlace is a layer that was removed where it was, after the store lock was
 // dropped, instead of being moved aside.
 type InPlace struct {
-	Layer string
-	// Reason is why: it matches unix.ENOSPC, unix.EDQUOT,
-	// [tempdir.ErrCrossDevice] or [errors.ErrUnsupported].
-	Reason error
+	Layer  string
+	Reason error // why: that of [tempdir.Root.Create] or of [tempdir.Dir.StageDeletion]
 }
 
 // A Report is what [Store.Recover] did and saw.
 type Report struct {
-	Finished   []string                  // ids of flagged layers that are gone now
+	Finished   []string                  // ids of flagged layers of which nothing is left
 	Roots      map[string]tempdir.Report // what was done about instances, by path of the root
 	Unrecorded []string                  // paths of layers without a record; never touched
 }

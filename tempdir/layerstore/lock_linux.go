@@ -109,17 +109,19 @@ func (s *Store) claim(r *record) (fd int, err error) {
 	return fd, nil
 }
 
-// claimed reports whether somebody is removing the layer where it is. If that
-// cannot be found out it counts as claimed: whoever removes it would go on with
-// whatever gets its name next.
+// claimed reports whether somebody is removing the layer where it is; it takes
+// nothing, so that two who ask do not see each other. If it cannot be found out,
+// it counts as claimed: whoever removes the layer would go on with whatever gets
+// its name next.
 func (s *Store) claimed(r *record) (bool, error) {
-	fd, err := s.claim(r)
-	switch {
-	case err == nil:
+	fd, err := s.disk.OpenLock(s.file(lockFile), false)
+	if err == nil {
+		var held bool
+		held, err = s.disk.TestLock(fd, ByteRange{claimByte(r), true})
 		s.disk.Close(fd)
-		return false, nil
-	case errors.Is(err, unix.EAGAIN):
-		return true, nil
+		if err == nil {
+			return held, nil
+		}
 	}
 	return true, &Error{Op: "load", Layer: r.ID, Path: s.file(lockFile), Effect: NoEffect, Kind: ErrBusy, Err: err}
 }

@@ -3,6 +3,7 @@ package layerstore
 import (
 	"io/fs"
 	"path/filepath"
+	"time"
 
 	"github.com/afterlock/afterlock/tempdir"
 )
@@ -17,6 +18,7 @@ type options struct {
 	sync       bool
 	noRecover  bool
 	countsOnly bool
+	roots      []tempdir.Option
 	limits     Limits
 	kernel     tempdir.Kernel
 	disk       Disk
@@ -49,6 +51,20 @@ func WithoutRecovery() Option { return func(o *options) { o.noRecover = true } }
 // systems that do not tell, or where a name in the kernel's table that leads
 // nowhere would refuse every deletion.
 func CountsOnly() Option { return func(o *options) { o.countsOnly = true } }
+
+// ClearFlags clears immutable and append-only flags that keep a layer from being
+// removed, see [tempdir.ClearFlags]. Without it such a layer is left, with
+// [tempdir.ErrImmutable], and the next recovery tries again.
+func ClearFlags() Option {
+	return func(o *options) { o.roots = append(o.roots, tempdir.ClearFlags()) }
+}
+
+// OrphanGrace says how old data without a lock file has to be in the store's roots
+// before recovery adopts it, see [tempdir.OrphanGrace]: a day without this option.
+// Power loss leaves such data, and no operation of a store does.
+func OrphanGrace(d time.Duration) Option {
+	return func(o *options) { o.roots = append(o.roots, tempdir.OrphanGrace(d)) }
+}
 
 // Limits bound what a new layer may contain.
 type Limits struct {

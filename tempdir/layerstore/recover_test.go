@@ -90,7 +90,8 @@ func TestNothingIsRemovedUnderTheLock(t *testing.T) {
 			require.NoError(t, err)
 			assert.Empty(t, leftovers(t, path))
 			if !c.locked {
-				assert.Equal(t, 1, report.Roots[filepath.Join(path, "tempdirs")].Count(tempdir.Recovered))
+				// That of e, and those of c and d, which others moved aside and released.
+				assert.Equal(t, 3, report.Roots[filepath.Join(path, "tempdirs")].Count(tempdir.Recovered))
 			}
 			require.Greater(t, p.removed, 10)
 			assert.Equal(t, c.locked, p.locked > 0, "%d of %d", p.locked, p.removed)
@@ -281,7 +282,7 @@ func TestMaintainFinishesFlaggedLayers(t *testing.T) {
 func TestMaintainTriesAgain(t *testing.T) {
 	broken := false
 	c := &calls{before: func(_ int64, name string) error {
-		if broken && name == "Kernel.StageDeletion" {
+		if broken && (name == "Kernel.StageDeletion" || name == "Kernel.RemoveEntry") {
 			return unix.EIO
 		}
 		return nil

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/afterlock/afterlock/tempdir"
 )
 
@@ -15,14 +13,16 @@ import (
 // root, for all parts of all layers. What cannot be moved is removed in place,
 // claimed, after the store lock was dropped.
 type removal struct {
-	store   *Store
-	op      string
-	dirs    map[*graph]*tempdir.Dir
-	noDir   map[*graph]error // why there is no instance: removal in place
-	moved   int              // parts that were moved away
-	gone    []record         // nothing of them is at home any more
-	inPlace []claimedLayer
-	out     Deletion
+	store     *Store
+	op        string
+	dirs      map[*graph]*tempdir.Dir
+	noDir     map[*graph]error // why there is no instance: removal in place
+	moved     int              // parts that were moved away
+	gone      []record         // nothing of them is at home any more
+	inPlace   []claimedLayer
+	saved     *metadata // without those that are gone
+	movesOnly bool      // what cannot be moved is left as it is
+	out       Deletion
 }
 
 // A claimedLayer is one to be removed where it is.
@@ -36,33 +36,19 @@ func (s *Store) newRemoval(op string) *removal {
 }
 
 // prepare makes the instance for the graph root, if there is none: without the
-// store lock if the caller can foresee it.
-func (r *removal) prepare(g *graph) error {
+// store lock if the caller can foresee it. Where none can be made, layers are
+// removed in place, whatever the reason.
+func (r *removal) prepare(g *graph) {
 	if r.dirs[g] != nil || r.noDir[g] != nil {
-		return nil
+		return
 	}
 	dir, err := g.root.Create()
-	switch {
-	case err == nil:
-		r.dirs[g] = dir
-		r.out.Instances = append(r.out.Instances, dir.ID())
-	case inPlaceReason(err):
+	if err != nil {
 		r.noDir[g] = err
-	default:
-		return err
+		return
 	}
-	return nil
-}
-
-// inPlaceReason reports whether err means that a layer cannot be moved aside but
-// may well be removable where it is.
-func inPlaceReason(err error) bool {
-	for _, reason := range []error{unix.ENOSPC, unix.EDQUOT, tempdir.ErrCrossDevice, errors.ErrUnsupported} {
-		if errors.Is(err, reason) {
-			return true
-		}
-	}
-	return false
+	r.dirs[g] = dir
+	r.out.Instances = append(r.out.Instances, dir.ID())
 }
 
 // move takes flagged layers away under the store lock, and saves the metadata
@@ -90,11 +76,20 @@ func (r *removal) move(h *held, m *metadata, layers []record) error {
 		}
 	}
 	if len(r.gone) > 0 {
-		if err := r.store.save(r.op, h, m.without(r.gone)); err != nil {
+		if err := r.save(h, m.without(r.gone)); err != nil {
 			failures = append(failures, r.failure(nil, "", nil, err))
 		}
 	}
 	return errors.Join(failures...)
+}
+
+// save saves metadata without layers that are gone.
+func (r *removal) save(h *held, m *metadata) error {
+	err := r.store.save(r.op, h, m)
+	if err == nil {
+		r.saved = m
+	}
+	return err
 }
 
 // moveLayer moves one layer's parts into the instance of its graph root.
@@ -102,7 +97,7 @@ func (r *removal) moveLayer(g *graph, layer *record) error {
 	if g == nil {
 		return r.failure(layer, "", ErrNoImageStore, nil)
 	}
-	if !layer.driver().Deferred() {
+	if !layer.driver().Deferred() && !r.movesOnly {
 		// Under the store lock: this layout is there to show what that costs.
 		if err := r.store.removeInPlace(context.Background(), g, layer); err != nil {
 			return r.failure(layer, "", ErrLeftover, err)
@@ -110,9 +105,7 @@ func (r *removal) moveLayer(g *graph, layer *record) error {
 		r.gone = append(r.gone, *layer)
 		return nil
 	}
-	if err := r.prepare(g); err != nil {
-		return r.failure(layer, g.root.Path(), nil, err)
-	}
+	r.prepare(g)
 	reason := r.noDir[g]
 	for _, part := range layer.driver().Parts(layer.placed()) {
 		if reason != nil {
@@ -126,17 +119,18 @@ func (r *removal) moveLayer(g *graph, layer *record) error {
 		case errors.Is(err, tempdir.ErrVictimGone):
 			// Whoever crashed had moved this part already, or somebody deleted it
 			// by hand. An instance that is gone is another error (rule 10).
-		case inPlaceReason(err):
-			reason = err
 		case errors.Is(err, tempdir.ErrMountPoint):
 			return r.failure(layer, path, ErrMounted, err)
 		default:
-			return r.failure(layer, path, nil, err)
+			reason = err // whatever it is: what was not moved is removed where it is
 		}
 	}
-	if reason == nil {
+	switch {
+	case reason == nil:
 		r.gone = append(r.gone, *layer)
 		return nil
+	case r.movesOnly:
+		return r.failure(layer, "", nil, reason)
 	}
 	fd, err := r.store.claim(layer)
 	if err != nil {
@@ -148,11 +142,14 @@ func (r *removal) moveLayer(g *graph, layer *record) error {
 }
 
 // finish removes the data, after the store lock was dropped (spec: Remove). What
-// cannot be removed is left to recovery. Failures have TookEffect.
-func (r *removal) finish(ctx context.Context) (Deletion, error) {
+// cannot be removed is left to recovery. Failures have TookEffect. removed are the
+// layers of which nothing is left, neither data nor record.
+func (r *removal) finish(ctx context.Context) (removed []record, err error) {
 	var failures []error
-	for _, dir := range r.dirs {
+	left := map[*graph]bool{}
+	for g, dir := range r.dirs {
 		if err := dir.Close(ctx); err != nil {
+			left[g] = true
 			failures = append(failures, r.failure(nil, "", ErrLeftover, err))
 		}
 	}
@@ -170,11 +167,28 @@ func (r *removal) finish(ctx context.Context) (Deletion, error) {
 			failures = append(failures, err)
 		}
 	}
+	for _, layer := range append(r.gone, gone...) {
+		if r.saved == nil {
+			break
+		}
+		if kept := r.saved.find(layer.ID); !left[r.store.graphOf(&layer)] && (kept == nil || !kept.same(&layer)) {
+			removed = append(removed, layer)
+		}
+	}
 	for _, claimed := range r.inPlace {
 		r.store.disk.Close(claimed.fd)
 	}
 	r.dirs, r.inPlace = nil, nil
-	return r.out, errors.Join(failures...)
+	return removed, errors.Join(failures...)
+}
+
+// release gives what was moved aside to whoever recovers next, without removing
+// anything (spec: Release).
+func (r *removal) release() {
+	for _, dir := range r.dirs {
+		dir.Release()
+	}
+	r.dirs = nil
 }
 
 // forget takes the store lock once more, to drop the records of layers that were
@@ -187,7 +201,7 @@ func (r *removal) forget(ctx context.Context, gone []record) error {
 	defer h.drop()
 	m, err := r.store.read(r.op, h)
 	if err == nil {
-		err = r.store.save(r.op, h, m.without(append(gone, r.gone...)))
+		err = r.save(h, m.without(append(gone, r.gone...)))
 	}
 	if err != nil {
 		return r.failure(nil, "", nil, err)
@@ -218,7 +232,7 @@ func (r *removal) failure(layer *record, path string, kind, err error) error {
 func (s *Store) removeInPlace(ctx context.Context, g *graph, layer *record) error {
 	for _, part := range layer.driver().Parts(layer.placed()) {
 		path := filepath.Join(g.path, part)
-		err := tempdir.Remove(ctx, path, tempdir.WithKernel(s.kernel))
+		err := tempdir.Remove(ctx, path, append([]tempdir.Option{tempdir.WithKernel(s.kernel)}, s.options.roots...)...)
 		if err != nil && !errors.Is(err, tempdir.ErrVictimGone) {
 			return err
 		}

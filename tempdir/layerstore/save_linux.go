@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"maps"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -164,72 +165,76 @@ func (s *Store) shared(ctx context.Context, op, id string, f func(*metadata) err
 }
 
 // exclusively calls f with the metadata under the store lock, for writing, after
-// it finished what others left flagged (spec: TakeStoreLock, FinishFlagged). What
-// cannot be finished is left to [Store.Load] to complain about: it is not this
-// operation's failure. finished returns the ids of what was.
-func (s *Store) exclusively(ctx context.Context, op, id string, f func(*held, *metadata) error) (finished []string, stuck, err error) {
-	tried := map[uint64]error{}
+// it moved aside what others left flagged (spec: TakeStoreLock, FinishFlagged,
+// Forget, DropStoreLock, Release). It removes none of that: whoever recovers next
+// does. What cannot be moved stays as it is, for [Store.Load] to complain about: it
+// is not this operation's failure.
+func (s *Store) exclusively(ctx context.Context, op, id string, f func(*held, *metadata) error) error {
+	tried := map[uint64]bool{}
 	for {
-		if s.closed.Load() {
-			return finished, nil, &Error{Op: op, Layer: id, Path: s.path, Effect: NoEffect, Kind: ErrClosed}
-		}
-		h, err := s.takeLock(ctx, true)
+		h, m, err := s.lockForWriting(ctx, op, id)
 		if err != nil {
-			return finished, nil, &Error{Op: op, Layer: id, Path: s.file(lockFile), Effect: NoEffect, Err: err}
+			return err
 		}
-		m, err := s.read(op, h)
-		if err != nil {
-			h.drop()
-			return finished, nil, err
-		}
-		left := s.unfinished(m, tried)
+		left, _ := s.unfinished(m, tried)
 		if len(left) == 0 {
 			err = f(h, m)
 			h.drop()
-			return finished, joinValues(tried), err
+			return err
 		}
 		r := s.newRemoval("load")
-		failed := r.move(h, m, left)
+		r.movesOnly = true
+		r.move(h, m, left) // whoever calls Load is told
+		r.release()
 		h.drop()
-		_, removeErr := r.finish(ctx)
-		for i := range left {
-			tried[left[i].Serial] = failed
-		}
-		if failed == nil {
-			finished = append(finished, ids(left)...)
-		}
-		if removeErr != nil {
-			tried[left[0].Serial] = removeErr
-		}
 	}
 }
 
+// lockForWriting takes the store lock for writing and reads the metadata.
+func (s *Store) lockForWriting(ctx context.Context, op, id string) (*held, *metadata, error) {
+	if s.closed.Load() {
+		return nil, nil, &Error{Op: op, Layer: id, Path: s.path, Effect: NoEffect, Kind: ErrClosed}
+	}
+	h, err := s.takeLock(ctx, true)
+	if err != nil {
+		return nil, nil, &Error{Op: op, Layer: id, Path: s.file(lockFile), Effect: NoEffect, Err: err}
+	}
+	m, err := s.read(op, h)
+	if err != nil {
+		h.drop()
+		return nil, nil, err
+	}
+	return h, m, nil
+}
+
 // unfinished returns what is flagged and nobody's: not removed in place by
-// somebody else just now, and not tried yet.
-func (s *Store) unfinished(m *metadata, tried map[uint64]error) []record {
-	var left []record
+// somebody else just now, and not tried before. It notes what it returns as tried.
+func (s *Store) unfinished(m *metadata, tried map[uint64]bool) (left []record, failures []error) {
 	for _, r := range m.flagged() {
-		if _, done := tried[r.Serial]; done || s.graphOf(&r) == nil {
+		if tried[r.Serial] || s.graphOf(&r) == nil {
 			continue
 		}
-		switch claimed, err := s.claimed(&r); {
-		case err != nil:
-			tried[r.Serial] = err
-		case !claimed:
+		claimed, err := s.claimed(&r)
+		if err != nil {
+			failures = append(failures, err)
+		}
+		tried[r.Serial] = !claimed || err != nil
+		if !claimed {
 			left = append(left, r)
 		}
 	}
-	return left
+	return left, failures
 }
 
 // Load finishes what crashed and failed operations left flagged (spec: Load,
 // TakeStoreLock, FinishFlagged, Forget, DropStoreLock, Remove): the layers are
-// moved aside under the store lock, and removed after it was dropped. It returns
-// their ids.
+// moved aside under the store lock, and removed after it was dropped. What cannot
+// be moved is removed where it is, as by [Store.Delete]. It returns the ids of the
+// layers of which nothing is left.
 //
 // If nothing is flagged it takes the store lock for reading only. The error says
-// what could not be finished; that stays flagged, invisible, and refuses service
-// to nobody but who wants its id.
+// what could not be finished; that stays flagged and hidden, and only its own id is
+// unavailable.
 func (s *Store) Load(ctx context.Context) (finished []string, err error) {
 	const op = "load"
 	flagged := false
@@ -240,11 +245,32 @@ func (s *Store) Load(ctx context.Context) (finished []string, err error) {
 	if err != nil || !flagged {
 		return nil, err
 	}
-	finished, stuck, err := s.exclusively(ctx, op, "", func(*held, *metadata) error { return nil })
-	if err == nil {
-		err = stuck
+	return s.finishFlagged(ctx, op, func(*record) bool { return true })
+}
+
+// finishFlagged finishes the flagged layers that are wanted.
+func (s *Store) finishFlagged(ctx context.Context, op string, wanted func(*record) bool) (finished []string, err error) {
+	tried := map[uint64]bool{}
+	var failures []error
+	for {
+		h, m, err := s.lockForWriting(ctx, op, "")
+		if err != nil {
+			return finished, errors.Join(append(failures, err)...)
+		}
+		left, unclear := s.unfinished(m, tried)
+		left = slices.DeleteFunc(left, func(r record) bool { return !wanted(&r) })
+		failures = append(failures, unclear...)
+		if len(left) == 0 {
+			h.drop()
+			return finished, errors.Join(failures...)
+		}
+		r := s.newRemoval(op)
+		failures = append(failures, r.move(h, m, left))
+		h.drop()
+		removed, err := r.finish(ctx)
+		finished = append(finished, ids(removed)...)
+		failures = append(failures, err)
 	}
-	return finished, err
 }
 
 // Save replaces the labels of a layer, durably. Every change of the metadata
@@ -261,7 +287,7 @@ func (s *Store) Save(ctx context.Context, id string, labels map[string]string) e
 
 // update changes one record and saves.
 func (s *Store) update(ctx context.Context, op, id string, change func(*record) error) error {
-	_, _, err := s.exclusively(ctx, op, id, func(h *held, m *metadata) error {
+	return s.exclusively(ctx, op, id, func(h *held, m *metadata) error {
 		if m.layer(id) == nil {
 			return &Error{Op: op, Layer: id, Effect: NoEffect, Kind: ErrLayerUnknown}
 		}
@@ -271,5 +297,4 @@ func (s *Store) update(ctx context.Context, op, id string, change func(*record) 
 		}
 		return s.save(op, h, c)
 	})
-	return err
 }

@@ -121,7 +121,7 @@ func (s *Store) openGraph(path string) (*graph, error) {
 	if err != nil {
 		return nil, bareErrno(err)
 	}
-	options := []tempdir.Option{tempdir.WithKernel(s.kernel), tempdir.Purpose("layer store")}
+	options := append([]tempdir.Option{tempdir.WithKernel(s.kernel), tempdir.Purpose("layer store")}, s.options.roots...)
 	if s.options.make != 0 {
 		if err := s.disk.MakeDirectory(filepath.Join(path, rootName), 0o700); err != nil {
 			return nil, err

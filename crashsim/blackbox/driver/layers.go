@@ -36,6 +36,7 @@ func doLayers(options []layerstore.Option, words []string) (err error) {
 		return fmt.Errorf("no command: %q", words)
 	}
 	command, path, rest := words[0], words[1], words[2:]
+	options = append(options, layerstore.OrphanGrace(0)) // one recovery leaves nothing
 	if command != "open" {
 		options = append(options, layerstore.WithoutRecovery())
 	}

@@ -1,0 +1,331 @@
+//go:build linux
+
+package layerstore_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/testfs"
+	"github.com/afterlock/afterlock/tempdir"
+	"github.com/afterlock/afterlock/tempdir/layerstore"
+)
+
+// obstacles are methods of the kernel that a deletion needs before anything moves.
+var obstacles = [][]seam.Method{
+	{seam.StageDeletion},
+	{seam.MakeData},
+	{seam.OpenUnnamed, seam.CreateLock},
+	{seam.TakeLock},
+}
+
+// A refusals is a hook that answers calls of some methods with an errno.
+type refusals struct {
+	methods []seam.Method
+	errno   error
+}
+
+func (r *refusals) Before(c *seam.Call) error {
+	for _, method := range r.methods {
+		if c.Method == method {
+			return r.errno
+		}
+	}
+	return nil
+}
+
+func (*refusals) After(*seam.Call) {}
+
+// Whatever keeps a layer from being moved aside, it is removed where it is, and its
+// id is free: whatever it is called, in every layout (FIELD D, REVIEW B5).
+func TestWhateverRefusesTheMove(t *testing.T) {
+	errnos := []error{unix.EACCES, unix.EPERM, unix.EINVAL, unix.EROFS, unix.EXDEV, unix.ENOSPC, unix.EDQUOT, unix.EMFILE, unix.ENFILE,
+		unix.EBUSY, unix.EIO, unix.ENOLCK, unix.ENOMEM, unix.EOPNOTSUPP, unix.ENOSYS, unix.ESTALE, unix.EMLINK, unix.ENAMETOOLONG, unix.ETXTBSY}
+	ids := []string{"a", "lock-1", "temp-dir-1", "lock-a35af7d349fe103bc926ae8311718a96", "temp-dir-a35af7d349fe103bc926ae8311718a96"}
+	for _, driver := range []layerstore.Driver{layerstore.VFS, layerstore.Overlay, layerstore.Direct} {
+		refuse := &refusals{}
+		s, path := newStore(t, layerstore.WithDriver(driver), layerstore.WithKernel(seam.Around(tempdir.LinuxKernel(), refuse)))
+		for _, methods := range obstacles {
+			for n, errno := range errnos {
+				id := ids[n%len(ids)]
+				name := fmt.Sprintf("%s, %v: %v, id %s", driver.Name(), methods, errno, id)
+				create(t, s, "parent", someFiles(2, "parent"))
+				_, err := s.Create(background, layerstore.Layer{ID: id, Parent: "parent"}, someFiles(3, id))
+				require.NoError(t, err, name)
+				*refuse = refusals{methods, errno}
+				deletion, err := s.Delete(background, id, "parent")
+				*refuse = refusals{}
+				require.NoError(t, err, name)
+				if driver.Deferred() {
+					require.Len(t, deletion.InPlace, 2, name)
+					require.ErrorIs(t, deletion.InPlace[0].Reason, errno, name)
+				}
+				assert.Empty(t, listIDs(t, s), name)
+			}
+		}
+		_, err := s.Recover(background)
+		require.NoError(t, err)
+		assert.Empty(t, leftovers(t, path))
+	}
+}
+
+// flag sets or clears the immutable flag of a file.
+func immutable(t testing.TB, path string, on bool) {
+	t.Helper()
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer unix.Close(fd)
+	flags, err := unix.IoctlGetInt(fd, unix.FS_IOC_GETFLAGS)
+	if err == nil {
+		if flags &^= unix.STATX_ATTR_IMMUTABLE; on {
+			flags |= unix.STATX_ATTR_IMMUTABLE // FS_IMMUTABLE_FL has the same value
+		}
+		err = unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, flags)
+	}
+	if err != nil {
+		t.Skipf("skipped, because no file can be made immutable here: %v", err)
+	}
+}
+
+// mutable clears the immutable flag of what has one.
+func mutable(t *testing.T, path string, info os.FileInfo) {
+	if info.IsDir() || info.Mode().IsRegular() {
+		immutable(t, path, false)
+	}
+}
+
+// lift calls f with everything below dir.
+func lift(t *testing.T, dir string, f func(*testing.T, string, os.FileInfo)) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		require.NoError(t, err)
+		info, err := entry.Info()
+		require.NoError(t, err)
+		f(t, path, info)
+		return nil
+	}))
+}
+
+// What cannot be removed blocks its own id for as long as the obstacle is there,
+// and not longer; nobody is told that it is gone before it is (FIELD 22, 38; REVIEW
+// B6).
+func TestObstaclesThatAreLifted(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("skipped, because an ordinary user cannot make such obstacles")
+	}
+	for _, c := range []struct {
+		name  string
+		disk  func(testing.TB) string
+		make  func(t *testing.T, files string)
+		lift  func(t *testing.T, path string, info os.FileInfo) // what is below the store
+		kind  error
+		flags bool // ClearFlags helps
+	}{
+		{"an immutable layer", func(t testing.TB) string { return t.TempDir() },
+			func(t *testing.T, files string) { immutable(t, files, true) }, mutable, tempdir.ErrImmutable, true},
+		{"an immutable file", func(t testing.TB) string { return t.TempDir() },
+			func(t *testing.T, files string) {
+				immutable(t, files+"/dir1/file1", true)
+				immutable(t, files+"/dir1", true)
+			}, mutable, tempdir.ErrImmutable, true},
+		{"a read-only subvolume", testfs.Btrfs,
+			func(t *testing.T, files string) {
+				require.NoError(t, os.RemoveAll(files))
+				run(t, "btrfs", "subvolume", "create", files)
+				require.NoError(t, os.WriteFile(filepath.Join(files, "file"), nil, 0o600))
+				run(t, "btrfs", "property", "set", files, "ro", "true")
+			},
+			func(t *testing.T, path string, info os.FileInfo) {
+				if info.IsDir() && info.Sys().(*syscall.Stat_t).Ino == 256 {
+					run(t, "btrfs", "property", "set", path, "ro", "false")
+				}
+			}, unix.EROFS, false},
+	} {
+		for _, driver := range layouts {
+			t.Run(c.name+"/"+driver.Name(), func(t *testing.T) {
+				path := filepath.Join(c.disk(t), "store")
+				s := openStore(t, path, layerstore.WithDriver(driver))
+				where := func(id string) string {
+					files, err := s.Path(background, id)
+					require.NoError(t, err)
+					return files
+				}
+				create(t, s, "a", someFiles(3, "a"))
+				create(t, s, "b", someFiles(3, "b"))
+				defer func() { // also if something fails: the test's directory goes
+					if t.Failed() {
+						lift(t, path, c.lift)
+					}
+				}()
+				files := where("a")
+				c.make(t, files)
+				_, err := s.Delete(background, "b", "a")
+				require.ErrorIs(t, err, layerstore.ErrLeftover)
+				require.ErrorIs(t, err, c.kind)
+				assert.Equal(t, layerstore.TookEffect, layerstore.EffectOf(err))
+				assert.Empty(t, listIDs(t, s))
+				create(t, s, "b", layerstore.Empty())
+				for range 2 {
+					report, err := s.Recover(background)
+					require.ErrorIs(t, err, c.kind)
+					assert.NotContains(t, report.Finished, "a")
+				}
+				if c.flags {
+					create(t, s, "c", someFiles(3, "c"))
+					c.make(t, where("c"))
+					clearing := openStore(t, path, layerstore.ClearFlags(), layerstore.WithoutRecovery())
+					_, err = clearing.Delete(background, "c")
+					require.NoError(t, err)
+				}
+				lift(t, path, c.lift)
+				_, err = s.Recover(background)
+				require.NoError(t, err)
+				create(t, s, "a", someFiles(3, "a"))
+				_, err = s.Delete(background, "a", "b")
+				require.NoError(t, err)
+				assert.Empty(t, leftovers(t, path))
+			})
+		}
+	}
+}
+
+// run runs a program that has to be there and to succeed.
+func run(t *testing.T, program string, arguments ...string) {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		t.Skipf("skipped, because there is no %s", program)
+	}
+	output, err := exec.Command(path, arguments...).CombinedOutput()
+	require.NoError(t, err, "%s", output)
+}
+
+// What was moved and cannot be removed, or can be neither, is not among what Load
+// finished, and every error names the layer that it is about (REVIEW B6).
+func TestLoadReportsWhatIsGone(t *testing.T) {
+	refuse := &refusals{}
+	s, path := newStore(t, layerstore.WithKernel(seam.Around(tempdir.LinuxKernel(), refuse)))
+	for _, id := range []string{"a", "b", "c"} {
+		create(t, s, id, someFiles(3, id))
+	}
+	for _, id := range []string{"a", "b", "c"} {
+		setFlag(t, path, id)
+	}
+	stuck := filepath.Join(path, "vfs/dir/b")
+	broken := &at{path: stuck}
+	again := openStore(t, path, layerstore.WithoutRecovery(), layerstore.WithKernel(seam.Around(tempdir.LinuxKernel(), broken)))
+	finished, err := again.Load(background)
+	require.ErrorIs(t, err, unix.EIO)
+	assert.Equal(t, []string{"a", "c"}, finished)
+	assert.ErrorContains(t, err, "layer b")
+	assert.NotContains(t, err.Error(), "layer a")
+	finished, err = s.Load(background)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"b"}, finished)
+
+	create(t, s, "d", someFiles(3, "d"))
+	setFlag(t, path, "d")
+	refuse.methods, refuse.errno = []seam.Method{seam.RemoveEntry}, unix.EIO
+	finished, err = s.Load(background)
+	refuse.methods = nil
+	require.ErrorIs(t, err, unix.EIO)
+	assert.Empty(t, finished, "moved, and still on the disk")
+	report, err := s.Recover(background)
+	require.NoError(t, err)
+	assert.Empty(t, report.Finished)
+	assert.Empty(t, leftovers(t, path))
+}
+
+// at refuses to move one path, and to open a directory of its name.
+type at struct{ path string }
+
+func (a *at) Before(c *seam.Call) error {
+	if c.Method == seam.StageDeletion && c.Name == a.path || c.Method == seam.OpenDirectory && c.Name == filepath.Base(a.path) {
+		return unix.EIO
+	}
+	return nil
+}
+
+func (*at) After(*seam.Call) {}
+
+// Who wants something of the store pays nothing for what others left: flagged
+// layers are moved aside and released, never removed (REVIEW B7).
+func TestNobodyPaysForOthers(t *testing.T) {
+	for _, driver := range []layerstore.Driver{layerstore.VFS, layerstore.Overlay, layerstore.Direct} {
+		t.Run(driver.Name(), func(t *testing.T) {
+			s, path := newStore(t, layerstore.WithDriver(driver))
+			create(t, s, "keep", someFiles(3, "keep"))
+			r := newTape()
+			other := openStore(t, path, append(r.options(), layerstore.WithDriver(driver))...)
+			for name, operation := range map[string]func() error{
+				"save":  func() error { return other.Save(background, "keep", nil) },
+				"mount": func() error { _, err := other.Mount(background, "keep"); return err },
+				"create": func() error {
+					_, err := other.Create(background, layerstore.Layer{ID: "old"}, layerstore.Empty())
+					return err
+				},
+				"delete": func() error { _, err := other.Delete(background, "old"); return err },
+			} {
+				t.Run(name, func(t *testing.T) {
+					if name == "delete" {
+						create(t, s, "other", someFiles(9, "other"))
+						create(t, s, "old", layerstore.Empty())
+						setFlag(t, path, "other")
+					} else {
+						create(t, s, "old", someFiles(9, "old"))
+						setFlag(t, path, "old")
+					}
+					r.only()
+					require.NoError(t, operation())
+					assert.Less(t, len(r.only("Kernel.RemoveEntry")), 9, "its own entries alone")
+					report, err := s.Recover(background)
+					require.NoError(t, err)
+					assert.Equal(t, 1, report.Roots[filepath.Join(path, "tempdirs")].Count(tempdir.Recovered))
+					if name == "create" {
+						_, err = s.Delete(background, "old")
+						require.NoError(t, err)
+					}
+				})
+			}
+			assert.Len(t, leftovers(t, path), map[layerstore.Driver]int{layerstore.VFS: 1, layerstore.Overlay: 2, layerstore.Direct: 1}[driver])
+		})
+	}
+}
+
+// Who asks whether a layer is being removed where it is does not seem to do it: two
+// who ask at a time do not see each other (REVIEW B8).
+func TestAskingAboutAClaimTakesNothing(t *testing.T) {
+	claims := 0
+	disk := &watchful{layerstore.LinuxDisk(), func(r layerstore.ByteRange) {
+		if r.Offset > 0 {
+			claims++
+		}
+	}}
+	s, path := newStore(t, layerstore.WithDisk(disk))
+	create(t, s, "a", someFiles(3, "a"))
+	setFlag(t, path, "a")
+	create(t, s, "a", someFiles(3, "a"))
+	setFlag(t, path, "a")
+	_, err := s.Load(background)
+	require.NoError(t, err)
+	assert.Zero(t, claims)
+}
+
+type watchful struct {
+	layerstore.Disk
+	taken func(layerstore.ByteRange)
+}
+
+func (w *watchful) TakeLock(fd int, r layerstore.ByteRange) error {
+	w.taken(r)
+	return w.Disk.TakeLock(fd, r)
+}
