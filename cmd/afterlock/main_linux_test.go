@@ -38,6 +38,10 @@ func TestMain(m *testing.M) {
 	stress.BecomeWorker()
 	linearizability.BecomeWorker()
 	switch {
+	case os.Getenv(underVariable) != "":
+		becomeUnder(os.Getenv(underVariable))
+	case os.Getenv(deleteVariable) != "":
+		deleteLayer(os.Getenv(deleteVariable))
 	case os.Getenv(programVariable) != "":
 		main()
 	case os.Getenv(holdVariable) != "":

@@ -203,7 +203,7 @@ func (r *remover) create(ctx context.Context, parent string) (root *tempdir.Root
 
 // open opens the root of --root, or makes and opens that of the user in parent.
 func (r *remover) open(parent string) (*tempdir.Root, error) {
-	options := append(flagOptions(r.clearFlags), tempdir.Purpose("afterlock rm"))
+	options := append(r.options(), tempdir.Purpose("afterlock rm"))
 	if r.root != "" {
 		return tempdir.Open(r.root, options...)
 	}
@@ -230,6 +230,10 @@ func (r *remover) open(parent string) (*tempdir.Root, error) {
 		}
 	}
 	return nil, &fs.PathError{Op: "open root", Path: path, Err: fs.ErrNotExist}
+}
+
+func (r *remover) options() []tempdir.Option {
+	return append(flagOptions(r.clearFlags), unordered()...)
 }
 
 // leave closes the root, and removes it if rm made it and nothing is in it.
@@ -270,7 +274,7 @@ func (r *remover) finishOld(ctx context.Context, parent string) {
 	if r.root != "" || ours(path) != nil {
 		return
 	}
-	root, err := tempdir.Open(path, flagOptions(r.clearFlags)...)
+	root, err := tempdir.Open(path, r.options()...)
 	if err != nil {
 		return
 	}

@@ -4,8 +4,10 @@ package blackbox
 
 import (
 	"fmt"
+	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -58,10 +60,15 @@ var staleID, orphanID = strings.Repeat("0", 30) + "0a", strings.Repeat("0", 30) 
 // leftovers is a root with a stale instance, which has lost a file already, and
 // an orphan.
 func leftovers() tree {
-	stale, orphan := "root/temp-dir-"+staleID, "root/temp-dir-"+orphanID
+	orphan := "root/temp-dir-" + orphanID
+	return join(stale(), directory(orphan), layer(orphan+"/0-v5"))
+}
+
+// stale is leftovers without the orphan, for programs that give orphans their day.
+func stale() tree {
+	data := "root/temp-dir-" + staleID
 	return join(directory("root"), tree{{"root/lock-" + staleID, 'f', ""}},
-		directory(stale), layer(stale+"/0-v3"), directory(stale+"/1-v4"), directory(stale+"/1-v4/sub"),
-		directory(orphan), layer(orphan+"/0-v5"))
+		directory(data), layer(data+"/0-v3"), directory(data+"/1-v4"), directory(data+"/1-v4/sub"))
 }
 
 // programs is the table of what is crashed, killed and made to fail. The calls
@@ -82,9 +89,9 @@ func rootPrograms() []program {
 		{name: "replace", binary: "tempdir", serves: true, words: words("replace /root /layers/v1 /layers/v2"), root: "root", scene: scene, victims: both, additions: both, spareDescriptors: 2},
 		{name: "empty", binary: "tempdir", serves: true, words: words("delete /root"), root: "root", scene: scene},
 		{name: "recover", binary: "tempdir", serves: true, words: words("recover /root"), root: "root", scene: old},
-		{name: "rm", binary: "afterlock", words: words("rm /layers/v1 /layers/v2"), root: "layers/.afterlock", scene: layers(), victims: both},
-		{name: "rmroot", binary: "afterlock", words: words("rm --root /root /layers/v1"), root: "root", scene: old, victims: both[:1]},
-		{name: "recovercommand", binary: "afterlock", words: words("recover --lock-grace=0 --data-grace=0 /root"), root: "root", scene: old},
+		{name: "rm", binary: "afterlock", words: words("rm /layers/v1 /layers/v2"), root: "layers/.afterlock-" + strconv.Itoa(os.Geteuid()), scene: layers(), victims: both},
+		{name: "rmroot", binary: "afterlock", words: words("rm --root /root /layers/v1"), root: "root", scene: join(stale(), layers()), victims: both[:1]},
+		{name: "recovercommand", binary: "afterlock", words: words("recover --lock-grace=0 --orphan-grace=0 /root"), root: "root", scene: old},
 	}
 }
 

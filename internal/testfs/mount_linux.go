@@ -21,6 +21,14 @@ func Tmpfs(t testing.TB, options string) string {
 	return target
 }
 
+// Mount mounts a file system of any type over an empty directory.
+func Mount(t testing.TB, source, fstype, options string) string {
+	t.Helper()
+	target := t.TempDir()
+	mount(t, source, target, fstype, 0, options)
+	return target
+}
+
 // Overlay mounts an overlay of two empty directories.
 func Overlay(t testing.TB) string {
 	t.Helper()

@@ -24,6 +24,9 @@ func Xfs(t testing.TB) string { return skip(t) }
 // Btrfs skips the test on this system.
 func Btrfs(t testing.TB) string { return skip(t) }
 
+// Mount skips the test on this system.
+func Mount(t testing.TB, _, _, _ string) string { return skip(t) }
+
 // Overlay skips the test on this system.
 func Overlay(t testing.TB) string { return skip(t) }
 

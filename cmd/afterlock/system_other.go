@@ -2,8 +2,14 @@
 
 package main
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/afterlock/afterlock/tempdir"
+)
 
 func lockHolder(string) (bool, int, error) { return false, 0, errors.ErrUnsupported }
 
 func isNotDirectory(error) bool { return false }
+
+func unordered() []tempdir.Option { return nil }

@@ -1,0 +1,395 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/afterlock/afterlock/internal/testfs"
+	"github.com/afterlock/afterlock/tempdir/layerstore"
+)
+
+// A hard is a place in which something is hard to remove.
+type hard struct {
+	name  string
+	world string // a file system, see makeWorld; "" is that of the temporary directory
+	conditions
+	victim string                            // its name; "" is "victim"
+	build  func(t *testing.T, victim string) // makes it; nil: a plain tree
+	after  func(t *testing.T, s subject)     // once everything belongs to the user
+	// spoil makes the place hard right before the removal, and returns how to undo
+	// that at the end, or nil.
+	spoil  func(t *testing.T, s subject) (undo func())
+	in     func(s subject) string             // the working directory
+	named  func(s subject) string             // how the command is given the victim; nil: by its path
+	is     func(t *testing.T, s subject) bool // whether it is there; nil: by its path
+	flags  []string                           // of afterlock rm; the layer store knows --clear-flags
+	better bool                               // ours can even if rm -rf cannot
+	// noStore says why such a thing is no layer, or there can be no store.
+	noStore string
+	// differs says why ours may fail where rm -rf does not, a decision, by column.
+	differs map[string]string
+}
+
+// The columns of the table.
+const (
+	columnRm    = "rm -rf"
+	columnOurs  = "afterlock rm"
+	columnStore = "layer store"
+)
+
+// An observed is what one program did in one place.
+type observed struct {
+	gone   bool // exit code 0, and the victim is not there
+	text   string
+	litter []string // names beside the victim that were not there before
+}
+
+func (o observed) String() string {
+	switch {
+	case o.gone && len(o.litter) > 0:
+		return fmt.Sprintf("gone, and left %q", o.litter)
+	case o.gone:
+		return "gone"
+	}
+	return "FAILS: " + o.text
+}
+
+// Whatever rm -rf can delete, as this user, in this place, the command and the
+// layer store can delete too.
+func TestParityWithRm(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("skipped, because only root can make these places")
+	}
+	if testing.Short() {
+		t.Skip("skipped with -short, because it makes many file systems")
+	}
+	places := slices.Concat(fullPlaces(), refusingPlaces(), peoplePlaces(), shapePlaces())
+	w := newWorlds(t)
+	rows := [][]string{{"PLACE", columnRm, columnOurs, columnStore, "NOTE"}}
+	ran := 0
+	for i, place := range places {
+		t.Run(place.name, func(t *testing.T) {
+			row := []string{place.name, "-", "-", "-", ""}
+			defer func() {
+				if t.Skipped() {
+					row[4] = "skipped"
+				}
+				rows = append(rows, row)
+			}()
+			dir := filepath.Join(w.dir(t, place.world), fmt.Sprintf("place%d", i))
+			require.NoError(t, os.Mkdir(dir, 0o755))
+			columns := []string{columnRm, columnOurs, columnStore}
+			if place.noStore != "" {
+				columns, row[4] = columns[:2], "no layer: "+place.noStore
+			}
+			// All are built before the first place is made hard, and spoiled.
+			var subjects []subject
+			for _, column := range columns {
+				subjects = append(subjects, place.prepare(t, dir, column))
+			}
+			removable := place.better
+			for at, s := range subjects {
+				o := place.observe(t, s)
+				row[1+at] = o.String()
+				if at == 0 {
+					removable = removable || o.gone
+					continue
+				}
+				if decision := place.differs[s.column]; decision != "" {
+					row[4] = "by decision: " + decision
+					if o.gone {
+						t.Errorf("%s does not differ any more", s.column)
+					}
+					continue
+				}
+				if slices.Contains(notYet, place.name) {
+					row[4] = "not yet"
+					continue
+				}
+				if removable && !o.gone {
+					t.Errorf("%s: %s", s.column, o.text)
+				}
+				if o.gone && len(o.litter) > 0 {
+					t.Errorf("%s left %q", s.column, o.litter)
+				}
+			}
+			ran++
+		})
+	}
+	var table bytes.Buffer
+	require.NoError(t, printTable(&table, rows))
+	t.Logf("%d places, %d ran\n%s", len(places), ran, table.String())
+	require.GreaterOrEqual(t, ran, 24, "places that could be made")
+}
+
+// notYet are places where ours fail and are being mended.
+var notYet = []string{
+	"btrfs, data and metadata full",
+	"btrfs, quota used up",
+	"openat2: ENOSYS (Linux before 5.6)",
+	"openat2: EPERM (a sandbox)",
+	"openat2 and name_to_handle_at: EPERM",
+	"openat2, fchmodat2, listmount, statmount: ENOSYS",
+	"renameat2: EPERM",
+	"renameat2 with any flag: EINVAL (bindfs)",
+	"locks: ENOLCK, O_TMPFILE: EOPNOTSUPP",
+	"linkat: EPERM",
+	"linkat: EXDEV",
+	"statx: ENOSYS",
+	"statx: EPERM",
+	"mkdirat: EROFS",
+	"nothing can be made or moved (Landlock)",
+	"ordinary user: the victim has mode 0555",
+	"the same without /proc",
+	"an empty directory of somebody else",
+	"the same, of mode 000",
+	"root without capabilities",
+	"an immutable file within, --clear-flags",
+	"an immutable victim, --clear-flags",
+}
+
+// A subject is what one program has to remove.
+type subject struct {
+	column       string
+	home         string // of the column
+	parent, name string // of the victim
+}
+
+// prepare builds the place for the column.
+func (h hard) prepare(t *testing.T, dir, column string) subject {
+	t.Helper()
+	s := subject{column: column, home: filepath.Join(dir, strings.ReplaceAll(column, " ", "-")), name: h.victim}
+	require.NoError(t, os.Mkdir(s.home, 0o755))
+	if s.name == "" {
+		s.name = "victim"
+	}
+	s.parent = s.home
+	if column == columnStore {
+		s.parent, s.name = s.home+"/st/vfs/dir", "x"
+		makeStore(t, s.home+"/st")
+	}
+	if h.build == nil {
+		tree(t, s.victim())
+	} else {
+		h.build(t, s.victim())
+	}
+	if user := h.User + h.Map; user != 0 {
+		give(t, s.home, user)
+	}
+	if h.after != nil {
+		h.after(t, s)
+	}
+	return s
+}
+
+func (s subject) victim() string { return s.parent + "/" + s.name }
+
+// observe runs the column's program on what was prepared for it.
+func (h hard) observe(t *testing.T, s subject) (o observed) {
+	t.Helper()
+	if h.spoil != nil {
+		if undo := h.spoil(t, s); undo != nil {
+			t.Cleanup(undo)
+		}
+	}
+	before := namesIn(t, s.parent)
+	given := s.victim()
+	if h.named != nil {
+		given = h.named(s)
+	}
+	arguments, variable := []string{"/bin/rm", "-rf", "--", given}, ""
+	switch s.column {
+	case columnOurs:
+		arguments, variable = slices.Concat([]string{"self", "rm"}, h.flags, arguments[2:]), programVariable+"=1"
+	case columnStore:
+		arguments, variable = []string{"self", strings.Join(h.flags, " ")}, deleteVariable+"="+s.home+"/st"
+	}
+	under := h.conditions
+	if h.in != nil {
+		under.Dir = h.in(s)
+	}
+	output, code := under.run(t, arguments, variable)
+	o.text = firstLine(strings.ReplaceAll(output, s.home, "…"))
+	_, err := os.Lstat(s.victim())
+	is := !missing(err)
+	if h.is != nil {
+		is = h.is(t, s)
+	}
+	o.gone = code == 0 && !is
+	if code == 0 && is {
+		o.text = "exit code 0, and it is there"
+	}
+	for _, left := range namesIn(t, s.parent) {
+		if left != s.name && !slices.Contains(before, left) {
+			o.litter = append(o.litter, left)
+		}
+	}
+	if s.column == columnStore {
+		for _, left := range namesIn(t, s.home+"/st/tempdirs") {
+			o.litter = append(o.litter, "tempdirs/"+left)
+		}
+	}
+	return o
+}
+
+// run runs the program under the conditions.
+func (c conditions) run(t *testing.T, arguments []string, variable string) (output string, code int) {
+	t.Helper()
+	encoded, err := json.Marshal(c)
+	require.NoError(t, err)
+	cmd := exec.Command("/proc/self/exe", arguments...)
+	cmd.Env = append(os.Environ(), underVariable+"="+string(encoded))
+	if variable != "" {
+		cmd.Env = append(cmd.Env, variable)
+	}
+	if c.Map != 0 {
+		ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: c.Map, Size: 65536}}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER, UidMappings: ids, GidMappings: ids, Credential: &syscall.Credential{NoSetGroups: true}}
+	}
+	out, err := cmd.CombinedOutput()
+	if _, exited := err.(*exec.ExitError); err != nil && !exited {
+		t.Skipf("skipped, because the program cannot be started so: %v", err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	const most = 70
+	if len(line) > most {
+		line = line[:most/2] + " … " + line[len(line)-most/2:]
+	}
+	return line
+}
+
+// makeStore makes a layer store with the layer x, whose files are removed again.
+func makeStore(t *testing.T, path string) {
+	t.Helper()
+	store, err := layerstore.Open(path, layerstore.Make(0o755))
+	require.NoError(t, err)
+	_, err = store.Create(context.Background(), layerstore.Layer{ID: "x"}, layerstore.Empty())
+	require.NoError(t, err)
+	require.NoError(t, store.Close())
+	require.NoError(t, os.RemoveAll(path+"/vfs/dir/x"))
+}
+
+// give makes everything from dir on down the user's.
+func give(t *testing.T, dir string, user int) {
+	t.Helper()
+	output, err := exec.Command("chown", "-hR", fmt.Sprintf("%d:%d", user, user), "--", dir).CombinedOutput()
+	require.NoError(t, err, string(output))
+}
+
+func namesIn(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if missing(err) {
+		return nil
+	}
+	require.NoError(t, err)
+	for _, entry := range entries {
+		names = append(names, entry.Name())
+	}
+	return names
+}
+
+// worlds are the file systems of the places, made when they are needed first.
+type worlds struct {
+	t    *testing.T
+	dirs map[string]string
+	why  map[string]string // they cannot be made
+}
+
+func newWorlds(t *testing.T) *worlds {
+	w := &worlds{t: t, dirs: map[string]string{}, why: map[string]string{}}
+	w.dirs[""] = reachable(t.TempDir())
+	return w
+}
+
+// reachable makes a temporary directory one that every user can reach.
+func reachable(dir string) string {
+	os.Chmod(filepath.Dir(dir), 0o755)
+	os.Chmod(dir, 0o755)
+	return dir
+}
+
+// dir returns the directory of the world, which lasts as long as the test.
+func (w *worlds) dir(t *testing.T, name string) string {
+	t.Helper()
+	if dir := w.dirs[name]; dir != "" {
+		return dir
+	}
+	if why := w.why[name]; why != "" {
+		t.Skip(why)
+	}
+	// What is made here is made for the whole test, and skips this place alone.
+	maker := &lasting{T: w.t}
+	func() {
+		defer func() {
+			if problem := recover(); problem != nil && maker.why == "" {
+				panic(problem)
+			}
+		}()
+		w.dirs[name] = reachable(makeWorld(maker, name))
+	}()
+	if maker.why != "" {
+		w.why[name] = maker.why
+		t.Skip(maker.why)
+	}
+	return w.dirs[name]
+}
+
+// A lasting is the whole test as one part of it sees it: what cannot be made
+// is no reason to skip all.
+type lasting struct {
+	*testing.T
+	why string
+}
+
+func (l *lasting) Skip(values ...any)                 { l.skip(fmt.Sprint(values...)) }
+func (l *lasting) Skipf(format string, values ...any) { l.skip(fmt.Sprintf(format, values...)) }
+
+func (l *lasting) skip(why string) {
+	l.why = why
+	panic(why)
+}
+
+// makeWorld makes the file system name.
+func makeWorld(t testing.TB, name string) string {
+	switch name {
+	case "ext4":
+		return testfs.Ext4(t, testfs.Ext4Options{MiB: 16})
+	case "ext4 of few inodes":
+		return testfs.Ext4(t, testfs.Ext4Options{MiB: 8, Inodes: 128})
+	case "small tmpfs":
+		return testfs.Tmpfs(t, "size=1m")
+	case "tmpfs of few inodes":
+		return testfs.Tmpfs(t, "nr_inodes=120")
+	case "xfs":
+		return testfs.Xfs(t)
+	case "btrfs":
+		return testfs.Btrfs(t)
+	case "full btrfs", "btrfs with a quota":
+		return testfs.Btrfs(t)
+	case "fuse":
+		return testfs.Fuse(t)
+	case "overlay":
+		return testfs.Overlay(t)
+	case "bindfs":
+		target := t.TempDir()
+		serveBind(t, t.TempDir(), target)
+		return target
+	}
+	return testfs.Mount(t, "none", name, "")
+}
