@@ -11,6 +11,8 @@ import (
 	"slices"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/afterlock/afterlock/tempdir"
 )
 
@@ -59,6 +61,9 @@ func (s *Store) Create(ctx context.Context, layer Layer, content Content) (Layer
 		if err := s.disk.MakeDirectory(path, 0o700); err != nil {
 			return Layer{}, &Error{Op: op, Layer: layer.ID, Path: path, Effect: NoEffect, Err: err}
 		}
+	}
+	if g.root == nil {
+		return refuse(nil, unix.EROFS)
 	}
 	dir, err := g.root.Create()
 	if err != nil {

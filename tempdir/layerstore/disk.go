@@ -13,6 +13,12 @@ type Disk interface {
 	MakeDirectory(path string, perm uint32) error
 	// OpenLock opens the lock file path, and makes it if create is set. openat.
 	OpenLock(path string, create bool) (fd int, err error)
+	// OpenLockToRead opens the lock file path for what readers need: to share its
+	// lock. openat.
+	OpenLockToRead(path string) (fd int, err error)
+	// ReadOnly tells whether nobody can write to the directory path by this mount.
+	// statfs.
+	ReadOnly(path string) (bool, error)
 	// TakeLock takes a lock on the byte range, and does not wait: EAGAIN means
 	// that another open file description has it. fcntl with F_OFD_SETLK.
 	TakeLock(fd int, r ByteRange) error
@@ -96,6 +102,20 @@ func (a *aroundDisk) OpenLock(path string, create bool) (int, error) {
 		return -1, err
 	}
 	return a.Disk.OpenLock(path, create)
+}
+
+func (a *aroundDisk) OpenLockToRead(path string) (int, error) {
+	if err := a.before("OpenLockToRead", path); err != nil {
+		return -1, err
+	}
+	return a.Disk.OpenLockToRead(path)
+}
+
+func (a *aroundDisk) ReadOnly(path string) (bool, error) {
+	if err := a.before("ReadOnly", path); err != nil {
+		return false, err
+	}
+	return a.Disk.ReadOnly(path)
 }
 
 func (a *aroundDisk) TakeLock(fd int, r ByteRange) error {

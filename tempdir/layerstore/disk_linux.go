@@ -59,6 +59,14 @@ func (linuxDisk) OpenLock(path string, create bool) (int, error) {
 	return fd, err
 }
 
+func (linuxDisk) OpenLockToRead(path string) (int, error) { return open(path, unix.O_RDONLY, 0) }
+
+func (linuxDisk) ReadOnly(path string) (bool, error) {
+	var s unix.Statfs_t
+	err := again(func() error { return unix.Statfs(path, &s) })
+	return s.Flags&unix.ST_RDONLY != 0, err
+}
+
 func (linuxDisk) TakeLock(fd int, r ByteRange) error  { return lock(fd, unix.F_OFD_SETLK, r) }
 func (linuxDisk) AwaitLock(fd int, r ByteRange) error { return lock(fd, unix.F_OFD_SETLKW, r) }
 

@@ -3,6 +3,7 @@
 package layerstore_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -271,10 +272,6 @@ func init() {
 			os.Exit(3)
 		}
 	}
-	children["without proc"] = func(arguments []string) {
-		must(0, unix.Mount("tmpfs", "/proc", "tmpfs", 0, ""))
-		children["store"](arguments)
-	}
 }
 
 // asUser gives what is below dir to an ordinary user, and runs a child as that
@@ -305,28 +302,66 @@ func asUser(t *testing.T, dir, child string, arguments ...string) error {
 
 // Without /proc the kernel's table comes from listmount and statmount.
 func TestLayersInUseWithoutProc(t *testing.T) {
-	if !ownMounts(t) {
-		return
-	}
-	m := newMountScene(t, layerstore.Overlay)
-	testfs.OverlayIn(t, filepath.Join(m.store, "overlay"), m.at, m.fill("lowerdir=l/$S,$UP"))
-	second := filepath.Join(m.dir, "second")
-	require.NoError(t, os.Mkdir(second, 0o700))
-	testfs.Bind(t, m.other+"/diff/dir1", second)
-	for _, c := range []struct{ id, want string }{
-		{"base", "layer is mounted"}, {"other", "layer is mounted"}, {"bystander", ""},
-	} {
-		cmd := childCommand(t, "without proc", "table", m.store, c.id)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
-		output, err := cmd.Output()
-		if strings.Contains(string(output), "cannot be told") {
-			t.Skipf("skipped, because this kernel has no listmount: %s", output)
+	testfs.Without(t, testfs.Lack{Proc: true}, func(t *testing.T) {
+		m := newMountScene(t, layerstore.Overlay)
+		testfs.OverlayIn(t, filepath.Join(m.store, "overlay"), m.at, m.fill("lowerdir=l/$S,$UP"))
+		second := filepath.Join(m.dir, "second")
+		require.NoError(t, os.Mkdir(second, 0o700))
+		testfs.Bind(t, m.other+"/diff/dir1", second)
+		for _, id := range []string{"base", "other"} {
+			_, err := m.s.Delete(background, id)
+			if errors.Is(err, layerstore.ErrMountsUnknown) {
+				t.Skipf("skipped, because this kernel has no listmount: %v", err)
+			}
+			require.ErrorIs(t, err, layerstore.ErrMounted)
 		}
-		if c.want == "" {
-			require.NoError(t, err, "%s", output)
-			continue
+		_, err := m.s.Delete(background, "bystander")
+		require.NoError(t, err)
+	})
+}
+
+// Where nobody tells what is mounted nothing is deleted, unless the caller relies on
+// counts; everything else works.
+func TestWithoutATableOfMounts(t *testing.T) {
+	for _, errno := range []syscall.Errno{unix.ENOSYS, unix.EPERM} {
+		for _, call := range []string{"listmount", "statmount"} {
+			t.Run(call+" "+errno.Error(), func(t *testing.T) {
+				testfs.Without(t, testfs.Lack{Proc: true, Calls: map[string]syscall.Errno{call: errno}}, func(t *testing.T) {
+					s, path := newStore(t)
+					create(t, s, "a", someFiles(3, "a"))
+					_, err := s.Delete(background, "a")
+					require.ErrorIs(t, err, layerstore.ErrMountsUnknown)
+					require.ErrorIs(t, err, errors.ErrUnsupported)
+					require.ErrorIs(t, err, errno)
+					require.ErrorContains(t, err, "/proc/self/mountinfo")
+					assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
+					assertWhole(t, s, "a", 3)
+					counting := openStore(t, path, layerstore.CountsOnly())
+					_, err = counting.Mount(background, "a")
+					require.NoError(t, err)
+					_, err = counting.Delete(background, "a")
+					require.ErrorIs(t, err, layerstore.ErrMounted)
+					require.NoError(t, counting.Unmount(background, "a"))
+					_, err = counting.Delete(background, "a")
+					require.NoError(t, err)
+					assert.Empty(t, leftovers(t, path))
+				})
+			})
 		}
-		require.Error(t, err)
-		assert.Contains(t, string(output), c.want)
 	}
+}
+
+// Before Linux 5.8 the mount of a directory comes from /proc.
+func TestLayersInUseWithoutMountIDs(t *testing.T) {
+	testfs.Without(t, testfs.Lack{Calls: map[string]syscall.Errno{fmt.Sprintf("statx 3&%d", unix.STATX_MNT_ID): unix.EINVAL}}, func(t *testing.T) {
+		if !ownMounts(t) {
+			return
+		}
+		m := newMountScene(t, layerstore.VFS)
+		testfs.Bind(t, m.base+"/dir1", m.at)
+		_, err := m.s.Delete(background, "base")
+		require.ErrorIs(t, err, layerstore.ErrMounted)
+		_, err = m.s.Delete(background, "bystander")
+		require.NoError(t, err)
+	})
 }

@@ -39,9 +39,12 @@ func (s *Store) takeLock(ctx context.Context, exclusive bool) (*held, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		fd, err := s.disk.OpenLock(s.file(lockFile), false)
+		fd, err := s.openLock(exclusive)
 		if err != nil {
 			return nil, err
+		}
+		if fd == noLock {
+			return &held{store: s, fd: fd}, nil
 		}
 		links := uint64(0)
 		if err = s.awaitLock(ctx, fd, ByteRange{storeByte, exclusive}); err == nil {
@@ -56,6 +59,28 @@ func (s *Store) takeLock(ctx context.Context, exclusive bool) (*held, error) {
 		}
 		// A ghost lock: somebody replaced the lock file while we waited.
 	}
+}
+
+// noLock stands for the descriptor of a lock file that there is not.
+const noLock = -1
+
+// openLock opens the lock file. Readers need not be able to write to it; on a file
+// system that nobody can write to, they need none.
+func (s *Store) openLock(exclusive bool) (fd int, err error) {
+	fd, err = s.disk.OpenLock(s.file(lockFile), false)
+	if exclusive {
+		return fd, err
+	}
+	switch err {
+	case unix.EROFS, unix.EACCES, unix.EPERM:
+		fd, err = s.disk.OpenLockToRead(s.file(lockFile))
+	}
+	if err == unix.ENOENT {
+		if readOnly, failed := s.disk.ReadOnly(s.path); failed == nil && readOnly {
+			return noLock, nil
+		}
+	}
+	return fd, err
 }
 
 const (

@@ -28,7 +28,7 @@ func (s *Store) Recover(ctx context.Context) (Report, error) {
 	finished, err := s.Load(ctx)
 	report.Finished = finished
 	failures := []error{err}
-	for _, g := range s.graphs() {
+	for _, g := range s.roots() {
 		done, err := g.root.Recover(ctx)
 		report.Roots[g.root.Path()] = done
 		if err != nil {
@@ -103,7 +103,7 @@ func (s *Store) dirty() (flagged bool, roots []*graph) {
 		flagged = err != nil || token != *s.rested
 	}
 	s.mu.Unlock()
-	for _, g := range s.graphs() {
+	for _, g := range s.roots() {
 		if dirty, err := g.root.MaybeDirty(); dirty || err != nil {
 			roots = append(roots, g)
 		}
@@ -181,7 +181,7 @@ func jittered(every time.Duration) time.Duration {
 func (s *Store) look(ctx context.Context, all bool) (report Report, worked bool, err error) {
 	flagged, roots := s.dirty()
 	if all {
-		flagged, roots = true, s.graphs()
+		flagged, roots = true, s.roots()
 	}
 	report.Roots = map[string]tempdir.Report{}
 	var failures []error

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"path/filepath"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/afterlock/afterlock/tempdir"
 )
 
@@ -40,6 +42,10 @@ func (s *Store) newRemoval(op string) *removal {
 // removed in place, whatever the reason.
 func (r *removal) prepare(g *graph) {
 	if r.dirs[g] != nil || r.noDir[g] != nil {
+		return
+	}
+	if g.root == nil {
+		r.noDir[g] = unix.EROFS
 		return
 	}
 	dir, err := g.root.Create()

@@ -29,9 +29,12 @@ func (s *Store) read(op string, h *held) (*metadata, error) {
 		}
 		return &Error{Op: op, Path: file, Effect: NoEffect, Kind: kind, Err: err}
 	}
-	token, err := s.disk.ReadToken(h.fd)
-	if err != nil {
-		return nil, &Error{Op: op, Path: s.file(lockFile), Effect: NoEffect, Err: err}
+	var token Token
+	if h.fd != noLock {
+		var err error
+		if token, err = s.disk.ReadToken(h.fd); err != nil {
+			return nil, &Error{Op: op, Path: s.file(lockFile), Effect: NoEffect, Err: err}
+		}
 	}
 	h.token = token
 	file = s.file(token.current())

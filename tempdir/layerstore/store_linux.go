@@ -37,8 +37,8 @@ type Store struct {
 // A graph is a graph root: a directory with layers, and a root beside them.
 type graph struct {
 	path    string
-	root    *tempdir.Root
-	ordered bool // moving a layer away is durable before a later save is
+	root    *tempdir.Root // nil: there is none, and nobody can make one
+	ordered bool          // moving a layer away is durable before a later save is
 }
 
 // Open opens the layer store in the directory path, and recovers what crashed
@@ -46,6 +46,10 @@ type graph struct {
 // for a large layer that somebody else deleted. [Store.Maintain] or a
 // [Store.Recover] does the rest. A failure to recover is no failure to open: ask
 // Recover for it.
+//
+// On a file system that is mounted read-only a store can be read, and nothing else:
+// readers need no permission to write to it, and not even its lock file and its
+// root. What would be recovered stays then; [Store.Recover] says so.
 //
 // Without [Make], Open makes nothing, and the store must exist. Damaged metadata
 // is an [ErrCorrupt], that of a newer version an [ErrNewerVersion]. What cannot be
@@ -96,7 +100,13 @@ func (s *Store) open(path string) error {
 		// Two file systems do not order anything between them.
 		s.images.ordered = s.images.ordered && device(s.images.path) == device(s.path)
 	}
-	if s.lock, err = s.disk.OpenLock(s.file(lockFile), s.options.make != 0); err != nil {
+	if s.options.make != 0 {
+		s.lock, err = s.disk.OpenLock(s.file(lockFile), true)
+	}
+	if s.options.make == 0 || err == unix.EROFS {
+		s.lock, err = s.openLock(false)
+	}
+	if err != nil {
 		return failure(s.file(lockFile), err)
 	}
 	if s.options.make != 0 {
@@ -123,11 +133,16 @@ func (s *Store) openGraph(path string) (*graph, error) {
 	}
 	options := append([]tempdir.Option{tempdir.WithKernel(s.kernel), tempdir.Purpose("layer store")}, s.options.roots...)
 	if s.options.make != 0 {
-		if err := s.disk.MakeDirectory(filepath.Join(path, rootName), 0o700); err != nil {
+		if err := s.disk.MakeDirectory(filepath.Join(path, rootName), 0o700); err != nil && err != unix.EROFS {
 			return nil, err
 		}
 	}
 	root, err := tempdir.Open(filepath.Join(path, rootName), options...)
+	if errors.Is(err, unix.ENOENT) {
+		if readOnly, failed := s.disk.ReadOnly(path); failed == nil && readOnly {
+			return &graph{path: path}, nil
+		}
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +202,7 @@ func (s *Store) Close() error {
 		s.lock = -1
 	}
 	s.mu.Unlock()
-	for _, g := range s.graphs() {
+	for _, g := range s.roots() {
 		g.root.Close()
 	}
 	return nil
@@ -196,6 +211,11 @@ func (s *Store) Close() error {
 // graphs returns the graph roots that this handle has.
 func (s *Store) graphs() []*graph {
 	return slices.DeleteFunc([]*graph{s.home, s.images}, func(g *graph) bool { return g == nil })
+}
+
+// roots returns those that have a root.
+func (s *Store) roots() []*graph {
+	return slices.DeleteFunc(s.graphs(), func(g *graph) bool { return g.root == nil })
 }
 
 // graphOf returns the graph root of the layer, or nil.

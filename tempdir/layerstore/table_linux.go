@@ -150,11 +150,8 @@ func listMounts() ([]mounted, error) {
 			n, _, errno = unix.Syscall6(unix.SYS_LISTMOUNT, uintptr(unsafe.Pointer(&request)), uintptr(unsafe.Pointer(&ids[0])), uintptr(len(ids)), 0, 0, 0)
 			return errnoError(errno)
 		})
-		switch {
-		case errors.Is(err, unix.ENOSYS), errors.Is(err, fs.ErrPermission):
-			return nil, fmt.Errorf("%w: there is no %s, and listmount: %w", ErrMountsUnknown, mountsFile, err)
-		case err != nil:
-			return nil, err
+		if err != nil {
+			return nil, noTable("listmount", err)
 		}
 		for _, id := range ids[:n] {
 			m, err := statMount(id)
@@ -162,7 +159,7 @@ func listMounts() ([]mounted, error) {
 				continue // unmounted meanwhile
 			}
 			if err != nil {
-				return nil, err
+				return nil, noTable("statmount", err)
 			}
 			table = append(table, m)
 			last = id
@@ -171,6 +168,15 @@ func listMounts() ([]mounted, error) {
 			return table, nil
 		}
 	}
+}
+
+// noTable tells a call that is not there, or not for this process, from one that
+// failed now.
+func noTable(call string, err error) error {
+	if errors.Is(err, unix.ENOSYS) || errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w: there is no %s, and %s: %w", ErrMountsUnknown, mountsFile, call, err)
+	}
+	return err
 }
 
 // statMount describes one mount.
