@@ -7,18 +7,27 @@
 // finishes the job. Additions go the other way: content is built aside, without
 // the lock, and put in place as a whole with one rename.
 //
-//	root, err := tempdir.Open("/var/lib/store/tempdirs", tempdir.Make(0o700))
-//	...
-//	dir, err := root.Create()              // before the store lock, if you like
-//	store.Lock()
-//	err = dir.StageDeletion(layerPath)     // one system call
-//	store.dropMetadata(layer)
-//	store.Unlock()
-//	err = dir.Close(ctx)                   // the slow part; then it is gone
+//	func deleteLayer(ctx context.Context, root *tempdir.Root, store *Store, id string) error {
+//		dir, err := root.Create() // where the layer goes; before the store lock
+//		if err != nil {
+//			return err
+//		}
+//		store.Lock()
+//		err = dir.StageDeletion(store.Path(id)) // one rename: out of reach, intact
+//		if err == nil || errors.Is(err, tempdir.ErrVictimGone) {
+//			err = store.Forget(id) // after any other error the layer is still there
+//		}
+//		store.Unlock()
+//		return errors.Join(err, dir.Close(ctx)) // the slow part
+//	}
 //
-// and, in any process, at any time, without a lock:
+// After any error but [ErrVictimGone] the victim is where it was, intact, so its
+// record must stay; [Remove] removes it in place. Close the instance also then:
+// that removes what was staged before. A record whose victim is staged already,
+// after a crash in between, goes the same way: staging answers ErrVictimGone.
 //
-//	report, err := root.Recover(ctx)
+// The root is opened once ([Open]), beside the data. [Root.Recover] finishes what
+// crashed processes left, in any process, at any time, without a lock.
 //
 // # On disk
 //

@@ -28,7 +28,7 @@ func TestDocumentsNameTestsAndFilesThatExist(t *testing.T) {
 	}))
 	named := regexp.MustCompile("`((?:Test|Benchmark|Fuzz)[A-Z]\\w+)`")
 	linked := regexp.MustCompile(`\]\(([^)#:]+)[^)]*\)`)
-	for document, least := range map[string]int{"README.md": 30, "spec/README.md": 1} {
+	for document, least := range map[string]int{"README.md": 0, "docs/verification.md": 30, "spec/README.md": 1} {
 		path := filepath.Join(root, document)
 		text, err := os.ReadFile(path)
 		require.NoError(t, err)
@@ -40,6 +40,9 @@ func TestDocumentsNameTestsAndFilesThatExist(t *testing.T) {
 		links := linked.FindAllStringSubmatch(string(text), -1)
 		assert.NotEmpty(t, links, document)
 		for _, match := range links {
+			if strings.HasPrefix(match[0], "](https:") {
+				continue
+			}
 			assert.FileExists(t, filepath.Join(filepath.Dir(path), match[1]), document)
 		}
 	}

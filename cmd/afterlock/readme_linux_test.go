@@ -1,0 +1,74 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// callsIn are the calls of the command that a document shows, and what it shows
+// that they print.
+func callsIn(t *testing.T, document string) (calls []string, printed map[string][]string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", document))
+	require.NoError(t, err)
+	printed = map[string][]string{}
+	for _, block := range regexp.MustCompile("(?ms)^```(?:sh)?\n(.*?)^```$").FindAllStringSubmatch(string(text), -1) {
+		last := ""
+		for line := range strings.Lines(block[1]) {
+			line = strings.TrimSpace(line)
+			call, _, _ := strings.Cut(line, "  #")
+			call, _, _ = strings.Cut(call, " >")
+			if rest, ok := strings.CutPrefix(call, "$ afterlock "); ok {
+				last = strings.TrimSpace(rest)
+				calls = append(calls, last)
+			} else if rest, ok := strings.CutPrefix(call, "./afterlock "); ok {
+				calls = append(calls, strings.TrimSpace(rest))
+			} else if last != "" {
+				printed[last] = append(printed[last], line)
+			}
+		}
+	}
+	for _, match := range regexp.MustCompile("`afterlock ([^`]+)`").FindAllStringSubmatch(string(text), -1) {
+		calls = append(calls, match[1])
+	}
+	return calls, printed
+}
+
+// Flags and commands that documents show exist, and what costs little is run.
+func TestDocumentsShowCallsOfTheCommandThatWork(t *testing.T) {
+	ran := 0
+	for document, least := range map[string]int{"README.md": 5, "docs/verification.md": 8} {
+		calls, printed := callsIn(t, document)
+		assert.GreaterOrEqual(t, len(calls), least, document)
+		for _, words := range calls {
+			args := strings.Fields(words)
+			stdout, stderr, code := call(t, append(args, "--help")...)
+			assert.Zero(t, code, "%s: afterlock %s: %s", document, words, stderr)
+			assert.Contains(t, stdout, "afterlock "+args[0], words)
+		}
+		for words, lines := range printed {
+			stdout, stderr, code := call(t, append(strings.Fields(words), "--dir", t.TempDir())...)
+			assert.Zero(t, code, "%s: %s", words, stderr)
+			for _, line := range lines {
+				assert.Contains(t, stdout, line+"\n", "%s: afterlock %s", document, words)
+			}
+			ran++
+		}
+	}
+	assert.Positive(t, ran)
+}
+
+// Stage model is what everybody tries first, and is the same each time.
+func TestVerifyOfTheModelsPasses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("explores all models")
+	}
+	stdout, stderr, code := call(t, "verify", "--run", "model", "--dir", t.TempDir())
+	assert.Zero(t, code, stdout+stderr)
+}
