@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/testfs"
 )
 
 const (
@@ -44,29 +46,26 @@ func fullPlaces() []hard {
 
 // refusingPlaces are those in which a call is refused, or unknown.
 func refusingPlaces() []hard {
-	const setLock, setLockWait = unix.F_OFD_SETLK, unix.F_OFD_SETLKW
-	refused := func(denials ...denial) conditions { return conditions{Refused: denials} }
-	noLocks := []denial{{Call: unix.SYS_FCNTL, Errno: unix.ENOLCK, Argument: 1, Mask: ^uint32(0), Value: setLock}, {Call: unix.SYS_FCNTL, Errno: unix.ENOLCK, Argument: 1, Mask: ^uint32(0), Value: setLockWait}}
-	noUnnamed := denial{Call: unix.SYS_OPENAT, Errno: unix.EOPNOTSUPP, Argument: 2, Mask: unix.O_TMPFILE, Value: unix.O_TMPFILE}
-	oldMounts := []denial{{Call: unix.SYS_LISTMOUNT, Errno: unix.ENOSYS}, {Call: unix.SYS_STATMOUNT, Errno: unix.ENOSYS}}
+	type calls = map[string]syscall.Errno
+	refused := func(calls calls) conditions { return conditions{Lack: testfs.Lack{Calls: calls}} }
 	return []hard{
-		{name: "openat2: ENOSYS (Linux before 5.6)", conditions: refused(denial{Call: unix.SYS_OPENAT2, Errno: unix.ENOSYS})},
-		{name: "openat2: EPERM (a sandbox)", conditions: refused(denial{Call: unix.SYS_OPENAT2, Errno: unix.EPERM})},
-		{name: "openat2 and name_to_handle_at: EPERM", conditions: refused(denial{Call: unix.SYS_OPENAT2, Errno: unix.EPERM}, denial{Call: unix.SYS_NAME_TO_HANDLE_AT, Errno: unix.EPERM})},
-		{name: "openat2, fchmodat2, listmount, statmount: ENOSYS", conditions: refused(append(oldMounts, denial{Call: unix.SYS_OPENAT2, Errno: unix.ENOSYS}, denial{Call: unix.SYS_FCHMODAT2, Errno: unix.ENOSYS})...)},
-		{name: "renameat2: ENOSYS", conditions: refused(denial{Call: unix.SYS_RENAMEAT2, Errno: unix.ENOSYS})},
-		{name: "renameat2: EPERM", conditions: refused(denial{Call: unix.SYS_RENAMEAT2, Errno: unix.EPERM})},
-		{name: "RENAME_NOREPLACE: EINVAL", conditions: refused(denial{Call: unix.SYS_RENAMEAT2, Errno: unix.EINVAL, Argument: 4, Mask: unix.RENAME_NOREPLACE, Value: unix.RENAME_NOREPLACE})},
+		{name: "openat2: ENOSYS (Linux before 5.6)", conditions: refused(calls{"openat2": unix.ENOSYS})},
+		{name: "openat2: EPERM (a sandbox)", conditions: refused(calls{"openat2": unix.EPERM})},
+		{name: "openat2 and name_to_handle_at: EPERM", conditions: refused(calls{"openat2": unix.EPERM, "name_to_handle_at": unix.EPERM})},
+		{name: "openat2, fchmodat2, listmount, statmount: ENOSYS", conditions: refused(calls{"openat2": unix.ENOSYS, "fchmodat2": unix.ENOSYS, "listmount": unix.ENOSYS, "statmount": unix.ENOSYS})},
+		{name: "renameat2: ENOSYS", conditions: refused(calls{"renameat2": unix.ENOSYS})},
+		{name: "renameat2: EPERM", conditions: refused(calls{"renameat2": unix.EPERM})},
+		{name: "RENAME_NOREPLACE: EINVAL", conditions: refused(calls{testfs.NoReplace: unix.EINVAL})},
 		{name: "renameat2 with any flag: EINVAL (bindfs)", world: "bindfs", noStore: "not yet"},
-		{name: "locks: ENOLCK", conditions: refused(noLocks...), noStore: "a store has to lock"},
-		{name: "locks: ENOLCK, O_TMPFILE: EOPNOTSUPP", conditions: refused(append(noLocks, noUnnamed)...), noStore: "a store has to lock"},
-		{name: "O_TMPFILE: EOPNOTSUPP", conditions: refused(noUnnamed)},
-		{name: "linkat: EPERM", conditions: refused(denial{Call: unix.SYS_LINKAT, Errno: unix.EPERM})},
-		{name: "linkat: EXDEV", conditions: refused(denial{Call: unix.SYS_LINKAT, Errno: unix.EXDEV})},
-		{name: "statx: ENOSYS", conditions: refused(denial{Call: unix.SYS_STATX, Errno: unix.ENOSYS})},
-		{name: "statx: EPERM", conditions: refused(denial{Call: unix.SYS_STATX, Errno: unix.EPERM})},
-		{name: "fsync: EIO, where renames are not ordered", world: "overlay", conditions: refused(denial{Call: unix.SYS_FSYNC, Errno: unix.EIO}), noStore: "a save has to be durable"},
-		{name: "mkdirat: EROFS", conditions: refused(denial{Call: unix.SYS_MKDIRAT, Errno: unix.EROFS})},
+		{name: "locks: ENOLCK", conditions: refused(calls{testfs.TakeLock: unix.ENOLCK}), noStore: "a store has to lock"},
+		{name: "locks: ENOLCK, O_TMPFILE: EOPNOTSUPP", conditions: refused(calls{testfs.TakeLock: unix.ENOLCK, testfs.Unnamed: unix.EOPNOTSUPP}), noStore: "a store has to lock"},
+		{name: "O_TMPFILE: EOPNOTSUPP", conditions: refused(calls{testfs.Unnamed: unix.EOPNOTSUPP})},
+		{name: "linkat: EPERM", conditions: refused(calls{"linkat": unix.EPERM})},
+		{name: "linkat: EXDEV", conditions: refused(calls{"linkat": unix.EXDEV})},
+		{name: "statx: ENOSYS", conditions: refused(calls{"statx": unix.ENOSYS})},
+		{name: "statx: EPERM", conditions: refused(calls{"statx": unix.EPERM})},
+		{name: "fsync: EIO, where renames are not ordered", world: "overlay", conditions: refused(calls{"fsync": unix.EIO}), noStore: "a save has to be durable"},
+		{name: "mkdirat: EROFS", conditions: refused(calls{"mkdirat": unix.EROFS})},
 		{name: "nothing can be made or moved (Landlock)", conditions: conditions{NoMaking: true}},
 		{name: "FUSE without O_TMPFILE", world: "fuse"},
 		{name: "xfs, a project of its own", world: "xfs", after: func(t *testing.T, s subject) {
@@ -95,7 +94,7 @@ func refusingPlaces() []hard {
 
 // peoplePlaces are those of people, and of things of other people in the way.
 func peoplePlaces() []hard {
-	user := conditions{User: somebody}
+	user := conditions{Lack: testfs.Lack{User: somebody}}
 	inTheWay := func(make func(path string) error) func(t *testing.T, s subject) {
 		return func(t *testing.T, s subject) {
 			require.NoError(t, os.Chown(s.parent, 0, 0))
@@ -134,12 +133,12 @@ func peoplePlaces() []hard {
 			modes(0o300, "sub0", ".")(t, s)
 			modes(0, "sub1")(t, s)
 		}},
-		{name: "the same without /proc", conditions: conditions{User: somebody, NoProc: true}, better: true, after: func(t *testing.T, s subject) {
+		{name: "the same without /proc", conditions: conditions{Lack: testfs.Lack{User: somebody, Proc: true}}, better: true, after: func(t *testing.T, s subject) {
 			modes(0o300, "sub0", ".")(t, s)
 			modes(0, "sub1")(t, s)
 		}},
-		{name: "root without /proc", conditions: conditions{NoProc: true}},
-		{name: "root without /proc, listmount, statmount", conditions: conditions{NoProc: true, Refused: []denial{{Call: unix.SYS_LISTMOUNT, Errno: unix.ENOSYS}, {Call: unix.SYS_STATMOUNT, Errno: unix.ENOSYS}}},
+		{name: "root without /proc", conditions: conditions{Lack: testfs.Lack{Proc: true}}},
+		{name: "root without /proc, listmount, statmount", conditions: conditions{Lack: testfs.Lack{Proc: true, Calls: map[string]syscall.Errno{"listmount": unix.ENOSYS, "statmount": unix.ENOSYS}}},
 			differs: map[string]string{columnStore: "without a table of mounts nobody can tell what is in use"}},
 		{name: "an empty directory of somebody else", conditions: user, build: func(t *testing.T, victim string) { require.NoError(t, os.Mkdir(victim, 0o755)) },
 			after: func(t *testing.T, s subject) { require.NoError(t, os.Chown(s.victim(), other, other)) }},

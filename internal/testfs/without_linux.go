@@ -54,7 +54,7 @@ func init() {
 	var l Lack
 	err := json.Unmarshal([]byte(text), &l)
 	if err == nil {
-		err = l.apply()
+		err = l.Apply()
 	}
 	if program, ok := os.LookupEnv(execVariable); ok && err == nil {
 		os.Unsetenv(execVariable)
@@ -143,8 +143,9 @@ func (l Lack) wrap(t testing.TB, cmd *exec.Cmd) {
 	}
 }
 
-// apply takes what l names from this process, for good.
-func (l Lack) apply() error {
+// Apply takes what l names from this process, for good. With Proc the process has
+// to have a mount namespace of its own.
+func (l Lack) Apply() error {
 	if l.Proc {
 		if err := unix.Mount("tmpfs", "/proc", "tmpfs", unix.MS_RDONLY, ""); err != nil {
 			return fmt.Errorf("hide /proc: %w", err)
