@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -27,6 +28,10 @@ import (
 // Failures have no effect, except one: if only the last sync of the metadata
 // failed, the layer is there and may not be after power loss ([MayHaveEffect]).
 // ctx cancels it up to the store lock; what was built is then left for recovery.
+//
+// Where what is built could not be put in place, because the layers lie behind
+// another mount than the root or have a project id of their own, that is found out
+// before the work: [tempdir.ErrCrossDevice].
 //
 // Errors match [ErrBadID], [ErrLayerExists], [ErrNoParent], [ErrBusy],
 // [ErrUnrecorded], [ErrBadContent], [ErrTooLarge], [ErrNoImageStore] or an errno.
@@ -58,12 +63,17 @@ func (s *Store) Create(ctx context.Context, layer Layer, content Content) (Layer
 	}
 	for _, dir := range driver.Directories() {
 		path := filepath.Join(g.path, dir)
-		if err := s.disk.MakeDirectory(path, 0o700); err != nil {
+		if _, err := s.makeDirectory(path, 0o700); err != nil {
 			return Layer{}, &Error{Op: op, Layer: layer.ID, Path: path, Effect: NoEffect, Err: err}
 		}
 	}
 	if g.root == nil {
 		return refuse(nil, unix.EROFS)
+	}
+	for _, part := range driver.Parts(r.placed()) {
+		if dir := filepath.Dir(filepath.Join(g.path, part)); !movable(g.root.Path(), dir) {
+			return Layer{}, &Error{Op: op, Layer: layer.ID, Path: dir, Effect: NoEffect, Err: tempdir.ErrCrossDevice}
+		}
 	}
 	dir, err := g.root.Create()
 	if err != nil {
@@ -101,6 +111,42 @@ func (s *Store) Create(ctx context.Context, layer Layer, content Content) (Layer
 		return Layer{}, err
 	}
 	return s.view(&r), nil
+}
+
+// movable reports whether something made in the root can be renamed into the
+// directory: not if that lies behind another mount, or if it gives what is in it
+// another project id. What cannot be found out, the rename will say.
+func movable(root, dir string) bool {
+	from, known := mountOf(root)
+	to, alsoKnown := mountOf(dir)
+	if known && alsoKnown && from != to || device(root) != device(dir) {
+		return false
+	}
+	made, _ := inheritedProject(root)
+	wanted, inherits := inheritedProject(dir)
+	return !inherits || made == wanted
+}
+
+// inheritedProject returns the project id that files get which are made in the
+// directory, and whether it is the directory's.
+func inheritedProject(dir string) (project uint32, inherits bool) {
+	const (
+		read           = uint(unix.FS_IOC_GETFLAGS) & 0xe0000000 // the bits that say so
+		getAttributes  = read | 28<<16 | 'X'<<8 | 31             // FS_IOC_FSGETXATTR
+		projectInherit = 0x200                                   // FS_XFLAG_PROJINHERIT
+	)
+	var attributes struct {
+		flags, _, _, project, _ uint32
+		_                       [8]byte
+	}
+	err := withDescriptor(dir, func(fd int) error {
+		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), uintptr(getAttributes), uintptr(unsafe.Pointer(&attributes)))
+		return errnoError(errno)
+	})
+	if err != nil || attributes.flags&projectInherit == 0 {
+		return 0, false
+	}
+	return attributes.project, true
 }
 
 // checkAddition returns the parents of a layer to be made, or why it cannot be.

@@ -8,9 +8,11 @@ package layerstore
 //
 // Methods return bare errnos. A Disk must be safe for concurrent use.
 type Disk interface {
-	// MakeDirectory makes the directory path, if it does not exist, with its
-	// parents. mkdirat.
+	// MakeDirectory makes the directory path: EEXIST if there is something. mkdirat.
 	MakeDirectory(path string, perm uint32) error
+	// Remove removes the file or the empty directory path, which this process made
+	// for a store that could not be opened. unlinkat.
+	Remove(path string) error
 	// OpenLock opens the lock file path, and makes it if create is set. openat.
 	OpenLock(path string, create bool) (fd int, err error)
 	// OpenLockToRead opens the lock file path for what readers need: to share its
@@ -95,6 +97,13 @@ func (a *aroundDisk) MakeDirectory(path string, perm uint32) error {
 		return err
 	}
 	return a.Disk.MakeDirectory(path, perm)
+}
+
+func (a *aroundDisk) Remove(path string) error {
+	if err := a.before("Remove", path); err != nil {
+		return err
+	}
+	return a.Disk.Remove(path)
 }
 
 func (a *aroundDisk) OpenLock(path string, create bool) (int, error) {

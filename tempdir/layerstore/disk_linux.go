@@ -2,8 +2,6 @@ package layerstore
 
 import (
 	"bytes"
-	"io/fs"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -31,15 +29,13 @@ func open(path string, flags int, perm uint32) (fd int, err error) {
 }
 
 func (linuxDisk) MakeDirectory(path string, perm uint32) error {
-	err := again(func() error { return unix.Mkdir(path, perm) })
-	switch err {
-	case unix.EEXIST:
-		return nil
-	case unix.ENOENT:
-		if err := os.MkdirAll(path, fs.FileMode(perm)); err != nil {
-			return bareErrno(err)
-		}
-		return nil
+	return again(func() error { return unix.Mkdir(path, perm) })
+}
+
+func (linuxDisk) Remove(path string) error {
+	err := again(func() error { return unix.Unlink(path) })
+	if err == unix.EISDIR {
+		err = again(func() error { return unix.Rmdir(path) })
 	}
 	return err
 }

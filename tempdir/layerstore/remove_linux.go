@@ -73,7 +73,7 @@ func (r *removal) move(h *held, m *metadata, layers []record) error {
 		synced[g] = !g.ordered
 	}
 	for g, needed := range synced {
-		if dir := r.dirs[g]; needed && dir != nil {
+		if dir := r.dirs[g]; needed && dir != nil && r.moved > 0 {
 			// Where renames are not ordered, the record must not go before the
 			// layer is away for good; it would be a leak after power loss.
 			if err := dir.Sync(); err != nil {
@@ -234,12 +234,21 @@ func (r *removal) failure(layer *record, path string, kind, err error) error {
 }
 
 // removeInPlace removes a flagged layer's parts where they are, by descriptors,
-// following no link and crossing no mount. A part that is gone is no failure.
+// following no link and crossing no mount. A part that is gone is no failure. The
+// record may go afterwards: that the parts are gone is durable by then, or will be
+// before a later save is.
 func (s *Store) removeInPlace(ctx context.Context, g *graph, layer *record) error {
 	for _, part := range layer.driver().Parts(layer.placed()) {
 		path := filepath.Join(g.path, part)
 		err := tempdir.Remove(ctx, path, append([]tempdir.Option{tempdir.WithKernel(s.kernel)}, s.options.roots...)...)
 		if err != nil && !errors.Is(err, tempdir.ErrVictimGone) {
+			return err
+		}
+		dir := filepath.Dir(path)
+		if g.ordered && device(dir) == device(s.path) {
+			continue
+		}
+		if err := s.disk.SyncDirectory(dir); err != nil && err != unix.ENOENT {
 			return err
 		}
 	}

@@ -3,6 +3,7 @@ package layerstore
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -25,6 +26,8 @@ type Store struct {
 	images  *graph // nil: no image store
 	boot    string // of the kernel
 
+	made []string // by Open, until it has succeeded
+
 	cache  atomic.Pointer[snapshot]
 	synced atomic.Pointer[Token] // of the last save that is known to be durable
 	closed atomic.Bool
@@ -42,16 +45,17 @@ type graph struct {
 }
 
 // Open opens the layer store in the directory path, and recovers what crashed
-// processes left in it, for at most a second: nobody's first command has to pay
-// for a large layer that somebody else deleted. [Store.Maintain] or a
-// [Store.Recover] does the rest. A failure to recover is no failure to open: ask
-// Recover for it.
+// processes left in it, for about a second: nobody's first command has to pay
+// for a large layer that somebody else deleted. After a second it makes no further
+// call, but a call that the kernel holds up cannot be called back: on a frozen file
+// system (fsfreeze) it waits for the thaw. [Store.Maintain] or a [Store.Recover]
+// does the rest. A failure to recover is no failure to open: ask Recover for it.
 //
 // On a file system that is mounted read-only a store can be read, and nothing else:
 // readers need no permission to write to it, and not even its lock file and its
 // root. What would be recovered stays then; [Store.Recover] says so.
 //
-// Without [Make], Open makes nothing, and the store must exist. Damaged metadata
+// An Open that fails leaves nothing of what it made. Without [Make] it makes nothing, and the store must exist. Damaged metadata
 // is an [ErrCorrupt], that of a newer version an [ErrNewerVersion]. What cannot be
 // read now, the metadata or which boot this is, is an errno with its path,
 // and no metadata was written.
@@ -70,8 +74,10 @@ func Open(path string, opts ...Option) (*Store, error) {
 	}
 	if err := s.open(path); err != nil {
 		s.Close()
+		s.unmake()
 		return nil, err
 	}
+	s.made = nil
 	if !s.options.noRecover {
 		slice, cancel := context.WithTimeout(context.Background(), maintainSlice)
 		defer cancel()
@@ -120,7 +126,9 @@ func (s *Store) open(path string) error {
 // openGraph opens one graph root.
 func (s *Store) openGraph(path string) (*graph, error) {
 	if s.options.make != 0 {
-		if err := s.disk.MakeDirectory(path, uint32(s.options.make)); err != nil {
+		made, err := s.makeDirectory(path, s.options.make)
+		s.made = append(s.made, made...)
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -133,7 +141,9 @@ func (s *Store) openGraph(path string) (*graph, error) {
 	}
 	options := append([]tempdir.Option{tempdir.WithKernel(s.kernel), tempdir.Purpose("layer store")}, s.options.roots...)
 	if s.options.make != 0 {
-		if err := s.disk.MakeDirectory(filepath.Join(path, rootName), 0o700); err != nil && err != unix.EROFS {
+		made, err := s.makeDirectory(filepath.Join(path, rootName), 0o700)
+		s.made = append(s.made, made...)
+		if err != nil && err != unix.EROFS {
 			return nil, err
 		}
 	}
@@ -147,6 +157,47 @@ func (s *Store) openGraph(path string) (*graph, error) {
 		return nil, err
 	}
 	return &graph{path: path, root: root, ordered: root.Ordered()}, nil
+}
+
+// makeDirectory makes the directory, with its parents, if it does not exist. It
+// returns what it made.
+func (s *Store) makeDirectory(path string, perm fs.FileMode) (made []string, err error) {
+	err = s.disk.MakeDirectory(path, uint32(perm))
+	if parent := filepath.Dir(path); err == unix.ENOENT && parent != path {
+		if made, err = s.makeDirectory(parent, perm); err == nil {
+			err = s.disk.MakeDirectory(path, uint32(perm))
+		}
+	}
+	switch err {
+	case nil:
+		return append(made, path), nil
+	case unix.EEXIST:
+		return made, nil
+	}
+	return made, err
+}
+
+// unmake removes what an Open made that failed before there was metadata. Who
+// waits for the lock sees that its file is gone; directories go if nobody has put
+// anything there.
+func (s *Store) unmake() {
+	if s.path != "" && s.options.make != 0 {
+		if fd, err := s.disk.OpenLock(s.file(lockFile), false); err == nil {
+			err := s.disk.TakeLock(fd, ByteRange{storeByte, true})
+			var token Token
+			if err == nil {
+				token, err = s.disk.ReadToken(fd)
+			}
+			if there, failed := s.hasMetadata(""); err == nil && failed == nil && !there && token.mark() != markSpare {
+				s.disk.Remove(s.file(spareFile))
+				s.disk.Remove(s.file(lockFile))
+			}
+			s.disk.Close(fd)
+		}
+	}
+	for _, made := range slices.Backward(s.made) {
+		s.disk.Remove(made)
+	}
 }
 
 // initialize saves metadata without layers, if there is none. Twice, so that the

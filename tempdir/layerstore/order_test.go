@@ -1,0 +1,307 @@
+//go:build linux
+
+package layerstore_test
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/testfs"
+	"github.com/afterlock/afterlock/tempdir"
+	"github.com/afterlock/afterlock/tempdir/layerstore"
+)
+
+// A ledger keeps what is made durable, moved and removed, and in which order: each
+// call with the object that it is about, below "store" and "images".
+type ledger struct {
+	layerstore.Disk
+	store, images string
+	unordered     bool // the kernel says that the file system orders nothing
+	lines         []string
+	refuse        func(*seam.Call) error
+}
+
+var random = regexp.MustCompile(`[0-9a-f]{32}|[A-Z2-7]{26}|\d+-(addition|[a-z]+)$`)
+
+// note keeps one call. What is drawn at random is left out.
+func (l *ledger) note(name, path string) {
+	if strings.HasPrefix(path, "fd:") {
+		path, _ = os.Readlink("/proc/self/fd/" + path[3:])
+	}
+	if l.images != "" {
+		path = strings.Replace(path, l.images, "images", 1)
+	}
+	path = strings.Replace(path, l.store, "store", 1)
+	l.lines = append(l.lines, name+" "+random.ReplaceAllString(path, "*"))
+}
+
+func (l *ledger) take() []string {
+	lines := l.lines
+	l.lines = nil
+	return lines
+}
+
+func (l *ledger) WriteSpare(path string, data []byte) (int, error) {
+	l.note("write", path)
+	return l.Disk.WriteSpare(path, data)
+}
+
+func (l *ledger) SyncSpare(fd int) error {
+	l.note("sync", fmt.Sprint("fd:", fd))
+	return l.Disk.SyncSpare(fd)
+}
+
+func (l *ledger) Replace(spare, path string) error {
+	l.note("replace", path)
+	return l.Disk.Replace(spare, path)
+}
+
+func (l *ledger) SyncDirectory(path string) error {
+	l.note("sync", path)
+	return l.Disk.SyncDirectory(path)
+}
+
+func (l *ledger) SyncContent(path string) error {
+	l.note("syncfs", path)
+	return l.Disk.SyncContent(path)
+}
+
+func (l *ledger) Before(c *seam.Call) error {
+	if l.refuse != nil {
+		if err := l.refuse(c); err != nil {
+			return err
+		}
+	}
+	switch c.Method {
+	case seam.StageDeletion:
+		l.note("move", c.Name)
+	case seam.Commit:
+		l.note("commit", c.To)
+	case seam.SyncData:
+		l.note("sync", fmt.Sprint("fd:", c.Fd))
+	case seam.RemoveEntry:
+		if len(l.lines) == 0 || l.lines[len(l.lines)-1] != "remove" {
+			l.lines = append(l.lines, "remove")
+		}
+	}
+	return nil
+}
+
+func (l *ledger) After(c *seam.Call) {
+	if c.Method == seam.OpenRoot && l.unordered {
+		c.Ordered = false
+	}
+}
+
+func (l *ledger) options() []layerstore.Option {
+	options := []layerstore.Option{layerstore.WithDisk(l), layerstore.WithKernel(seam.Around(tempdir.LinuxKernel(), l)), layerstore.Sync()}
+	if l.images != "" {
+		options = append(options, layerstore.ImageStore(l.images))
+	}
+	return options
+}
+
+// What is made durable is the right object, at the right moment: in each layout, on
+// one file system and on two, ordered and not.
+func TestWhatIsSyncedAndWhen(t *testing.T) {
+	save := []string{"write store/layers.json.spare", "sync store/layers.json.spare", "replace store/layers.json", "sync store"}
+	for _, driver := range layouts {
+		for _, c := range []struct {
+			name              string
+			images, unordered bool
+		}{{"one file system", false, false}, {"one unordered file system", false, true}, {"two file systems", true, false}} {
+			t.Run(driver.Name()+"/"+c.name, func(t *testing.T) {
+				l := &ledger{Disk: layerstore.LinuxDisk(), unordered: c.unordered, store: filepath.Join(scratch(t), "store")}
+				at := "store"
+				if c.images {
+					at, l.images = "images", testfs.Tmpfs(t, "")
+				}
+				s := openStore(t, l.store, append(l.options(), layerstore.WithDriver(driver))...)
+				layer := layerstore.Layer{ID: "a", Image: c.images}
+				parts := []string{at + "/vfs/dir/a"} // in the order of a deletion
+				if driver == layerstore.Overlay {
+					parts = []string{at + "/overlay/l/*", at + "/overlay/a"}
+				}
+				make := func() {
+					t.Helper()
+					_, err := s.Create(background, layer, someFiles(3, "a"))
+					require.NoError(t, err)
+				}
+				join := func(all ...[]string) (lines []string) {
+					for _, part := range all {
+						lines = append(lines, part...)
+					}
+					return lines
+				}
+				var commits, moves, synced, gone []string
+				for i := range parts {
+					last := parts[len(parts)-1-i]
+					commits = append(commits, "commit "+last, "sync "+filepath.Dir(last))
+					moves = append(moves, "move "+parts[i])
+				}
+				if c.images || c.unordered {
+					synced = []string{"sync " + at + "/tempdirs/temp-dir-*"}
+				}
+				gone = []string{"remove"}
+				if c.unordered {
+					gone = join(synced, gone) // rule 11
+				}
+
+				l.take()
+				make()
+				closed := gone[:len(gone)-1]
+				assert.Equal(t, join([]string{"syncfs " + at + "/tempdirs"}, save, commits, save, closed), l.take(), "create")
+				_, err := s.Delete(background, "a")
+				require.NoError(t, err)
+				assert.Equal(t, join(save, moves, synced, save, gone), l.take(), "delete")
+
+				make()
+				l.take()
+				l.refuse = func(c *seam.Call) error {
+					if c.Method == seam.StageDeletion {
+						return unix.EXDEV
+					}
+					return nil
+				}
+				_, err = s.Delete(background, "a")
+				require.NoError(t, err)
+				removed := closed
+				for _, part := range parts {
+					removed = append(removed, "remove")
+					if c.images || c.unordered {
+						removed = append(removed, "sync "+filepath.Dir(part))
+					}
+				}
+				if !c.images && !c.unordered {
+					removed = []string{"remove"} // of both parts
+				}
+				assert.Equal(t, join(save, removed, save), l.take(), "delete in place")
+			})
+		}
+	}
+}
+
+// What could not be put in place in the end is refused before the content is read.
+func TestCreateThatCouldNotBeCommitted(t *testing.T) {
+	refused := func(t *testing.T, path string, driver layerstore.Driver) {
+		t.Helper()
+		s := openStore(t, path, layerstore.WithDriver(driver))
+		read := false
+		_, err := s.Create(background, layerstore.Layer{ID: "new"}, layerstore.Tar(readerFunc(func([]byte) (int, error) {
+			read = true
+			return 0, io.EOF
+		})))
+		require.ErrorIs(t, err, tempdir.ErrCrossDevice)
+		assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
+		assert.False(t, read)
+	}
+	for _, driver := range layouts {
+		t.Run(driver.Name()+"/behind a mount", func(t *testing.T) {
+			s, path := newStore(t, layerstore.WithDriver(driver))
+			create(t, s, "a", someFiles(3, "a"))
+			home := filepath.Join(path, driver.Directories()[0])
+			testfs.Bind(t, home, home)
+			refused(t, path, driver)
+			_, err := s.Delete(background, "a")
+			require.NoError(t, err)
+			assert.Empty(t, leftovers(t, path))
+		})
+		t.Run(driver.Name()+"/another project", func(t *testing.T) {
+			path := filepath.Join(testfs.Xfs(t), "store")
+			s := openStore(t, path, layerstore.WithDriver(driver))
+			create(t, s, "a", someFiles(3, "a"))
+			home := filepath.Join(path, driver.Directories()[len(driver.Directories())-1])
+			setProject(t, home, 7)
+			refused(t, path, driver)
+			_, err := s.Delete(background, "a") // out of it
+			require.NoError(t, err)
+			setProject(t, filepath.Join(path, "tempdirs"), 7)
+			for _, dir := range driver.Directories() {
+				setProject(t, filepath.Join(path, dir), 7)
+			}
+			create(t, s, "b", someFiles(3, "b")) // one for all of them
+			_, err = s.Delete(background, "b")
+			require.NoError(t, err)
+			setProject(t, filepath.Join(path, "tempdirs"), 5)
+			refused(t, path, driver)
+			for _, dir := range driver.Directories() {
+				setProject(t, filepath.Join(path, dir), 0)
+			}
+			create(t, s, "c", someFiles(3, "c")) // out of a project into none
+			deletion, err := s.Delete(background, "c")
+			require.NoError(t, err)
+			assert.Empty(t, deletion.InPlace)
+			assert.Empty(t, leftovers(t, path))
+		})
+	}
+}
+
+// setProject gives the directory a project id that what is made in it inherits; 0
+// takes it away.
+func setProject(t *testing.T, dir string, project uint32) {
+	t.Helper()
+	type attributes struct {
+		flags, extent, extents, project, cow uint32
+		_                                    [8]byte
+	}
+	f, err := os.Open(dir)
+	require.NoError(t, err)
+	defer f.Close()
+	var a attributes
+	const get, set, inherit = 0x801c581f, 0x401c5820, 0x200
+	_, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), get, uintptr(unsafe.Pointer(&a)))
+	require.Zero(t, errno)
+	a.project = project
+	if a.flags |= inherit; project == 0 {
+		a.flags &^= inherit
+	}
+	_, _, errno = unix.Syscall(unix.SYS_IOCTL, f.Fd(), set, uintptr(unsafe.Pointer(&a)))
+	require.Zero(t, errno)
+}
+
+// An Open that fails, at whatever call, leaves nothing of what it made, or a store
+// that can be opened.
+func TestOpenThatFailsLeavesNothing(t *testing.T) {
+	stores := 0
+	for _, errno := range []error{unix.EIO, unix.EPERM, unix.ENOSPC} {
+		for k := int64(1); ; k++ {
+			base := scratch(t)
+			path := filepath.Join(base, "a/b/store")
+			failed := ""
+			c := &calls{before: func(n int64, name string) error {
+				if n == k {
+					failed = name
+					return errno
+				}
+				return nil
+			}}
+			s, err := layerstore.Open(path, append(c.options(), layerstore.Make(0o700), layerstore.WithoutRecovery())...)
+			if err == nil {
+				require.NoError(t, s.Close())
+			} else {
+				if _, missing := os.Stat(filepath.Join(path, "layers.json")); missing != nil {
+					require.Empty(t, tree(t, base), "%s: %v", failed, err)
+				} else {
+					stores++
+				}
+			}
+			require.NoError(t, openStore(t, path).Close(), failed)
+			if failed == "" {
+				require.Greater(t, k, int64(10))
+				break
+			}
+		}
+	}
+	assert.Positive(t, stores)
+}
