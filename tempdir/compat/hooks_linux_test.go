@@ -26,18 +26,23 @@ var kept *os.File
 // another process.
 type hooks struct {
 	tempdir.Kernel
-	openUnnamed, takeLock, makeData func() error
-	removeEntry                     func(name string) error
-	age                             func(a *tempdir.Attributes)
+	openRoot, openUnnamed, takeLock, makeData, detach func() error
+	removeEntry                                       func(name string) error
+	age                                               func(a *tempdir.Attributes)
 }
 
 // hook makes the calls of the test go through h.
 func hook(t *testing.T, h *hooks) {
-	if os.Getenv(portableVariable) != "" {
-		t.Skip("skipped, because the portable code has no Kernel")
-	}
+	notPortably(t)
 	h.Kernel = tempdir.LinuxKernel()
 	t.Cleanup(compat.SwapKernel(h))
+}
+
+// notPortably skips a test of package tempdir's own ways in the run of TestPortably.
+func notPortably(t *testing.T) {
+	if os.Getenv(portableVariable) != "" {
+		t.Skip("skipped, because this is not about the portable code")
+	}
 }
 
 func first(hook func() error) error {
@@ -45,6 +50,13 @@ func first(hook func() error) error {
 		return nil
 	}
 	return hook()
+}
+
+func (h *hooks) OpenRoot(path string) (int, bool, error) {
+	if err := first(h.openRoot); err != nil {
+		return -1, false, err
+	}
+	return h.Kernel.OpenRoot(path)
 }
 
 func (h *hooks) OpenUnnamed(root int) (int, error) {
@@ -66,6 +78,13 @@ func (h *hooks) MakeData(root int, name string) error {
 		return err
 	}
 	return h.Kernel.MakeData(root, name)
+}
+
+func (h *hooks) Detach(dir int, name string) error {
+	if err := first(h.detach); err != nil {
+		return err
+	}
+	return h.Kernel.Detach(dir, name)
 }
 
 func (h *hooks) RemoveEntry(dir int, name string) error {

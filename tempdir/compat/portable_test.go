@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -278,6 +279,21 @@ func TestPortableLeftoverFailsNobody(t *testing.T) {
 	_, err = compat.RecoverStaleDirsReport(root)
 	require.ErrorContains(t, err, "no lock is available")
 	restore()
+	require.NoError(t, compat.RecoverStaleDirs(root))
+	require.Empty(t, names(t, root))
+}
+
+// TestNothingDependsOnShutdown: a process that ends without Cleanup, as Skopeo
+// does when it fails, leaves what the next process removes.
+func TestNothingDependsOnShutdown(t *testing.T) {
+	root := t.TempDir()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	ends := exec.Command(self, root) // it makes an instance and returns from main
+	ends.Env = append(os.Environ(), childVariable+"=instance")
+	output, err := ends.CombinedOutput()
+	require.NoError(t, err, "%s", output)
+	require.Len(t, names(t, root), 2)
 	require.NoError(t, compat.RecoverStaleDirs(root))
 	require.Empty(t, names(t, root))
 }

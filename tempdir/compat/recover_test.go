@@ -4,6 +4,7 @@ package compat_test
 
 import (
 	"bytes"
+	"errors"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/compat"
 	"github.com/stretchr/testify/require"
@@ -75,6 +77,12 @@ func TestOneLeftoverFailsNobody(t *testing.T) {
 	var log bytes.Buffer
 	defer slog.SetDefault(slog.Default())
 	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	standard, warned := compat.Warn, 0
+	defer func() { compat.Warn = standard }()
+	compat.Warn = func(rootDir, id string, err error) {
+		warned++
+		standard(rootDir, id, err)
+	}
 	hook(t, &hooks{removeEntry: func(name string) error {
 		if stuck && name == "0-x-"+decimal {
 			return unix.EPERM
@@ -87,6 +95,7 @@ func TestOneLeftoverFailsNobody(t *testing.T) {
 	require.NoError(t, compat.RecoverStaleDirs(root))
 	require.Equal(t, []string{"lock-" + decimal, "temp-dir-" + decimal}, names(t, root), "both names, and the others went on")
 	require.Contains(t, log.String(), "id="+decimal)
+	require.Equal(t, 1, warned)
 
 	report, err := compat.RecoverStaleDirsReport(root)
 	require.ErrorIs(t, err, tempdir.ErrLeftover)
@@ -179,4 +188,61 @@ func TestOrdinaryLeftoversOfAnyModeGo(t *testing.T) {
 	}
 	require.NoError(t, compat.RecoverStaleDirs(root))
 	require.Empty(t, names(t, root))
+}
+
+// TestReadOnlyRoot: an additional image store may be shared and read-only. What
+// is in it stays, and the store loads.
+func TestReadOnlyRoot(t *testing.T) {
+	root := t.TempDir()
+	instance(t, root, decimal, true, true)
+	testfs.ReadOnly(t, root)
+	require.NoError(t, compat.RecoverStaleDirs(root))
+	require.Len(t, names(t, root), 2)
+	_, err := compat.RecoverStaleDirsReport(root)
+	require.ErrorIs(t, err, unix.EROFS)
+	_, err = compat.NewTempDir(root)
+	require.ErrorIs(t, err, unix.EROFS)
+	require.NoError(t, compat.RecoverStaleDirs(filepath.Join(root, "missing")))
+}
+
+// TestNothingCanBeRecoveredHere: a store loads where the kernel lacks what
+// recovery needs, and it is said.
+func TestNothingCanBeRecoveredHere(t *testing.T) {
+	root := t.TempDir()
+	instance(t, root, decimal, true, true)
+	hook(t, &hooks{openRoot: func() error { return unix.ENOSYS }})
+	standard, warned := compat.Warn, []string{}
+	defer func() { compat.Warn = standard }()
+	compat.Warn = func(rootDir, id string, err error) { warned = append(warned, rootDir+id) }
+	require.NoError(t, compat.RecoverStaleDirs(root))
+	require.Equal(t, []string{root}, warned)
+	require.Len(t, names(t, root), 2)
+	_, err := compat.RecoverStaleDirsReport(root)
+	require.ErrorIs(t, err, errors.ErrUnsupported)
+	_, err = compat.NewTempDir(root)
+	require.ErrorIs(t, err, errors.ErrUnsupported)
+}
+
+// TestErrorTexts holds the list in the documentation, for callers that compare
+// texts.
+func TestErrorTexts(t *testing.T) {
+	root := t.TempDir()
+	path := filepath.Join(root, "staging.lock")
+	lock, err := compat.TryLockPath(path)
+	require.NoError(t, err)
+	_, err = compat.TryLockPath(path)
+	require.EqualError(t, err, "try lock "+path+": the lock is held")
+	require.NoError(t, lock.UnlockAndDelete())
+	require.EqualError(t, lock.UnlockAndDelete(), "delete lock "+path+": already closed")
+
+	file := victim(t, "file")
+	_, err = compat.NewTempDir(filepath.Join(file, "root"))
+	require.EqualError(t, err, "open root "+filepath.Join(file, "root")+": not a directory")
+
+	td, err := compat.NewTempDir(root)
+	require.NoError(t, err)
+	missing := filepath.Join(root, "missing")
+	require.EqualError(t, td.StageDeletion(missing), "stage deletion "+missing+": victim already gone: no such file or directory")
+	require.NoError(t, td.Cleanup())
+	require.EqualError(t, td.StageDeletion(file), "stage deletion "+file+": already closed")
 }

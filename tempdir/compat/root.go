@@ -69,7 +69,10 @@ func openRoot(path string, make bool) (root, error) {
 var kernel tempdir.Kernel
 
 func openLinux(path string, make bool) (root, error) {
-	options := []tempdir.Option{tempdir.WithKernel(kernel), tempdir.MixedFleet(lockGrace, dataGrace)}
+	options := []tempdir.Option{
+		tempdir.WithKernel(kernel), tempdir.MixedFleet(lockGrace, dataGrace),
+		tempdir.DetachMounts(), tempdir.AllowOthers(),
+	}
 	if make {
 		options = append(options, tempdir.Make(0o700))
 	}

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/compat"
 	"github.com/stretchr/testify/require"
@@ -241,24 +240,6 @@ func TestNoDescriptorIsLeaked(t *testing.T) {
 	_, err := compat.NewTempDir(victim(t, "file"))
 	require.Error(t, err)
 	require.Equal(t, open, descriptors(t))
-}
-
-func TestCleanupStopsAtMounts(t *testing.T) {
-	if os.Getenv(portableVariable) != "" {
-		t.Skip("skipped, because the portable code tells mounts by their device")
-	}
-	root, outside := t.TempDir(), t.TempDir()
-	td, err := compat.NewTempDir(root)
-	require.NoError(t, err)
-	t.Cleanup(func() { td.Cleanup() })
-	addition, err := td.StageAddition()
-	require.NoError(t, err)
-	require.NoError(t, os.Mkdir(addition.Path, 0o700))
-	require.NoError(t, os.WriteFile(filepath.Join(outside, "precious"), nil, 0o600))
-	testfs.Bind(t, outside, addition.Path)
-
-	require.ErrorIs(t, td.Cleanup(), tempdir.ErrMountPoint)
-	require.Equal(t, []string{"precious"}, names(t, outside))
 }
 
 func TestPathsSurviveAChangeOfDirectory(t *testing.T) {
