@@ -26,12 +26,16 @@ type conditions struct {
 	NoBytes  bool   // no file may grow
 	Closed   bool   // no standard input, output or error
 	NoEnv    bool   // an empty environment
+	Umask    int    // 0: as it is
+	Chroot   bool   // a root directory that is no mount of this namespace's root
+	NewPIDs  bool   // a PID namespace that /proc is not of
 	Dir      string // working directory
 	Map      int    // root of a user namespace that begins with this user; 0: none
 }
 
 const (
 	underVariable  = "AFTERLOCK_TEST_UNDER"  // conditions, as JSON; the arguments are the program
+	selfVariable   = "AFTERLOCK_TEST_SELF"   // path of the test binary: not every /proc knows
 	deleteVariable = "AFTERLOCK_TEST_DELETE" // deletes layer x of the store
 )
 
@@ -48,7 +52,20 @@ func becomeUnder(encoded string) {
 	}
 	// Opened now, because the user may not be allowed to reach it.
 	program, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if c.NewPIDs && os.Args[1] == "self" {
+		program, err = unix.Open(os.Getenv(selfVariable), unix.O_PATH|unix.O_CLOEXEC, 0)
+	}
 	exitOn(err)
+	if c.Chroot {
+		root, err := os.MkdirTemp("", "root")
+		exitOn(err)
+		exitOn(unix.Mount("/", root, "", unix.MS_BIND|unix.MS_REC, ""))
+		exitOn(unix.Chroot(root))
+		exitOn(unix.Chdir("/"))
+	}
+	if c.Umask != 0 {
+		unix.Umask(c.Umask)
+	}
 	if c.Dir != "" {
 		// Element after element: it may be longer than the kernel takes.
 		for dir := c.Dir; dir != ""; {

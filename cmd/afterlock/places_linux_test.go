@@ -55,10 +55,16 @@ func refusingPlaces() []hard {
 		{name: "openat2, fchmodat2, listmount, statmount: ENOSYS", conditions: refused(calls{"openat2": unix.ENOSYS, "fchmodat2": unix.ENOSYS, "listmount": unix.ENOSYS, "statmount": unix.ENOSYS})},
 		{name: "renameat2: ENOSYS", conditions: refused(calls{"renameat2": unix.ENOSYS})},
 		{name: "renameat2: EPERM", conditions: refused(calls{"renameat2": unix.EPERM})},
+		{name: "renameat2: ENOKEY (an encrypted directory without its key)", conditions: refused(calls{"renameat2": unix.ENOKEY})},
 		{name: "RENAME_NOREPLACE: EINVAL", conditions: refused(calls{testfs.NoReplace: unix.EINVAL})},
 		{name: "renameat2 with any flag: EINVAL (bindfs)", world: "bindfs", noStore: "not yet"},
 		{name: "locks: ENOLCK", conditions: refused(calls{testfs.TakeLock: unix.ENOLCK}), noStore: "a store has to lock"},
 		{name: "locks: ENOLCK, O_TMPFILE: EOPNOTSUPP", conditions: refused(calls{testfs.TakeLock: unix.ENOLCK, testfs.Unnamed: unix.EOPNOTSUPP}), noStore: "a store has to lock"},
+		{name: "locks of descriptors: EINVAL (before Linux 3.15, gVisor)", conditions: refused(calls{testfs.TakeLock: unix.EINVAL}), noStore: "a store has to lock"},
+		{name: "fstatfs: ENOSYS", conditions: refused(calls{fmt.Sprint(unix.SYS_FSTATFS): unix.ENOSYS})},
+		{name: "pwrite64: EIO", conditions: refused(calls{"pwrite64": unix.EIO}), noStore: alreadyWrites},
+		{name: "getrandom: ENOSYS", conditions: refused(calls{fmt.Sprint(unix.SYS_GETRANDOM): unix.ENOSYS})},
+		{name: "linkat: EACCES", conditions: refused(calls{"linkat": unix.EACCES})},
 		{name: "O_TMPFILE: EOPNOTSUPP", conditions: refused(calls{testfs.Unnamed: unix.EOPNOTSUPP})},
 		{name: "linkat: EPERM", conditions: refused(calls{"linkat": unix.EPERM})},
 		{name: "linkat: EXDEV", conditions: refused(calls{"linkat": unix.EXDEV})},
@@ -140,6 +146,31 @@ func peoplePlaces() []hard {
 		{name: "root without /proc", conditions: conditions{Lack: testfs.Lack{Proc: true}}},
 		{name: "root without /proc, listmount, statmount", conditions: conditions{Lack: testfs.Lack{Proc: true, Calls: map[string]syscall.Errno{"listmount": unix.ENOSYS, "statmount": unix.ENOSYS}}},
 			differs: map[string]string{columnStore: "without a table of mounts nobody can tell what is in use"}},
+		{name: "in a PID namespace that /proc is not of", conditions: conditions{NewPIDs: true}},
+		{name: "in a chroot", conditions: conditions{Chroot: true}},
+		{name: "ordinary user, umask 0777", conditions: conditions{Lack: testfs.Lack{User: somebody}, Umask: 0o777}},
+		{name: "a directory of somebody else within, that all may write", conditions: user, after: func(t *testing.T, s subject) {
+			require.NoError(t, os.Chown(s.victim()+"/sub0", other, other))
+			modes(0o777, "sub0")(t, s)
+		}},
+		{name: "an empty directory of somebody else within, of mode 000", conditions: user, after: func(t *testing.T, s subject) {
+			makeNames(t, s.victim(), "sub0/empty/")
+			require.NoError(t, os.Chown(s.victim()+"/sub0/empty", other, other))
+			modes(0, "sub0/empty")(t, s)
+		}},
+		{name: "mount points of another mount namespace", spoil: func(t *testing.T, s subject) func() {
+			cmd := exec.Command("sh", "-c", `mount -t tmpfs none "$1" && mount -t tmpfs none "$1/sub0" 2>/dev/null; mkdir "$1/sub0"; echo; exec sleep 1000`, "sh", s.victim())
+			cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL}
+			ready, err := cmd.StdoutPipe()
+			require.NoError(t, err)
+			require.NoError(t, cmd.Start())
+			_, err = ready.Read(make([]byte, 1))
+			require.NoError(t, err)
+			return func() {
+				cmd.Process.Kill()
+				cmd.Wait()
+			}
+		}},
 		{name: "an empty directory of somebody else", conditions: user, build: func(t *testing.T, victim string) { require.NoError(t, os.Mkdir(victim, 0o755)) },
 			after: func(t *testing.T, s subject) { require.NoError(t, os.Chown(s.victim(), other, other)) }},
 		{name: "the same, of mode 000", conditions: user, build: func(t *testing.T, victim string) { require.NoError(t, os.Mkdir(victim, 0o755)) },

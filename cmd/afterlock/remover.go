@@ -53,7 +53,7 @@ func (r *remover) removeAll(ctx context.Context, paths []string) {
 		at := strings.LastIndexByte(trimmed, '/') + 1
 		parent, absolute := resolve(trimmed[:at])
 		path := parent + trimmed[at:]
-		if _, err := os.Lstat(path); err != nil {
+		if _, err := os.Lstat(path); missing(err) {
 			r.done(victim{path: path, results: []int{i}}, err)
 			continue
 		}
