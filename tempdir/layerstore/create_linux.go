@@ -72,7 +72,8 @@ func (s *Store) Create(ctx context.Context, layer Layer, content Content) (Layer
 	}
 	for _, part := range driver.Parts(r.placed()) {
 		if dir := filepath.Dir(filepath.Join(g.path, part)); !movable(g.root.Path(), dir) {
-			return Layer{}, &Error{Op: op, Layer: layer.ID, Path: dir, Effect: NoEffect, Err: tempdir.ErrCrossDevice}
+			return Layer{}, &Error{Op: op, Layer: layer.ID, Path: dir, Effect: NoEffect,
+				Err: fmt.Errorf("%w, which is %s", tempdir.ErrCrossDevice, quote(g.root.Path()))}
 		}
 	}
 	dir, err := g.root.Create()
@@ -248,7 +249,15 @@ func (s *Store) commit(h *held, m *metadata, g *graph, r *record, additions []*t
 	}
 	for i, part := range slices.Backward(parts) {
 		path := filepath.Join(g.path, part)
-		if err := additions[i].Commit(path); err != nil { // spec: Commit
+		err := additions[i].Commit(path) // spec: Commit
+		if errors.Is(err, fs.ErrExist) && i == len(parts)-1 {
+			// Somebody put it there since we looked. Nothing of the layer is in
+			// place, and what is there must not be taken for it.
+			without := m.copy()
+			without.Serial = with.Serial
+			return s.save(op, h, without) != nil, refuse(path, ErrUnrecorded, err)
+		}
+		if err != nil {
 			return true, refuse(path, nil, err)
 		}
 		if s.options.sync {

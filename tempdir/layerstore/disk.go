@@ -29,7 +29,8 @@ type Disk interface {
 	TestLock(fd int, r ByteRange) (held bool, err error)
 	// AwaitLock takes a lock on the byte range and waits. fcntl with F_OFD_SETLKW.
 	AwaitLock(fd int, r ByteRange) error
-	// Links returns how many names the file has: 0 makes its locks ghost locks. fstat.
+	// Links returns how many names the file has: 0 makes its locks ghost locks. A
+	// file that is mounted over the lock file is EXDEV. statx.
 	Links(fd int) (uint64, error)
 	// ReadToken reads the token of the last save. pread.
 	ReadToken(fd int) (Token, error)
@@ -42,7 +43,7 @@ type Disk interface {
 	ReadMetadata(path string) ([]byte, error)
 	// WriteSpare writes data over the file path, and makes it if need be; it
 	// never shortens it, and fills the rest with blanks. A file that has another
-	// name is replaced. openat, fstat, pwrite.
+	// name is replaced, one that is mounted there is EXDEV. openat, statx, pwrite.
 	WriteSpare(path string, data []byte) (fd int, err error)
 	// SyncSpare makes the file durable: the spare, the metadata file that was
 	// written over, or the lock file. fsync.
@@ -51,7 +52,7 @@ type Disk interface {
 	// path does not exist: the moment of a save. renameat2.
 	Replace(spare, path string) error
 	// Writable tells whether the regular file path can be written over. openat,
-	// fstat, close.
+	// statx, close.
 	Writable(path string) error
 	// SyncDirectory makes the names in the directory durable. openat, fsync, close.
 	SyncDirectory(path string) error

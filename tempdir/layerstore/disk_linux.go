@@ -55,7 +55,9 @@ func (linuxDisk) OpenLock(path string, create bool) (int, error) {
 	return fd, err
 }
 
-func (linuxDisk) OpenLockToRead(path string) (int, error) { return open(path, unix.O_RDONLY, 0) }
+func (linuxDisk) OpenLockToRead(path string) (int, error) {
+	return open(path, unix.O_RDONLY|unix.O_NONBLOCK, 0)
+}
 
 func (linuxDisk) ReadOnly(path string) (bool, error) {
 	var s unix.Statfs_t
@@ -85,9 +87,20 @@ func (r ByteRange) flock() *unix.Flock_t {
 }
 
 func (linuxDisk) Links(fd int) (uint64, error) {
-	var s unix.Stat_t
-	err := again(func() error { return unix.Fstat(fd, &s) })
+	s, err := describe(fd)
 	return uint64(s.Nlink), err
+}
+
+// describe describes the file; one that is mounted over the store's own is EXDEV,
+// where the kernel tells (Linux 5.8).
+func describe(fd int) (s unix.Statx_t, err error) {
+	err = again(func() error {
+		return unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_TYPE|unix.STATX_NLINK|unix.STATX_SIZE, &s)
+	})
+	if err == nil && s.Attributes&s.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT != 0 {
+		err = unix.EXDEV
+	}
+	return s, err
 }
 
 func (linuxDisk) ReadToken(fd int) (t Token, err error) {
@@ -155,8 +168,8 @@ func (d linuxDisk) WriteSpare(path string, data []byte) (int, error) {
 	if err != nil {
 		return -1, err
 	}
-	var s unix.Stat_t
-	switch err = again(func() error { return unix.Fstat(fd, &s) }); {
+	s, err := describe(fd)
+	switch {
 	case err != nil:
 	case s.Mode&unix.S_IFMT != unix.S_IFREG:
 		err = unix.EINVAL
@@ -168,7 +181,7 @@ func (d linuxDisk) WriteSpare(path string, data []byte) (int, error) {
 		return d.WriteSpare(path, data)
 	case s.Size == 0:
 		overwriteInPlace(fd)
-	case s.Size > int64(len(data)):
+	case s.Size > uint64(len(data)):
 		data = append(bytes.Clone(data), bytes.Repeat([]byte{' '}, int(s.Size)-len(data))...)
 	}
 	for done := 0; err == nil && done < len(data); {
@@ -219,14 +232,11 @@ func (linuxDisk) Writable(path string) error {
 		return err
 	}
 	defer unix.Close(fd)
-	var s unix.Stat_t
-	if err := again(func() error { return unix.Fstat(fd, &s) }); err != nil {
-		return err
+	s, err := describe(fd)
+	if err == nil && s.Mode&unix.S_IFMT != unix.S_IFREG {
+		err = unix.EINVAL
 	}
-	if s.Mode&unix.S_IFMT != unix.S_IFREG {
-		return unix.EINVAL
-	}
-	return nil
+	return err
 }
 
 func (linuxDisk) SyncDirectory(path string) error {

@@ -61,7 +61,7 @@ func ownMounts(t *testing.T) bool {
 	if os.Geteuid() != 0 {
 		t.Skip("skipped, because mounting needs root")
 	}
-	cmd := exec.Command("/proc/self/exe", "-test.v", "-test.run=^"+t.Name()+"$")
+	cmd := exec.Command("/proc/self/exe", "-test.v", fmt.Sprintf("-test.short=%t", testing.Short()), "-test.run=^"+t.Name()+"$")
 	cmd.Env = append(os.Environ(), variable+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	output, err := cmd.CombinedOutput()

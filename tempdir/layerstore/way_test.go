@@ -1,0 +1,319 @@
+//go:build linux
+
+package layerstore_test
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/tempdir"
+	"github.com/afterlock/afterlock/tempdir/layerstore"
+)
+
+// A thing can be in the way of a path. put makes it there; outside is a directory
+// with something precious, which nobody may touch.
+type thing struct {
+	name string
+	put  func(t *testing.T, path, outside string)
+}
+
+var things = []thing{
+	{"nothing", func(*testing.T, string, string) {}},
+	{"file", func(t *testing.T, path, _ string) { require.NoError(t, os.WriteFile(path, []byte("x"), 0o600)) }},
+	{"empty directory", func(t *testing.T, path, _ string) { require.NoError(t, os.Mkdir(path, 0o700)) }},
+	{"directory", func(t *testing.T, path, _ string) { require.NoError(t, os.MkdirAll(path+"/diff/sub", 0o700)) }},
+	{"link to a directory", func(t *testing.T, path, outside string) { require.NoError(t, os.Symlink(outside, path)) }},
+	{"link to a file", func(t *testing.T, path, outside string) {
+		require.NoError(t, os.Symlink(outside+"/precious", path))
+	}},
+	{"dangling link", func(t *testing.T, path, outside string) { require.NoError(t, os.Symlink(outside+"/none", path)) }},
+	{"link to itself", func(t *testing.T, path, outside string) { require.NoError(t, os.Symlink(filepath.Base(path), path)) }},
+	{"fifo", func(t *testing.T, path, _ string) { require.NoError(t, unix.Mkfifo(path, 0o600)) }},
+	{"mount", func(t *testing.T, path, outside string) {
+		require.NoError(t, os.Mkdir(path, 0o700))
+		bind(t, outside, path)
+	}},
+	{"mounted file", func(t *testing.T, path, outside string) {
+		require.NoError(t, os.WriteFile(path, nil, 0o600))
+		bind(t, outside+"/precious", path)
+	}},
+	{"immutable directory", func(t *testing.T, path, _ string) {
+		require.NoError(t, os.MkdirAll(path+"/sub", 0o700))
+		immutable(t, path, true)
+	}},
+}
+
+// bind mounts in a namespace of the test's own, see ownMounts.
+func bind(t *testing.T, from, to string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("skipped, because mounting needs root")
+	}
+	require.NoError(t, unix.Mount(from, to, "", unix.MS_BIND, ""))
+}
+
+// inodeOf tells one thing from another at the same path.
+func inodeOf(t *testing.T, path string) [2]uint64 {
+	t.Helper()
+	var s syscall.Stat_t
+	require.NoError(t, syscall.Lstat(path, &s))
+	return [2]uint64{s.Ino, uint64(s.Mode)}
+}
+
+func precious(t *testing.T) (outside string, intact func()) {
+	outside = scratch(t)
+	require.NoError(t, os.WriteFile(filepath.Join(outside, "precious"), []byte("precious"), 0o600))
+	before := tree(t, outside)
+	return outside, func() { t.Helper(); assert.Equal(t, before, tree(t, outside)) }
+}
+
+// remove removes a thing that was put.
+func remove(t *testing.T, path string) {
+	t.Helper()
+	unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+	if info, err := os.Lstat(path); err == nil && info.IsDir() {
+		if fs, err := os.ReadDir(path); err == nil && len(fs) == 1 && fs[0].Name() == "sub" {
+			immutable(t, path, false)
+		}
+	}
+	require.NoError(t, os.RemoveAll(path))
+}
+
+// What is in the way of a new layer is not touched, whatever it is; it may have come
+// in the last moment.
+func TestWhatIsInTheWayOfALayer(t *testing.T) {
+	if os.Geteuid() == 0 && !ownMounts(t) {
+		return
+	}
+	for _, driver := range layouts {
+		for part := range driver.Parts(layerstore.Placed{ID: "a"}) {
+			for _, thing := range things {
+				for _, late := range []bool{false, true} {
+					if !late && part == 0 && driver == layerstore.Overlay || late && (thing.name == "nothing" || thing.name == "empty directory" || part == 0 && driver == layerstore.Overlay) {
+						continue // the short name is drawn
+					}
+					name := driver.Name() + "/" + thing.name
+					if late {
+						name += " in the last moment"
+					}
+					t.Run(name, func(t *testing.T) {
+						outside, intact := precious(t)
+						dir := scratch(t)
+						path := filepath.Join(dir, "store")
+						s := openStore(t, path, layerstore.WithDriver(driver))
+						create(t, s, "keep", someFiles(3, "keep"))
+						home := filepath.Join(path, driver.Parts(layerstore.Placed{ID: "a"})[part])
+						if late {
+							once := &first{func(c *seam.Call) { thing.put(t, home, outside) }}
+							s = openStore(t, path, layerstore.WithDriver(driver), layerstore.WithKernel(seam.Around(tempdir.LinuxKernel(), once)))
+						} else {
+							thing.put(t, home, outside)
+						}
+						defer remove(t, home)
+						_, err := s.Create(background, layerstore.Layer{ID: "a"}, someFiles(3, "a"))
+						if thing.name == "nothing" {
+							require.NoError(t, err)
+							return
+						}
+						require.ErrorIs(t, err, layerstore.ErrUnrecorded)
+						require.ErrorContains(t, err, home)
+						assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
+						before := inodeOf(t, home)
+						report, err := s.Recover(background)
+						require.NoError(t, err)
+						assert.Equal(t, []string{home}, report.Unrecorded)
+						assert.Equal(t, before, inodeOf(t, home), "the same thing")
+						assert.Equal(t, []string{"keep"}, listIDs(t, s))
+						intact()
+						remove(t, home)
+						create(t, s, "a", someFiles(3, "a"))
+						assertWhole(t, s, "a", 3)
+					})
+				}
+			}
+		}
+	}
+}
+
+// first calls f before the first commit.
+type first struct{ f func(*seam.Call) }
+
+func (f *first) Before(c *seam.Call) error {
+	if c.Method == seam.Commit && f.f != nil {
+		do := f.f
+		f.f = nil
+		do(c)
+	}
+	return nil
+}
+
+func (*first) After(*seam.Call) {}
+
+// What is in the place of a layer's part goes with the layer, by its own name alone:
+// no link is followed, no mount is touched, and what cannot be removed is left until
+// it can be.
+func TestWhatIsInThePlaceOfALayer(t *testing.T) {
+	if os.Geteuid() == 0 && !ownMounts(t) {
+		return
+	}
+	for _, driver := range []layerstore.Driver{layerstore.VFS, layerstore.Overlay, layerstore.Direct} {
+		for part := range driver.Parts(layerstore.Placed{ID: "a"}) {
+			for _, thing := range things {
+				for _, moved := range []bool{true, false} {
+					name := driver.Name() + "/" + thing.name
+					if !moved {
+						name += " that is not moved"
+					}
+					t.Run(name, func(t *testing.T) {
+						outside, intact := precious(t)
+						path := filepath.Join(scratch(t), "store")
+						refuse := &refusals{}
+						s := openStore(t, path, layerstore.WithDriver(driver), layerstore.WithKernel(seam.Around(tempdir.LinuxKernel(), refuse)))
+						create(t, s, "keep", someFiles(3, "keep"))
+						layer, err := s.Create(background, layerstore.Layer{ID: "a"}, someFiles(3, "a"))
+						require.NoError(t, err)
+						require.NotEmpty(t, layer.ID)
+						home := filepath.Join(path, driver.Parts(layerstore.Placed{ID: "a", Short: shortOf(t, path, "a")})[part])
+						require.NoError(t, os.RemoveAll(home))
+						thing.put(t, home, outside)
+						if !moved {
+							refuse.methods, refuse.errno = []seam.Method{seam.StageDeletion}, unix.ENOSPC
+						}
+						_, err = s.Delete(background, "a")
+						switch thing.name {
+						case "mount", "mounted file":
+							require.ErrorIs(t, err, layerstore.ErrMounted)
+							require.ErrorContains(t, err, home)
+							assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
+							intact()
+							require.NoError(t, unix.Unmount(home, unix.UMOUNT_NOFOLLOW))
+							_, err = s.Delete(background, "a")
+						case "immutable directory":
+							require.ErrorIs(t, err, tempdir.ErrImmutable)
+							assert.Equal(t, layerstore.TookEffect, layerstore.EffectOf(err))
+							immutable(t, home, false)
+							_, err = s.Recover(background)
+						}
+						require.NoError(t, err)
+						intact()
+						_, err = s.Recover(background)
+						require.NoError(t, err)
+						assert.Equal(t, []string{"keep"}, listIDs(t, s))
+						assertWhole(t, s, "keep", 3)
+						_, err = os.Lstat(home)
+						require.ErrorIs(t, err, os.ErrNotExist)
+					})
+				}
+			}
+		}
+	}
+}
+
+// shortOf returns the short name of a layer in layout overlay, or "".
+func shortOf(t *testing.T, path, id string) string {
+	t.Helper()
+	short, err := os.ReadFile(filepath.Join(path, "overlay", id, "link"))
+	if os.IsNotExist(err) {
+		return ""
+	}
+	require.NoError(t, err)
+	return string(short)
+}
+
+// What is in the way of the store's own files is told by name at once, and left as
+// it is; when it is gone, everything is there.
+func TestWhatIsInTheWayOfTheStore(t *testing.T) {
+	if os.Geteuid() == 0 && !ownMounts(t) {
+		return
+	}
+	for _, name := range []string{"store.lock", "layers.json", "layers.json.spare", "tempdirs", "vfs", "vfs/dir"} {
+		for _, thing := range things {
+			if thing.name == "nothing" && name == "layers.json" {
+				continue // who asks for a store to be made gets one
+			}
+			t.Run(name+"/"+thing.name, func(t *testing.T) {
+				outside, intact := precious(t)
+				dir := scratch(t)
+				path := filepath.Join(dir, "store")
+				s := openStore(t, path)
+				create(t, s, "a", someFiles(3, "a"))
+				require.NoError(t, s.Close())
+				at, aside := filepath.Join(path, name), filepath.Join(dir, "aside")
+				require.NoError(t, os.Rename(at, aside))
+				thing.put(t, at, outside)
+				defer func() { remove(t, at) }()
+				operate := func() error {
+					s, err := layerstore.Open(path, layerstore.Make(0o700))
+					if err != nil {
+						return err
+					}
+					defer s.Close()
+					if _, err := s.Recover(background); err != nil {
+						return err
+					}
+					if _, err := s.Create(background, layerstore.Layer{ID: "b"}, someFiles(3, "b")); err != nil {
+						return err
+					}
+					return s.Save(background, "a", label("x"))
+				}
+				if err := operate(); err != nil {
+					require.ErrorContains(t, err, at)
+					assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
+				}
+				if !(thing.name == "mount" || thing.name == "link to a directory") {
+					intact() // a directory of layers may be somewhere else
+				}
+				assert.FileExists(t, filepath.Join(outside, "precious"))
+				remove(t, at)
+				require.NoError(t, os.Rename(aside, at))
+				again := openStore(t, path)
+				assert.Contains(t, listIDs(t, again), "a")
+				assertWhole(t, again, "a", 3)
+			})
+		}
+	}
+}
+
+// The short name of a layer in layout overlay is drawn, and something may have it
+// all the same.
+func TestWhatIsInTheWayOfAShortName(t *testing.T) {
+	if os.Geteuid() == 0 && !ownMounts(t) {
+		return
+	}
+	for _, thing := range things[1:] {
+		t.Run(thing.name, func(t *testing.T) {
+			outside, intact := precious(t)
+			path := filepath.Join(scratch(t), "store")
+			home := ""
+			c := &calls{before: func(_ int64, name string) error {
+				drawn, err := filepath.Glob(filepath.Join(path, "tempdirs/temp-dir-*/1-addition/link"))
+				require.NoError(t, err)
+				if home == "" && len(drawn) == 1 && name == "Disk.OpenLock" { // it is built
+					home = filepath.Join(path, "overlay/l", string(must(os.ReadFile(drawn[0]))))
+					thing.put(t, home, outside)
+				}
+				return nil
+			}}
+			s := openStore(t, path, append(c.options(), layerstore.WithDriver(layerstore.Overlay))...)
+			_, err := s.Create(background, layerstore.Layer{ID: "a"}, someFiles(3, "a"))
+			require.ErrorIs(t, err, layerstore.ErrUnrecorded)
+			assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
+			require.NotEmpty(t, home)
+			before := inodeOf(t, home)
+			report, err := openStore(t, path).Recover(background)
+			require.NoError(t, err)
+			assert.Equal(t, []string{home}, report.Unrecorded)
+			assert.Equal(t, before, inodeOf(t, home))
+			assert.NoDirExists(t, filepath.Join(path, "overlay/a"))
+			intact()
+			remove(t, home)
+		})
+	}
+}
