@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/afterlock/afterlock/tempdir"
@@ -35,6 +36,7 @@ type batch struct {
 	parent   string
 	absolute bool // parent is absolute and without links, so that nothing that rm removes changes what it means
 	victims  []victim
+	byPath   map[string]int // where a victim is in victims
 }
 
 // A victim is a name in the directory of its batch.
@@ -42,6 +44,7 @@ type victim struct {
 	path    string
 	results []int // of the arguments that mean it
 	inPlace error // why it could not be moved
+	entry   int   // its number in the instance, if it could
 }
 
 func (r *remover) removeAll(ctx context.Context, paths []string) {
@@ -54,12 +57,12 @@ func (r *remover) removeAll(ctx context.Context, paths []string) {
 		parent, absolute := resolve(trimmed[:at])
 		path := parent + trimmed[at:]
 		if _, err := os.Lstat(path); missing(err) {
-			r.done(victim{path: path, results: []int{i}}, err)
+			r.missing(victim{path: path, results: []int{i}}, err)
 			continue
 		}
 		b := byParent[parent]
 		if b == nil {
-			b = &batch{parent: parent, absolute: absolute}
+			b = &batch{parent: parent, absolute: absolute, byPath: make(map[string]int)}
 			byParent[parent] = b
 			batches = append(batches, b)
 		}
@@ -93,30 +96,36 @@ func resolve(dir string) (resolved string, absolute bool) {
 }
 
 func (b *batch) add(path string, result int) {
-	for i := range b.victims {
-		if b.victims[i].path == path {
-			b.victims[i].results = append(b.victims[i].results, result)
-			return
-		}
+	at, seen := b.byPath[path]
+	if !seen {
+		at = len(b.victims)
+		b.byPath[path] = at
+		b.victims = append(b.victims, victim{path: path})
 	}
-	b.victims = append(b.victims, victim{path: path, results: []int{result}})
+	b.victims[at].results = append(b.victims[at].results, result)
 }
 
 // done notes what came of a victim.
 func (r *remover) done(v victim, err error) {
 	for _, i := range v.results {
 		result := &r.results[i]
-		switch {
-		case err == nil:
-			result.Outcome = "removed"
-		case r.force && missing(err):
-			result.Outcome = "missing"
-		default:
+		if result.Outcome = "removed"; err != nil {
 			result.Outcome, result.Error, result.err = "failed", errorText(err), err
 		}
 		if v.inPlace != nil {
 			result.InPlace = errorText(v.inPlace)
 		}
+	}
+}
+
+// missing notes that a victim is not there, as a look at its name said.
+func (r *remover) missing(v victim, err error) {
+	if !r.force {
+		r.done(v, err)
+		return
+	}
+	for _, i := range v.results {
+		r.results[i].Outcome = "missing"
 	}
 }
 
@@ -131,8 +140,8 @@ func (r *remover) remove(ctx context.Context, b *batch) {
 	}
 	root, dir, why := r.create(ctx, b.parent)
 	var staged, inPlace []victim
-	for _, v := range b.victims {
-		v.inPlace = why
+	for i, v := range b.victims {
+		v.inPlace, v.entry = why, i
 		if dir != nil {
 			v.inPlace = dir.StageDeletion(v.path)
 		}
@@ -153,30 +162,53 @@ func (r *remover) remove(ctx context.Context, b *batch) {
 		own, err = dir.ID(), dir.Close(ctx)
 	}
 	for _, v := range inPlace {
-		err := tempdir.Remove(ctx, v.path, flagOptions(r.clearFlags)...)
-		if err != nil && b.absolute {
-			// It was there, and it is gone: with a victim that it lay in, or by
-			// somebody else.
-			if _, now := os.Lstat(v.path); missing(now) {
+		err := tempdir.Remove(ctx, v.path, r.options()...)
+		if err != nil {
+			_, now := os.Lstat(v.path)
+			switch {
+			case !missing(now):
+			case b.absolute:
+				// It was there, and it is gone: with a victim that it lay in, or by
+				// somebody else.
 				err, v.inPlace = nil, nil
+			default:
+				r.missing(v, now)
+				continue
 			}
 		}
 		r.done(v, err)
 	}
+	var left func(entry int) bool
 	if root != nil {
 		if r.finish(ctx, root, own) {
 			err = nil
 		}
+		left = leftIn(filepath.Join(root.Path(), "temp-dir-"+own), len(b.victims))
 		r.leave(root)
 	}
 	for _, v := range staged {
-		if err != nil {
+		if err != nil && (len(staged) < len(b.victims) || left(v.entry)) {
 			r.done(v, fmt.Errorf("%s is moved aside, and not all of it is deleted: %w", printable(v.path), err))
 		} else {
 			r.done(v, nil)
 		}
 	}
 	r.finishOld(ctx, b.parent)
+}
+
+// leftIn says which entries are left in a data directory, into which n victims were
+// moved and nothing else. What cannot be told counts as left.
+func leftIn(data string, n int) (left func(entry int) bool) {
+	entries, err := os.ReadDir(data)
+	numbers, unclear := make(map[int]bool), err != nil
+	for _, entry := range entries {
+		text, hint, _ := strings.Cut(entry.Name(), "-")
+		number, err := strconv.Atoi(text)
+		numbers[number] = true
+		// What was hoisted can be of any entry.
+		unclear = unclear || err != nil || number >= n || hint == "hoisted"
+	}
+	return func(entry int) bool { return unclear || numbers[entry] }
 }
 
 // createAttempts bounds how often another rm may remove the empty root in the

@@ -355,6 +355,27 @@ func TestRmTouchesNothingBehindAMountPoint(t *testing.T) {
 	assert.Equal(t, keep, namesBelow(t, dir+"/keep"))
 }
 
+// What is left is told of the path that it is of, and of no other.
+func TestAMountInOneVictimIsNoFailureOfTheOthers(t *testing.T) {
+	dir := t.TempDir()
+	paths := []string{dir + "/a", dir + "/missing", dir + "/b", dir + "/c"}
+	for _, i := range []int{0, 2, 3} {
+		tree(t, paths[i])
+	}
+	if err := unix.Mount("none", dir+"/b/sub0", "tmpfs", 0, ""); err != nil {
+		t.Skip("cannot mount: ", err)
+	}
+	t.Cleanup(func() { detachBelow(dir) })
+	stdout, stderr, code := call(t, append([]string{"rm", "-f", "--json"}, paths...)...)
+	assert.Equal(t, 1, code)
+	assert.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
+	var outcomes []string
+	for _, result := range parse[struct{ Results []struct{ Outcome string } }](t, stdout).Results {
+		outcomes = append(outcomes, result.Outcome)
+	}
+	assert.Equal(t, []string{"removed", "missing", "failed", "removed"}, outcomes)
+}
+
 // Every rm makes and removes the root that they all share.
 func TestManyRmsInOneDirectoryDoNotDisturbEachOther(t *testing.T) {
 	dir := t.TempDir()

@@ -208,8 +208,8 @@ func (t tree) text() string {
 // below dir without it.
 func splitInstance(path string) (dir, id, rest string, ok bool) {
 	for _, prefix := range []string{"lock-", "temp-dir-"} {
-		at := strings.Index(path, prefix)
-		if at < 0 || at > 0 && path[at-1] != '/' {
+		at := strings.Index("/"+path, "/"+prefix)
+		if at < 0 {
 			continue
 		}
 		dir = path[:at]
