@@ -85,8 +85,11 @@ func look(path string) (place, error) {
 	case has("store.lock") && has("layers.json", "vfs", "overlay"):
 		p.Kind = kindLayerStore
 	}
-	if err == nil && !p.store() && len(p.roots) == 0 {
-		p.roots = []string{path}
+	instances := slices.ContainsFunc(entries, func(entry os.DirEntry) bool {
+		return strings.HasPrefix(entry.Name(), "lock-") || strings.HasPrefix(entry.Name(), "temp-dir-")
+	})
+	if err == nil && (instances || !p.store() && len(p.roots) == 0) {
+		p.roots = append(p.roots, path)
 	}
 	return p, err
 }
