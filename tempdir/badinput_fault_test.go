@@ -87,7 +87,7 @@ func TestFaultAtEveryCall(t *testing.T) {
 	// OpenRoot: no instance yet, see below. OpenParent is for removals in place,
 	// flags need one that is set, Detach a mount, and the last two a file system
 	// without RENAME_NOREPLACE.
-	require.Equal(t, map[string]bool{"OpenRoot": true, "OpenParent": true, "ClearFlags": true, "SetFlags": true, "Detach": true,
+	require.Equal(t, map[string]bool{"OpenRoot": true, "OpenParent": true, "ClearFlags": true, "SetFlags": true, "Detach": true, "ShareLock": true,
 		"CommitPlainly": true, "LinkEntry": true}, unreached)
 }
 

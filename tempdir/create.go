@@ -39,7 +39,7 @@ func (r *Root) Create() (*Dir, error) {
 	// spec: MakeData. EEXIST is an error: a directory that is there already is
 	// not this instance's.
 	if err := r.kernel.MakeData(r.fd, dataName(id)); err != nil {
-		err = errors.Join(r.rootErr(op, dataName(id), err), r.removeLock(op, lockName(id), lock))
+		err = errors.Join(r.explainIn(op, dataName(id), "MakeData", err), r.removeLock(op, lockName(id), lock))
 		r.release()
 		return nil, err
 	}
@@ -50,13 +50,13 @@ func (r *Root) Create() (*Dir, error) {
 func (r *Root) publish(op string) (id string, lock int, err error) {
 	for range createAttempts {
 		id = newID()
-		lock, err = r.publishLocked(lockName(id))
-		if !errors.Is(err, errTaken) {
+		lock, err = r.publishLocked(op, lockName(id))
+		if err != errTaken {
 			break
 		}
 	}
-	if err != nil {
-		return "", -1, r.rootErr(op, lockName(id), err)
+	if err == errTaken {
+		err = &Error{Op: op, Path: r.join(lockName(id)), Err: err}
 	}
-	return id, lock, nil
+	return id, lock, err
 }

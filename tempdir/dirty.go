@@ -39,7 +39,7 @@ func (r *Root) MaybeDirty() (bool, error) {
 	seen, err := r.kernel.Stat(r.fd)
 	switch {
 	case err != nil:
-		return true, &Error{Op: op, Path: r.path, Err: err}
+		return true, r.explainIn(op, ".", "Stat", err)
 	case seen.Links == 0:
 		return true, &Error{Op: op, Path: r.path, Kind: ErrRootGone}
 	}
@@ -86,7 +86,7 @@ func (d *Dir) openData(op string) (fd int, err error) {
 		if gone := d.instanceGone(op); gone != nil {
 			return -1, gone
 		}
-		return -1, &Error{Op: op, Path: d.dataPath(), Err: err}
+		return -1, d.root.explainIn(op, dataName(d.id), "OpenDirectory", err)
 	}
 	return fd, nil
 }

@@ -1,8 +1,10 @@
 package tempdir
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -20,9 +22,10 @@ var (
 	// ErrCommitted: the [Addition] is committed already.
 	ErrCommitted error = &kind{"already committed", nil}
 
-	// ErrCrossDevice: victim or destination is on another file system or behind
-	// another mount than the root, so that no rename can move it.
-	ErrCrossDevice error = &kind{"not on the root's file system", nil}
+	// ErrCrossDevice: victim or destination is on another file system, behind
+	// another mount, of another project quota or in a lower layer of an overlay,
+	// so that no rename can move it.
+	ErrCrossDevice error = &kind{"no rename leads from here into the root", nil}
 
 	// ErrMountPoint: a mount is in the way. Nothing behind it was touched.
 	ErrMountPoint error = &kind{"a mount point is in the way", nil}
@@ -40,20 +43,21 @@ var (
 
 	// ErrInstanceGone: the lock file or the data directory of a live instance
 	// is gone or was replaced: somebody broke the protocol, and what was staged
-	// may be lost. It is no [fs.ErrNotExist], so that a caller that takes "not
-	// found" for "already deleted" does not swallow it (rule 10).
-	ErrInstanceGone error = &kind{"own directory or lock file gone: the protocol was broken", nil}
+	// may be lost. It does not match [fs.ErrNotExist], so callers cannot mistake
+	// it for "already deleted" (rule 10).
+	ErrInstanceGone error = &kind{"instance was removed by another process", nil}
 
-	// ErrRootGone: the root directory was removed. It is no [fs.ErrNotExist],
-	// for the same reason.
+	// ErrRootGone: the root directory was removed. It does not match
+	// [fs.ErrNotExist], for the same reason.
 	ErrRootGone error = &kind{"root directory gone", nil}
 
 	// ErrHeld: the lock is held, by another process or by this one.
 	ErrHeld error = &kind{"the lock is held", nil}
 
-	// ErrForeign: a name in the root is not ours: it has not the grammar or not
-	// the type of a name of an instance. It was not touched.
-	ErrForeign error = &kind{"name not ours", nil}
+	// ErrForeign: a name in the root does not have the grammar or the type of a
+	// name of an instance, or a path is the name of an instance and may not be
+	// moved or removed. It was not touched.
+	ErrForeign error = &kind{"not an afterlock name", nil}
 
 	// ErrExposed: every user may write the root, and it is not sticky; see
 	// [AllowOthers].
@@ -71,8 +75,18 @@ var (
 
 	// ErrLeftover: data could not be removed. Both names are still on disk, the
 	// lock is released, and any process may retry (rule 5).
-	ErrLeftover error = &kind{"data left behind", nil}
+	ErrLeftover error = &kind{"could not remove everything", nil}
 )
+
+// errNoRoot is why a root cannot be opened, and errExists why a commit is refused
+// by a call that does not answer EEXIST itself.
+var (
+	errNoRoot error = &kind{"a root must be a directory and no symbolic link", nil}
+	errExists error = &kind{"the destination exists", fs.ErrExist}
+)
+
+// errNoMode is why Make(0) is refused.
+var errNoMode error = &kind{"a root cannot be made with no permissions", nil}
 
 // errNoName is why there is an EINVAL for a path such as "." or "".
 var errNoName error = &kind{"the path has to end in a name, not in \".\", \"..\" or \"/\"", nil}
@@ -112,6 +126,9 @@ func (e *Error) Error() string {
 	return text
 }
 
+// MarshalText returns the text of Error.
+func (e *Error) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
+
 // Unwrap returns Kind and Err, those that are there.
 func (e *Error) Unwrap() []error {
 	var errs []error
@@ -123,18 +140,31 @@ func (e *Error) Unwrap() []error {
 	return errs
 }
 
+// matches is what the error matches and others of its kind do too: without names.
+func (e *Error) matches() []error {
+	var errno syscall.Errno
+	matches := e.Unwrap()
+	if errors.As(e.Err, &errno) {
+		matches[len(matches)-1] = errno
+	}
+	return matches
+}
+
 // maxLeftovers bounds how many reasons a LeftoverError keeps: a tree of a
 // million undeletable files must not become a million errors in memory.
 const maxLeftovers = 16
 
-// A LeftoverError says that an instance could not be removed, and why. It is an
-// [ErrLeftover]; its reasons, each an [*Error] or the context's error, can be
-// matched as well.
+// A LeftoverError says that an instance, or what [Remove] was to remove, could not
+// be removed, and why. It matches [ErrLeftover], its reasons, each an [*Error],
+// and also every kind and the context's error that occurred beyond the reasons
+// that are kept.
 type LeftoverError struct {
-	Op      string  // the operation: "close", "recover"
+	Op      string  // the operation: "close", "recover", "remove"
 	Path    string  // of the data directory
 	Reasons []error // the first few
 	Failed  int     // how many names could not be removed, at least len(Reasons)
+
+	kinds []error // of all reasons, once each
 }
 
 // Error names the data directory and every reason kept, on one line.
@@ -150,16 +180,35 @@ func (e *LeftoverError) Error() string {
 	return text
 }
 
-// Unwrap returns ErrLeftover and the reasons.
-func (e *LeftoverError) Unwrap() []error { return append([]error{ErrLeftover}, e.Reasons...) }
+// MarshalText returns the text of Error.
+func (e *LeftoverError) MarshalText() ([]byte, error) { return []byte(e.Error()), nil }
 
-// add counts one name that could not be removed.
+// Unwrap returns ErrLeftover, the reasons, and the kinds of those not kept.
+func (e *LeftoverError) Unwrap() []error {
+	return slices.Concat([]error{ErrLeftover}, e.Reasons, e.kinds)
+}
+
+// add counts one name that could not be removed. A kind is kept however many
+// reasons came before it; there are few.
 func (e *LeftoverError) add(err error) {
 	e.Failed++
 	if len(e.Reasons) < maxLeftovers {
 		e.Reasons = append(e.Reasons, err)
+		return
+	}
+	var failure *Error
+	if !errors.As(err, &failure) {
+		failure = &Error{Kind: err}
+	}
+	for _, kind := range failure.matches() {
+		if !errors.Is(e, kind) {
+			e.kinds = append(e.kinds, kind)
+		}
 	}
 }
+
+// forget takes back what was added: it is met again.
+func (e *LeftoverError) forget() { e.Failed, e.Reasons, e.kinds = 0, nil, nil }
 
 // quotePath makes a path safe to print: as it is, or quoted if it holds
 // anything but printable text.

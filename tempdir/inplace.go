@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -34,32 +35,38 @@ func Remove(ctx context.Context, path string, opts ...Option) error {
 	if err := refuseNoName(op, path, name); err != nil {
 		return err
 	}
-	r := &Root{options: newOptions(opts), path: strings.TrimSuffix(dir, "/"), ordered: true}
+	r := &Root{options: newOptions(opts), path: strings.TrimSuffix(dir, "/"), ordered: true, parent: true}
 	r.kernel = r.options.kernel
+	r.options.mixed = true // whoever has a lock file open here may be anybody
 	if !strings.Contains(path, "/") {
 		r.path = ""
 	}
 	var err error
-	r.fd, _, err = r.kernel.OpenRoot(dir + ".")
-	switch {
-	case err == unix.ENOENT:
-		return &Error{Op: op, Path: path, Kind: ErrVictimGone, Err: err}
-	case err != nil:
-		return &Error{Op: op, Path: path, Err: err}
+	r.fd, err = r.kernel.OpenParent(dir + ".")
+	if err != nil {
+		return r.explain(Error{Op: op, Path: path}, "OpenParent", err, nil, place{unix.AT_FDCWD, dir + "."})
 	}
 	defer r.kernel.Close(r.fd)
 	return r.removeInPlace(ctx, op, path, name)
 }
 
+// errInstance is why a name is refused that has the grammar of an instance.
+var errInstance = errors.New("it belongs to an instance")
+
 // removeInPlace removes name, which is directly in the root.
 func (r *Root) removeInPlace(ctx context.Context, op, path, name string) error {
 	v := r.newRemoval(op, name)
 	a, err := r.kernel.StatName(r.fd, name)
+	var why error
+	if err != nil && err != unix.ENOENT { // a dead mount
+		_, why = v.detach(-1, name)
+		a, err = r.kernel.StatName(r.fd, name)
+	}
 	switch {
-	case err == unix.ENOENT:
+	case is("StatName", err, gone):
 		return &Error{Op: op, Path: path, Kind: ErrVictimGone, Err: err}
 	case err != nil:
-		return v.leftover(v.explain(-1, name, err))
+		return v.leftover(v.explain(-1, name, "StatName", err, why))
 	case strings.HasSuffix(path, "/") && a.Mode != fs.ModeDir:
 		return &Error{Op: op, Path: path, Err: unix.ENOTDIR}
 	}
@@ -67,8 +74,7 @@ func (r *Root) removeInPlace(ctx context.Context, op, path, name string) error {
 		return err
 	}
 	if a.Mode != fs.ModeDir {
-		err := v.remove(-1, name, false)
-		if !errors.Is(err, unix.EISDIR) {
+		if err := v.remove(-1, name, "RemoveEntry"); err != errAnother {
 			return v.leftover(err)
 		}
 	}
@@ -88,28 +94,33 @@ func (r *Root) refuseInstance(op, name string, a Attributes) error {
 	if !ok || lock && a.Mode != 0 || !lock && a.Mode != fs.ModeDir {
 		return nil
 	}
-	refusal := &Error{Op: op, Path: r.join(name), Kind: ErrForeign}
+	refusal := &Error{Op: op, Path: r.join(name), Kind: ErrForeign, Err: errInstance}
 	beside, err := r.kernel.StatName(r.fd, other)
 	switch {
 	case err == nil && beside.Mode == wanted:
 		return refusal
-	case err != nil && err != unix.ENOENT:
-		return &Error{Op: op, Path: r.join(other), Err: err} // nobody knows
+	case err != nil && !is("StatName", err, gone):
+		return r.explainIn(op, other, "StatName", err) // nobody knows
 	case !lock:
 		return nil
 	}
+	if held, err := r.heldHere(name); err != nil || held {
+		return refusal
+	}
 	fd, err := r.kernel.OpenToInspect(r.fd, name)
-	if err == unix.ENOENT {
+	switch {
+	case is("OpenToInspect", err, gone):
 		return nil
+	case err != nil && int(a.UID) == os.Geteuid():
+		return nil // its owner can open a lock file
+	case err != nil:
+		return r.explainIn(op, name, "OpenToInspect", err)
 	}
-	var holder Holder
-	if err == nil {
-		defer r.kernel.Close(fd)
-		holder, err = r.kernel.LockHolder(fd)
-	}
+	defer r.letGo(fd)
+	holder, err := r.kernel.LockHolder(fd)
 	switch {
 	case err != nil:
-		return &Error{Op: op, Path: r.join(name), Err: err}
+		return r.explainIn(op, name, "LockHolder", err)
 	case holder.Held:
 		return refusal
 	}

@@ -4,10 +4,7 @@ package tempdir
 
 import (
 	"context"
-	"errors"
 	"io/fs"
-
-	"golang.org/x/sys/unix"
 )
 
 // Instances lists what is in the root, ids first and in order, then foreign
@@ -22,6 +19,7 @@ func (r *Root) Instances(ctx context.Context) ([]Instance, error) {
 		return nil, err
 	}
 	defer r.release()
+	r.sweepParked()
 	found, foreign, err := r.list(op)
 	if err != nil {
 		return nil, err
@@ -36,11 +34,23 @@ func (r *Root) Instances(ctx context.Context) ([]Instance, error) {
 		}
 	}
 	for _, name := range foreign {
-		if a, err := r.kernel.StatName(r.fd, name); err == nil {
-			instances = append(instances, Instance{Name: name, State: Foreign, Changed: a.Changed})
+		instance := Instance{Name: name, State: Foreign, NameBytes: notUTF8(name)}
+		if r.stamp(op, name, &instance) {
+			instances = append(instances, instance)
 		}
 	}
 	return instances, nil
+}
+
+// stamp fills in when name was changed; exists is false if it is not there any
+// more. One that cannot be looked at is listed, with the reason.
+func (r *Root) stamp(op, name string, instance *Instance) (exists bool) {
+	a, err := r.kernel.StatName(r.fd, name)
+	instance.Changed = a.Changed
+	if err != nil && instance.Err == nil {
+		instance.Err = r.explainIn(op, name, "StatName", err)
+	}
+	return !is("StatName", err, gone)
 }
 
 // inspect looks at one id; exists is false if it is gone since it was listed.
@@ -53,61 +63,82 @@ func (r *Root) inspect(op string, n names) (instance Instance, exists bool) {
 	if name, odd := n.odd(); odd {
 		instance.State = Unknown
 		instance.Err = &Error{Op: op, Path: r.join(name), Kind: ErrForeign}
-		a, err := r.kernel.StatName(r.fd, name)
-		instance.Changed = a.Changed
-		return instance, err == nil
+		return instance, r.stamp(op, name, &instance)
 	}
 	if !n.lock {
-		a, err := r.kernel.StatName(r.fd, dataName(n.id))
-		instance.State, instance.Changed = Orphan, a.Changed
-		return instance, err == nil
+		instance.State = Orphan
+		return instance, r.stamp(op, dataName(n.id), &instance)
 	}
 	lock := lockName(n.id)
+	var call string
+	var err error
+	look := func(k Kernel, fd int) { call, err = inspectLock(k, fd, &instance) }
+	if r.withParked(lock, look) {
+		return r.inspected(op, lock, instance, call, err), true
+	}
+	if r.options.mixed && !n.data && r.options.lockGrace > 0 {
+		// An upstream owner in this process may be about to lock it, and closing
+		// the file would take that lock away (rule 15).
+		if young, _, a, err := r.young(n); is("StatName", err, gone) {
+			return instance, false
+		} else if err != nil {
+			return r.inspected(op, lock, instance, "StatName", err), true
+		} else if young {
+			instance.State, instance.Changed = YoungLock, a.Changed
+			return instance, true
+		}
+	}
 	fd, err := r.kernel.OpenToInspect(r.fd, lock)
-	if errors.Is(err, unix.ENOENT) {
+	switch {
+	case is("OpenToInspect", err, gone):
 		return instance, false
+	case err != nil:
+		return r.inspected(op, lock, instance, "OpenToInspect", err), true
 	}
-	if err == nil {
-		defer r.kernel.Close(fd)
-		err = r.inspectLock(fd, &instance)
-	}
+	defer r.letGo(fd)
+	look(r.kernel, fd)
+	return r.inspected(op, lock, instance, call, err), true
+}
+
+// inspected is the instance, Unknown if there is an error.
+func (r *Root) inspected(op, lock string, instance Instance, call string, err error) Instance {
 	if err != nil {
 		instance.State = Unknown
-		instance.Err = &Error{Op: op, Path: r.join(lock), Err: err}
-		if errors.Is(err, ErrForeign) {
+		instance.Err = r.explainIn(op, lock, call, err)
+		if err == ErrForeign {
 			instance.Err = &Error{Op: op, Path: r.join(lock), Kind: ErrForeign}
 		}
 	}
-	return instance, true
+	return instance
 }
 
 // inspectLock fills in what the lock file fd says.
-func (r *Root) inspectLock(fd int, instance *Instance) error {
-	a, err := r.kernel.Stat(fd)
+func inspectLock(k Kernel, fd int, instance *Instance) (call string, err error) {
+	a, err := k.Stat(fd)
 	instance.Changed = a.Changed
 	switch {
 	case err != nil:
-		return err
+		return "Stat", err
 	case a.Mode != 0:
-		return ErrForeign
+		return "", ErrForeign
 	}
-	holder, err := r.kernel.LockHolder(fd)
+	holder, err := k.LockHolder(fd)
 	if err != nil {
-		return err
+		return "LockHolder", err
 	}
-	record, err := r.kernel.ReadOwner(fd)
+	record, err := k.ReadOwner(fd)
 	if err == nil {
 		instance.Owner = parseOwner(record)
 	}
 	switch {
 	case a.Links > 1:
-		return ErrForeign
+		return "", ErrForeign
 	case holder.Held:
 		instance.State, instance.Holder = Live, holder.PID
 	default:
 		instance.State = Stale
 	}
-	return nil
+	return "", nil
 }
 
 // usageDepth bounds how deep Usage looks, and with that its descriptors. It
@@ -129,7 +160,7 @@ func (r *Root) Usage(ctx context.Context, id string) (Usage, error) {
 		return usage, &Error{Op: op, Path: r.join(dataName(id)), Kind: ErrForeign}
 	}
 	if err := r.measure(ctx, r.fd, dataName(id), 0, &usage); err != nil {
-		return usage, &Error{Op: op, Path: r.join(dataName(id)), Err: err}
+		return usage, &Error{Op: op, Path: r.join(dataName(id)), Err: err} // the context's
 	}
 	return usage, nil
 }
@@ -141,7 +172,7 @@ func (r *Root) measure(ctx context.Context, dir int, name string, depth int, usa
 	}
 	fd, err := r.kernel.OpenDirectory(dir, name)
 	if err != nil {
-		usage.Partial = usage.Partial || !errors.Is(err, unix.ENOENT)
+		usage.Partial = usage.Partial || !is("OpenDirectory", err, gone)
 		return nil
 	}
 	defer r.kernel.Close(fd)
@@ -163,7 +194,7 @@ func (r *Root) measure(ctx context.Context, dir int, name string, depth int, usa
 			a, err := r.kernel.StatName(fd, entry.Name)
 			switch {
 			case err != nil:
-				usage.Partial = usage.Partial || !errors.Is(err, unix.ENOENT)
+				usage.Partial = usage.Partial || !is("StatName", err, gone)
 			case a.Mode != fs.ModeDir:
 				usage.Bytes += a.Bytes
 			case depth == usageDepth:

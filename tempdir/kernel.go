@@ -110,6 +110,11 @@ type Kernel interface {
 	// LockHolder says whether another open file description than fd's, or a
 	// process by POSIX, has a lock on the file. fcntl with F_OFD_GETLK.
 	LockHolder(fd int) (Holder, error)
+	// ShareLock takes a shared lock of fd's open file description, which may be
+	// open for reading only; EAGAIN means that somebody has an exclusive one. With
+	// it fd can be closed without taking a lock of this process away (rule 15).
+	// fcntl with F_OFD_SETLK.
+	ShareLock(fd int) error
 	// ReadOwner reads the first bytes of the file: an owner record, or anything.
 	// pread.
 	ReadOwner(fd int) ([]byte, error)

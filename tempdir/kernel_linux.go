@@ -373,6 +373,12 @@ func (linuxKernel) LockHolder(fd int) (Holder, error) {
 	return Holder{Held: lock.Type != unix.F_UNLCK, PID: int(max(lock.Pid, 0))}, nil
 }
 
+func (linuxKernel) ShareLock(fd int) error {
+	return again(func() error {
+		return unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_RDLCK})
+	})
+}
+
 func (linuxKernel) ReadOwner(fd int) ([]byte, error) {
 	record := make([]byte, maxRecord)
 	n := 0

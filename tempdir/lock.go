@@ -4,7 +4,7 @@ package tempdir
 
 import (
 	"errors"
-	"strings"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -35,14 +35,11 @@ type Lock struct {
 // without O_TMPFILE, a file that is not locked; so does a crash.
 func (r *Root) CreateLock(name string) (*Lock, error) {
 	return r.newLock("create lock", name, func(op string) (int, error) {
-		fd, err := r.publishLocked(name)
-		if errors.Is(err, errTaken) {
-			return -1, &Error{Op: op, Path: r.join(name), Err: unix.EEXIST}
+		fd, err := r.publishLocked(op, name)
+		if err == errTaken {
+			err = &Error{Op: op, Path: r.join(name), Err: unix.EEXIST}
 		}
-		if err != nil {
-			return -1, r.rootErr(op, name, err)
-		}
-		return fd, nil
+		return fd, err
 	})
 }
 
@@ -59,7 +56,7 @@ func (r *Root) TryLock(name string) (*Lock, error) {
 		switch err {
 		case ErrHeld:
 			err = &Error{Op: op, Path: r.join(name), Kind: ErrHeld}
-		case unix.ENOENT:
+		case unix.ENOENT, errDenied:
 			err = &Error{Op: op, Path: r.join(name), Err: err}
 		}
 		return fd, err
@@ -68,8 +65,10 @@ func (r *Root) TryLock(name string) (*Lock, error) {
 
 // newLock wraps the descriptor that take returns.
 func (r *Root) newLock(op, name string, take func(op string) (int, error)) (*Lock, error) {
-	if name == "" || name == "." || name == ".." || strings.ContainsRune(name, '/') {
-		return nil, &Error{Op: op, Path: name, Err: unix.EINVAL}
+	if dir, last := splitPath(name); dir != "./" || last != name {
+		return nil, &Error{Op: op, Path: name, Kind: errNoName, Err: unix.EINVAL}
+	} else if err := refuseNoName(op, name, last); err != nil {
+		return nil, err
 	}
 	if err := r.acquire(op); err != nil {
 		return nil, err
@@ -102,68 +101,98 @@ func (l *Lock) Delete() error {
 // errTaken says that a lock file went to somebody else; another id may not.
 var errTaken = errors.New("taken by another process")
 
-// publishLocked makes the lock file name appear with its lock held (rule 1), or
-// returns errTaken if somebody else has the name or took the lock.
-func (r *Root) publishLocked(name string) (int, error) {
+// errDenied is the errno of a lock file that only its owner, another user, can
+// open.
+var errDenied error = unix.EACCES
+
+// publishLocked makes the lock file name appear with its lock held (rule 1). The
+// error is errTaken, bare, if somebody else has the name or took the lock.
+func (r *Root) publishLocked(op, name string) (int, error) {
 	if r.named.Load() {
-		return r.publishNamed(name)
+		return r.publishNamed(op, name)
 	}
 	lock, err := r.kernel.OpenUnnamed(r.fd)
+	call := "OpenUnnamed"
 	if err == nil {
 		err = r.kernel.TakeLock(lock)
+		call = "TakeLock"
 		if err == nil {
 			r.writeOwner(lock)
 			err = r.kernel.LinkLock(lock, r.fd, name)
+			call = "LinkLock"
 		}
 		if err == nil {
 			return lock, nil
 		}
 		r.kernel.Close(lock) // the file has no name: this is the end of it
 	}
-	switch {
-	case errors.Is(err, unix.EEXIST):
+	switch meaningOf(call, err).meaning {
+	case taken:
 		return -1, errTaken
-	case lacksUnnamed(err):
-		r.named.Store(true)
-		return r.publishNamed(name)
+	case fallBack:
+		// If it was something else than what files without a name cannot do here,
+		// the fallback meets it again and says so.
+		lock, err = r.publishNamed(op, name)
+		if err == nil || err == errTaken {
+			r.named.Store(true)
+		}
+		return lock, err
 	}
-	return -1, err
-}
-
-// lacksUnnamed reports whether err says that O_TMPFILE, or linking such a file,
-// does not work here: EISDIR from kernels and EINVAL from file systems that
-// never heard of it, ENOENT without /proc. If it was something else, the
-// fallback will meet it again and say so.
-func lacksUnnamed(err error) bool {
-	return errors.Is(err, errors.ErrUnsupported) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT)
+	return -1, r.explainIn(op, name, call, err)
 }
 
 // publishNamed is the fallback: the lock file is visible before it is locked,
 // so a recoverer may take it for stale, and even unlink it before it is locked
 // here. The recheck tells (rule 2).
-func (r *Root) publishNamed(name string) (int, error) {
+func (r *Root) publishNamed(op, name string) (int, error) {
 	lock, err := r.kernel.CreateLock(r.fd, name)
-	if err != nil {
-		if errors.Is(err, unix.EEXIST) {
+	switch {
+	case is("CreateLock", err, taken):
+		return -1, errTaken
+	case err != nil:
+		return -1, r.explainIn(op, name, "CreateLock", err)
+	}
+	err = r.kernel.TakeLock(lock)
+	if err == nil {
+		ours, err := r.recheck(lock, name)
+		if err == nil && ours {
+			r.writeOwner(lock)
+			return lock, nil
+		}
+		r.kernel.Close(lock) // what has the name, if it is there, is a stranger's
+		if err == nil {
 			err = errTaken
+		} else {
+			err = r.explainIn(op, name, "StatName", err)
 		}
 		return -1, err
 	}
-	ours := false
-	if err = r.kernel.TakeLock(lock); err == nil {
-		ours, err = r.recheck(lock, name)
+	if is("TakeLock", err, noLocks) {
+		r.unpublish(lock, name)
 	}
-	if err == nil && ours {
-		r.writeOwner(lock)
-		return lock, nil
+	// Otherwise the name stays: it may be a recoverer's by now, and if it is not,
+	// it is a stale lock file like any other (rule 4).
+	r.letGo(lock)
+	if is("TakeLock", err, taken) {
+		return -1, errTaken
 	}
-	// The name stays: it may be a recoverer's by now, and if it is not, it is a
-	// stale lock file like any other (rule 4).
-	r.kernel.Close(lock)
-	if err == nil || isBusy(err) {
-		err = errTaken
+	return -1, r.explainIn(op, name, "TakeLock", err)
+}
+
+// unpublish removes a lock file that was made where no locks are to be had, so
+// that nobody can have taken it: every try would leave one more.
+func (r *Root) unpublish(lock int, name string) {
+	if holder, err := r.kernel.LockHolder(lock); err == nil && holder.Held {
+		return
 	}
-	return -1, err
+	if ours, err := r.recheck(lock, name); err == nil && ours {
+		_ = r.kernel.RemoveLock(r.fd, name)
+	}
+}
+
+// explainIn explains a refusal to make, open or unlink name in the root.
+func (r *Root) explainIn(op, name, call string, err error) error {
+	return r.explain(Error{Op: op, Path: r.join(name)}, call, err, nil, place{r.fd, name}, place{r.fd, "."})
 }
 
 // writeOwner fills in the lock file for people. It is not worth a failure: on a
@@ -172,68 +201,79 @@ func (r *Root) writeOwner(lock int) {
 	_ = r.kernel.WriteOwner(lock, r.record)
 }
 
-// isBusy reports whether TakeLock failed because the lock is held. POSIX allows
-// EACCES for that too, but on Linux EACCES is a security module's refusal, and
-// a lock that cannot be taken is a failure, not a live instance.
-func isBusy(err error) bool { return errors.Is(err, unix.EAGAIN) }
-
-// tryLock takes the lock of an existing lock file. The two answers that are no
+// tryLock takes the lock of an existing lock file. The answers that are no
 // failures come bare, because recovery gets one for every live instance: ErrHeld,
-// and unix.ENOENT if there is no such name, or none any more.
+// unix.ENOENT if there is no such name, or none any more, and errDenied.
 func (r *Root) tryLock(op, name string) (int, error) {
-	failure := func(kind, err error) error {
-		return &Error{Op: op, Path: r.join(name), Kind: kind, Err: err}
+	if held, err := r.heldHere(name); err != nil {
+		return -1, r.explainIn(op, name, "LockHolder", err)
+	} else if held {
+		return -1, ErrHeld
 	}
 	// spec: OpenLock. Without O_CREAT: a name that is gone stays gone (rule 3).
 	lock, err := r.kernel.OpenLock(r.fd, name)
-	switch {
-	case errors.Is(err, unix.ENOENT):
-		return -1, unix.ENOENT
-	case errors.Is(err, unix.ELOOP), errors.Is(err, unix.EISDIR), errors.Is(err, unix.ENXIO):
-		return -1, failure(ErrForeign, err)
-	case err != nil:
-		return -1, failure(nil, err)
+	if is("OpenLock", err, mended) && r.clearFlags(place{r.fd, name}) {
+		lock, err = r.kernel.OpenLock(r.fd, name)
 	}
-	if err := r.claim(lock, name, failure); err != nil {
-		r.kernel.Close(lock)
+	switch {
+	case is("OpenLock", err, gone):
+		return -1, unix.ENOENT
+	case is("OpenLock", err, denied):
+		// Who owns the file decides: another user's is as if it were not there.
+		if a, statErr := r.kernel.StatName(r.fd, name); statErr == nil && int(a.UID) != os.Geteuid() {
+			return -1, errDenied
+		}
+	}
+	if err != nil {
+		return -1, r.explainIn(op, name, "OpenLock", err)
+	}
+	if locked, err := r.claim(op, lock, name); err != nil {
+		if locked {
+			r.kernel.Close(lock)
+		} else {
+			r.letGo(lock)
+		}
 		return -1, err
 	}
 	return lock, nil
 }
 
 // claim takes the lock of the descriptor and rechecks it.
-func (r *Root) claim(lock int, name string, failure func(kind, err error) error) error {
+func (r *Root) claim(op string, lock int, name string) (locked bool, err error) {
+	failure := func(kind, err error) error {
+		return &Error{Op: op, Path: r.join(name), Kind: kind, Err: err}
+	}
 	held, err := r.kernel.Stat(lock)
 	switch {
 	case err != nil:
-		return failure(nil, err)
+		return false, r.explainIn(op, name, "Stat", err)
 	case held.Mode != 0:
-		return failure(ErrForeign, nil)
+		return false, failure(ErrForeign, nil)
 	case held.Links > 1:
 		// No lock file of ours ever has two names. This one is somebody else's
 		// file as well, which may be locked for other reasons.
-		return failure(ErrForeign, unix.EMLINK)
+		return false, failure(ErrForeign, unix.EMLINK)
 	case held.MountRoot:
 		// A file that is mounted over the lock file, in this mount namespace: the
 		// owner holds another one.
-		return failure(ErrMountPoint, nil)
+		return false, failure(ErrMountPoint, nil)
 	}
 	if err := r.kernel.TakeLock(lock); err != nil {
-		if isBusy(err) {
-			return ErrHeld
+		if is("TakeLock", err, taken) {
+			return false, ErrHeld
 		}
-		return failure(nil, err) // not being able to lock is not being live
+		return false, r.explainIn(op, name, "TakeLock", err) // not being able to lock is not being live
 	}
 	// spec: StatName. The lock may be a ghost lock: whoever had it before may
 	// have unlinked the file between our open and our lock (rule 2).
 	ours, err := r.recheck(lock, name)
 	switch {
 	case err != nil:
-		return failure(nil, err)
+		return true, r.explainIn(op, name, "StatName", err)
 	case !ours:
-		return unix.ENOENT
+		return true, unix.ENOENT
 	}
-	return nil
+	return true, nil
 }
 
 // recheck is rule 2: it reports whether name still refers to the inode that fd
@@ -245,7 +285,7 @@ func (r *Root) recheck(fd int, name string) (bool, error) {
 		return false, err
 	}
 	named, err := r.kernel.StatName(r.fd, name)
-	if errors.Is(err, unix.ENOENT) {
+	if is("StatName", err, gone) {
 		return false, nil
 	}
 	return err == nil && held.Links > 0 && held.same(named), err
@@ -259,14 +299,17 @@ func (r *Root) removeLock(op, name string, lock int) error {
 	ours, err := r.recheck(lock, name)
 	if err == nil && ours {
 		err = r.kernel.RemoveLock(r.fd, name)
-		if errors.Is(err, unix.ENOENT) {
+		if is("RemoveLock", err, mended) && r.clearFlags(place{r.fd, name}) {
+			err = r.kernel.RemoveLock(r.fd, name)
+		}
+		if is("RemoveLock", err, gone) {
 			err = nil // a stranger was faster; the name is gone all the same
 		}
 	}
 	r.kernel.Close(lock)
 	switch {
 	case err != nil:
-		return &Error{Op: op, Path: r.join(name), Err: err}
+		return r.explainIn(op, name, "RemoveLock", err)
 	case !ours:
 		return &Error{Op: op, Path: r.join(name), Kind: ErrInstanceGone}
 	}

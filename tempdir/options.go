@@ -9,7 +9,7 @@ import (
 type Option func(*options)
 
 type options struct {
-	make         fs.FileMode // permissions of a root to be made; 0: do not make it
+	make         *fs.FileMode // permissions of a root to be made; nil: do not make it
 	purpose      string
 	mixed        bool
 	lockGrace    time.Duration
@@ -32,9 +32,10 @@ func newOptions(opts []Option) options {
 }
 
 // Make makes the root, and its parents, with these permissions if it does not
-// exist. 0o700 suits a store that one user owns.
+// exist. 0o700 suits a store that one user owns; 0 is refused by [Open]. A root
+// that exists keeps its permissions.
 func Make(perm fs.FileMode) Option {
-	return func(o *options) { o.make = perm }
+	return func(o *options) { o.make = &perm }
 }
 
 // Purpose is one line for people that goes into the owner record of every

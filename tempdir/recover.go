@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
 	"slices"
 	"time"
 
@@ -28,8 +29,9 @@ import (
 // anywhere; the next call goes on.
 //
 // Failures are contained: an instance that cannot be removed keeps both its
-// names for a later retry, the others go on, and the error joins one error an
-// instance. Whether that should fail the caller's own operation is for the
+// names for a later retry, the others go on, and the error joins one error per
+// instance. What belongs to another user, whose lock file cannot be opened, is
+// [Denied] and no error. Whether that should fail the caller's own operation is for the
 // caller to say; a store should open all the same. If ctx is done, Recover
 // stops and returns the report so far with the context's error.
 //
@@ -42,12 +44,18 @@ func (r *Root) Recover(ctx context.Context) (Report, error) {
 		return report, err
 	}
 	defer r.release()
+	r.sweepParked()
 	candidate := r.candidate.Load() // before the listing, see MaybeDirty
 	found, foreign, err := r.list(op)
 	if err != nil {
 		return report, err
 	}
 	report.Foreign = foreign
+	for _, name := range foreign {
+		if bytes := notUTF8(name); bytes != nil {
+			report.ForeignBytes = append(report.ForeignBytes, bytes)
+		}
+	}
 	if len(found) == 0 {
 		r.empty.Store(candidate)
 	}
@@ -83,7 +91,7 @@ func (r *Root) list(op string) (found []names, foreign []string, err error) {
 	// file description and others may be listing through r.fd.
 	dir, err := r.kernel.OpenDirectory(r.fd, ".")
 	if err != nil {
-		return nil, nil, r.rootErr(op, "", err)
+		return nil, nil, r.listErr(op, "OpenDirectory", err)
 	}
 	defer r.kernel.Close(dir)
 	index := make(map[string]int)
@@ -91,7 +99,7 @@ func (r *Root) list(op string) (found []names, foreign []string, err error) {
 	for {
 		entries, err = r.kernel.List(dir, entries[:0])
 		if err != nil {
-			return nil, nil, r.rootErr(op, "", err)
+			return nil, nil, r.listErr(op, "List", err)
 		}
 		if len(entries) == 0 {
 			break
@@ -105,11 +113,11 @@ func (r *Root) list(op string) (found []names, foreign []string, err error) {
 			var unknown error
 			if entry.Type == fs.ModeIrregular { // the file system does not say
 				a, err := r.kernel.StatName(r.fd, entry.Name)
-				if errors.Is(err, unix.ENOENT) {
+				if is("StatName", err, gone) {
 					continue // gone by now
 				}
 				if err != nil {
-					unknown = &Error{Op: op, Path: r.join(entry.Name), Err: err}
+					unknown = r.explainIn(op, entry.Name, "StatName", err)
 				}
 				entry.Type = a.Mode
 			}
@@ -139,6 +147,14 @@ func (r *Root) list(op string) (found []names, foreign []string, err error) {
 	return found, foreign, nil
 }
 
+// listErr is for a root that cannot be listed.
+func (r *Root) listErr(op, call string, err error) error {
+	if is(call, err, gone) {
+		return &Error{Op: op, Path: r.path, Kind: ErrRootGone}
+	}
+	return r.explainIn(op, ".", call, err)
+}
+
 // recoverOne removes one instance, or says why not.
 func (r *Root) recoverOne(ctx context.Context, op string, n names) (outcome Outcome, adopted bool, err error) {
 	if n.err != nil {
@@ -147,13 +163,16 @@ func (r *Root) recoverOne(ctx context.Context, op string, n names) (outcome Outc
 	if name, odd := n.odd(); odd {
 		return Failed, false, &Error{Op: op, Path: r.join(name), Kind: ErrForeign}
 	}
-	switch young, err := r.young(n); {
-	case errors.Is(err, unix.ENOENT):
+	switch young, name, seen, err := r.young(n); {
+	case is("StatName", err, gone):
 		return Vanished, false, nil
 	case err != nil:
-		return Failed, false, &Error{Op: op, Path: r.join(lockName(n.id)), Err: err}
+		return Failed, false, r.explainIn(op, name, "StatName", err)
 	case young:
 		return Young, false, nil
+	case name == dataName(n.id) && os.Geteuid() != 0 && int(seen.UID) != os.Geteuid():
+		// Its owner could not open a lock file that this process made.
+		return Denied, false, nil
 	}
 	var lock int
 	if n.lock {
@@ -199,6 +218,8 @@ func (r *Root) takeStale(op, id string) (lock int, outcome Outcome, err error) {
 		return -1, Skipped, nil
 	case unix.ENOENT:
 		return -1, Vanished, nil
+	case errDenied:
+		return -1, Denied, nil
 	}
 	return -1, Failed, err
 }
@@ -207,28 +228,26 @@ func (r *Root) takeStale(op, id string) (lock int, outcome Outcome, err error) {
 // links first has the instance; a lock file that the listing missed is found
 // out here, by EEXIST (rule 3).
 func (r *Root) adopt(op, id string) (lock int, outcome Outcome, err error) {
-	lock, err = r.publishLocked(lockName(id))
+	lock, err = r.publishLocked(op, lockName(id))
 	switch {
-	case errors.Is(err, errTaken):
+	case err == errTaken:
 		return -1, Skipped, nil
 	case err != nil:
-		return -1, Failed, r.rootErr(op, lockName(id), err)
+		return -1, Failed, err
 	}
 	return lock, Recovered, nil
 }
 
-// young reports whether a grace says to leave the instance alone.
-func (r *Root) young(n names) (bool, error) {
+// young reports whether a grace says to leave the instance alone, and which name
+// it looked at, if any.
+func (r *Root) young(n names) (young bool, name string, a Attributes, err error) {
 	name, grace := dataName(n.id), r.options.orphanGrace
 	if n.lock {
 		name, grace = lockName(n.id), r.options.lockGrace
 	}
 	if n.lock && (n.data || !r.options.mixed) || grace <= 0 {
-		return false, nil
+		return false, "", a, nil
 	}
-	a, err := r.kernel.StatName(r.fd, name)
-	if err != nil {
-		return false, err
-	}
-	return time.Since(a.Changed) < grace, nil
+	a, err = r.kernel.StatName(r.fd, name)
+	return err == nil && time.Since(a.Changed) < grace, name, a, err
 }

@@ -28,6 +28,11 @@ const (
 	// traversable is the mode of a directory whose own mode kept its entries from
 	// being removed: its owner may do everything.
 	traversable fs.FileMode = 0o700
+
+	// hoistAttempts bounds how many names are tried for a hoisted directory, and
+	// mountsAtAName how many mounts are detached that are stacked on one name.
+	hoistAttempts = 64
+	mountsAtAName = 1000
 )
 
 // removeData removes the data directory of id, which is locked by the caller,
@@ -42,7 +47,7 @@ func (r *Root) removeData(ctx context.Context, op, id string, staged bool) (foun
 		switch err := r.kernel.RemoveData(r.fd, name); {
 		case err == nil:
 			return true, nil
-		case errors.Is(err, unix.ENOENT):
+		case is("RemoveData", err, gone):
 			return false, nil
 		}
 		// Not empty, or not removable: the long way finds out.
@@ -54,26 +59,26 @@ func (r *Root) removeData(ctx context.Context, op, id string, staged bool) (foun
 func (r *Root) removeTree(ctx context.Context, op, name string) (found bool, err error) {
 	v := r.newRemoval(op, name)
 	defer v.closeAll()
-	fd, err := v.open(-1, name)
-	if errors.Is(err, unix.ENOENT) {
+	fd, err, why := v.open(-1, name)
+	if is("OpenDirectory", err, gone) {
 		return false, nil
 	}
+	if r.parent && v.removedUnread(-1, name, "RemoveData", err) {
+		return true, nil
+	}
 	if err != nil {
-		v.left.add(v.explain(-1, name, err))
-		return true, &v.left
+		return true, v.leftover(v.explain(-1, name, "OpenDirectory", err, why))
 	}
 	v.levels = append(v.levels, level{fd: fd, name: name})
 	if !r.ordered {
 		// spec: SyncData. Not under anybody's lock (rule 11).
 		if err := r.sync(op, fd, r.join(name)); err != nil {
-			v.left.add(err)
-			return true, &v.left
+			return true, v.leftover(err)
 		}
 	}
 	for len(v.levels) > 0 {
 		if err := ctx.Err(); err != nil {
-			v.left.add(&Error{Op: op, Path: r.join(name), Err: err})
-			return true, &v.left
+			return true, v.leftover(&Error{Op: op, Path: r.join(name), Err: err})
 		}
 		v.step()
 	}
@@ -83,14 +88,13 @@ func (r *Root) removeTree(ctx context.Context, op, name string) (found bool, err
 	return !v.gone, nil
 }
 
-// sync makes the entries of the directory fd durable. EINVAL: the file system
-// has nothing to make durable.
+// sync makes the entries of the directory fd durable.
 func (r *Root) sync(op string, fd int, path string) error {
 	err := r.kernel.SyncData(fd)
-	if err == nil || errors.Is(err, unix.EINVAL) {
+	if err == nil || is("SyncData", err, ignored) {
 		return nil
 	}
-	return &Error{Op: op, Path: path, Err: err}
+	return r.explain(Error{Op: op, Path: path}, "SyncData", err, nil, place{fd, "."})
 }
 
 // A removal is the state of one walk that removes a data directory.
@@ -146,12 +150,12 @@ func (v *removal) step() {
 	l := &v.levels[top]
 	if len(l.entries) == 0 {
 		entries, err := v.kernel.List(l.fd, l.batch[:0])
-		if errors.Is(err, unix.ENOENT) {
+		if is("List", err, gone) {
 			v.lose(top) // removed while open
 			return
 		}
 		if err != nil {
-			v.fail(top, v.explain(top, "", err))
+			v.fail(top, v.explain(top, "", "List", err, nil))
 			v.pop(false)
 			return
 		}
@@ -164,12 +168,12 @@ func (v *removal) step() {
 	entry := l.entries[0]
 	l.entries = l.entries[1:]
 	if entry.Type != fs.ModeDir {
-		err := v.remove(top, entry.Name, false)
+		err := v.remove(top, entry.Name, "RemoveEntry")
 		if err == nil {
 			l.removed = true
 			return
 		}
-		if !errors.Is(err, unix.EISDIR) {
+		if err != errAnother {
 			v.fail(top, err)
 			return
 		}
@@ -182,32 +186,44 @@ func (v *removal) descend(top int, name string) {
 	if top >= maxDepth && v.hoist(top, name) {
 		return
 	}
-	fd, err := v.open(top, name)
+	fd, err, why := v.open(top, name)
 	switch {
 	case err == nil:
 		v.levels = append(v.levels, level{fd: fd, name: name})
-	case errors.Is(err, unix.ENOENT):
+	case is("OpenDirectory", err, gone):
 		v.levels[top].removed = true
-	case errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):
+	case is("OpenDirectory", err, another):
 		// It was a directory when it was listed; somebody put another thing in
 		// its place.
-		if err := v.remove(top, name, false); err != nil {
+		err := v.remove(top, name, "RemoveEntry")
+		if err == errAnother {
+			err = v.explain(top, name, "RemoveEntry", unix.EISDIR, nil)
+		}
+		if err != nil {
 			v.fail(top, err)
 			return
 		}
 		v.levels[top].removed = true
-	case (errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE)) && top > 0 && v.hoist(top, name):
+	case is("OpenDirectory", err, fallBack) && top > 0 && v.hoist(top, name):
 		// No descriptor was left, but this level gives its own back first.
+	case v.removedUnread(top, name, "RemoveDirectory", err):
+		v.levels[top].removed = true
 	default:
-		v.fail(top, v.explain(top, name, err))
+		v.fail(top, v.explain(top, name, "OpenDirectory", err, why))
 	}
+}
+
+// removedUnread removes a directory that cannot be opened, and may be empty.
+func (v *removal) removedUnread(top int, name, call string, err error) bool {
+	return err == unix.EACCES && v.remove(top, name, call) == nil
 }
 
 // hoist renames the directory name up into the data directory. It reports false
 // if that did not work; then the walk goes deeper, as long as descriptors last.
 func (v *removal) hoist(top int, name string) bool {
-	mended := false
-	for {
+	tried := false
+	stride := uint64(1) // grows, so that what a killed process hoisted is passed quickly
+	for range hoistAttempts {
 		hoisted := entryName(v.hoisted, "hoisted")
 		v.hoisted++
 		err := v.kernel.Hoist(v.levels[top].fd, name, v.levels[0].fd, hoisted)
@@ -216,11 +232,13 @@ func (v *removal) hoist(top int, name string) bool {
 			v.levels[top].removed, v.levels[0].removed = true, true
 			v.levels[0].scans = 0 // what it has to list again is no stranger's
 			return true
-		case errors.Is(err, unix.EEXIST):
+		case is("Hoist", err, taken):
+			v.hoisted += stride - 1
+			stride *= 2
 			continue
-		case errors.Is(err, unix.EACCES) && !mended:
+		case is("Hoist", err, mended) && !tried:
 			// A directory that moves to another parent must be writable itself.
-			mended = true
+			tried = true
 			v.mendPermissions(top)
 			if v.kernel.ChangeMode(v.levels[top].fd, name, traversable) == nil {
 				continue
@@ -228,6 +246,7 @@ func (v *removal) hoist(top int, name string) bool {
 		}
 		return false
 	}
+	return false
 }
 
 // finish ends the listing of the deepest level: its directory is removed, or
@@ -236,7 +255,7 @@ func (v *removal) finish(top int) {
 	l := &v.levels[top]
 	if top == 0 && l.removed && l.failed && v.hoisted > 0 && l.scans < scans {
 		// Hoisted directories may be waiting; the failures are met again.
-		v.left.Failed, v.left.Reasons = 0, nil
+		v.left.forget()
 		l.failed = false
 		v.rescan(top)
 		return
@@ -245,15 +264,19 @@ func (v *removal) finish(top int) {
 		v.pop(false)
 		return
 	}
-	err := v.remove(top-1, l.name, true)
+	call := "RemoveDirectory"
+	if top == 0 {
+		call = "RemoveData"
+	}
+	err := v.remove(top-1, l.name, call)
 	switch {
 	case err == nil:
 		v.pop(true)
-	case !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.EEXIST):
+	case err != errAnother:
 		v.fail(top, err)
 		v.pop(false)
 	case l.scans >= scans || !l.removed && l.idle >= idleScans:
-		v.fail(top, err)
+		v.fail(top, v.explain(top-1, l.name, call, unix.ENOTEMPTY, nil))
 		v.pop(false)
 	default:
 		v.rescan(top)
@@ -268,12 +291,12 @@ func (v *removal) rescan(top int) {
 	}
 	l.scans++
 	l.removed = false
-	fd, err := v.open(top-1, l.name)
+	fd, err, why := v.open(top-1, l.name)
 	switch {
-	case errors.Is(err, unix.ENOENT):
+	case is("OpenDirectory", err, gone):
 		v.lose(top)
 	case err != nil:
-		v.fail(top, v.explain(top-1, l.name, err))
+		v.fail(top, v.explain(top-1, l.name, "OpenDirectory", err, why))
 		v.pop(false)
 	default:
 		v.kernel.Close(l.fd)
@@ -316,107 +339,135 @@ func (v *removal) dir(top int) int {
 	return v.levels[top].fd
 }
 
-// open opens the directory name in the level, after mending its permissions if
-// need be.
-func (v *removal) open(top int, name string) (int, error) {
-	fd, err := v.kernel.OpenDirectory(v.dir(top), name)
-	if errors.Is(err, unix.EACCES) {
-		v.mendPermissions(top) // the level may not be searchable either
-		if mendErr := v.kernel.ChangeMode(v.dir(top), name, traversable); mendErr != nil {
-			return -1, unmended(err, mendErr)
+// open opens the directory name in the level, after mending what is in the way if
+// need be. why says what could not be mended; only err decides anything.
+func (v *removal) open(top int, name string) (fd int, err, why error) {
+	fd, err = v.kernel.OpenDirectory(v.dir(top), name)
+	if is("OpenDirectory", err, mended) {
+		switch err {
+		case unix.EXDEV:
+			var tried bool
+			if tried, why = v.detach(top, name); !tried {
+				return fd, err, nil
+			}
+		default:
+			v.mendPermissions(top) // the level may not be searchable either
+			if modeErr := v.kernel.ChangeMode(v.dir(top), name, traversable); modeErr != nil {
+				why = v.unchanged("mode", top, name, modeErr)
+			}
 		}
 		fd, err = v.kernel.OpenDirectory(v.dir(top), name)
 	}
-	return fd, err
+	return fd, err, why
 }
 
-// unmended is err, with the reason why what it is about could not be mended.
-func unmended(err, mendErr error) error {
-	return fmt.Errorf("%w (its mode cannot be changed: %w)", err, mendErr)
-}
+// errAnother says that a name is of another type than was thought, or that a
+// directory is not empty.
+var errAnother = errors.New("of another type")
 
-// remove unlinks name in the level, after mending what keeps it from being
-// removed. That it is gone is success: somebody else removed it.
-func (v *removal) remove(top int, name string, directory bool) error {
+// remove unlinks name in the level by the call, after mending what keeps it from
+// being removed. That it is gone is success: somebody else removed it. The error
+// is explained, or errAnother.
+func (v *removal) remove(top int, name, call string) error {
+	unlink := map[string]func(int, string) error{
+		"RemoveEntry":     v.kernel.RemoveEntry,
+		"RemoveDirectory": v.kernel.RemoveDirectory, // spec: RemoveEntry
+		"RemoveData":      v.kernel.RemoveData,
+	}[call]
+	var why error
 	for attempt := 0; ; attempt++ {
-		var err error
+		err := unlink(v.dir(top), name)
 		switch {
-		case !directory:
-			err = v.kernel.RemoveEntry(v.dir(top), name) // spec: RemoveEntry
-		case top < 0:
-			err = v.kernel.RemoveData(v.dir(top), name) // spec: RemoveData
-		default:
-			err = v.kernel.RemoveDirectory(v.dir(top), name) // spec: RemoveEntry
-		}
-		switch {
-		case err == nil, errors.Is(err, unix.ENOENT):
+		case err == nil, is(call, err, gone):
 			return nil
-		case attempt == 0 && errors.Is(err, unix.EACCES):
-			if mended, mendErr := v.mendPermissions(top); mendErr != nil {
-				return v.explain(top, name, unmended(err, mendErr))
-			} else if !mended {
-				return v.explain(top, name, err)
+		case is(call, err, another):
+			return errAnother
+		case attempt > 0 || !is(call, err, mended):
+			return v.explain(top, name, call, err, why)
+		}
+		tried := true
+		switch err {
+		case unix.EACCES:
+			tried, why = v.mendPermissions(top)
+		case unix.EPERM:
+			places := []place{{v.dir(top), name}}
+			if top >= 0 {
+				places = append(places, place{v.dir(top - 1), v.levels[top].name})
 			}
-		case attempt == 0 && errors.Is(err, unix.EPERM) && v.clearFlags(top, name):
-		default:
-			return v.explain(top, name, err)
+			tried = v.root.clearFlags(places...)
+		case unix.EBUSY:
+			tried, why = v.detach(top, name)
+		}
+		if !tried {
+			return v.explain(top, name, call, err, nil)
 		}
 	}
 }
 
 // mendPermissions makes the level's directory writable, once. Nobody needs its
 // mode any more. Modes of files are left alone: a file may have other names.
-func (v *removal) mendPermissions(top int) (mended bool, err error) {
+func (v *removal) mendPermissions(top int) (tried bool, why error) {
 	if top < 0 || v.levels[top].mended {
 		return false, nil // the root is not ours to change
 	}
 	v.levels[top].mended = true
-	err = v.kernel.ChangeMode(v.dir(top-1), v.levels[top].name, traversable)
-	return err == nil, err
+	if err := v.kernel.ChangeMode(v.dir(top-1), v.levels[top].name, traversable); err != nil {
+		why = v.unchanged("mode", top-1, v.levels[top].name, err)
+	}
+	return true, why
 }
 
-// clearFlags clears the flags of name and of the level's directory that keep
-// name from being removed, if the caller of Open asked for that.
-func (v *removal) clearFlags(top int, name string) bool {
-	if !v.root.options.clearFlags {
+// detach detaches what is mounted at name in the level, if the caller of Open
+// asked for that: the top of a stack first. Nothing behind it is touched.
+func (v *removal) detach(top int, name string) (tried bool, why error) {
+	if !v.root.options.detachMounts {
+		return false, nil
+	}
+	for range mountsAtAName {
+		if err := v.kernel.Detach(v.dir(top), name); err == unix.EINVAL {
+			break // no mount is left
+		} else if err != nil {
+			return true, v.unchanged("mount", top, name, err)
+		}
+	}
+	return true, nil
+}
+
+// unchanged says that something of a name could not be changed.
+func (v *removal) unchanged(what string, top int, name string, err error) error {
+	return fmt.Errorf("the %s of %s cannot be changed: %w", what, quotePath(v.path(top, name)), err)
+}
+
+// clearFlags clears the flags of the places that have any, if the caller of Open
+// asked for that, and reports whether it cleared one.
+func (r *Root) clearFlags(places ...place) (cleared bool) {
+	if !r.options.clearFlags {
 		return false
 	}
-	cleared := false
-	if a, err := v.kernel.StatName(v.dir(top), name); err == nil && a.Immutable {
-		_, err := v.kernel.ClearFlags(v.dir(top), name)
-		cleared = err == nil
-	}
-	if top >= 0 {
-		l := v.levels[top]
-		if a, err := v.kernel.StatName(v.dir(top-1), l.name); err == nil && a.Immutable {
-			_, err := v.kernel.ClearFlags(v.dir(top-1), l.name)
-			cleared = err == nil || cleared
+	for _, p := range places {
+		if a, err := r.kernel.StatName(p.dir, p.name); err == nil && (a.Immutable || a.FlagsUnknown) {
+			_, err := r.kernel.ClearFlags(p.dir, p.name)
+			cleared = cleared || err == nil
 		}
 	}
 	return cleared
 }
 
-// explain finds out what an errno about name in the level was about, and names
-// the path. An empty name is the level's directory itself.
-func (v *removal) explain(top int, name string, err error) error {
+// path is where name in the level is.
+func (v *removal) path(top int, name string) string {
 	path := []string{}
 	for _, l := range v.levels[:top+1] {
 		path = append(path, l.name)
 	}
-	failure := &Error{Op: v.op, Path: v.root.join(append(path, name)...), Err: err}
-	switch {
-	case errors.Is(err, unix.EXDEV):
-		failure.Kind = ErrMountPoint
-	case errors.Is(err, unix.EBUSY):
-		failure.Kind = v.root.mountKind(v.dir(top), name)
-	case errors.Is(err, unix.EPERM):
-		at, aerr := v.kernel.StatName(v.dir(top), name)
-		in, ierr := v.kernel.Stat(v.dir(top))
-		if aerr == nil && at.Immutable || ierr == nil && in.Immutable {
-			failure.Kind = ErrImmutable
-		}
-	case top < 0 && (errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP)):
-		failure.Kind = ErrForeign
+	return v.root.join(append(path, name)...)
+}
+
+// explain finds out what an errno about name in the level was about, and names
+// the path. An empty name is the level's directory itself.
+func (v *removal) explain(top int, name, call string, err, why error) error {
+	at := place{v.dir(top), name}
+	if name == "" {
+		at.name = "."
 	}
-	return failure
+	return v.root.explain(Error{Op: v.op, Path: v.path(top, name)}, call, err, why, at, place{v.dir(top), "."})
 }

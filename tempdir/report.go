@@ -3,6 +3,7 @@ package tempdir
 import (
 	"fmt"
 	"time"
+	"unicode/utf8"
 )
 
 // A State is what an observer can say of the names of one id, or of a foreign
@@ -34,7 +35,9 @@ type Instance struct {
 	Changed time.Time `json:"changed"`          // of the lock file; of the data or the foreign name where there is none
 	Owner   *Owner    `json:"owner,omitempty"`  // from the owner record; nil if there is none or it is garbage
 	Holder  int       `json:"holder,omitempty"` // process id that the kernel names as holder: upstream's locks only, else 0
-	Err     error     `json:"-"`                // why State is Unknown
+	Err     error     `json:"error,omitempty"`  // why State is Unknown; as text in JSON
+
+	NameBytes []byte `json:"name_bytes,omitempty"` // Name, if it is not UTF-8, of which JSON keeps not every byte
 }
 
 // Usage is what the data of one instance takes on disk.
@@ -69,7 +72,7 @@ type Result struct {
 	ID      string  `json:"id"`
 	Outcome Outcome `json:"outcome"`
 	Adopted bool    `json:"adopted,omitempty"` // it was an orphan
-	Err     error   `json:"-"`                 // with Failed
+	Err     error   `json:"error,omitempty"`   // with Failed; as text in JSON
 }
 
 // A Report says what one call of [Root.Recover] saw and did. It takes memory
@@ -77,6 +80,16 @@ type Result struct {
 type Report struct {
 	Results []Result `json:"results"` // one an id, in the order of the ids
 	Foreign []string `json:"foreign"` // names that are not ours, sorted; never touched
+
+	ForeignBytes [][]byte `json:"foreign_bytes,omitempty"` // those of Foreign that are not UTF-8
+}
+
+// notUTF8 is the name if JSON would not keep every byte of it.
+func notUTF8(name string) []byte {
+	if utf8.ValidString(name) {
+		return nil
+	}
+	return []byte(name)
 }
 
 // Count returns how many ids had the outcome.

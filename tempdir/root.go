@@ -3,7 +3,7 @@
 package tempdir
 
 import (
-	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -25,6 +25,7 @@ type Root struct {
 	kernel  Kernel
 	fd      int
 	ordered bool   // renames are durable before later unlinks
+	parent  bool   // it is only the directory of what [Remove] removes
 	record  []byte // the owner record of every instance
 
 	// named is set once O_TMPFILE turned out not to work here, so that it is
@@ -44,6 +45,9 @@ type Root struct {
 //
 // The last element of path must be a directory and not a symbolic link
 // ([errors.Is] unix.ENOTDIR otherwise): resolve links first if you trust them.
+// It has to be on the file system, and in the mount, of what is to be staged. A
+// root that every user may write, without the sticky bit, is [ErrExposed], unless
+// [AllowOthers] is given. Close the Root when it is not needed any more.
 // Every later call uses the descriptor opened here, so renaming the root or
 // mounting over it does not redirect them; only [Addition.Path] is a path.
 //
@@ -54,27 +58,51 @@ func Open(path string, opts ...Option) (*Root, error) {
 	const op = "open root"
 	r := &Root{options: newOptions(opts)}
 	r.kernel = r.options.kernel
-	if path == "" {
-		return nil, &Error{Op: op, Path: path, Err: unix.ENOENT}
+	switch {
+	case path == "":
+		return nil, &Error{Op: op, Path: path, Kind: errNoName, Err: unix.ENOENT}
+	case r.options.make != nil && *r.options.make == 0:
+		return nil, &Error{Op: op, Path: path, Kind: errNoMode, Err: unix.EINVAL}
 	}
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return nil, &Error{Op: op, Path: path, Err: err}
 	}
 	r.path = absolute
-	if r.options.make != 0 {
-		if err := os.MkdirAll(r.path, r.options.make); err != nil {
-			return nil, &Error{Op: op, Path: r.path, Err: bareErrno(err)}
+	if r.options.make != nil {
+		if err := os.MkdirAll(r.path, *r.options.make); err != nil {
+			dir, _ := splitPath(r.path)
+			return nil, r.explain(Error{Op: op, Path: r.path}, "OpenRoot", bareErrno(err), nil, place{unix.AT_FDCWD, dir + "."})
 		}
 	}
 	r.fd, r.ordered, err = r.kernel.OpenRoot(r.path)
 	if err != nil {
-		return nil, &Error{Op: op, Path: r.path, Err: err}
+		return nil, r.explain(Error{Op: op, Path: r.path}, "OpenRoot", err, nil, place{unix.AT_FDCWD, r.path})
+	}
+	if err := r.refuseExposed(op); err != nil {
+		r.kernel.Close(r.fd)
+		return nil, err
 	}
 	owner := thisProcess()
 	owner.Purpose = r.options.purpose
 	r.record = owner.encode()
 	return r, nil
+}
+
+// refuseExposed refuses a root in which every user can take names away, and put
+// other things in their place.
+func (r *Root) refuseExposed(op string) error {
+	if r.options.allowOthers {
+		return nil
+	}
+	a, err := r.kernel.Stat(r.fd)
+	if err != nil {
+		return r.explainIn(op, ".", "Stat", err)
+	}
+	if a.Permissions&0o002 != 0 && a.Permissions&fs.ModeSticky == 0 {
+		return &Error{Op: op, Path: r.path, Kind: ErrExposed}
+	}
+	return nil
 }
 
 // Path returns the absolute path that the root was opened by.
@@ -121,19 +149,4 @@ func defaultKernel() Kernel { return LinuxKernel() }
 
 func (r *Root) join(names ...string) string {
 	return filepath.Join(append([]string{r.path}, names...)...)
-}
-
-// rootErr is for a failure to make something directly in the root.
-func (r *Root) rootErr(op, name string, err error) error {
-	// ENOENT: the descriptor is good and the name is one element, so it is the
-	// directory itself that has been removed. ext4 says EPERM to O_TMPFILE there.
-	gone := errors.Is(err, unix.ENOENT)
-	if errors.Is(err, unix.EPERM) {
-		held, err := r.kernel.Stat(r.fd)
-		gone = err == nil && held.Links == 0
-	}
-	if gone {
-		return &Error{Op: op, Path: r.path, Kind: ErrRootGone}
-	}
-	return &Error{Op: op, Path: r.join(name), Err: err}
 }

@@ -5,6 +5,8 @@ package tempdir
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -38,14 +40,19 @@ func (d *Dir) ID() string { return d.id }
 // and its cost does not depend on what is below path. A crash leaves the victim
 // whole, at either name.
 //
-// The last element of path is not followed if it is a symbolic link. Renaming a
-// directory writes its "..", so the kernel answers EACCES to an ordinary user
-// whose victim is a directory without write permission.
+// The last element of path is not followed if it is a symbolic link. A directory
+// that its owner may not write cannot be moved by an ordinary user: it is made
+// writable first. With [ClearFlags], flags of the victim and of its parent are
+// cleared; the parent's are set again afterwards. What was changed is changed
+// back if the victim is not moved. A crash in between leaves it changed. Where
+// the file system cannot rename without replacing, it renames plainly: the entry
+// is in this instance's own directory, under a number that is never used again.
 //
 // Errors match [ErrVictimGone], [ErrCrossDevice], [ErrMountPoint] (path is a
-// mount point), [ErrForeign] (path is the lock file or the data directory of an
-// instance of this root), [ErrInstanceGone] or [ErrClosed]; the victim is then
-// where it was.
+// mount point), [ErrContainsRoot], [ErrImmutable], [ErrReadOnly], [ErrNoSpace],
+// [ErrForeign] (path is the lock file or the data directory of an instance of
+// this root), [fs.ErrPermission], [ErrInstanceGone] or [ErrClosed]; the victim is
+// then where it was. [Remove] needs no rename.
 func (d *Dir) StageDeletion(path string) error {
 	const op = "stage deletion"
 	d.mu.Lock()
@@ -56,40 +63,41 @@ func (d *Dir) StageDeletion(path string) error {
 	if err := d.root.refuseOwn(op, path); err != nil {
 		return err
 	}
-	_, hint := splitPath(path)
+	dir, hint := splitPath(path)
+	m := d.root.newMending(dir, hint, path)
 	for range stageAttempts {
-		entry := d.reserve(hint)
-		err := d.root.kernel.StageDeletion(path, d.root.fd, entry)
+		err := d.root.kernel.StageDeletion(path, d.root.fd, d.reserve(hint))
 		if err == nil {
+			m.end(true)
 			return nil
 		}
-		if !errors.Is(err, unix.EEXIST) {
-			return d.explainDeletion(op, path, entry, err)
+		if !is("StageDeletion", err, taken) && !m.mend(err) {
+			m.end(false)
+			return d.explainDeletion(op, path, err, m)
 		}
 	}
+	m.end(false)
 	return &Error{Op: op, Path: d.dataPath(), Kind: ErrForeign, Err: unix.EEXIST}
 }
 
 // explainDeletion finds out what the errno of a failed rename was about.
-func (d *Dir) explainDeletion(op, path, entry string, err error) error {
-	failure := &Error{Op: op, Path: path, Err: err}
-	switch {
-	case errors.Is(err, unix.ENOENT):
+func (d *Dir) explainDeletion(op, path string, err error, m *mending) error {
+	victim := place{unix.AT_FDCWD, path}
+	if err == unix.ENOENT {
 		if gone := d.instanceGone(op); gone != nil {
 			return gone
 		}
-		if d.exists(entry) {
-			return nil // a network file system sent the rename twice
+		switch _, statErr := d.root.kernel.StatName(victim.dir, victim.name); {
+		case is("StatName", statErr, gone), statErr == unix.ENOTDIR:
+			return &Error{Op: op, Path: path, Kind: ErrVictimGone, Err: err}
+		case statErr != nil:
+			err = statErr
+		default: // nobody may take it for one that is gone
+			return &Error{Op: op, Path: path, Err: errors.New("the kernel does not find it, but it exists")}
 		}
-		failure.Kind = ErrVictimGone
-	case errors.Is(err, unix.EXDEV):
-		failure.Kind = ErrCrossDevice
-	case errors.Is(err, unix.EBUSY):
-		failure.Kind = d.root.mountKind(unix.AT_FDCWD, path)
-	case errors.Is(err, unix.EINVAL):
-		failure.Kind = d.renameKind()
 	}
-	return failure
+	return d.root.explain(Error{Op: op, Path: path}, "StageDeletion", err, m.why,
+		victim, place{unix.AT_FDCWD, m.parent + "."}, place{d.root.fd, dataName(d.id)})
 }
 
 // An Addition is a path inside an instance at which the caller builds something
@@ -122,8 +130,17 @@ func (a *Addition) Path() string { return a.dir.root.join(a.entry) }
 // Commit does not make the content durable. A caller that needs it to survive
 // power loss syncs the files before, and the destination's directory after.
 //
+// A directory that its owner may not write cannot be moved by an ordinary user: it
+// is made writable, and has its mode again at destination; a crash in between
+// leaves it writable. Where the file system cannot rename without replacing, a
+// directory is renamed plainly after a look says that destination is free, which
+// replaces an empty directory that is made there in that very moment; anything
+// else is linked and unlinked, which replaces nothing.
+//
 // Errors match [fs.ErrExist] (destination exists), [ErrNothingStaged],
-// [ErrCrossDevice], [ErrInstanceGone], [ErrCommitted], [ErrClosed], or
+// [ErrCrossDevice], [ErrImmutable], [ErrReadOnly], [ErrNoSpace],
+// [errors.ErrUnsupported] (the file system can do none of this),
+// [fs.ErrPermission], [ErrInstanceGone], [ErrCommitted], [ErrClosed], or
 // [fs.ErrNotExist] with the destination's path (its directory is missing); the
 // addition is then where it was and may be committed elsewhere.
 func (a *Addition) Commit(destination string) error {
@@ -140,28 +157,97 @@ func (a *Addition) Commit(destination string) error {
 	if err := d.root.refuseOwn(op, destination); err != nil {
 		return err
 	}
-	err := d.root.kernel.Commit(d.root.fd, a.entry, destination)
+	call, err := "Commit", d.root.kernel.Commit(d.root.fd, a.entry, destination)
+	var why, unrestored error
+	if is(call, err, mended) {
+		restore, modeErr := a.makeWritable()
+		if why = modeErr; restore != nil {
+			err = d.root.kernel.Commit(d.root.fd, a.entry, destination)
+			if is(call, err, fallBack) {
+				call, err = a.commitWithout(destination)
+			}
+			unrestored = restore()
+		}
+	}
+	if is(call, err, fallBack) {
+		call, err = a.commitWithout(destination)
+	}
 	if err == nil {
 		a.committed = true
+		if unrestored != nil {
+			return &Error{Op: op, Path: destination, Kind: errUnrestored, Err: unrestored}
+		}
 		return nil
 	}
-	failure := &Error{Op: op, Path: destination, Err: err}
-	switch {
-	case errors.Is(err, unix.ENOENT):
+	return a.explain(op, destination, call, err, why)
+}
+
+// explain finds out what the errno of a commit was about.
+func (a *Addition) explain(op, destination, call string, err, why error) error {
+	d := a.dir
+	f, places := Error{Op: op, Path: destination}, []place{{d.root.fd, a.entry}}
+	switch err {
+	case unix.ENOENT:
 		if gone := d.instanceGone(op); gone != nil {
 			return gone
 		}
-		if !d.exists(a.entry) {
+		if _, statErr := d.root.kernel.StatName(d.root.fd, a.entry); is("StatName", statErr, gone) {
 			return &Error{Op: op, Path: a.Path(), Kind: ErrNothingStaged, Err: err}
 		}
-	case errors.Is(err, unix.EXDEV):
-		failure.Kind = ErrCrossDevice
-	case errors.Is(err, unix.EBUSY):
-		failure.Path, failure.Kind = a.Path(), d.root.mountKind(d.root.fd, a.entry)
-	case errors.Is(err, unix.EINVAL):
-		failure.Kind = d.renameKind()
+	case unix.EBUSY:
+		f.Path = a.Path()
+	default:
+		dir, _ := splitPath(destination)
+		places = append(places, place{unix.AT_FDCWD, dir + "."}, place{d.root.fd, dataName(d.id)})
 	}
-	return failure
+	return d.root.explain(f, call, err, why, places...)
+}
+
+// errUnrestored is why a commit that took effect is told as an error.
+var errUnrestored error = &kind{"committed, but its mode could not be restored", nil}
+
+// makeWritable makes an entry writable that is a directory and is not, for its
+// move. It keeps the directory open, so that restore reaches it at either name.
+func (a *Addition) makeWritable() (restore func() error, err error) {
+	k, root := a.dir.root.kernel, a.dir.root.fd
+	seen, err := k.StatName(root, a.entry)
+	if err != nil || seen.Mode != fs.ModeDir || seen.Permissions&0o200 != 0 {
+		return nil, nil
+	}
+	if err := k.ChangeMode(root, a.entry, seen.Permissions|traversable); err != nil {
+		return nil, fmt.Errorf("its mode cannot be changed: %w", err)
+	}
+	fd, err := k.OpenDirectory(root, a.entry)
+	if err != nil {
+		_ = k.ChangeMode(root, a.entry, seen.Permissions)
+		return nil, fmt.Errorf("it cannot be opened: %w", err)
+	}
+	return func() error {
+		defer k.Close(fd)
+		return k.ChangeMode(fd, ".", seen.Permissions)
+	}, nil
+}
+
+// commitWithout is the commit where no rename is to be had that never replaces.
+func (a *Addition) commitWithout(destination string) (call string, err error) {
+	k, root := a.dir.root.kernel, a.dir.root.fd
+	seen, err := k.StatName(root, a.entry)
+	if err != nil {
+		return "StatName", err
+	}
+	if _, err := k.StatName(unix.AT_FDCWD, destination); err == nil {
+		return "StatName", unix.EEXIST
+	} else if !is("StatName", err, gone) {
+		return "StatName", err
+	}
+	if seen.Mode == fs.ModeDir {
+		return "CommitPlainly", k.CommitPlainly(root, a.entry, destination)
+	}
+	if err := k.LinkEntry(root, a.entry, destination); err != nil {
+		return "LinkEntry", err
+	}
+	_ = k.RemoveEntry(root, a.entry) // if it stays, the instance's removal takes it
+	return "", nil
 }
 
 // Close removes everything that is staged and the instance with it: call it
@@ -238,12 +324,6 @@ func (d *Dir) reserve(hint string) string {
 	return dataName(d.id) + "/" + entryName(n, hint)
 }
 
-// exists reports whether entry, a path below the root, exists.
-func (d *Dir) exists(entry string) bool {
-	_, err := d.root.kernel.StatName(d.root.fd, entry)
-	return err == nil
-}
-
 // instanceGone tells a data directory that is gone from a victim that is gone:
 // the kernel answers ENOENT to both (rule 10). Not being able to look is an error
 // too, because nobody may be told that a victim is gone which is in its place.
@@ -252,29 +332,10 @@ func (d *Dir) instanceGone(op string) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, unix.ENOENT):
+	case is("StatName", err, gone):
 		return &Error{Op: op, Path: d.dataPath(), Kind: ErrInstanceGone}
 	}
-	return &Error{Op: op, Path: d.dataPath(), Err: err}
-}
-
-// renameKind finds out whether EINVAL meant that the file system does not know
-// RENAME_NOREPLACE: one that does answers EEXIST to a rename onto itself.
-func (d *Dir) renameKind() error {
-	lock := lockName(d.id)
-	err := d.root.kernel.Commit(d.root.fd, lock, d.root.join(lock))
-	if errors.Is(err, unix.EINVAL) {
-		return errors.ErrUnsupported
-	}
-	return nil
-}
-
-// mountKind is the kind of an EBUSY about name.
-func (r *Root) mountKind(dir int, name string) error {
-	if a, err := r.kernel.StatName(dir, name); err == nil && a.MountRoot {
-		return ErrMountPoint
-	}
-	return nil
+	return d.root.explainIn(op, dataName(d.id), "StatName", err)
 }
 
 // refuseOwn refuses a path that is a lock file or a data directory of this

@@ -63,7 +63,7 @@ func TestLsShowsEveryState(t *testing.T) {
 	assert.Equal(t, "orphan", row(t, stdout, orphan)[1])
 	assert.Equal(t, "foreign", row(t, stdout, "notes.txt")[1])
 	assert.Equal(t, "unknown", row(t, stdout, unknown)[1])
-	assert.Contains(t, strings.Join(row(t, stdout, unknown), " "), "name not ours")
+	assert.Contains(t, strings.Join(row(t, stdout, unknown), " "), "not an afterlock name")
 	assert.Equal(t, before, namesBelow(t, root), "ls changed something")
 }
 

@@ -34,6 +34,7 @@ const (
 func TestMain(m *testing.M) {
 	drivers.Become()
 	conformance.BecomeProcess()
+	becomeConfined()
 	stress.BecomeWorker()
 	linearizability.BecomeWorker()
 	switch {

@@ -104,7 +104,7 @@ func TestRecoverReportsWhatItCannotRemoveWithExitCode1(t *testing.T) {
 	stdout, _, code = call(t, "recover", root)
 	assert.Equal(t, 1, code)
 	assert.Equal(t, "failed", row(t, stdout, odd)[1])
-	assert.Contains(t, stdout, "name not ours")
+	assert.Contains(t, stdout, "not an afterlock name")
 	assert.Equal(t, "recovered", row(t, stdout, stale)[1], "one failure keeps nobody else from being recovered")
 	assert.DirExists(t, filepath.Join(root, "lock-"+odd))
 }

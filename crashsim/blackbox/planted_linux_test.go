@@ -99,8 +99,8 @@ func repeat(t *testing.T, problem, wants string) {
 func TestFaultsThatSchedulesFind(t *testing.T) {
 	_, w := newCampaign(t)
 	for _, tt := range []struct{ name, wants string }{
-		{"faulty-norecheck-delete", "the protocol was broken"},
-		{"faulty-norecheck-add", "the protocol was broken"},
+		{"faulty-norecheck-delete", "instance was removed by another process"},
+		{"faulty-norecheck-add", "instance was removed by another process"},
 		{"unlocked", "it reported success, and the layers are"},
 	} {
 		name := tt.name

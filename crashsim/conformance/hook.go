@@ -79,8 +79,8 @@ func (p *process) stops(c *seam.Call) bool {
 		return true
 	case seam.Stat: // of the recheck; without a failing call in sight it goes on to the next
 		return c.Fd == p.lock && !p.unjudged
-	case seam.StatName:
-		return strings.HasPrefix(c.Name, lockPrefix)
+	case seam.StatName: // of the recheck; after a failure, with the lock file closed, it looks for the reason
+		return strings.HasPrefix(c.Name, lockPrefix) && (len(p.because) == 0 || p.of(p.lock).kind == lockKind)
 	case seam.Close:
 		return p.of(c.Fd).kind == lockKind
 	case seam.OpenDirectory: // of the data; not to list the root, not of an entry

@@ -194,6 +194,9 @@ func (m *blind) StatName(dir int, name string) (tempdir.Attributes, error) {
 	if strings.HasPrefix(name, dataPrefix) && !strings.Contains(name, "/") && err == unix.ENOENT {
 		err = nil
 	}
+	if dir == unix.AT_FDCWD { // the victim is not looked for either
+		err = unix.ENOENT
+	}
 	return a, err
 }
 

@@ -34,7 +34,7 @@ var sites = []site{
 		return nil, err
 	}`},
 	{"create.go", `	if err := r.kernel.MakeData(r.fd, dataName(id)); err != nil {
-		err = errors.Join(r.rootErr(op, dataName(id), err), r.removeLock(op, lockName(id), lock))`, `	if err := r.kernel.MakeData(r.fd, dataName(id)); err != nil && !(planted("EEXIST at mkdir accepted") && errors.Is(err, unix.EEXIST)) {
+		err = errors.Join(r.explainIn(op, dataName(id), "MakeData", err), r.removeLock(op, lockName(id), lock))`, `	if err := r.kernel.MakeData(r.fd, dataName(id)); err != nil && !(planted("EEXIST at mkdir accepted") && errors.Is(err, unix.EEXIST)) {
 		if planted("failed mkdir keeps the lock") {
 			r.release()
 			return nil, err
@@ -47,7 +47,7 @@ var sites = []site{
 		if planted("failed mkdir told as something else") {
 			err = unix.EXFULL
 		}
-		err = errors.Join(r.rootErr(op, dataName(id), err), r.removeLock(op, lockName(id), lock))`},
+		err = errors.Join(r.explainIn(op, dataName(id), "MakeData", err), r.removeLock(op, lockName(id), lock))`},
 	{"create.go", `	return &Dir{root: r, id: id, lock: lock}, nil`, `	if planted("dir has another id") {
 		return &Dir{root: r, id: newID(), lock: lock}, nil
 	}
@@ -114,7 +114,7 @@ var sites = []site{
 		return false, err
 	}
 	named, err := r.kernel.StatName(r.fd, name)
-	if errors.Is(err, unix.ENOENT) {
+	if is("StatName", err, gone) {
 		return false, nil
 	}
 	return err == nil && held.Links > 0 && held.same(named), err`, `	held, err := r.kernel.Stat(fd)
@@ -152,29 +152,32 @@ var sites = []site{
 	switch {
 	case planted("claim does not look at the file"):`},
 	{"lock.go", `	if err := r.kernel.TakeLock(lock); err != nil {
-		if isBusy(err) {`, `	if err := r.kernel.TakeLock(lock); err != nil {
+		if is("TakeLock", err, taken) {`, `	if err := r.kernel.TakeLock(lock); err != nil {
 		if planted("claim goes on without its lock") {
-			return nil
+			return false, nil
 		}
-		if isBusy(err) && planted("claim of a live instance fails") {
-			return failure(nil, err)
+		if is("TakeLock", err, taken) && planted("claim of a live instance fails") {
+			return false, failure(nil, err)
 		}
-		if isBusy(err) || planted("every failure to lock is a live instance") {`},
+		if is("TakeLock", err, taken) || planted("every failure to lock is a live instance") {`},
 	{"lock.go", `	ours, err := r.recheck(lock, name)
 	switch {
 	case err != nil:
-		return failure(nil, err)`, `	if planted("claim does not recheck") {
-		return nil
+		return true,`, `	if planted("claim does not recheck") {
+		return true, nil
 	}
 	ours, err := r.recheck(lock, name)
 	switch {
 	case err != nil:
-		return failure(nil, err)`},
-	{"lock.go", `	if err := r.claim(lock, name, failure); err != nil {
-		r.kernel.Close(lock)`, `	if err := r.claim(lock, name, failure); err != nil {
-		if !planted("refused claim keeps its descriptor") {
+		return true,`},
+	{"lock.go", `		if locked {
 			r.kernel.Close(lock)
-		}`},
+		} else {`, `		if planted("refused claim keeps its descriptor") {
+			return -1, err
+		}
+		if locked {
+			r.kernel.Close(lock)
+		} else {`},
 	{"lock.go", `	ours, err := r.recheck(lock, name)
 	if err == nil && ours {
 		err = r.kernel.RemoveLock(r.fd, name)`, `	if planted("unlock before unlink") {
@@ -192,7 +195,7 @@ var sites = []site{
 	{"lock.go", `	r.kernel.Close(lock)
 	switch {
 	case err != nil:
-		return &Error{Op: op, Path: r.join(name), Err: err}
+		return r.explainIn(op, name, "RemoveLock", err)
 	case !ours:`, `	if !planted("removal keeps its descriptor") {
 		r.kernel.Close(lock)
 	}
@@ -205,22 +208,20 @@ var sites = []site{
 	case err != nil && planted("failure to unlink told as something else"):
 		return &Error{Op: op, Path: r.join(name), Err: unix.EXFULL}
 	case err != nil:
-		return &Error{Op: op, Path: r.join(name), Err: err}
+		return r.explainIn(op, name, "RemoveLock", err)
 	case !ours:`},
 	{"lock.go", `		err = r.kernel.TakeLock(lock)
-		if err == nil {
-			r.writeOwner(lock)
-			err = r.kernel.LinkLock(lock, r.fd, name)
-		}`, `		err = r.kernel.TakeLock(lock)
+		call = "TakeLock"
+`, `		err = r.kernel.TakeLock(lock)
+		call = "TakeLock"
 		if planted("publishes although it could not lock") {
 			err = nil
 		}
-		if err == nil {
-			r.writeOwner(lock)
-			err = r.kernel.LinkLock(lock, r.fd, name)
-		}`},
+`},
 	{"lock.go", `	lock, err := r.kernel.OpenUnnamed(r.fd)
+	call := "OpenUnnamed"
 	if err == nil {`, `	lock, err := r.kernel.OpenUnnamed(r.fd)
+	call := "OpenUnnamed"
 	if err == nil && planted("name before lock") {
 		if err = r.kernel.LinkLock(lock, r.fd, name); err == nil {
 			err = r.kernel.TakeLock(lock)
@@ -233,27 +234,31 @@ var sites = []site{
 	{"lock.go", `		r.kernel.Close(lock) // the file has no name: this is the end of it`, `		if !planted("failed publishing keeps its descriptor") {
 			r.kernel.Close(lock)
 		}`},
-	{"lock.go", `	if err = r.kernel.TakeLock(lock); err == nil {
-		ours, err = r.recheck(lock, name)
-	}`, `	if err = r.kernel.TakeLock(lock); err == nil {
-		ours, err = r.recheck(lock, name)
-		if planted("fallback does not recheck") {
+	{"lock.go", `		if err == nil && ours {
+			r.writeOwner(lock)
+			return lock, nil
+		}
+		r.kernel.Close(lock) // what has the name, if it is there, is a stranger's`, `		if planted("fallback does not recheck") {
 			ours, err = true, nil
 		}
-	}`},
-	{"lock.go", `	// The name stays: it may be a recoverer's by now, and if it is not, it is a
-	// stale lock file like any other (rule 4).
-	r.kernel.Close(lock)
-	if err == nil || isBusy(err) {`, `	if planted("fallback unlinks what it lost") {
+		if err == nil && ours {
+			r.writeOwner(lock)
+			return lock, nil
+		}
+		if planted("fallback unlinks what it lost") {
+			_ = r.kernel.RemoveLock(r.fd, name)
+		}
+		if !planted("fallback keeps its descriptor") {
+			r.kernel.Close(lock) // what has the name, if it is there, is a stranger's
+		}`},
+	{"lock.go", `	r.letGo(lock)
+	if is("TakeLock", err, taken) {`, `	if planted("fallback unlinks what it lost") {
 		_ = r.kernel.RemoveLock(r.fd, name)
 	}
 	if !planted("fallback keeps its descriptor") {
-		r.kernel.Close(lock)
+		r.letGo(lock)
 	}
-	if planted("fallback fails when it is late") && isBusy(err) {
-		return -1, err
-	}
-	if err == nil || isBusy(err) {`},
+	if is("TakeLock", err, taken) && !planted("fallback fails when it is late") {`},
 
 	{"recover.go", `	defer r.kernel.Close(dir)
 	index`, `	if !planted("listing keeps its descriptor") {
@@ -265,14 +270,14 @@ var sites = []site{
 			return Recovered, false, err
 		}
 		lock, outcome, err = r.adopt(op, n.id)`},
-	{"recover.go", `	lock, err = r.publishLocked(lockName(id))
+	{"recover.go", `	lock, err = r.publishLocked(op, lockName(id))
 	switch {`, `	if planted("adoption by open") {
 		return r.takeStale(op, id)
 	}
-	lock, err = r.publishLocked(lockName(id))
+	lock, err = r.publishLocked(op, lockName(id))
 	switch {
-	case errors.Is(err, errTaken) && planted("adoption fails when it is late"):
-		return -1, Failed, r.rootErr(op, lockName(id), err)`},
+	case err == errTaken && planted("adoption fails when it is late"):
+		return -1, Failed, err`},
 	{"recover.go", `	if _, err := r.removeData(ctx, op, n.id, true); err != nil {
 		r.kernel.Close(lock) // the lock is released; both names stay (rule 5)
 		return Failed, !n.lock, err
@@ -313,7 +318,7 @@ var sites = []site{
 		return -1, Skipped, nil
 	case unix.ENOENT:
 		return -1, Vanished, nil
-	}`, `	case ErrHeld:
+	case errDenied:`, `	case ErrHeld:
 		if planted("live instances reported as gone") {
 			return -1, Vanished, nil
 		}
@@ -323,20 +328,16 @@ var sites = []site{
 			return -1, Skipped, nil
 		}
 		return -1, Vanished, nil
-	}`},
+	case errDenied:`},
 
-	{"remove.go", `	if errors.Is(err, unix.ENOENT) {
+	{"remove.go", `	if is("OpenDirectory", err, gone) {
 		return false, nil
-	}
-	if err != nil {
-		v.left.add(v.explain(-1, name, err))`, `	if errors.Is(err, unix.ENOENT) && !planted("data that is gone fails the removal") {
+	}`, `	if is("OpenDirectory", err, gone) && !planted("data that is gone fails the removal") {
 		return false, nil
 	}
 	if err != nil && planted("data that cannot be opened is gone") {
 		return false, nil
-	}
-	if err != nil {
-		v.left.add(v.explain(-1, name, err))`},
+	}`},
 	{"remove.go", `	for _, l := range v.levels {
 		v.kernel.Close(l.fd)
 	}`, `	for _, l := range v.levels {
@@ -345,7 +346,7 @@ var sites = []site{
 		}
 	}`},
 	{"remove.go", `		if err != nil {
-			v.fail(top, v.explain(top, "", err))
+			v.fail(top, v.explain(top, "", "List", err, nil))
 			v.pop(false)
 			return
 		}
@@ -353,7 +354,7 @@ var sites = []site{
 			err, entries = nil, nil
 		}
 		if err != nil {
-			v.fail(top, v.explain(top, "", err))
+			v.fail(top, v.explain(top, "", "List", err, nil))
 			v.pop(false)
 			return
 		}
@@ -377,20 +378,16 @@ var sites = []site{
 	}
 	v.levels`},
 	{"remove.go", `	default:
-		v.fail(top, v.explain(top, name, err))
+		v.fail(top, v.explain(top, name, "OpenDirectory", err, why))
 	}
-}
-
-// hoist`, `	default:
+}`, `	default:
 		if !planted("directory that cannot be opened is forgotten") {
-			v.fail(top, v.explain(top, name, err))
+			v.fail(top, v.explain(top, name, "OpenDirectory", err, why))
 		}
 	}
-}
-
-// hoist`},
-	{"remove.go", `		case err == nil, errors.Is(err, unix.ENOENT):
-			return nil`, `		case err == nil, errors.Is(err, unix.ENOENT) && !planted("what is gone already fails the removal"):
+}`},
+	{"remove.go", `		case err == nil, is(call, err, gone):
+			return nil`, `		case err == nil, is(call, err, gone) && !planted("what is gone already fails the removal"):
 			return nil
 		case planted("failed unlink is success"):
 			return nil`},
@@ -398,24 +395,29 @@ var sites = []site{
 	{"stage.go", `		if gone := d.instanceGone(op); gone != nil {
 			return gone
 		}
-		if d.exists(entry) {`, `		if gone := d.instanceGone(op); gone != nil && !planted("victim gone and instance gone are one") {
-			return gone
+		switch _, statErr`, `		lost := d.instanceGone(op)
+		if lost != nil && planted("victim gone and instance gone are one") {
+			return &Error{Op: op, Path: path, Kind: ErrVictimGone, Err: err}
 		}
-		if d.exists(entry) {`},
-	{"stage.go", `	failure := &Error{Op: op, Path: path, Err: err}
-	switch {`, `	failure := &Error{Op: op, Path: path, Err: err}
-	switch {
-	case planted("every failure is a victim that is gone"):
-		failure.Kind = ErrVictimGone`},
-	{"stage.go", `	err := d.root.kernel.Commit(d.root.fd, a.entry, destination)
-	if err == nil {`, `	err := d.root.kernel.Commit(d.root.fd, a.entry, destination)
+		if lost != nil {
+			return lost
+		}
+		switch _, statErr`},
+	{"stage.go", `	victim := place{unix.AT_FDCWD, path}
+`, `	victim := place{unix.AT_FDCWD, path}
+	if planted("every failure is a victim that is gone") {
+		return &Error{Op: op, Path: path, Kind: ErrVictimGone, Err: err}
+	}
+`},
+	{"stage.go", `	call, err := "Commit", d.root.kernel.Commit(d.root.fd, a.entry, destination)
+`, `	call, err := "Commit", d.root.kernel.Commit(d.root.fd, a.entry, destination)
 	if planted("failed commit is told as success") {
 		err = nil
 	}
 	if planted("failed commit cannot be repeated") {
 		a.committed = true
 	}
-	if err == nil {`},
+`},
 	{"stage.go", `	if err != nil {
 		d.root.kernel.Close(d.lock) // the lock is released; both names stay (rule 5)
 		return err

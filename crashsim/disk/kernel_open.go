@@ -306,6 +306,24 @@ func (p *Process) LockHolder(fd int) (tempdir.Holder, error) {
 	return tempdir.Holder{Held: locker != nil && locker != f}, nil
 }
 
+// ShareLock takes the lock like TakeLock: who asks for it closes fd next.
+func (p *Process) ShareLock(fd int) error {
+	if err := p.begin(); err != nil {
+		return err
+	}
+	defer p.end()
+	f, err := p.fd(fd)
+	if err != nil {
+		return err
+	}
+	of := &p.disk.nodes[f.node]
+	if of.locker != nil && of.locker != f {
+		return unix.EAGAIN
+	}
+	of.locker = f
+	return nil
+}
+
 func (p *Process) ReadOwner(fd int) ([]byte, error) {
 	if err := p.begin(); err != nil {
 		return nil, err

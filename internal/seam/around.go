@@ -286,6 +286,14 @@ func (k *kernel) LockHolder(fd int) (tempdir.Holder, error) {
 	return r.Holder, r.Err
 }
 
+func (k *kernel) ShareLock(fd int) error {
+	c, do := k.begin(Call{Method: ShareLock, Fd: fd, Dir: -1, ToDir: -1})
+	if do {
+		c.Err = k.Kernel.ShareLock(c.Fd)
+	}
+	return k.end(c, do).Err
+}
+
 func (k *kernel) ReadOwner(fd int) ([]byte, error) {
 	c, do := k.begin(Call{Method: ReadOwner, Fd: fd, Dir: -1, ToDir: -1})
 	if do {

@@ -40,6 +40,7 @@ const (
 	LinkEntry
 	OpenToInspect
 	LockHolder
+	ShareLock
 	ReadOwner
 	Close
 
@@ -50,7 +51,7 @@ var names = [Methods]string{
 	"OpenRoot", "OpenParent", "OpenUnnamed", "CreateLock", "OpenLock", "TakeLock", "WriteOwner", "LinkLock", "Stat", "StatName",
 	"RemoveLock", "MakeData", "StageDeletion", "Commit", "SyncData", "RemoveData", "OpenDirectory", "List",
 	"RemoveEntry", "RemoveDirectory", "Hoist", "ChangeMode", "ClearFlags", "SetFlags", "Detach", "CommitPlainly", "LinkEntry",
-	"OpenToInspect", "LockHolder", "ReadOwner", "Close",
+	"OpenToInspect", "LockHolder", "ShareLock", "ReadOwner", "Close",
 }
 
 // String is the method's name in [tempdir.Kernel].

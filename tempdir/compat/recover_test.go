@@ -237,7 +237,7 @@ func TestErrorTexts(t *testing.T) {
 
 	file := victim(t, "file")
 	_, err = compat.NewTempDir(filepath.Join(file, "root"))
-	require.EqualError(t, err, "open root "+filepath.Join(file, "root")+": not a directory")
+	require.EqualError(t, err, "open root "+filepath.Join(file, "root")+": a root must be a directory and no symbolic link: not a directory")
 
 	td, err := compat.NewTempDir(root)
 	require.NoError(t, err)

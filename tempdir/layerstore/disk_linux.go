@@ -220,11 +220,7 @@ func (linuxDisk) Replace(spare, path string) error {
 	err := again(func() error {
 		return unix.Renameat2(unix.AT_FDCWD, spare, unix.AT_FDCWD, path, unix.RENAME_EXCHANGE)
 	})
-	if err == nil {
-		return nil
-	}
-	var s unix.Stat_t
-	if again(func() error { return unix.Lstat(path, &s) }) == unix.ENOENT { // nothing there yet, whatever it said
+	if err == unix.ENOENT { // nothing there yet
 		return again(func() error { return unix.Rename(spare, path) })
 	}
 	return err

@@ -119,7 +119,7 @@ func (s *Store) save(op string, h *held, m *metadata) error {
 			return failure(MayHaveEffect, "", err)
 		}
 		s.roomFor(text)
-	case s.unexchanged():
+	case exchangeRefused(err):
 		took, markErr := s.saveByMark(h, token)
 		switch {
 		case !took:
@@ -128,10 +128,7 @@ func (s *Store) save(op string, h *held, m *metadata) error {
 			return failure(MayHaveEffect, lockFile, markErr)
 		}
 	default:
-		if there, failed := s.hasMetadata(op); failed == nil && !there {
-			return failure(NoEffect, metadataFile, err) // the first save of all
-		}
-		return failure(MayHaveEffect, metadataFile, err)
+		return failure(NoEffect, metadataFile, err)
 	}
 	token = h.token
 	s.synced.Store(&token)

@@ -1,0 +1,264 @@
+//go:build linux
+
+package tempdir
+
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
+// A meaning is what an operation takes the errno of a call for.
+type meaning uint8
+
+const (
+	refused  meaning = iota // a failure: reported with the errno, and the kind if there is one
+	gone                    // an answer: what the call was about is not there
+	taken                   // an answer: somebody else has the name, or the lock
+	fallBack                // another call is tried instead
+	mended                  // a mode, a flag or a mount is changed, and the call made again
+	another                 // an answer: what is there is of another type
+	ignored                 // the operation goes on without
+	noLocks                 // a failure, for everybody: what was made to be locked is removed again
+	denied                  // an answer, if another user owns it: left to that user
+)
+
+// A look is what has to be seen before an errno is told as a kind.
+type look uint8
+
+const (
+	unseen      look = iota
+	seesMount        // a mount point, or what cannot be looked at
+	seesFlags        // an immutable or append-only flag, of the inode or of a directory that holds it
+	seesNoRoot       // a root that has no name any more
+	seesNoOwner      // a data directory that is not there any more
+	seesInside       // a root inside the victim
+)
+
+// An errnoRow is one line of the table of errnos. A kind that needs a look is
+// reported only if the look confirms it.
+type errnoRow struct {
+	call    string // a method of [Kernel]; "": every call without a row of its own
+	errno   unix.Errno
+	meaning meaning
+	kind    error
+	look    look
+}
+
+// errnoTable says what each errno of each call is taken for. It decides on the
+// bare errno of the call itself, never on one that was joined or wrapped later,
+// and never on the errno of a helper (rule 14). What is not here is refused
+// without a kind.
+var errnoTable = []errnoRow{
+	{"", unix.EROFS, refused, ErrReadOnly, unseen},
+	{"", unix.ENOSPC, refused, ErrNoSpace, unseen},
+	{"", unix.EDQUOT, refused, ErrNoSpace, unseen},
+	{"", unix.ENOSYS, refused, errors.ErrUnsupported, unseen},
+	{"", unix.EOPNOTSUPP, refused, errors.ErrUnsupported, unseen},
+	{"", unix.EBUSY, refused, ErrMountPoint, seesMount},
+	{"", unix.EPERM, refused, ErrImmutable, seesFlags},
+
+	{"OpenRoot", unix.ENOTDIR, refused, errNoRoot, unseen},
+	{"OpenRoot", unix.ELOOP, refused, errNoRoot, unseen},
+	{"OpenParent", unix.ENOENT, gone, ErrVictimGone, unseen},
+
+	{"OpenUnnamed", unix.EOPNOTSUPP, fallBack, nil, unseen},
+	{"OpenUnnamed", unix.ENOSYS, fallBack, nil, unseen},
+	{"OpenUnnamed", unix.EISDIR, fallBack, nil, unseen}, // kernels that never heard of O_TMPFILE
+	{"OpenUnnamed", unix.EINVAL, fallBack, nil, unseen}, // file systems that never heard of it
+	{"OpenUnnamed", unix.ENOENT, fallBack, nil, unseen}, // a root that is gone is met again
+	{"OpenUnnamed", unix.EPERM, refused, ErrRootGone, seesNoRoot},
+	{"LinkLock", unix.EEXIST, taken, nil, unseen},
+	{"LinkLock", unix.ENOENT, fallBack, nil, unseen}, // no /proc, or the root is gone
+	{"LinkLock", unix.EPERM, fallBack, nil, unseen},  // file systems without hard links, or a sandbox
+	{"LinkLock", unix.EACCES, fallBack, nil, unseen},
+	{"LinkLock", unix.EXDEV, fallBack, nil, unseen},
+	{"LinkLock", unix.EMLINK, fallBack, nil, unseen},
+	{"LinkLock", unix.EINVAL, fallBack, nil, unseen},
+	{"LinkLock", unix.EOPNOTSUPP, fallBack, nil, unseen},
+	{"LinkLock", unix.ENOSYS, fallBack, nil, unseen},
+	{"CreateLock", unix.EEXIST, taken, nil, unseen},
+	{"CreateLock", unix.ENOENT, refused, ErrRootGone, unseen},
+	{"TakeLock", unix.EAGAIN, taken, nil, unseen},
+	{"TakeLock", unix.ENOLCK, noLocks, nil, unseen},                   // network file systems without a lock manager
+	{"TakeLock", unix.EINVAL, noLocks, errors.ErrUnsupported, unseen}, // Linux before 3.15
+	{"TakeLock", unix.ENOSYS, noLocks, errors.ErrUnsupported, unseen},
+	{"TakeLock", unix.EOPNOTSUPP, noLocks, errors.ErrUnsupported, unseen},
+	{"WriteOwner", unix.ENOSPC, ignored, nil, unseen},
+	{"WriteOwner", unix.EDQUOT, ignored, nil, unseen},
+	{"WriteOwner", unix.EIO, ignored, nil, unseen},
+	{"MakeData", unix.ENOENT, refused, ErrRootGone, unseen},
+	{"MakeData", unix.EEXIST, refused, ErrForeign, unseen},
+
+	{"OpenLock", unix.ENOENT, gone, nil, unseen},
+	{"OpenLock", unix.ELOOP, refused, ErrForeign, unseen},
+	{"OpenLock", unix.EISDIR, refused, ErrForeign, unseen},
+	{"OpenLock", unix.ENXIO, refused, ErrForeign, unseen},
+	{"OpenLock", unix.ENODEV, refused, ErrForeign, unseen},
+	{"OpenLock", unix.EXDEV, refused, ErrMountPoint, unseen},
+	{"OpenLock", unix.EACCES, denied, nil, unseen},
+	{"OpenLock", unix.EPERM, mended, ErrImmutable, seesFlags},
+	{"OpenToInspect", unix.ENOENT, gone, nil, unseen},
+	{"OpenToInspect", unix.ELOOP, refused, ErrForeign, unseen},
+	{"OpenToInspect", unix.ENXIO, refused, ErrForeign, unseen},
+	{"OpenToInspect", unix.ENODEV, refused, ErrForeign, unseen},
+	{"OpenToInspect", unix.EXDEV, refused, ErrMountPoint, unseen},
+	{"StatName", unix.ENOENT, gone, nil, unseen},
+	{"RemoveLock", unix.ENOENT, gone, nil, unseen},
+	{"RemoveLock", unix.EPERM, mended, ErrImmutable, seesFlags},
+
+	{"StageDeletion", unix.EEXIST, taken, nil, unseen},
+	{"StageDeletion", unix.ENOTEMPTY, taken, nil, unseen}, // by a rename that can replace
+	{"StageDeletion", unix.ENOENT, refused, ErrInstanceGone, seesNoOwner},
+	{"StageDeletion", unix.EXDEV, refused, ErrCrossDevice, unseen},
+	{"StageDeletion", unix.EINVAL, refused, ErrContainsRoot, seesInside},
+	{"StageDeletion", unix.EACCES, mended, nil, unseen},
+	{"StageDeletion", unix.EPERM, mended, ErrImmutable, seesFlags},
+	{"Commit", unix.ENOENT, refused, ErrInstanceGone, seesNoOwner},
+	{"Commit", unix.EXDEV, refused, ErrCrossDevice, unseen},
+	{"Commit", unix.EACCES, mended, nil, unseen},
+	{"Commit", unix.EINVAL, fallBack, nil, unseen},
+	{"Commit", unix.ENOSYS, fallBack, nil, unseen},
+	{"Commit", unix.EOPNOTSUPP, fallBack, nil, unseen},
+	{"CommitPlainly", unix.ENOENT, refused, ErrInstanceGone, seesNoOwner},
+	{"CommitPlainly", unix.ENOTEMPTY, refused, errExists, unseen},
+	{"CommitPlainly", unix.ENOTDIR, refused, errExists, unseen},
+	{"CommitPlainly", unix.EXDEV, refused, ErrCrossDevice, unseen},
+	{"CommitPlainly", unix.EINVAL, refused, errors.ErrUnsupported, unseen},
+	{"LinkEntry", unix.ENOENT, refused, ErrInstanceGone, seesNoOwner},
+	{"LinkEntry", unix.EXDEV, refused, ErrCrossDevice, unseen},
+	{"LinkEntry", unix.EPERM, refused, errors.ErrUnsupported, unseen},
+	{"LinkEntry", unix.EMLINK, refused, errors.ErrUnsupported, unseen},
+	{"LinkEntry", unix.EINVAL, refused, errors.ErrUnsupported, unseen},
+
+	{"SyncData", unix.EINVAL, ignored, nil, unseen}, // nothing to make durable here
+	{"OpenDirectory", unix.ENOENT, gone, nil, unseen},
+	{"OpenDirectory", unix.ENOTDIR, another, ErrForeign, unseen},
+	{"OpenDirectory", unix.ELOOP, another, ErrForeign, unseen},
+	{"OpenDirectory", unix.EACCES, mended, nil, unseen},
+	{"OpenDirectory", unix.EXDEV, mended, ErrMountPoint, unseen},
+	{"OpenDirectory", unix.EMFILE, fallBack, nil, unseen},
+	{"OpenDirectory", unix.ENFILE, fallBack, nil, unseen},
+	{"List", unix.ENOENT, gone, nil, unseen},
+	{"RemoveEntry", unix.ENOENT, gone, nil, unseen},
+	{"RemoveEntry", unix.EISDIR, another, nil, unseen},
+	{"RemoveEntry", unix.EACCES, mended, nil, unseen},
+	{"RemoveEntry", unix.EPERM, mended, ErrImmutable, seesFlags},
+	{"RemoveEntry", unix.EBUSY, mended, ErrMountPoint, seesMount},
+	{"RemoveDirectory", unix.ENOENT, gone, nil, unseen},
+	{"RemoveDirectory", unix.ENOTEMPTY, another, nil, unseen},
+	{"RemoveDirectory", unix.EEXIST, another, nil, unseen},
+	{"RemoveDirectory", unix.EACCES, mended, nil, unseen},
+	{"RemoveDirectory", unix.EPERM, mended, ErrImmutable, seesFlags},
+	{"RemoveDirectory", unix.EBUSY, mended, ErrMountPoint, seesMount},
+	{"RemoveData", unix.ENOENT, gone, nil, unseen},
+	{"RemoveData", unix.ENOTEMPTY, another, nil, unseen},
+	{"RemoveData", unix.EEXIST, another, nil, unseen},
+	{"RemoveData", unix.ENOTDIR, another, ErrForeign, unseen},
+	{"RemoveData", unix.EPERM, mended, ErrImmutable, seesFlags},
+	{"RemoveData", unix.EBUSY, mended, ErrMountPoint, seesMount},
+	{"Hoist", unix.EEXIST, taken, nil, unseen},
+	{"Hoist", unix.EACCES, mended, nil, unseen},
+	{"Hoist", unix.EXDEV, fallBack, nil, unseen},
+}
+
+// meaningOf finds the errno of the call in the table.
+func meaningOf(call string, err error) errnoRow {
+	errno, bare := err.(unix.Errno)
+	if !bare {
+		return errnoRow{call: call}
+	}
+	row := errnoRow{call: call, errno: errno}
+	for _, r := range errnoTable {
+		if r.errno == errno && (r.call == call || r.call == "") {
+			row = r
+			if r.call == call {
+				break
+			}
+		}
+	}
+	return row
+}
+
+// is reports whether the errno of the call means m.
+func is(call string, err error, m meaning) bool {
+	return err != nil && meaningOf(call, err).meaning == m
+}
+
+// A place is a name that a call was about.
+type place struct {
+	dir  int // or unix.AT_FDCWD
+	name string
+}
+
+// explain says what a call that was refused was about: f has the operation and
+// the path. It looks at what was in the way, the first of the places, and at the
+// directories that hold it, and changes nothing; what it cannot see it does not
+// say. The errno is told in any case.
+func (r *Root) explain(f Error, call string, err error, why error, places ...place) *Error {
+	row := meaningOf(call, err)
+	f.Err = err
+	if why != nil {
+		f.Err = &unmended{err, why}
+	}
+	sees := row.look == unseen
+	switch row.look {
+	case seesMount:
+		a, statErr := r.kernel.StatName(places[0].dir, places[0].name)
+		// What is mounted there may be dead, and not even answer.
+		sees = statErr == nil && (a.MountRoot || a.MountUnknown) || statErr != nil && statErr != unix.ENOENT
+	case seesFlags:
+		for _, p := range places {
+			a, statErr := r.kernel.StatName(p.dir, p.name)
+			sees = sees || statErr == nil && a.Immutable
+		}
+	case seesNoRoot:
+		a, statErr := r.kernel.Stat(r.fd)
+		sees = statErr == nil && a.Links == 0
+	case seesInside:
+		sees = r.isInside(places[0])
+		if !sees {
+			f.Kind = errors.ErrUnsupported
+		}
+	}
+	if sees {
+		f.Kind = row.kind
+	}
+	switch f.Kind {
+	case ErrRootGone: // none of the errno's wider classes: the victim is not gone
+		f.Path, f.Err = r.path, nil
+	case errors.ErrUnsupported:
+		if errors.Is(err, errors.ErrUnsupported) {
+			f.Kind = nil // the errno says so itself
+		}
+	}
+	return &f
+}
+
+// isInside reports whether the root is the directory at the place, or in it.
+func (r *Root) isInside(p place) bool {
+	victim, err := r.kernel.StatName(p.dir, p.name)
+	if err != nil {
+		return false
+	}
+	at, err := r.kernel.Stat(r.fd)
+	for up := ".."; err == nil; up += "/.." {
+		if at.same(victim) {
+			return true
+		}
+		below := at
+		at, err = r.kernel.StatName(r.fd, up)
+		if at.same(below) {
+			break
+		}
+	}
+	return false
+}
+
+// An unmended is the errno of a call, and why what was in its way could not be
+// changed. The reason can be read, and not matched: it is about another thing
+// than the call (rule 14).
+type unmended struct{ err, why error }
+
+func (u *unmended) Error() string { return u.err.Error() + " (" + u.why.Error() + ")" }
+func (u *unmended) Unwrap() error { return u.err }

@@ -1,0 +1,105 @@
+//go:build linux
+
+package tempdir
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"golang.org/x/sys/unix"
+)
+
+// A mending changes what keeps a victim from being moved, and changes it back. It
+// costs nothing until a rename was refused.
+type mending struct {
+	root         *Root
+	parent, name string // of the victim; parent ends with a slash
+	path         string
+	mode         *fs.FileMode // the victim's, if it was changed
+	flags        []unflagged  // those that were cleared
+	triedFlags   bool
+	why          error // why something could not be changed
+}
+
+// An unflagged is a place whose flags were cleared.
+type unflagged struct {
+	dir    int // of a descriptor of its own
+	name   string
+	flags  int
+	parent bool // of the victim: they are set again in any case
+}
+
+func (r *Root) newMending(parent, name, path string) *mending {
+	return &mending{root: r, parent: parent, name: name, path: path}
+}
+
+// mend reports whether something was changed that may have been the reason.
+func (m *mending) mend(err error) bool {
+	if !is("StageDeletion", err, mended) {
+		return false
+	}
+	switch err {
+	case unix.EACCES:
+		return m.mode == nil && m.why == nil && m.makeWritable()
+	case unix.EPERM:
+		tried := m.triedFlags
+		m.triedFlags = true
+		return m.root.options.clearFlags && !tried && m.clearFlags()
+	}
+	return false
+}
+
+// makeWritable gives the owner of a directory write permission: a move writes its "..".
+func (m *mending) makeWritable() bool {
+	k := m.root.kernel
+	a, err := k.StatName(unix.AT_FDCWD, m.path)
+	if err != nil || a.Mode != fs.ModeDir || a.Permissions&0o200 != 0 {
+		return false
+	}
+	if err := k.ChangeMode(unix.AT_FDCWD, m.path, a.Permissions|0o200); err != nil {
+		m.why = fmt.Errorf("the mode of %s cannot be changed: %w", quotePath(m.path), err)
+		return false
+	}
+	m.mode = &a.Permissions
+	return true
+}
+
+// clearFlags clears the flags of the victim and of its parent.
+func (m *mending) clearFlags() bool {
+	for _, name := range []string{m.name, "."} {
+		dir, err := m.root.kernel.OpenParent(m.parent + ".")
+		if err != nil {
+			m.why = err
+			return false
+		}
+		cleared := 0
+		a, err := m.root.kernel.StatName(dir, name)
+		if err == nil && (a.Immutable || a.FlagsUnknown) {
+			cleared, err = m.root.kernel.ClearFlags(dir, name)
+		}
+		if err != nil {
+			m.why = errors.Join(m.why, fmt.Errorf("flags cannot be cleared: %w", err))
+		}
+		if cleared == 0 {
+			m.root.kernel.Close(dir)
+			continue
+		}
+		m.flags = append(m.flags, unflagged{dir, name, cleared, name == "."})
+	}
+	return len(m.flags) > 0
+}
+
+// end changes back what has to be: everything, if the victim was not moved.
+func (m *mending) end(moved bool) {
+	k := m.root.kernel
+	if m.mode != nil && !moved {
+		_ = k.ChangeMode(unix.AT_FDCWD, m.path, *m.mode)
+	}
+	for _, f := range m.flags {
+		if !moved || f.parent {
+			_ = k.SetFlags(f.dir, f.name, f.flags)
+		}
+		k.Close(f.dir)
+	}
+}
