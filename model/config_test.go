@@ -35,6 +35,10 @@ func constants(t *testing.T, m *model.Model) map[string]string {
 		config = *m.What
 	case m.Store != nil:
 		config = *m.Store
+	case m.Save != nil:
+		config = *m.Save
+	case m.Readers != nil:
+		config = *m.Readers
 	default:
 		config = *m.Power
 	}
@@ -67,7 +71,7 @@ func constants(t *testing.T, m *model.Model) map[string]string {
 			text[name] = fmt.Sprint(value)
 		}
 	}
-	if m.Power == nil {
+	if m.Power == nil && m.Save == nil {
 		text["None"] = "None"
 	}
 	return text

@@ -14,9 +14,15 @@
 //	Mutants*.tla         mutants_owner.go, mutants_recover.go
 //	Probes.tla           probes.go
 //	TempDir.tla          tempdir.go
-//	LayerStore.tla       layerstore_state.go, layerstore.go, layerstore_models.go
+//	StoreState.tla       layerstore_state.go
+//	StoreSteps.tla       layerstore.go
+//	StoreInPlace.tla     layerstore_fails.go
+//	LayerStore.tla       layerstore_fails.go, layerstore_invariants.go, layerstore_system.go
+//	MCLayerStore.tla     layerstore_models.go
+//	Save.tla             layerstore_save.go
+//	Readers.tla          layerstore_readers.go, layerstore_readers_system.go
 //	PowerLoss.tla        powerloss.go, powerloss_steps.go, powerloss_system.go
-//	*.cfg                models_*.go
+//	*.cfg                models_*.go, layerstore_configs.go
 //
 // The rest is the explorer: a [Model] is checked with [Model.Check], which
 // searches the whole graph breadth first and counts states as TLC does, or

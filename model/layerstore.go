@@ -1,6 +1,6 @@
 package model
 
-// This file is the actions of LayerStore.tla.
+// This file is the actions of StoreSteps.tla.
 
 // storeStep is the expander of LayerStore.
 type storeStep struct {
@@ -14,121 +14,148 @@ func (t *storeStep) next() *storeState {
 	return &t.n
 }
 
-func (t *storeStep) done() { t.out = append(t.out, Step{To: t.m.canonical(&t.n), Action: t.action}) }
+func (t *storeStep) done() {
+	t.out = append(t.out, Step{To: t.m.canonical(&t.n), Action: t.action, broken: t.m.brokenBy(&t.s, &t.n)})
+}
 
 // at is the guard that nearly every action starts with.
 func (t *storeStep) at(p Proc, pc uint8, guard string) bool { return !t.not(t.s.pc[p] == pc, guard) }
 
-// Delete: p is asked to delete layer x.
-func (t *storeStep) Delete(p Proc, x uint8) {
-	if !t.at(p, storeIdle, `pc[p] = "idle"`) || t.not(t.s.record[x] == recordComplete, `record[x] = "complete"`) {
-		return
+// asked is Asked: p is asked to do something about x.
+func (t *storeStep) asked(p Proc, op, x uint8) *storeState {
+	if !t.at(p, storeIdle, `pc[p] = "idle"`) {
+		return nil
 	}
 	n := t.next()
-	n.arg[p], n.pc[p] = x, toDelete
+	n.op[p], n.arg[p], n.pc[p] = op, x, storeWaiting
+	return n
+}
+
+// Delete: p is asked to delete layer x.
+func (t *storeStep) Delete(p Proc, x uint8) {
+	if t.not(t.s.record[x] == recordComplete, `record[x] = "complete"`) || t.asked(p, askedDelete, x) == nil {
+		return
+	}
 	t.done()
 }
 
 // Create: p is asked to create layer x, and unpacks it without any store lock.
 func (t *storeStep) Create(p Proc, x uint8) {
-	if !t.at(p, storeIdle, `pc[p] = "idle"`) || t.not(t.s.place[x] == layerAbsent, `place[x] = "absent"`) {
+	if t.not(t.s.place[x] == layerAbsent, `place[x] = "absent"`) || t.asked(p, askedCreate, x) == nil {
 		return
 	}
-	n := t.next()
-	n.place[x], n.owner[x], n.arg[p], n.pc[p] = layerStaged, p, x, toCreate
+	t.n.place[x], t.n.owner[x] = layerStaged, p
 	t.done()
 }
 
-// Load: p opens the store because something is flagged.
-func (t *storeStep) Load(p Proc) {
-	if !t.at(p, storeIdle, `pc[p] = "idle"`) || t.not(t.s.storeLock == None, `storeLock = None`) ||
-		t.not(t.s.incomplete(), `Incomplete # {}`) {
+// Load: p comes to finish what is flagged.
+func (t *storeStep) Load(p Proc) { t.comes(p, askedLoad) }
+
+// Update: p comes to write something else, and finishes it on the way.
+func (t *storeStep) Update(p Proc) { t.comes(p, askedUpdate) }
+
+func (t *storeStep) comes(p Proc, op uint8) {
+	if t.not(t.s.storeLock == None, `storeLock = None`) || t.not(t.m.incomplete(&t.s) != 0, `Incomplete # {}`) ||
+		t.asked(p, op, None) == nil {
 		return
 	}
-	t.next().pc[p] = toLoad
 	t.done()
 }
 
-func (t *storeStep) wantsStoreLock(p Proc) bool {
-	pc := t.s.pc[p]
-	return !t.not(pc == toDelete || pc == toCreate || pc == toLoad, `pc[p] \in {"toDelete", "toCreate", "toLoad"}`) &&
-		!t.not(t.s.storeLock == None, `storeLock = None`)
+func (t *storeStep) canTakeLock(p Proc) bool {
+	return t.at(p, storeWaiting, `pc[p] = "waiting"`) && !t.not(t.s.storeLock == None, `storeLock = None`)
 }
 
-// TakeStoreLock: p takes the store lock, and first finishes what others left
-// flagged.
+// TakeStoreLock: p takes the store lock.
 func (t *storeStep) TakeStoreLock(p Proc) {
-	if !t.wantsStoreLock(p) {
-		return
-	}
-	s, n := &t.s, t.next()
-	n.storeLock = p
-	switch {
-	case s.incomplete():
-		n.pc[p] = loading
-	case s.pc[p] == toDelete && s.record[s.arg[p]] == recordComplete, s.pc[p] == toCreate:
-		n.pc[p] = storeFlag
-	default:
-		n.pc[p] = storeUnlock
-	}
-	t.done()
-}
-
-// FinishFlagged: p moves a flagged layer aside and goes on to forget it.
-func (t *storeStep) FinishFlagged(p Proc, x uint8) {
-	s := &t.s
-	if !t.at(p, loading, `pc[p] = "loading"`) || t.not(s.record[x] == recordIncomplete, `x \in Incomplete`) {
+	if !t.canTakeLock(p) {
 		return
 	}
 	n := t.next()
-	for y := range n.owner {
-		if n.owner[y] == p {
-			n.owner[y] = None
-		}
+	n.storeLock = p
+	t.m.goOn(n, p)
+	t.done()
+}
+
+// meets is the guard of what p does with a flagged layer that it left not yet.
+func (t *storeStep) meets(p Proc, x uint8) bool {
+	return t.at(p, storeLoading, `pc[p] = "loading"`) &&
+		!t.not(t.s.record[x] == recordIncomplete && !has(t.s.tried[p], x), `x \in Incomplete \ tried[p]`)
+}
+
+// FinishFlagged: p takes a flagged layer in hand that nobody removes where it is.
+func (t *storeStep) FinishFlagged(p Proc, x uint8) {
+	if !t.meets(p, x) || t.not(t.s.claim[x] == None, `claim[x] = None`) {
+		return
 	}
-	if s.place[x] == layerHome {
-		n.place[x], n.owner[x] = layerStaged, p
+	n := t.next()
+	n.at[p], n.pc[p] = x, storeStage
+	if x == n.arg[p] {
+		n.op[p], n.arg[p] = askedUpdate, None // somebody else did what it was to do
 	}
-	n.arg[p], n.pc[p] = x, storeForget
 	t.done()
 }
 
 // Flag: p saves the record with the incomplete flag.
 func (t *storeStep) Flag(p Proc) { t.flag(p, recordIncomplete, recordIncomplete) }
 
-// flag sets the record of a layer that is at home, or that is not.
-func (t *storeStep) flag(p Proc, home, other uint8) {
+// flag sets the record of a layer to be deleted, or to be created.
+func (t *storeStep) flag(p Proc, deleted, created uint8) {
 	if !t.at(p, storeFlag, `pc[p] = "flag"`) {
 		return
 	}
-	n, x := t.next(), t.s.arg[p]
-	if t.s.place[x] == layerHome {
-		n.record[x], n.pc[p] = home, storeStage
+	n, x := t.next(), t.s.at[p]
+	if t.s.op[p] == askedDelete {
+		n.record[x], n.pc[p] = deleted, storeStage
 	} else {
-		n.record[x], n.pc[p] = other, storeCommit
+		n.record[x], n.pc[p] = created, storeCommit
 	}
 	t.done()
 }
 
-// Stage: p moves the layer aside.
+// Stage: p moves what is at the layer's path aside, if anything is.
 func (t *storeStep) Stage(p Proc) {
 	if !t.at(p, storeStage, `pc[p] = "stage"`) {
 		return
 	}
-	n, x := t.next(), t.s.arg[p]
-	n.place[x], n.owner[x], n.pc[p] = layerStaged, p, storeForget
+	n, set := t.next(), t.m.there(&t.s, t.s.at[p])
+	n.put(set, layerStaged)
+	n.hold(set, p)
+	n.pc[p] = storeForget
 	t.done()
 }
 
-// Forget: p saves metadata without the record: where Delete takes effect.
-func (t *storeStep) Forget(p Proc) { t.forget(p, storeUnlock) }
+// Forget: p saves metadata without the record.
+func (t *storeStep) Forget(p Proc) {
+	if t.s.own(p) {
+		t.save(p, storeForget, `pc[p] = "forget"`, recordNone, storeUnlock)
+	} else {
+		t.save(p, storeForget, `pc[p] = "forget"`, recordNone, storeRelease)
+	}
+}
 
-func (t *storeStep) forget(p Proc, pc uint8) {
-	if !t.at(p, storeForget, `pc[p] = "forget"`) {
+// save is a save of the record of the layer in hand.
+func (t *storeStep) save(p Proc, at uint8, guard string, record, pc uint8) {
+	if !t.at(p, at, guard) {
 		return
 	}
 	n := t.next()
-	n.record[t.s.arg[p]], n.pc[p] = recordNone, pc
+	n.record[t.s.at[p]], n.pc[p] = record, pc
+	t.done()
+}
+
+// Release: p gives up the instance with what others left, for recovery.
+func (t *storeStep) Release(p Proc) {
+	if !t.at(p, storeRelease, `pc[p] = "release"`) {
+		return
+	}
+	n := t.next()
+	for y := range n.owner {
+		if n.owner[y] == p && uint8(y) != n.arg[p] {
+			n.owner[y] = None
+		}
+	}
+	n.pc[p] = storeUnlock
 	t.done()
 }
 
@@ -137,19 +164,14 @@ func (t *storeStep) Commit(p Proc) {
 	if !t.at(p, storeCommit, `pc[p] = "commit"`) {
 		return
 	}
-	n, x := t.next(), t.s.arg[p]
+	n, x := t.next(), t.s.at[p]
 	n.place[x], n.owner[x], n.pc[p] = layerHome, None, storeComplete
 	t.done()
 }
 
 // Complete: p takes the flag away: where Create takes effect.
 func (t *storeStep) Complete(p Proc) {
-	if !t.at(p, storeComplete, `pc[p] = "complete"`) {
-		return
-	}
-	n := t.next()
-	n.record[t.s.arg[p]], n.pc[p] = recordComplete, storeUnlock
-	t.done()
+	t.save(p, storeComplete, `pc[p] = "complete"`, recordComplete, storeUnlock)
 }
 
 // DropStoreLock: p drops the store lock.
@@ -157,21 +179,24 @@ func (t *storeStep) DropStoreLock(p Proc) {
 	if !t.at(p, storeUnlock, `pc[p] = "unlock"`) {
 		return
 	}
-	n := t.next()
+	n, x := t.next(), t.s.at[p]
 	n.storeLock, n.pc[p] = None, storeRemove
+	if x != None && t.s.claim[x] == p && t.s.record[x] == recordIncomplete && t.m.there(&t.s, x) != 0 {
+		n.pc[p] = storeRemoveHere
+	}
 	t.done()
 }
 
 // isStale is the guard of Recover.
 func (s *storeState) isStale(x uint8) bool { return s.place[x] == layerStaged && s.owner[x] == None }
 
-// Recover: p claims what a dead owner left, and needs no store lock for it.
+// Recover: p takes over what a dead owner left, and needs no store lock for it.
 func (t *storeStep) Recover(p Proc, x uint8) {
 	if !t.at(p, storeIdle, `pc[p] = "idle"`) || t.not(t.s.isStale(x), `place[x] = "staged" /\ owner[x] = None`) {
 		return
 	}
 	n := t.next()
-	n.owner[x], n.arg[p], n.pc[p] = p, x, storeRemove
+	n.owner[x], n.op[p], n.arg[p], n.at[p], n.pc[p] = p, askedRecover, x, x, storeRemove
 	t.done()
 }
 
@@ -182,7 +207,7 @@ func (t *storeStep) Remove(p Proc) {
 		return
 	}
 	s, n := &t.s, t.next()
-	x := s.arg[p]
+	x := s.at[p]
 	mine := x != None && s.owner[x] == p
 	if mine && has(s.whole, x) {
 		n.whole &^= 1 << x
@@ -192,28 +217,9 @@ func (t *storeStep) Remove(p Proc) {
 	if mine {
 		n.place[x], n.owner[x] = layerGone, None
 	}
-	if x != None && s.record[x] == recordNone {
+	if s.op[p] == askedDelete && x == s.arg[p] && s.record[x] == recordNone {
 		n.deleted |= 1 << x
 	}
-	n.arg[p], n.pc[p] = None, storeIdle
-	t.done()
-}
-
-// Crash: p is killed.
-func (t *storeStep) Crash(p Proc) {
-	if t.not(t.s.crashes < t.m.maxCrashes, `crashes < MaxCrashes`) || t.not(t.s.pc[p] != storeIdle, `pc[p] # "idle"`) {
-		return
-	}
-	n := t.next()
-	n.crashes++
-	if n.storeLock == p {
-		n.storeLock = None
-	}
-	for x := range n.owner {
-		if n.owner[x] == p {
-			n.owner[x] = None
-		}
-	}
-	n.arg[p], n.pc[p] = None, storeIdle
+	n.end(p)
 	t.done()
 }

@@ -1,44 +1,35 @@
 package model
 
-// This file is MCLayerStore.tla and the properties of LayerStore.tla.
+// This file is the mutants and probes of MCLayerStore.tla.
 
 // RemovesUnderLock, for Forget: the layer is removed before the store lock is
 // dropped.
-func (t *storeStep) RemovesUnderLock(p Proc) { t.forget(p, storeRemove) }
+func (t *storeStep) RemovesUnderLock(p Proc) {
+	t.save(p, storeForget, `pc[p] = "forget"`, recordNone, storeRemove)
+}
 
 // RecoversUnderLock, for TakeStoreLock: recovery runs under the store lock.
 func (t *storeStep) RecoversUnderLock(p Proc) {
-	if !t.wantsStoreLock(p) {
+	if !t.canTakeLock(p) {
 		return
 	}
-	s, stale := &t.s, false
+	stale := false
 	for x := uint8(1); x <= t.m.layers; x++ {
-		if s.isStale(x) {
+		if t.s.isStale(x) {
 			stale = true
 			n := t.next()
-			n.storeLock, n.owner[x], n.arg[p], n.pc[p] = p, p, x, storeRemove
+			n.storeLock, n.owner[x], n.at[p], n.pc[p] = p, p, x, storeRemove
 			t.done()
 		}
 	}
-	if stale {
-		return
+	if !stale {
+		t.TakeStoreLock(p)
 	}
-	n := t.next()
-	n.storeLock = p
-	switch {
-	case s.incomplete():
-		n.pc[p] = loading
-	case s.pc[p] == toLoad:
-		n.pc[p] = storeUnlock
-	default:
-		n.pc[p] = storeFlag
-	}
-	t.done()
 }
 
 // NoFlag, for Flag: no incomplete flag before the layer is moved.
 func (t *storeStep) NoFlag(p Proc) {
-	record := t.s.record[t.s.arg[p]]
+	record := t.s.record[t.s.at[p]]
 	t.flag(p, record, record)
 }
 
@@ -50,111 +41,144 @@ func (t *storeStep) CompletesFirst(p Proc) { t.flag(p, recordIncomplete, recordC
 
 // RemovesInPlace, for Stage: the layer is removed where it is.
 func (t *storeStep) RemovesInPlace(p Proc) {
-	if !t.at(p, storeStage, `pc[p] = "stage"`) {
-		return
+	if t.at(p, storeStage, `pc[p] = "stage"`) {
+		t.removeHere(p, storeForget)
 	}
-	n, x := t.next(), t.s.arg[p]
-	if has(n.whole, x) {
-		n.whole &^= 1 << x
-	} else {
-		n.place[x], n.pc[p] = layerGone, storeForget
-	}
-	t.done()
 }
 
 // LeavesFlagged, for FinishFlagged: what is flagged is left as it is.
 func (t *storeStep) LeavesFlagged(p Proc, x uint8) {
-	if !t.at(p, loading, `pc[p] = "loading"`) || t.not(t.s.record[x] == recordIncomplete, `x \in Incomplete`) {
-		return
+	if t.meets(p, x) && !t.not(t.s.claim[x] == None, `claim[x] = None`) {
+		t.passOver(p, x, 0)
 	}
-	t.next().pc[p] = storeUnlock
-	t.done()
 }
 
 // SwallowsNotFound, for Stage: any failing rename is taken for "already gone".
 func (t *storeStep) SwallowsNotFound(p Proc) {
-	t.Stage(p)
-	if t.s.pc[p] == storeStage {
-		t.next().pc[p] = storeForget
+	if !t.at(p, storeStage, `pc[p] = "stage"`) {
+		return
+	}
+	t.next().pc[p] = storeForget
+	t.done()
+	if t.m.there(&t.s, t.s.at[p]) != 0 {
+		t.Stage(p)
+	}
+}
+
+// PaysForOthers, for Release: what others left is removed by whoever moved it.
+func (t *storeStep) PaysForOthers(p Proc) {
+	if t.at(p, storeRelease, `pc[p] = "release"`) {
+		t.next().pc[p] = storeUnlock
 		t.done()
 	}
 }
 
-// TypeOK of LayerStore.tla: everything else fits by construction.
-func (m *LayerStore) TypeOK(s *storeState) bool {
-	ok := s.crashes <= m.maxCrashes && s.storeLock <= m.procs && s.whole>>1>>m.layers == 0 && s.deleted>>1>>m.layers == 0
-	for x := uint8(1); x <= m.layers; x++ {
-		ok = ok && s.record[x] <= recordComplete && s.owner[x] <= m.procs
+// NoClaim, for Claim: a layer is removed where it is, and nobody can know.
+func (t *storeStep) NoClaim(p Proc) {
+	if t.at(p, storeClaim, `pc[p] = "claim"`) {
+		n := t.next()
+		n.pc[p], n.storeLock = storeRemoveHere, None
+		t.done()
 	}
-	for p := Proc(1); p <= m.procs; p++ {
-		ok = ok && s.pc[p] <= storeRemove && s.arg[p] <= m.layers
-	}
-	return ok
 }
 
-// all says whether something holds of every layer.
-func (m *LayerStore) all(holds func(x uint8) bool) bool {
-	for x := uint8(1); x <= m.layers; x++ {
-		if !holds(x) {
-			return false
+// IgnoresClaim, for LeaveClaimed: it is finished all the same.
+func (t *storeStep) IgnoresClaim(p Proc) {
+	if !t.meetsClaims(p) {
+		return
+	}
+	for x := uint8(1); x <= t.m.layers; x++ {
+		if t.s.record[x] == recordIncomplete && !has(t.s.tried[p], x) {
+			n := t.next()
+			n.at[p], n.pc[p] = x, storeStage
+			t.done()
 		}
 	}
-	return true
 }
 
-// none says whether something holds of no process.
-func (m *LayerStore) none(holds func(p Proc) bool) bool {
-	for p := Proc(1); p <= m.procs; p++ {
-		if holds(p) {
-			return false
+// UnknownIsFree, for ClaimUnknown: what cannot be found out is taken for "no".
+func (t *storeStep) UnknownIsFree(p Proc, x uint8) {
+	if t.meets(p, x) && !t.not(t.s.failures < t.m.maxFailures, `failures < MaxFailures`) {
+		n := t.leaves(p, storeStage, false)
+		n.at[p] = x
+		t.done()
+	}
+}
+
+// ForgetsBeforeHere, for Claim: the record goes before what is at home.
+func (t *storeStep) ForgetsBeforeHere(p Proc) {
+	if t.at(p, storeClaim, `pc[p] = "claim"`) {
+		n := t.next()
+		n.claim[n.at[p]], n.record[n.at[p]], n.pc[p] = p, recordNone, storeUnlock
+		t.done()
+	}
+}
+
+// FlagsAnyway, for FlagFails: the layer is moved all the same.
+func (t *storeStep) FlagsAnyway(p Proc) {
+	pc := uint8(storeCommit)
+	if t.s.op[p] == askedDelete {
+		pc = storeStage
+	}
+	t.saveFails(p, storeFlag, `pc[p] = "flag"`, recordIncomplete, pc, false)
+}
+
+// ForgetsUnmoved, for StageFails: what could not be moved is forgotten.
+func (t *storeStep) ForgetsUnmoved(p Proc) {
+	if t.cannotStage(p) {
+		t.leaves(p, storeForget, false)
+		t.done()
+	}
+}
+
+// TakesFlagBack, for ClaimFails: the layer is put back, half removed or not.
+func (t *storeStep) TakesFlagBack(p Proc) {
+	if t.fails(p, storeClaim, `pc[p] = "claim"`) {
+		n := t.leaves(p, storeUnlock, false)
+		n.record[n.at[p]] = recordComplete
+		t.done()
+	}
+}
+
+// KeepsInstance, for RemoveFails: the instance is kept.
+func (t *storeStep) KeepsInstance(p Proc) { t.removeFails(p, true) }
+
+// storeProbes are the probes, by their names.
+func (m *LayerStore) storeProbes() map[string]func(*storeState) bool {
+	// no says that there is no process, and no layer with it, of which it holds.
+	no := func(holds func(s *storeState, p Proc, x uint8) bool) func(*storeState) bool {
+		return func(s *storeState) bool {
+			return m.none(func(p Proc) bool { return !m.all(func(x uint8) bool { return !holds(s, p, x) }) })
 		}
 	}
-	return true
-}
-
-// RemovesUnlocked: nothing is removed by a process that holds the store lock.
-func (m *LayerStore) RemovesUnlocked(s *storeState) bool {
-	return m.none(func(p Proc) bool { return s.pc[p] == storeRemove && s.storeLock == p })
-}
-
-// DeletedStaysGone: a layer that was reported deleted is out of reach, for good.
-func (m *LayerStore) DeletedStaysGone(s *storeState) bool {
-	return m.all(func(x uint8) bool {
-		return !has(s.deleted, x) || s.place[x] != layerHome && s.record[x] == recordNone
-	})
-}
-
-// WholeOrFlagged: a layer whose record is complete is there, and whole.
-func (m *LayerStore) WholeOrFlagged(s *storeState) bool {
-	return m.all(func(x uint8) bool {
-		return s.record[x] != recordComplete || s.place[x] == layerHome && has(s.whole, x)
-	})
-}
-
-// NoLeak: a layer that is there has a record.
-func (m *LayerStore) NoLeak(s *storeState) bool {
-	return m.all(func(x uint8) bool { return s.place[x] != layerHome || s.record[x] != recordNone })
-}
-
-// HomeWhole: reachable layers are whole.
-func (m *LayerStore) HomeWhole(s *storeState) bool {
-	return m.all(func(x uint8) bool { return s.place[x] != layerHome || has(s.whole, x) })
-}
-
-// NoFinishedByOther, NoRemovalWhileLocked, NoDeletion and NoCreation are probes.
-func (m *LayerStore) NoFinishedByOther(s *storeState) bool {
-	return m.none(func(p Proc) bool { return s.pc[p] == storeForget && s.crashes > 0 && s.place[s.arg[p]] == layerGone })
-}
-
-// NoRemovalWhileLocked: see NoFinishedByOther.
-func (m *LayerStore) NoRemovalWhileLocked(s *storeState) bool {
-	return m.none(func(p Proc) bool { return s.pc[p] == storeRemove && s.storeLock != None && s.arg[p] != None })
-}
-
-// NoDeletion: see NoFinishedByOther.
-func (m *LayerStore) NoDeletion(s *storeState) bool { return s.deleted == 0 }
-
-// NoCreation: see NoFinishedByOther.
-func (m *LayerStore) NoCreation(s *storeState) bool {
-	return m.all(func(x uint8) bool { return has(m.old, x) || s.record[x] != recordComplete })
+	return map[string]func(*storeState) bool{
+		"NoFinishedByOther": no(func(s *storeState, p Proc, x uint8) bool {
+			return s.pc[p] == storeForget && s.crashes > 0 && s.at[p] == x && s.place[x] == layerGone
+		}),
+		"NoRemovalWhileLocked": no(func(s *storeState, p Proc, x uint8) bool {
+			return s.pc[p] == storeRemove && s.storeLock != None && s.at[p] == x
+		}),
+		"NoDeletion": func(s *storeState) bool { return s.deleted == 0 },
+		"NoCreation": no(func(s *storeState, _ Proc, x uint8) bool { return !has(m.old, x) && s.record[x] == recordComplete }),
+		"NoHalfAtHome": no(func(s *storeState, _ Proc, x uint8) bool {
+			return s.place[x] == layerHome && !has(s.whole, x) && s.claim[x] == None
+		}),
+		"NoClaimMet": no(func(s *storeState, p Proc, x uint8) bool {
+			return s.storeLock == p && s.pc[p] == storeUnlock && s.at[p] == s.arg[p] && s.claim[x] != None && s.claim[x] != p
+		}),
+		"NoReleased": no(func(s *storeState, p Proc, x uint8) bool {
+			return s.place[x] == layerStaged && s.owner[x] == None && s.crashes == 0 && s.failures == 1 &&
+				s.record[x] == recordNone && s.op[p] == askedUpdate
+		}),
+		"NoBusyId": no(func(s *storeState, p Proc, x uint8) bool {
+			return s.op[p] == askedCreate && s.at[p] == s.arg[p] && s.pc[p] == storeUnlock && s.failures == 1 && s.claim[x] != None
+		}),
+		"NoFlagTakenBack": no(func(s *storeState, p Proc, x uint8) bool {
+			return s.op[p] == askedDelete && s.at[p] == s.arg[p] && s.at[p] == x && s.pc[p] == storeUnlock &&
+				s.record[x] == recordComplete && s.failures == 1
+		}),
+		"NoDeletionHere": no(func(s *storeState, p Proc, _ uint8) bool {
+			return s.deleted != 0 && s.failures == 1 && s.pc[p] == storeRemove && s.op[p] == askedDelete
+		}),
+	}
 }

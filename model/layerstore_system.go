@@ -1,76 +1,121 @@
 package model
 
 import (
+	"maps"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 // newLayerStore makes a layer store; it panics on a wrong configuration.
 func newLayerStore(c StoreConfig, symmetry string, properties []string) *LayerStore {
-	m := &LayerStore{Config: c, procs: uint8(len(c.Proc)), maxCrashes: uint8(c.MaxCrashes),
+	m := &LayerStore{Config: c, procs: uint8(len(c.Proc)), maxCrashes: uint8(c.MaxCrashes), maxFailures: uint8(c.MaxFailures),
 		layerNames: slices.Concat(c.Old, c.New)}
 	m.layers = uint8(len(m.layerNames))
-	if m.procs > maxProcs || m.layers > maxLayers || m.maxCrashes > maxCount {
+	if m.procs > maxProcs || m.layers > maxLayers || m.maxCrashes > maxCount || m.maxFailures > maxCount {
 		panic("model: a configuration that does not fit in a Key")
 	}
 	m.old = setOf(c.Old, m.layerNames)
 	if symmetry == "Symmetry" {
 		m.symmetry = orders(1, m.procs)[1:]
 	}
-	m.choose(properties, map[string]func(*storeState) bool{
-		"TypeOK": m.TypeOK, "RemovesUnlocked": m.RemovesUnlocked, "DeletedStaysGone": m.DeletedStaysGone,
-		"WholeOrFlagged": m.WholeOrFlagged, "NoLeak": m.NoLeak, "HomeWhole": m.HomeWhole,
-		"NoFinishedByOther": m.NoFinishedByOther, "NoRemovalWhileLocked": m.NoRemovalWhileLocked,
-		"NoDeletion": m.NoDeletion, "NoCreation": m.NoCreation,
+	known := m.storeProbes()
+	maps.Copy(known, map[string]func(*storeState) bool{
+		"TypeOK": m.TypeOK, "RemovesUnlocked": m.RemovesUnlocked, "NobodyPays": m.NobodyPays, "HereIsClaimed": m.HereIsClaimed,
+		"DeletedStaysGone": m.DeletedStaysGone, "WholeOrFlagged": m.WholeOrFlagged, "NoLeak": m.NoLeak, "HomeWhole": m.HomeWhole,
 	})
+	m.choose(properties, known, map[string]func(s, n *storeState) bool{"LayersAreTrees": m.LayersAreTrees})
 	m.buildTable()
 	return m
 }
 
+// A storeAction is an action of a process, and of a layer if of is set.
+type storeAction struct {
+	name string
+	do   func(t *storeStep, p Proc)
+	of   func(t *storeStep, p Proc, x uint8)
+}
+
+// storeActions are the actions in the order of Next, and the mutants.
+var storeActions, storeMutants = []storeAction{
+	{name: "Load", do: (*storeStep).Load},
+	{name: "Update", do: (*storeStep).Update},
+	{name: "FinishFlagged", of: (*storeStep).FinishFlagged},
+	{name: "LeaveClaimed", do: (*storeStep).LeaveClaimed},
+	{name: "TakeStoreLock", do: (*storeStep).TakeStoreLock},
+	{name: "Flag", do: (*storeStep).Flag},
+	{name: "Stage", do: (*storeStep).Stage},
+	{name: "Forget", do: (*storeStep).Forget},
+	{name: "Release", do: (*storeStep).Release},
+	{name: "Commit", do: (*storeStep).Commit},
+	{name: "Complete", do: (*storeStep).Complete},
+	{name: "DropStoreLock", do: (*storeStep).DropStoreLock},
+	{name: "Remove", do: (*storeStep).Remove},
+	{name: "Unflag", do: (*storeStep).Unflag},
+	{name: "Claim", do: (*storeStep).Claim},
+	{name: "RemoveHere", do: (*storeStep).RemoveHere},
+	{name: "TakeStoreLockAgain", do: (*storeStep).TakeStoreLockAgain},
+	{name: "ForgetHere", do: (*storeStep).ForgetHere},
+	{name: "LockFails", do: (*storeStep).LockFails},
+	{name: "LockAgainFails", do: (*storeStep).LockAgainFails},
+	{name: "FlagFails", do: (*storeStep).FlagFails},
+	{name: "UnflagFails", do: (*storeStep).UnflagFails},
+	{name: "ForgetFails", do: (*storeStep).ForgetFails},
+	{name: "ForgetHereFails", do: (*storeStep).ForgetHereFails},
+	{name: "CompleteFails", do: (*storeStep).CompleteFails},
+	{name: "CommitFails", do: (*storeStep).CommitFails},
+	{name: "ClaimFails", do: (*storeStep).ClaimFails},
+	{name: "RemoveFails", do: (*storeStep).RemoveFails},
+	{name: "RemoveHereFails", do: (*storeStep).RemoveHereFails},
+	{name: "StageFails", do: (*storeStep).StageFails},
+	{name: "StageMeetsMount", do: (*storeStep).StageMeetsMount},
+	{name: "ClaimUnknown", of: (*storeStep).ClaimUnknown},
+	{name: "Crash", do: (*storeStep).Crash},
+	{name: "Delete", of: (*storeStep).Delete},
+	{name: "Create", of: (*storeStep).Create},
+	{name: "Recover", of: (*storeStep).Recover},
+}, []storeAction{
+	{name: "RemovesUnderLock", do: (*storeStep).RemovesUnderLock},
+	{name: "RecoversUnderLock", do: (*storeStep).RecoversUnderLock},
+	{name: "NoFlag", do: (*storeStep).NoFlag},
+	{name: "ForgetsFirst", do: (*storeStep).ForgetsFirst},
+	{name: "CompletesFirst", do: (*storeStep).CompletesFirst},
+	{name: "RemovesInPlace", do: (*storeStep).RemovesInPlace},
+	{name: "LeavesFlagged", of: (*storeStep).LeavesFlagged},
+	{name: "SwallowsNotFound", do: (*storeStep).SwallowsNotFound},
+	{name: "PaysForOthers", do: (*storeStep).PaysForOthers},
+	{name: "NoClaim", do: (*storeStep).NoClaim},
+	{name: "IgnoresClaim", do: (*storeStep).IgnoresClaim},
+	{name: "UnknownIsFree", of: (*storeStep).UnknownIsFree},
+	{name: "ForgetsBeforeHere", do: (*storeStep).ForgetsBeforeHere},
+	{name: "FlagsAnyway", do: (*storeStep).FlagsAnyway},
+	{name: "ForgetsUnmoved", do: (*storeStep).ForgetsUnmoved},
+	{name: "TakesFlagBack", do: (*storeStep).TakesFlagBack},
+	{name: "KeepsInstance", do: (*storeStep).KeepsInstance},
+}
+
 // buildTable makes the instances of the actions, in the order of Next.
 func (m *LayerStore) buildTable() {
-	ofProc := map[string]func(*storeStep, Proc){
-		"RemovesUnderLock": (*storeStep).RemovesUnderLock, "RecoversUnderLock": (*storeStep).RecoversUnderLock,
-		"NoFlag": (*storeStep).NoFlag, "ForgetsFirst": (*storeStep).ForgetsFirst,
-		"CompletesFirst": (*storeStep).CompletesFirst, "RemovesInPlace": (*storeStep).RemovesInPlace,
-		"SwallowsNotFound": (*storeStep).SwallowsNotFound,
-	}
 	for i, proc := range m.Config.Proc {
 		p := Proc(i + 1)
-		add := func(name string, do func(*storeStep, Proc)) {
-			a := Action{Name: name, Slot: name, Args: []string{proc}, p: p}
-			if mutant, ok := m.Config.Swap[name]; ok {
-				a.Name, do = mutant, ofProc[mutant]
+		for _, action := range storeActions {
+			a := Action{Name: action.name, Slot: action.name, Args: []string{proc}, p: p}
+			if mutant, ok := m.Config.Swap[a.Name]; ok {
+				at := slices.IndexFunc(storeMutants, func(a storeAction) bool { return a.name == mutant })
+				a.Name, action = mutant, storeMutants[at]
 			}
-			m.table = append(m.table, a)
-			m.do = append(m.do, func(t *storeStep) { do(t, p) })
-		}
-		addEach := func(name string, do func(*storeStep, Proc, uint8)) {
-			a := Action{Name: name, Slot: name, p: p}
-			if m.Config.Swap[name] == "LeavesFlagged" {
-				a.Name, do = "LeavesFlagged", (*storeStep).LeavesFlagged
+			if action.do != nil {
+				m.table = append(m.table, a)
+				m.do = append(m.do, func(t *storeStep) { action.do(t, p) })
+				continue
 			}
 			for j, layer := range m.layerNames {
 				x := uint8(j + 1)
 				a.Args, a.i = []string{proc, layer}, x
 				m.table = append(m.table, a)
-				m.do = append(m.do, func(t *storeStep) { do(t, p, x) })
+				m.do = append(m.do, func(t *storeStep) { action.of(t, p, x) })
 			}
 		}
-		add("Load", (*storeStep).Load)
-		addEach("FinishFlagged", (*storeStep).FinishFlagged)
-		add("TakeStoreLock", (*storeStep).TakeStoreLock)
-		add("Flag", (*storeStep).Flag)
-		add("Stage", (*storeStep).Stage)
-		add("Forget", (*storeStep).Forget)
-		add("Commit", (*storeStep).Commit)
-		add("Complete", (*storeStep).Complete)
-		add("DropStoreLock", (*storeStep).DropStoreLock)
-		add("Remove", (*storeStep).Remove)
-		add("Crash", (*storeStep).Crash)
-		addEach("Delete", (*storeStep).Delete)
-		addEach("Create", (*storeStep).Create)
-		addEach("Recover", (*storeStep).Recover)
 	}
 }
 
@@ -97,10 +142,11 @@ func (m *LayerStore) canonical(s *storeState) Key {
 		}
 		n.storeLock = rename(s.storeLock)
 		for x := range n.owner {
-			n.owner[x] = rename(s.owner[x])
+			n.owner[x], n.claim[x] = rename(s.owner[x]), rename(s.claim[x])
 		}
 		for p := Proc(1); p <= m.procs; p++ {
-			n.pc[rename(p)], n.arg[rename(p)] = s.pc[p], s.arg[p]
+			q := rename(p)
+			n.pc[q], n.op[q], n.arg[q], n.at[q], n.tried[q] = s.pc[p], s.op[p], s.arg[p], s.at[p], s.tried[p]
 		}
 		if k := packStore(&n); k.less(least) {
 			least = k
@@ -121,16 +167,17 @@ func (t *storeStep) falseGuard(k Key, action uint16) string {
 	return t.m.guardOf(t, &t.working, action)
 }
 
-// fair is the fairness of LiveSpec: WF(Step(p)), SF(TakeStoreLock(p)), WF of
-// any Load, SF of any Recover of each layer.
+// fair is the fairness of LiveSpec: WF(Step(p)), SF of both TakeStoreLocks of p,
+// WF of any Load, SF of any Recover of each layer.
 func (m *LayerStore) fair() (of func(from Key, action uint16, to Key) uint64, all, strong uint64) {
 	step := func(p Proc) uint64 { return 1 << (p - 1) }
-	lock := func(p Proc) uint64 { return 1 << (m.procs + p - 1) }
-	recover := func(x uint8) uint64 { return 1 << (2*m.procs + x - 1) }
-	load := uint64(1) << (2*m.procs + m.layers)
+	lock := func(p Proc) uint64 { return step(p) << m.procs }
+	again := func(p Proc) uint64 { return lock(p) << m.procs }
+	recover := func(x uint8) uint64 { return 1 << (3*m.procs + x - 1) }
+	load := uint64(1) << (3*m.procs + m.layers)
 	for p := Proc(1); p <= m.procs; p++ {
 		all |= step(p)
-		strong |= lock(p)
+		strong |= lock(p) | again(p)
 	}
 	for x := uint8(1); x <= m.layers; x++ {
 		strong |= recover(x)
@@ -141,11 +188,16 @@ func (m *LayerStore) fair() (of func(from Key, action uint16, to Key) uint64, al
 			return load
 		case "Recover":
 			return recover(a.i)
-		case "Crash", "Delete", "Create":
-			return 0
 		case "TakeStoreLock":
 			return step(a.p) | lock(a.p)
+		case "TakeStoreLockAgain":
+			return step(a.p) | again(a.p)
+		case "Crash", "Delete", "Create", "Update", "StageMeetsMount", "ClaimUnknown":
+			return 0
 		default:
+			if strings.HasSuffix(a.Slot, "Fails") {
+				return 0
+			}
 			return step(a.p)
 		}
 	}, all | strong | load, strong
@@ -155,31 +207,40 @@ func (m *LayerStore) goals() []func(Key) bool {
 	return []func(Key) bool{func(k Key) bool {
 		var s storeState
 		unpackStore(k, &s)
-		return !s.incomplete() && !slices.Contains(s.place[1:], layerStaged)
+		return m.incomplete(&s) == 0 && !slices.Contains(s.place[1:], layerStaged)
 	}}
 }
 
 func (m *LayerStore) text(k Key) string {
 	var s storeState
 	unpackStore(k, &s)
-	procs := m.Config.Proc
-	var b []byte
-	b = append(b, "arg="...)
-	b = appendFunction(b, procs, func(p int) string { return nameOf(m.layerNames, s.arg[p]) })
-	b = append(b, "\ncrashes="...)
-	b = strconv.AppendUint(b, uint64(s.crashes), 10)
-	b = append(append(b, "\ndeleted="...), setText(s.deleted, m.layerNames, ",")...)
-	b = append(b, "\nowner="...)
-	b = appendFunction(b, m.layerNames, func(x int) string { return nameOf(procs, s.owner[x]) })
-	b = append(b, "\npc="...)
-	b = appendFunction(b, procs, func(p int) string { return storePCNames[s.pc[p]] })
-	b = append(b, "\nplace="...)
-	b = appendFunction(b, m.layerNames, func(x int) string { return layerNames[s.place[x]] })
-	b = append(b, "\nrecord="...)
-	b = appendFunction(b, m.layerNames, func(x int) string { return recordNames[s.record[x]] })
-	b = append(append(b, "\nstoreLock="...), nameOf(procs, s.storeLock)...)
-	b = append(append(b, "\nwhole="...), setText(s.whole, m.layerNames, ",")...)
-	return string(b)
+	var lines []string
+	number := func(name string, n uint8) { lines = append(lines, name+"="+strconv.Itoa(int(n))) }
+	of := func(name string, keys []string, value func(i int) string) {
+		lines = append(lines, string(appendFunction([]byte(name+"="), keys, value)))
+	}
+	procs, layers := m.Config.Proc, m.layerNames
+	layerOf := func(a [maxProcs + 1]uint8) func(int) string {
+		return func(p int) string { return nameOf(layers, a[p]) }
+	}
+	procOf := func(a [maxLayers + 1]uint8) func(int) string {
+		return func(x int) string { return nameOf(procs, a[x]) }
+	}
+	of("arg", procs, layerOf(s.arg))
+	of("at", procs, layerOf(s.at))
+	of("claim", layers, procOf(s.claim))
+	number("crashes", s.crashes)
+	lines = append(lines, "deleted="+setText(s.deleted, layers, ","))
+	number("failures", s.failures)
+	of("op", procs, func(p int) string { return askedNames[s.op[p]] })
+	of("owner", layers, procOf(s.owner))
+	of("pc", procs, func(p int) string { return storePCNames[s.pc[p]] })
+	of("place", layers, func(x int) string { return layerNames[s.place[x]] })
+	of("record", layers, func(x int) string { return recordNames[s.record[x]] })
+	lines = append(lines, "storeLock="+nameOf(procs, s.storeLock))
+	of("tried", procs, func(p int) string { return setText(s.tried[p], layers, ",") })
+	lines = append(lines, "whole="+setText(s.whole, layers, ","))
+	return strings.Join(lines, "\n")
 }
 
 func (m *LayerStore) columns() []string {
@@ -192,8 +253,13 @@ func (m *LayerStore) cells(k Key) []string {
 	var cells []string
 	for p := range m.Config.Proc {
 		text := unquote(storePCNames[s.pc[p+1]])
-		if x := s.arg[p+1]; x != None {
+		if op := s.op[p+1]; op != None {
+			text = unquote(askedNames[op]) + ": " + text
+		}
+		if x := s.at[p+1]; x != None {
 			text += " " + m.layerNames[x-1]
+		} else if x := s.arg[p+1]; x != None {
+			text += " for " + m.layerNames[x-1]
 		}
 		if s.storeLock == uint8(p+1) {
 			text += ", has the store lock"
@@ -208,6 +274,9 @@ func (m *LayerStore) cells(k Key) []string {
 		disk += name + ": record " + unquote(recordNames[s.record[x+1]]) + ", " + unquote(layerNames[s.place[x+1]])
 		if !has(s.whole, uint8(x+1)) {
 			disk += ", not whole"
+		}
+		if p := s.claim[x+1]; p != None {
+			disk += ", claimed by " + m.Config.Proc[p-1]
 		}
 	}
 	return append(cells, disk)

@@ -6,7 +6,8 @@ import (
 )
 
 // A Model is one model of the specification: what a .cfg file says, as Go, and
-// under the same name. Exactly one of Protocol, What, Store and Power is set.
+// under the same name. Exactly one of Protocol, What, Store, Save, Readers and Power
+// is set.
 type Model struct {
 	Name    string
 	Kind    string // as in spec/README.md: gate, large, liveness and so on
@@ -20,6 +21,8 @@ type Model struct {
 	Protocol *Config
 	What     *WhatConfig
 	Store    *StoreConfig
+	Save     *SaveConfig
+	Readers  *ReadersConfig
 	Power    *PowerConfig
 }
 
@@ -29,10 +32,10 @@ type WhatConfig struct {
 	Swap                                 map[string]string
 }
 
-// Models returns every model of the manifest, in its order. The slice is the
+// Models returns every model of the manifest. The slice is the
 // caller's, what it points to is not.
 func Models() []*Model {
-	all := slices.Concat(gateModels, otherModels, mustFailModels, ruleModels, probeModels)
+	all := slices.Concat(gateModels, otherModels, mustFailModels, ruleModels, probeModels, storeModels)
 	list := make([]*Model, len(all))
 	for i := range all {
 		list[i] = &all[i]
@@ -62,6 +65,10 @@ func (m *Model) Swap() map[string]string {
 		return m.What.Swap
 	case m.Store != nil:
 		return m.Store.Swap
+	case m.Save != nil:
+		return m.Save.Swap
+	case m.Readers != nil:
+		return m.Readers.Swap
 	}
 	return m.Power.Swap
 }
@@ -74,6 +81,10 @@ func (m *Model) system() system {
 		return newTempDir(m.What.Creator, m.What.Recoverer, m.What.Victim, m.What.Addition, m.What.Swap["Reap"] != "")
 	case m.Store != nil:
 		return newLayerStore(*m.Store, m.Symmetry, m.Properties)
+	case m.Save != nil:
+		return newSave(*m.Save, m.Properties)
+	case m.Readers != nil:
+		return newReaders(*m.Readers, m.Properties)
 	}
 	return newPowerLoss(*m.Power, m.Properties)
 }

@@ -20,6 +20,3 @@ var whole = []string{"TypeOK", "LiveKept", "LiveIsLocked", "OneOwner", "DataHasL
 // wholeButDataHasLock is the same for models that start with an orphan.
 var wholeButDataHasLock = []string{"TypeOK", "LiveKept", "LiveIsLocked", "OneOwner", "ReachableWhole",
 	"RepliesTrue", "NeverLost", "UnlinkedByHolder"}
-
-// storeProperties is every safety property of the layer store.
-var storeProperties = []string{"TypeOK", "RemovesUnlocked", "DeletedStaysGone", "WholeOrFlagged", "NoLeak", "HomeWhole"}

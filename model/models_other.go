@@ -137,18 +137,6 @@ var otherModels = []Model{
 		}),
 	},
 	{
-		Name: "LayerStore", Kind: "store", Formula: "LiveSpec",
-		Purpose:    "Two processes, an old and a new layer, two crashes.",
-		Properties: []string{"TypeOK", "RemovesUnlocked", "DeletedStaysGone", "WholeOrFlagged", "NoLeak", "HomeWhole", "GoneInTheEnd"},
-		Store:      &StoreConfig{Proc: []string{"p1", "p2"}, Old: []string{"x1"}, New: []string{"y1"}, MaxCrashes: 2},
-	},
-	{
-		Name: "LayerStoreThree", Kind: "store", Formula: "Spec", Symmetry: "Symmetry",
-		Purpose:    "Three processes.",
-		Properties: storeProperties,
-		Store:      &StoreConfig{Proc: []string{"p1", "p2", "p3"}, Old: []string{"x1"}, New: []string{"y1"}, MaxCrashes: 2},
-	},
-	{
 		Name: "HarmlessIdReuse", Kind: "harmless", Formula: "Spec",
 		Purpose:    "Rule 6 dropped among our own processes: the recheck is enough.",
 		Properties: whole,

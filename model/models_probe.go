@@ -139,30 +139,6 @@ var probeModels = []Model{
 		}),
 	},
 	{
-		Name: "ProbeStoreCreation", Kind: "probe", Formula: "Spec",
-		Purpose:    "A layer is created.",
-		Properties: []string{"NoCreation"},
-		Store:      &StoreConfig{Proc: []string{"p1", "p2"}, Old: []string{"x1"}, New: []string{"y1"}, MaxCrashes: 1},
-	},
-	{
-		Name: "ProbeStoreDeletion", Kind: "probe", Formula: "Spec",
-		Purpose:    "A deletion reports success.",
-		Properties: []string{"NoDeletion"},
-		Store:      &StoreConfig{Proc: []string{"p1", "p2"}, Old: []string{"x1"}, New: []string{"y1"}, MaxCrashes: 1},
-	},
-	{
-		Name: "ProbeStoreFinishedByOther", Kind: "probe", Formula: "Spec",
-		Purpose:    "A deletion is finished by another process after a crash, its layer gone already.",
-		Properties: []string{"NoFinishedByOther"},
-		Store:      &StoreConfig{Proc: []string{"p1", "p2"}, Old: []string{"x1"}, New: []string{"y1"}, MaxCrashes: 1},
-	},
-	{
-		Name: "ProbeStoreRemovalWhileLocked", Kind: "probe", Formula: "Spec",
-		Purpose:    "One process removes while another has the store lock.",
-		Properties: []string{"NoRemovalWhileLocked"},
-		Store:      &StoreConfig{Proc: []string{"p1", "p2"}, Old: []string{"x1"}, New: []string{"y1"}, MaxCrashes: 1},
-	},
-	{
 		Name: "ProbeUpstreamGhost", Kind: "probe", Formula: "MixedSpec",
 		Purpose:    "An upstream recoverer claims one of our instances by a ghost lock.",
 		Properties: []string{"NoUpstreamGhost"},

@@ -33,12 +33,6 @@ var ruleModels = []Model{
 		}),
 	},
 	{
-		Name: "Rule12RecoversUnderLock", Kind: "mustfail", Formula: "Spec",
-		Purpose:    "Rule 12 dropped: recovery runs under the store lock.",
-		Properties: []string{"RemovesUnlocked"},
-		Store:      &StoreConfig{Proc: []string{"p1", "p2"}, Old: []string{"x1"}, New: []string{"y1"}, MaxCrashes: 1, Swap: map[string]string{"TakeStoreLock": "RecoversUnderLock"}},
-	},
-	{
 		Name: "Rule13Off", Kind: "mustfail", Formula: "MixedSpec",
 		Purpose:    "Rule 13 off: our recoverers beside an upstream creator.",
 		Properties: []string{"LiveKept"},
@@ -169,54 +163,6 @@ var ruleModels = []Model{
 			c.Mounted = []string{"m1"}
 			c.Swap = map[string]string{"OpenEntry": "CrossesMounts"}
 		}),
-	},
-	{
-		Name: "StoreCompletesFirst", Kind: "mustfail", Formula: "Spec",
-		Purpose:    "A new layer is recorded complete before it is committed.",
-		Properties: []string{"WholeOrFlagged"},
-		Store:      &StoreConfig{Proc: []string{"p1", "p2"}, Old: []string{"x1"}, New: []string{"y1"}, MaxCrashes: 1, Swap: map[string]string{"Flag": "CompletesFirst"}},
-	},
-	{
-		Name: "StoreForgetsFirst", Kind: "mustfail", Formula: "Spec",
-		Purpose:    "The record goes before the layer is moved.",
-		Properties: []string{"NoLeak"},
-		Store:      &StoreConfig{Proc: []string{"p1", "p2"}, Old: []string{"x1"}, New: []string{"y1"}, MaxCrashes: 1, Swap: map[string]string{"Flag": "ForgetsFirst"}},
-	},
-	{
-		Name: "StoreLeavesFlagged", Kind: "mustfail", Formula: "LiveSpec",
-		Purpose:    "What a dead process left flagged is left as it is.",
-		Properties: []string{"GoneInTheEnd"},
-		Store:      &StoreConfig{Proc: []string{"p1", "p2"}, Old: []string{"x1"}, New: []string{"y1"}, MaxCrashes: 1, Swap: map[string]string{"FinishFlagged": "LeavesFlagged"}},
-	},
-	{
-		Name: "StoreNoFlag", Kind: "mustfail", Formula: "Spec",
-		Purpose:    "No incomplete flag before the layer is moved.",
-		Properties: []string{"WholeOrFlagged"},
-		Store:      &StoreConfig{Proc: []string{"p1", "p2"}, Old: []string{"x1"}, New: []string{"y1"}, MaxCrashes: 1, Swap: map[string]string{"Flag": "NoFlag"}},
-	},
-	{
-		Name: "StoreRemovesInPlace", Kind: "mustfail", Formula: "Spec",
-		Purpose:    "A layer is removed where it is.",
-		Properties: []string{"HomeWhole"},
-		Store:      &StoreConfig{Proc: []string{"p1", "p2"}, Old: []string{"x1"}, New: []string{"y1"}, MaxCrashes: 1, Swap: map[string]string{"Stage": "RemovesInPlace"}},
-	},
-	{
-		Name: "StoreRemovesUnderLock", Kind: "mustfail", Formula: "Spec",
-		Purpose:    "A deletion removes the files under the store lock.",
-		Properties: []string{"RemovesUnlocked"},
-		Store:      &StoreConfig{Proc: []string{"p1", "p2"}, Old: []string{"x1"}, New: []string{"y1"}, MaxCrashes: 0, Swap: map[string]string{"Forget": "RemovesUnderLock"}},
-	},
-	{
-		Name: "StoreSwallowsNotFound", Kind: "mustfail", Formula: "Spec",
-		Purpose:    "A failed rename is taken for a layer that is gone.",
-		Properties: []string{"NoLeak"},
-		Store:      &StoreConfig{Proc: []string{"p1", "p2"}, Old: []string{"x1"}, New: []string{"y1"}, MaxCrashes: 0, Swap: map[string]string{"Stage": "SwallowsNotFound"}},
-	},
-	{
-		Name: "StoreTellsTooMuch", Kind: "mustfail", Formula: "Spec",
-		Purpose:    "A failed rename is taken for a layer that is gone, and success is reported.",
-		Properties: []string{"DeletedStaysGone"},
-		Store:      &StoreConfig{Proc: []string{"p1", "p2"}, Old: []string{"x1"}, New: []string{"y1"}, MaxCrashes: 0, Swap: map[string]string{"Stage": "SwallowsNotFound"}},
 	},
 	{
 		Name: "UnlockThenUnlink", Kind: "mustfail", Formula: "Spec",

@@ -11,7 +11,8 @@ import (
 // A PowerConfig is the CONSTANTS of a model of power loss.
 type PowerConfig struct {
 	Durability string   // "ordered", "perDirectory" or "weak"
-	Syncs      []string // of "flag", "record", "data"
+	Syncs      []string // of "flag", "record", "data", "here"
+	InPlace    bool     // the layer is removed where it is
 	Files      int
 	MaxLosses  int
 	Swap       map[string]string
@@ -47,10 +48,11 @@ const (
 	opRemoveLock
 	opFlag
 	opForget
+	opRemoveHome
 )
 
 var powerOpNames = []string{"", "LinkLock", "MakeData", "StageDeletion", "RemoveEntry", "RemoveLayer",
-	"RemoveData", "RemoveLock", "Flag", "Forget"}
+	"RemoveData", "RemoveLock", "Flag", "Forget", "RemoveHome"}
 
 // apply is Apply: what an operation does to a tree of names.
 func (t diskTree) apply(op uint8) diskTree {
@@ -63,7 +65,7 @@ func (t diskTree) apply(op uint8) diskTree {
 		t.layer = powerEntry
 	case opRemoveEntry:
 		t.files--
-	case opRemoveLayer:
+	case opRemoveLayer, opRemoveHome:
 		t.layer = powerGone
 	case opRemoveData:
 		t.data = false
@@ -94,10 +96,12 @@ const (
 
 // powerDirs is Dirs, powerNames is Names, by operation.
 var (
-	powerDirs = []uint8{0, inRoot, inRoot, inLayers | inData, inLayer, inData, inRoot, inRoot, inMetadata, inMetadata}
+	powerDirs = []uint8{0, inRoot, inRoot, inLayers | inData, inLayer, inData, inRoot, inRoot, inMetadata, inMetadata,
+		inLayers}
 
 	powerNames = []uint8{0, nameLock, nameData, nameData | nameLayer, nameFiles, nameLayer | nameFiles,
-		nameData | nameLayer, nameLock, nameRecord, nameRecord}
+		nameData | nameLayer, nameLock, nameRecord, nameRecord,
+		nameLayer | nameFiles}
 )
 
 // carries is Carries: does the later operation b survive only together with

@@ -17,10 +17,14 @@ const (
 	powerLoad
 	powerRecover
 	powerDone
+	powerHere
+	powerGoneHere
+	powerForgetHere
 )
 
 var powerPCNames = []string{`"begin"`, `"flagged"`, `"link"`, `"make"`, `"stage"`, `"staged"`, `"forget"`,
-	`"unlocked"`, `"remove"`, `"load"`, `"recover"`, `"done"`}
+	`"unlocked"`, `"remove"`, `"load"`, `"recover"`, `"done"`,
+	`"here"`, `"gone"`, `"forgetHere"`}
 
 type powerState struct {
 	cache, disk diskTree
@@ -122,10 +126,18 @@ func (t *powerStep) Load() {
 	case c.record == recordIncomplete && c.layer == powerGone:
 		t.call(opForget, powerLoad)
 	case c.record == recordIncomplete:
-		t.goes(powerLink)
+		t.goes(t.m.then())
 	default:
 		t.goes(powerDone)
 	}
+}
+
+// then is Then: where the store goes on once the flag is durable.
+func (m *PowerLoss) then() uint8 {
+	if m.Config.InPlace {
+		return powerHere
+	}
+	return powerLink
 }
 
 // PowerLoss: everything dies; what may survive together survives.
@@ -174,29 +186,33 @@ func (m *PowerLoss) buildTable() {
 			}
 		})
 	}
-	remove := func(name string, op, then uint8, guard string, ok func(c diskTree) bool) {
+	remove := func(name string, at, op, then uint8, guard string, ok func(c diskTree) bool) {
 		add(name, func(t *powerStep) {
-			if t.at(powerRemove) && !t.not(ok(t.s.cache), guard) {
+			if t.at(at) && !t.not(ok(t.s.cache), guard) {
 				t.call(op, then)
 			}
 		})
 	}
 	call("Flag", powerBegin, opFlag, powerFlagged)
-	sync("SyncFlag", powerFlagged, "flag", inMetadata, powerLink)
+	sync("SyncFlag", powerFlagged, "flag", inMetadata, m.then())
 	call("LinkLock", powerLink, opLinkLock, powerMake)
 	call("MakeData", powerMake, opMakeData, powerStage)
 	call("StageDeletion", powerStage, opStageDeletion, powerStaged)
 	sync("SyncRecord", powerStaged, "record", inData, powerForget)
 	call("Forget", powerForget, opForget, powerUnlocked)
 	sync("SyncData", powerUnlocked, "data", inData, powerRemove)
-	remove("RemoveEntry", opRemoveEntry, powerRemove, `cache.layer = "entry" /\ cache.files > 0`,
+	remove("RemoveEntry", powerRemove, opRemoveEntry, powerRemove, `cache.layer = "entry" /\ cache.files > 0`,
 		func(c diskTree) bool { return c.layer == powerEntry && c.files > 0 })
-	remove("RemoveLayer", opRemoveLayer, powerRemove, `cache.layer = "entry" /\ cache.files = 0`,
+	remove("RemoveLayer", powerRemove, opRemoveLayer, powerRemove, `cache.layer = "entry" /\ cache.files = 0`,
 		func(c diskTree) bool { return c.layer == powerEntry && c.files == 0 })
-	remove("RemoveData", opRemoveData, powerRemove, `cache.data /\ cache.layer # "entry"`,
+	remove("RemoveData", powerRemove, opRemoveData, powerRemove, `cache.data /\ cache.layer # "entry"`,
 		func(c diskTree) bool { return c.data && c.layer != powerEntry })
-	remove("RemoveLock", opRemoveLock, powerLoad, `cache.lock /\ ~cache.data`,
+	remove("RemoveLock", powerRemove, opRemoveLock, powerLoad, `cache.lock /\ ~cache.data`,
 		func(c diskTree) bool { return c.lock && !c.data })
+	remove("RemoveEntryHere", powerHere, opRemoveEntry, powerHere, `cache.files > 0`, func(c diskTree) bool { return c.files > 0 })
+	remove("RemoveHome", powerHere, opRemoveHome, powerGoneHere, `cache.files = 0`, func(c diskTree) bool { return c.files == 0 })
+	sync("SyncHere", powerGoneHere, "here", inLayers, powerForgetHere)
+	call("ForgetHere", powerForgetHere, opForget, powerLoad)
 	add("Recover", func(t *powerStep) { t.Recover(true) })
 	add("Load", (*powerStep).Load)
 	add("PowerLoss", (*powerStep).PowerLoss)

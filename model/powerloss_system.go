@@ -16,7 +16,7 @@ func newPowerLoss(c PowerConfig, properties []string) *PowerLoss {
 		"NoOrphan":         func(s *powerState) bool { return !(s.pc == powerRecover && s.cache.data && !s.cache.lock) },
 		"NoBareLock":       func(s *powerState) bool { return !(s.pc == powerRecover && !s.cache.data && s.cache.lock) },
 		"NoLossInRecovery": m.NoLossInRecovery,
-	})
+	}, nil)
 	m.buildTable()
 	return m
 }

@@ -7,6 +7,7 @@ type tabled[S, T any] struct {
 	table      []Action
 	do         []func(*T) // for each action of the table
 	invariants []check[func(*S) bool]
+	steps      []check[func(from, to *S) bool]
 }
 
 func (m *tabled[S, T]) actions() []Action { return m.table }
@@ -15,14 +16,21 @@ func (m *tabled[S, T]) properties() (invariants, stepProperties []string) {
 	for _, c := range m.invariants {
 		invariants = append(invariants, c.name)
 	}
-	return invariants, nil
+	for _, c := range m.steps {
+		stepProperties = append(stepProperties, c.name)
+	}
+	return invariants, stepProperties
 }
 
-// choose sets the invariants to those of the properties that are about states;
-// it panics on a name that is unknown.
-func (m *tabled[S, T]) choose(properties []string, known map[string]func(*S) bool) {
+// choose sets the invariants and step properties to those of the properties that
+// are of states or of steps; it panics on a name that is unknown.
+func (m *tabled[S, T]) choose(properties []string, known map[string]func(*S) bool, steps map[string]func(from, to *S) bool) {
 	for _, name := range properties {
 		if name == goneInTheEnd {
+			continue
+		}
+		if steps[name] != nil {
+			m.steps = append(m.steps, check[func(from, to *S) bool]{name, steps[name]})
 			continue
 		}
 		if known[name] == nil {
@@ -30,6 +38,16 @@ func (m *tabled[S, T]) choose(properties []string, known map[string]func(*S) boo
 		}
 		m.invariants = append(m.invariants, check[func(*S) bool]{name, known[name]})
 	}
+}
+
+// brokenBy is the index from 1 of the first step property that the step breaks.
+func (m *tabled[S, T]) brokenBy(from, to *S) uint8 {
+	for i, c := range m.steps {
+		if !c.holds(from, to) {
+			return uint8(i + 1)
+		}
+	}
+	return 0
 }
 
 // stepsFrom takes every action in the state of w, which is a part of t.

@@ -2,202 +2,98 @@
 (***************************************************************************)
 (* A small layer store on top of temporary directories: what the users of  *)
 (* a store rely on, and in which order the store has to take its steps.    *)
-(*                                                                         *)
-(*   delete: lock; flag; stage; forget; unlock; remove                     *)
-(*   create: stage (no lock); lock; flag; commit; complete; unlock         *)
-(*   load:   whoever takes the lock first finishes what is flagged         *)
+(* The steps are in StoreSteps.tla and StoreInPlace.tla.  Here: what is    *)
+(* done when a call fails, crashes, and what holds.                        *)
 (*                                                                         *)
 (* Instances, ids and their locks do not appear.  A tree that is staged    *)
-(* has an owner until the owner closes or dies, and then anyone removes    *)
-(* it: that is what TempDir.tla promises and LockThenData.tla keeps.       *)
+(* has an owner until the owner closes, releases or dies, and then anyone  *)
+(* removes it: TempDir.tla promises that and LockThenData.tla keeps it.    *)
 (*                                                                         *)
-(* Left out: power loss (PowerLoss.tla), failing calls (a failure under    *)
-(* the lock acts like a crash there: the flag stays), readers' locks.      *)
+(* Left out: power loss (PowerLoss.tla, Save.tla), readers (Readers.tla),  *)
+(* parents, and layers of several parts.                                   *)
 (***************************************************************************)
-EXTENDS Naturals, FiniteSets
+EXTENDS StoreInPlace
 
-CONSTANTS Proc, Old, New, MaxCrashes, None
+Fails(p, l) == /\ pc[p] = l /\ failures < MaxFailures
+               /\ failures' = failures + 1
 
-Layer == Old \cup New    \* layers that exist, and layers to be created
+\* A save that fails had no effect, or had one and may not be durable; nobody
+\* can know which.
+Saves(x, r) == record' \in {record, [record EXCEPT ![x] = r]}
 
-VARIABLES
-  record,     \* Durable.  record[x]: "none", "incomplete" or "complete".
-  place,      \* Durable.  place[x]:  "absent", "home", "staged" or "gone".
-  whole,      \* Durable.  The layers of which no file is missing.
-  storeLock,  \* Volatile. The process that holds the store lock, or None.
-  owner,      \* Volatile. owner[x] has x in an open directory, or None.
-  pc,         \* Volatile. pc[p] is p's place.
-  arg,        \* Volatile. arg[p] is the layer it is about, or None.
-  deleted,    \* History.  The layers whose deletion reported success.
-  crashes     \* History.
+\* p does not get the store lock.  What it had in hand is left.
+\* Go: Store.Delete, Store.Create, Store.Load.  Call: openat, fcntl.  Grain:
+\* one step.  Crash: as without.
+LockFails(p) ==
+  /\ Fails(p, "waiting")
+  /\ at' = [at EXCEPT ![p] = arg[p]] /\ Goto(p, "remove")
+  /\ UNCHANGED <<disk, locks, asked, tried, deleted, crashes>>
 
-disk    == <<record, place, whole>>
-history == <<deleted, crashes>>
-vars    == <<disk, storeLock, owner, pc, arg, history>>
+LockAgainFails(p) ==
+  /\ Fails(p, "again")
+  /\ Leave(p, at[p]) /\ Goto(p, "remove")
+  /\ UNCHANGED <<disk, locks, asked, at, deleted, crashes>>
 
-TypeOK ==
-  /\ record \in [Layer -> {"none", "incomplete", "complete"}]
-  /\ place  \in [Layer -> {"absent", "home", "staged", "gone"}]
-  /\ whole \subseteq Layer /\ deleted \subseteq Layer
-  /\ storeLock \in Proc \cup {None}
-  /\ owner \in [Layer -> Proc \cup {None}]
-  /\ pc  \in [Proc -> {"idle", "toDelete", "toCreate", "toLoad", "loading",
-                       "flag", "stage", "forget", "commit", "complete",
-                       "unlock", "remove"}]
-  /\ arg \in [Proc -> Layer \cup {None}]
-  /\ crashes \in 0 .. MaxCrashes
+\* p's save fails.  Before the flag nothing was done; after it the layer stays
+\* flagged, and somebody finishes it.
+\* Go: Store.Save.  Call: those of Save.tla, with an errno.  Grain: the moment
+\* of a save, or none.  Crash: as after the save, or without.
+FlagFails(p) ==
+  /\ Fails(p, "flag") /\ Saves(at[p], "incomplete") /\ Goto(p, "unlock")
+  /\ UNCHANGED <<place, whole, locks, asked, at, tried, deleted, crashes>>
 
-Init ==
-  /\ record = [x \in Layer |-> IF x \in Old THEN "complete" ELSE "none"]
-  /\ place  = [x \in Layer |-> IF x \in Old THEN "home" ELSE "absent"]
-  /\ whole  = Layer
-  /\ storeLock = None
-  /\ owner = [x \in Layer |-> None]
-  /\ pc    = [p \in Proc |-> "idle"]
-  /\ arg   = [p \in Proc |-> None]
-  /\ deleted = {} /\ crashes = 0
+UnflagFails(p) ==
+  /\ Fails(p, "unflag") /\ Saves(at[p], "complete") /\ Goto(p, "unlock")
+  /\ UNCHANGED <<place, whole, locks, asked, at, tried, deleted, crashes>>
 
-Goto(p, l) == pc' = [pc EXCEPT ![p] = l]
-Incomplete == {x \in Layer : record[x] = "incomplete"}
------------------------------------------------------------------------------
-\* p is asked to delete layer x.
-\* Go: Store.Delete.  Call: none.  Grain: the invocation.  Crash: no change.
-Delete(p, x) ==
-  /\ pc[p] = "idle" /\ record[x] = "complete"
-  /\ arg' = [arg EXCEPT ![p] = x]
-  /\ Goto(p, "toDelete")
-  /\ UNCHANGED <<disk, storeLock, owner, history>>
+ForgetFails(p) ==
+  /\ Fails(p, "forget") /\ Saves(at[p], "none") /\ Leave(p, at[p])
+  /\ Goto(p, IF Own(p) THEN "unlock" ELSE "release")
+  /\ UNCHANGED <<place, whole, locks, asked, at, deleted, crashes>>
 
-\* p is asked to create layer x, and unpacks it without any store lock.
-\* Go: Store.Create.  Call: many, in an instance that p owns.  Grain: one
-\* step, as StageAddition in Create.tla.  Crash: after, a stale instance.
-Create(p, x) ==
-  /\ pc[p] = "idle" /\ place[x] = "absent"
-  /\ place' = [place EXCEPT ![x] = "staged"]
-  /\ owner' = [owner EXCEPT ![x] = p]
-  /\ arg'   = [arg   EXCEPT ![p] = x]
-  /\ Goto(p, "toCreate")
-  /\ UNCHANGED <<record, whole, storeLock, history>>
-
-\* p opens the store because something is flagged.
-\* Go: Store.Load.  Call: none.  Grain: the invocation.  Crash: no change.
-Load(p) ==
-  /\ pc[p] = "idle" /\ storeLock = None /\ Incomplete # {}
-  /\ Goto(p, "toLoad")
-  /\ UNCHANGED <<disk, storeLock, owner, arg, history>>
-
-\* p takes the store lock, and first finishes what others left flagged.
-\* Go: Store.Load.  Call: fcntl(F_OFD_SETLKW), and a read of the metadata.
-\* Grain: one step: nobody writes metadata without the lock.  Crash: no change.
-TakeStoreLock(p) ==
-  /\ pc[p] \in {"toDelete", "toCreate", "toLoad"} /\ storeLock = None
-  /\ storeLock' = p
-  /\ Goto(p, CASE Incomplete # {}     -> "loading"
-               [] pc[p] = "toDelete" ->
-                    IF record[arg[p]] = "complete" THEN "flag" ELSE "unlock"
-               [] pc[p] = "toCreate" -> "flag"
-               [] OTHER               -> "unlock")
-  /\ UNCHANGED <<disk, owner, arg, history>>
-
-\* p moves a flagged layer aside and goes on to forget it; what p wanted
-\* itself it tries again later.  A layer of its own that waits is given up.
-\* Go: Store.Load.  Call: renameat2, or none if the layer is not there.
-\* Grain: one call.  Crash: before and after, the layer is flagged.
-FinishFlagged(p, x) ==
-  /\ pc[p] = "loading" /\ x \in Incomplete
-  /\ place' = IF place[x] = "home"
-              THEN [place EXCEPT ![x] = "staged"] ELSE place
-  /\ owner' = [y \in Layer |-> IF y = x /\ place[x] = "home" THEN p
-                               ELSE IF owner[y] = p THEN None ELSE owner[y]]
-  /\ arg' = [arg EXCEPT ![p] = x]
-  /\ Goto(p, "forget")
-  /\ UNCHANGED <<record, whole, storeLock, history>>
-
-\* p saves the record with the flag: where callers see Delete take effect.
-\* Go: Store.Save.  Call: write, fsync, rename of the metadata file.  Grain:
-\* the rename.  Crash: before, nothing; after, a flagged layer.
-Flag(p) ==
-  /\ pc[p] = "flag"
-  /\ record' = [record EXCEPT ![arg[p]] = "incomplete"]
-  /\ Goto(p, IF place[arg[p]] = "home" THEN "stage" ELSE "commit")
-  /\ UNCHANGED <<place, whole, storeLock, owner, arg, history>>
-
-\* p moves the layer aside.
-\* Go: Dir.StageDeletion.  Call: renameat2.  Grain: one call.  Crash: before
-\* and after, the layer is flagged.
-Stage(p) ==
-  /\ pc[p] = "stage"
-  /\ place' = [place EXCEPT ![arg[p]] = "staged"]
-  /\ owner' = [owner EXCEPT ![arg[p]] = p]
-  /\ Goto(p, "forget")
-  /\ UNCHANGED <<record, whole, storeLock, arg, history>>
-
-\* p saves metadata without the record.
-\* Go: Store.Save.  Call: as for Flag.  Grain: the rename.  Crash: before, a
-\* flagged layer that is not there; after, a stale instance.
-Forget(p) ==
-  /\ pc[p] = "forget"
-  /\ record' = [record EXCEPT ![arg[p]] = "none"]
+ForgetHereFails(p) ==
+  /\ Fails(p, "forgetHere") /\ Saves(at[p], "none") /\ Leave(p, at[p])
   /\ Goto(p, "unlock")
-  /\ UNCHANGED <<place, whole, storeLock, owner, arg, history>>
+  /\ UNCHANGED <<place, whole, locks, asked, at, deleted, crashes>>
 
-\* p puts the new layer in its place.
-\* Go: Addition.Commit.  Call: renameat2.  Grain: one call.  Crash: before and
-\* after, the layer is flagged.
-Commit(p) ==
-  /\ pc[p] = "commit"
-  /\ place' = [place EXCEPT ![arg[p]] = "home"]
-  /\ owner' = [owner EXCEPT ![arg[p]] = None]
-  /\ Goto(p, "complete")
-  /\ UNCHANGED <<record, whole, storeLock, arg, history>>
+CompleteFails(p) ==
+  /\ Fails(p, "complete") /\ Saves(at[p], "complete") /\ Goto(p, "unlock")
+  /\ UNCHANGED <<place, whole, locks, asked, at, tried, deleted, crashes>>
 
-\* p takes the flag away: where Create takes effect.
-\* Go: Store.Save.  Call: as for Flag.  Grain: the rename.  Crash: before, a
-\* flagged layer; after, a layer.
-Complete(p) ==
-  /\ pc[p] = "complete"
-  /\ record' = [record EXCEPT ![arg[p]] = "complete"]
+\* The new layer does not get to its place, or it is there and that may not be
+\* durable.  It stays flagged.
+\* Go: Addition.Commit.  Call: renameat2 or fsync, with an errno.  Grain: one
+\* call.  Crash: the layer is flagged.
+CommitFails(p) ==
+  /\ Fails(p, "commit")
+  /\ \/ UNCHANGED <<place, owner>>
+     \/ Put({at[p]}, "home") /\ owner' = Hold(owner, {at[p]}, None)
   /\ Goto(p, "unlock")
-  /\ UNCHANGED <<place, whole, storeLock, owner, arg, history>>
+  /\ UNCHANGED <<record, whole, storeLock, claim, asked, at, tried, deleted,
+                 crashes>>
 
-\* p drops the store lock.
-\* Go: Store.Delete, Store.Create, Store.Load.  Call: fcntl.  Grain: one call.
-\* Crash: no change.
-DropStoreLock(p) ==
-  /\ pc[p] = "unlock"
-  /\ storeLock' = None
-  /\ Goto(p, "remove")
-  /\ UNCHANGED <<disk, owner, arg, history>>
+\* p gets no claim: the layer stays flagged.
+\* Go: Store.Delete, Store.Load.  Call: openat, fcntl.  Grain: one call.
+\* Crash: the layer is flagged, and nobody's.
+ClaimFails(p) ==
+  /\ Fails(p, "claim")
+  /\ Leave(p, at[p]) /\ Goto(p, "unlock")
+  /\ UNCHANGED <<disk, locks, asked, at, deleted, crashes>>
 
-\* p claims what a dead owner left, and needs no store lock for it.
-\* Go: Root.Recover.  Call: those of Recover.tla.  Grain: all of them up to the
-\* claim, which TempDir.tla answers for.  Crash: no change.
-Recover(p, x) ==
-  /\ pc[p] = "idle" /\ place[x] = "staged" /\ owner[x] = None
-  /\ owner' = [owner EXCEPT ![x] = p]
-  /\ arg'   = [arg   EXCEPT ![p] = x]
-  /\ Goto(p, "remove")
-  /\ UNCHANGED <<disk, storeLock, history>>
+\* Something cannot be removed.  What is left of an instance is for recovery
+\* (rule 5); what is left at home stays flagged.
+\* Go: Dir.Close, Root.Recover; Store.Delete, Store.Load.  Call: unlinkat, with
+\* an errno.  Grain: one call.  Crash: as after Remove or RemoveHere.
+RemoveFails(p) ==
+  /\ Fails(p, "remove") /\ at[p] # None /\ owner[at[p]] = p
+  /\ owner' = Without(owner, p)
+  /\ End(p)
+  /\ UNCHANGED <<disk, storeLock, deleted, crashes>>
 
-\* p removes what is in its instance: some files, then the rest; and reports
-\* success when nothing is left.  Go: Dir.Close, Root.Recover.
-\* Call: unlinkat.  Grain: two steps, so that half a layer can be seen.
-\* Crash: before and after, a stale instance, or nothing.
-Remove(p) ==
-  /\ pc[p] = "remove"
-  /\ LET x    == arg[p]
-         mine == x # None /\ owner[x] = p
-     IN IF mine /\ x \in whole
-        THEN /\ whole' = whole \ {x}
-             /\ UNCHANGED <<place, owner, pc, arg, deleted>>
-        ELSE /\ place' = IF mine THEN [place EXCEPT ![x] = "gone"] ELSE place
-             /\ owner' = IF mine THEN [owner EXCEPT ![x] = None] ELSE owner
-             /\ deleted' = IF x # None /\ record[x] = "none"
-                           THEN deleted \cup {x} ELSE deleted
-             /\ arg' = [arg EXCEPT ![p] = None]
-             /\ Goto(p, "idle")
-             /\ UNCHANGED whole
-  /\ UNCHANGED <<record, storeLock, crashes>>
+RemoveHereFails(p) ==
+  /\ Fails(p, "removeHere")
+  /\ Leave(p, at[p]) /\ Goto(p, "remove")
+  /\ UNCHANGED <<disk, locks, asked, at, deleted, crashes>>
 
 \* p is killed.  Its locks go, the disk stays.
 \* Go: none.  Call: none.  Grain: as in LockThenData.tla.  Crash: this is it.
@@ -205,28 +101,53 @@ Crash(p) ==
   /\ crashes < MaxCrashes /\ pc[p] # "idle"
   /\ crashes' = crashes + 1
   /\ storeLock' = IF storeLock = p THEN None ELSE storeLock
-  /\ owner' = [x \in Layer |-> IF owner[x] = p THEN None ELSE owner[x]]
-  /\ arg' = [arg EXCEPT ![p] = None]
+  /\ owner' = Without(owner, p) /\ claim' = Without(claim, p)
+  /\ op'  = [op  EXCEPT ![p] = None] /\ arg' = [arg EXCEPT ![p] = None]
+  /\ at'  = [at  EXCEPT ![p] = None] /\ tried' = [tried EXCEPT ![p] = {}]
   /\ Goto(p, "idle")
-  /\ UNCHANGED <<disk, deleted>>
+  /\ UNCHANGED <<disk, deleted, failures>>
+
+CallFails(p) ==
+  \/ LockFails(p) \/ LockAgainFails(p) \/ FlagFails(p) \/ UnflagFails(p)
+  \/ ForgetFails(p) \/ ForgetHereFails(p) \/ CompleteFails(p)
+  \/ CommitFails(p) \/ ClaimFails(p) \/ RemoveFails(p) \/ RemoveHereFails(p)
+  \/ StageFails(p) \/ StageMeetsMount(p)
+  \/ \E x \in Layer : ClaimUnknown(p, x)
 
 Step(p) ==
   \/ \E x \in Layer : FinishFlagged(p, x)
-  \/ TakeStoreLock(p) \/ Flag(p) \/ Stage(p) \/ Forget(p) \/ Commit(p)
-  \/ Complete(p) \/ DropStoreLock(p) \/ Remove(p)
+  \/ LeaveClaimed(p) \/ TakeStoreLock(p) \/ Flag(p) \/ Stage(p) \/ Forget(p)
+  \/ Release(p) \/ Commit(p) \/ Complete(p) \/ DropStoreLock(p) \/ Remove(p)
+  \/ Unflag(p) \/ Claim(p) \/ RemoveHere(p) \/ TakeStoreLockAgain(p)
+  \/ ForgetHere(p)
 
-Next == \E p \in Proc : \/ Load(p) \/ Step(p) \/ Crash(p)
-                        \/ \E x \in Layer : Delete(p, x) \/ Create(p, x)
-                                            \/ Recover(p, x)
+Next == \E p \in Proc :
+  \/ Load(p) \/ Update(p) \/ Step(p) \/ CallFails(p) \/ Crash(p)
+  \/ \E x \in Layer : Delete(p, x) \/ Create(p, x) \/ Recover(p, x)
+
 Spec == Init /\ [][Next]_vars
 
 LiveSpec == /\ Spec
-            /\ \A p \in Proc : WF_vars(Step(p)) /\ SF_vars(TakeStoreLock(p))
+            /\ \A p \in Proc : /\ WF_vars(Step(p))
+                               /\ SF_vars(TakeStoreLock(p))
+                               /\ SF_vars(TakeStoreLockAgain(p))
             /\ WF_vars(\E p \in Proc : Load(p))
             /\ \A x \in Layer : SF_vars(\E p \in Proc : Recover(p, x))
 -----------------------------------------------------------------------------
+Removing(p) == \/ pc[p] = "remove" /\ at[p] # None /\ owner[at[p]] = p
+               \/ pc[p] = "removeHere"
+
 \* Nothing is ever removed by a process that holds the store lock.
-RemovesUnlocked == \A p \in Proc : pc[p] = "remove" => storeLock # p
+RemovesUnlocked ==
+  \A p \in Proc : pc[p] \in {"remove", "removeHere"} => storeLock # p
+
+\* Nobody removes what another process left, unless it came for that.
+NobodyPays == \A p \in Proc :
+  Removing(p) => at[p] = arg[p] \/ op[p] \in {"load", "recover"}
+
+\* Where it is, a layer is removed by the one process that has its claim.
+HereIsClaimed == \A p \in Proc : pc[p] = "removeHere" =>
+  claim[at[p]] = p /\ record[at[p]] = "incomplete"
 
 \* A layer that was reported deleted is out of reach, for good.
 DeletedStaysGone == \A x \in deleted :
@@ -239,11 +160,38 @@ WholeOrFlagged == \A x \in Layer :
 \* A layer that is there has a record, so that somebody can find it.
 NoLeak == \A x \in Layer : place[x] = "home" => record[x] # "none"
 
+\* As long as no call fails, what is at home is whole.
+HomeWhole == \A x \in Layer :
+  failures = 0 /\ place[x] = "home" => x \in whole
+
+\* What callers see of a layer, as in TempDir.tla.  They do not look while the
+\* store lock is held, so a flag that can be taken back was not yet seen.
+Seen(x) ==
+  CASE \/ record[x] = "complete"
+       \/ \E p \in Proc : pc[p] \in {"stage", "unflag"} /\ arg[p] = x
+                          /\ at[p] = x -> "live"
+    [] OTHER -> IF place[x] = "home" THEN "staged" ELSE place[x]
+
+\* A layer is to its callers what a tree is in TempDir.tla: Fill, Commit by
+\* its creator, Delete, Reap by whoever has it.
+LayersAreTrees == [][\A x \in Layer :
+  LET was == Seen(x)
+      is  == Seen(x)'
+  IN \/ was = is
+     \/ was = "absent" /\ is = "staged"
+     \/ was = "live"   /\ is = "staged"
+     \/ was = "staged" /\ is = "live" /\ \E p \in Proc :
+          storeLock = p /\ op[p] = "create" /\ arg[p] = x
+     \/ was = "staged" /\ is = "gone" /\ \E p \in Proc :
+          at[p] = x /\ p \in {owner[x], claim[x]}]_vars
+
 \* Whatever was moved aside is gone in the end; what was flagged, finished.
 GoneInTheEnd == <>[](/\ Incomplete = {}
                      /\ \A x \in Layer : place[x] # "staged")
 
+\* Checked by TLC within the bounds of the models; not proved.
 THEOREM Spec => /\ []TypeOK /\ []DeletedStaysGone /\ []WholeOrFlagged
-                /\ []NoLeak /\ []RemovesUnlocked
+                /\ []NoLeak /\ []RemovesUnlocked /\ []NobodyPays
+                /\ []HereIsClaimed /\ []HomeWhole /\ LayersAreTrees
 THEOREM LiveSpec => GoneInTheEnd
 =============================================================================

@@ -8,6 +8,8 @@
 (* The program is one store that deletes one layer: flag the record, make  *)
 (* an instance, move the layer in, forget the record, drop the store lock, *)
 (* remove.  After power loss it recovers and then reads its metadata.      *)
+(* Where the layer cannot be moved (InPlace) the store flags it, removes   *)
+(* it where it is, and forgets the record.                                 *)
 (*                                                                         *)
 (* Left out: other processes, since power loss ends them all and drops     *)
 (* every lock; LockThenData.tla has what follows with many recoverers,     *)
@@ -17,7 +19,9 @@ EXTENDS Naturals, Sequences, FiniteSets
 
 CONSTANTS
   Durability,  \* "ordered", "perDirectory" or "weak".
-  Syncs,       \* The fsyncs the program makes: "flag", "record", "data".
+  Syncs,       \* The fsyncs the program makes: "flag", "record", "data",
+               \* "here".
+  InPlace,     \* The layer is removed where it is.
   Files,       \* How many files the layer has.
   MaxLosses    \* Bound for TLC.
 
@@ -39,7 +43,8 @@ Trees == [lock : BOOLEAN,      \* the name lock-<id>, in the root
 TypeOK ==
   /\ cache \in Trees /\ disk \in Trees
   /\ log \in Seq({"LinkLock", "MakeData", "StageDeletion", "RemoveEntry",
-                  "RemoveLayer", "RemoveData", "RemoveLock", "Flag", "Forget"})
+                  "RemoveLayer", "RemoveHome", "RemoveData", "RemoveLock",
+                  "Flag", "Forget"})
   /\ losses \in 0 .. MaxLosses
 
 Init ==
@@ -53,7 +58,7 @@ Apply(t, op) ==
     [] op = "MakeData"      -> [t EXCEPT !.data = TRUE]
     [] op = "StageDeletion" -> [t EXCEPT !.layer = "entry"]
     [] op = "RemoveEntry"   -> [t EXCEPT !.files = @ - 1]
-    [] op = "RemoveLayer"   -> [t EXCEPT !.layer = "gone"]
+    [] op \in {"RemoveLayer", "RemoveHome"} -> [t EXCEPT !.layer = "gone"]
     [] op = "RemoveData"    -> [t EXCEPT !.data = FALSE]
     [] op = "RemoveLock"    -> [t EXCEPT !.lock = FALSE]
     [] op = "Flag"          -> [t EXCEPT !.record = "incomplete"]
@@ -65,6 +70,7 @@ Dirs(op) ==
     [] op = "StageDeletion" -> {"layers", "data"}
     [] op = "RemoveEntry"   -> {"layer"}
     [] op = "RemoveLayer"   -> {"data"}
+    [] op = "RemoveHome"    -> {"layers"}
     [] OTHER                -> {"metadata"}
 
 \* The names that an operation makes, removes, or needs to be there or empty.
@@ -73,7 +79,7 @@ Names(op) ==
     [] op = "MakeData"      -> {"data"}
     [] op = "RemoveData"    -> {"data", "layer"}
     [] op = "StageDeletion" -> {"data", "layer"}
-    [] op = "RemoveLayer"   -> {"layer", "files"}
+    [] op \in {"RemoveLayer", "RemoveHome"} -> {"layer", "files"}
     [] op = "RemoveEntry"   -> {"files"}
     [] OTHER                -> {"record"}
 
@@ -124,7 +130,8 @@ SyncIf(what, d, l) ==
 \* linkat, mkdirat, renameat2, fsync.  Grain: one call; a save is the rename of
 \* the new metadata file.  Crash: power loss, PowerLoss below.
 Flag          == pc = "begin"    /\ Do("Flag", "flagged")
-SyncFlag      == pc = "flagged"  /\ SyncIf("flag", "metadata", "link")
+Then          == IF InPlace THEN "here" ELSE "link"
+SyncFlag      == pc = "flagged"  /\ SyncIf("flag", "metadata", Then)
 LinkLock      == pc = "link"     /\ Do("LinkLock", "make")
 MakeData      == pc = "make"     /\ Do("MakeData", "stage")
 StageDeletion == pc = "stage"    /\ Do("StageDeletion", "staged")
@@ -143,6 +150,15 @@ RemoveData    == /\ pc = "remove" /\ cache.data /\ cache.layer # "entry"
 RemoveLock    == /\ pc = "remove" /\ cache.lock /\ ~cache.data
                  /\ Do("RemoveLock", "load")
 
+\* Where the layer is, with its claim and without the store lock, until that
+\* is taken again to forget the record.  Go: Store.Delete, Store.Load.  Call:
+\* unlinkat, fsync, a save of the metadata.  Grain: one call.  Crash: power
+\* loss.
+RemoveEntryHere == pc = "here" /\ cache.files > 0 /\ Do("RemoveEntry", "here")
+RemoveHome      == pc = "here" /\ cache.files = 0 /\ Do("RemoveHome", "gone")
+SyncHere        == pc = "gone" /\ SyncIf("here", "layers", "forgetHere")
+ForgetHere      == pc = "forgetHere" /\ Do("Forget", "load")
+
 \* All four combinations of lock file and data occur; an orphan is adopted.
 \* Go: Root.Recover.  Call: those up to the claim.  Grain: one step, for there
 \* is nobody else.  Crash: power loss.
@@ -159,12 +175,13 @@ Load ==
   /\ pc = "load"
   /\ IF cache.record = "incomplete" /\ cache.layer = "gone"
      THEN Do("Forget", "load")
-     ELSE /\ pc' = IF cache.record = "incomplete" THEN "link" ELSE "done"
+     ELSE /\ pc' = IF cache.record = "incomplete" THEN Then ELSE "done"
           /\ UNCHANGED <<cache, disk, log, losses>>
 
 Step == \/ Flag \/ SyncFlag \/ LinkLock \/ MakeData \/ StageDeletion
         \/ SyncRecord \/ Forget \/ SyncData \/ RemoveEntry \/ RemoveLayer
-        \/ RemoveData \/ RemoveLock \/ Recover \/ Load
+        \/ RemoveData \/ RemoveLock \/ RemoveEntryHere \/ RemoveHome
+        \/ SyncHere \/ ForgetHere \/ Recover \/ Load
 
 \* Everything dies; a set of operations that may survive together survives.
 \* Go: none.  Call: none.  Grain: one step.  Crash: this is it.
@@ -193,10 +210,12 @@ NoLeak == pc \in {"recover", "done"} =>
 GoneInTheEnd == <>[](/\ ~cache.lock /\ ~cache.data /\ cache.layer # "entry"
                      /\ cache.record # "incomplete")
 
-THEOREM Durability = "ordered" /\ Spec =>
-  []ReachableWhole /\ []WholeOrFlagged /\ []NoLeak
-THEOREM {"flag", "data"} \subseteq Syncs /\ Spec =>
-  []ReachableWhole /\ []WholeOrFlagged
-THEOREM {"flag", "data", "record"} \subseteq Syncs /\ Spec => []NoLeak
+\* Checked by TLC within the bounds of the models; not proved.
+THEOREM Durability = "ordered" /\ Spec => []WholeOrFlagged /\ []NoLeak
+THEOREM Durability = "ordered" /\ ~InPlace /\ Spec => []ReachableWhole
+THEOREM {"flag", "data"} \subseteq Syncs /\ Spec => []WholeOrFlagged
+THEOREM {"flag", "data"} \subseteq Syncs /\ ~InPlace /\ Spec =>
+  []ReachableWhole
+THEOREM {"flag", "data", "record", "here"} \subseteq Syncs /\ Spec => []NoLeak
 THEOREM LiveSpec => GoneInTheEnd
 =============================================================================

@@ -210,7 +210,8 @@ func TestModulesAreShortAndNarrow(t *testing.T) {
 // and probes have none.
 var labelled = []string{
 	"Create.tla", "Remove.tla", "Recover.tla", "LockThenData.tla",
-	"Upstream.tla", "PowerLoss.tla", "LayerStore.tla",
+	"Upstream.tla", "PowerLoss.tla", "StoreSteps.tla", "StoreInPlace.tla", "LayerStore.tla",
+	"Save.tla", "Readers.tla",
 }
 
 var (

@@ -1,0 +1,187 @@
+package model
+
+import (
+	"fmt"
+	"slices"
+)
+
+// This file is the properties of Readers.tla and MCReaders.tla, and what the
+// explorer needs.
+
+// A Readers is Readers.tla for one ReadersConfig. It is safe for concurrent use.
+type Readers struct {
+	Config                 ReadersConfig
+	readers                []string
+	lister, checker, files uint8
+	tabled[readersState, readersStep]
+}
+
+// newReaders makes a model of readers; it panics on a wrong configuration.
+func newReaders(c ReadersConfig, properties []string) *Readers {
+	m := &Readers{Config: c, readers: slices.Concat(c.Lister, c.Checker), files: 2<<len(c.File) - 2}
+	if len(m.readers) > maxReaders || len(c.File) > 3 {
+		panic("model: a configuration that does not fit in a Key")
+	}
+	slices.Sort(m.readers) // as their texts are
+	m.lister, m.checker = setOf(c.Lister, m.readers), setOf(c.Checker, m.readers)
+	// no says that there is no reader of which it holds.
+	no := func(holds func(s *readersState, r int) bool) func(*readersState) bool {
+		return func(s *readersState) bool {
+			for r := 1; r <= len(m.readers); r++ {
+				if holds(s, r) {
+					return false
+				}
+			}
+			return true
+		}
+	}
+	isLister := func(r int) bool { return has(m.lister, uint8(r)) }
+	m.choose(properties, map[string]func(*readersState) bool{
+		"TypeOK": no(func(s *readersState, r int) bool {
+			return s.record > 2 || s.home > 2 || s.knows[r] > 2 || s.of[r] > 2 || int(s.fd[r]) > len(c.File) ||
+				(s.todo[r]|s.names[1]|s.names[2]|s.whole[1]|s.whole[2])&^m.files != 0 || (s.shared|s.half)&^(m.lister|m.checker) != 0
+		}),
+		"HeldWhole":     no(func(s *readersState, r int) bool { return s.fd[r] != 0 && !has(s.whole[s.of[r]], s.fd[r]) }),
+		"ToldWhole":     no(func(s *readersState, r int) bool { return s.told[r] == toldLayer && has(s.half, uint8(r)) }),
+		"NoHeldUnnamed": no(func(s *readersState, r int) bool { return s.fd[r] != 0 && !has(s.names[s.of[r]], s.fd[r]) }),
+		"NoMissingFile": no(func(s *readersState, r int) bool { return isLister(r) && s.told[r] == toldError }),
+		"NoReadOfGone": no(func(s *readersState, r int) bool {
+			return isLister(r) && s.told[r] == toldLayer && s.names[1] != m.files && s.of[r] == 1
+		}),
+		"NoHalfNoted":    no(func(s *readersState, r int) bool { return has(s.half, uint8(r)) && s.told[r] != toldNothing }),
+		"NoCheckedLayer": no(func(s *readersState, r int) bool { return !isLister(r) && s.told[r] == toldLayer }),
+	}, nil)
+	m.buildTable()
+	return m
+}
+
+// A readersAction is an action of the deleter (one), of it and a file (file), of a
+// reader (of), or of a reader and a file (both).
+type readersAction struct {
+	name string
+	one  func(*readersStep)
+	file func(t *readersStep, f uint8)
+	of   func(t *readersStep, r uint8)
+	both func(t *readersStep, r, f uint8)
+}
+
+// readersActions are the actions in the order of Next, and the mutants.
+var readersActions, readersMutants = []readersAction{
+	{name: "LockToDelete", one: (*readersStep).LockToDelete},
+	{name: "FlagLayer", one: (*readersStep).FlagLayer},
+	{name: "StageLayer", one: (*readersStep).StageLayer},
+	{name: "UnlockToRemove", one: (*readersStep).UnlockToRemove},
+	{name: "MakeAgain", one: (*readersStep).MakeAgain},
+	{name: "Unlink", file: (*readersStep).Unlink},
+	{name: "LockToRead", of: (*readersStep).LockToRead},
+	{name: "ListLocked", of: (*readersStep).ListLocked},
+	{name: "UnlockToRead", of: (*readersStep).UnlockToRead},
+	{name: "LookUp", of: (*readersStep).LookUp},
+	{name: "OpenUnlocked", of: (*readersStep).OpenUnlocked},
+	{name: "ListUnlocked", of: (*readersStep).ListUnlocked},
+	{name: "ReadFile", of: (*readersStep).ReadFile},
+	{name: "EndRead", of: (*readersStep).EndRead},
+	{name: "Ask", of: (*readersStep).Ask},
+	{name: "OpenFile", both: (*readersStep).OpenFile},
+	{name: "FileMissing", both: (*readersStep).FileMissing},
+}, []readersAction{
+	{name: "Truncates", file: (*readersStep).Truncates},
+	{name: "SkipsMissing", both: (*readersStep).SkipsMissing},
+	{name: "ListsLater", of: (*readersStep).ListsLater},
+	{name: "DoesNotAsk", of: (*readersStep).DoesNotAsk},
+	{name: "AsksForId", of: (*readersStep).AsksForId},
+}
+
+func (m *Readers) buildTable() {
+	for _, action := range readersActions {
+		a := Action{Name: action.name, Slot: action.name}
+		if mutant, ok := m.Config.Swap[a.Name]; ok {
+			at := slices.IndexFunc(readersMutants, func(a readersAction) bool { return a.name == mutant })
+			a.Name, action = mutant, readersMutants[at]
+		}
+		add := func(do func(*readersStep), arguments ...string) {
+			a.Args = arguments
+			m.table, m.do = append(m.table, a), append(m.do, do)
+		}
+		if action.one != nil {
+			add(action.one)
+		}
+		for i, file := range m.Config.File {
+			if f := uint8(i + 1); action.file != nil {
+				add(func(t *readersStep) { action.file(t, f) }, file)
+			}
+		}
+		for i, reader := range m.readers {
+			r := uint8(i + 1)
+			if action.of != nil {
+				add(func(t *readersStep) { action.of(t, r) }, reader)
+			}
+			for j, file := range m.Config.File {
+				if f := uint8(j + 1); action.both != nil {
+					add(func(t *readersStep) { action.both(t, r, f) }, reader, file)
+				}
+			}
+		}
+	}
+}
+
+func packReaders(s *readersState) Key {
+	k := Key{uint64(s.record) | uint64(s.home)<<2 | uint64(s.names[1]>>1)<<4 | uint64(s.names[2]>>1)<<7 | uint64(s.whole[1]>>1)<<10 |
+		uint64(s.whole[2]>>1)<<13 | uint64(s.writer)<<16 | uint64(s.step)<<17 | uint64(s.shared>>1)<<20 | uint64(s.half>>1)<<23}
+	for r := 1; r <= maxReaders; r++ {
+		x := uint64(s.pc[r]) | uint64(s.knows[r])<<4 | uint64(s.of[r])<<6 | uint64(s.todo[r]>>1)<<8 | uint64(s.fd[r])<<11 | uint64(s.told[r])<<13
+		k[1] |= x << (16 * (r - 1))
+	}
+	return k
+}
+
+func unpackReaders(k Key, s *readersState) {
+	field := func(at, width int) uint8 { return uint8(k[0] >> at & (1<<width - 1)) }
+	*s = readersState{record: field(0, 2), home: field(2, 2), writer: field(16, 1), step: field(17, 3),
+		shared: field(20, 3) << 1, half: field(23, 3) << 1}
+	s.names[1], s.names[2], s.whole[1], s.whole[2] = field(4, 3)<<1, field(7, 3)<<1, field(10, 3)<<1, field(13, 3)<<1
+	for r := 1; r <= maxReaders; r++ {
+		x := k[1] >> (16 * (r - 1))
+		s.pc[r], s.knows[r], s.of[r] = uint8(x&15), uint8(x>>4&3), uint8(x>>6&3)
+		s.todo[r], s.fd[r], s.told[r] = uint8(x>>8&7)<<1, uint8(x>>11&3), uint8(x>>13&3)
+	}
+}
+
+func (m *Readers) initial() Key {
+	s := readersState{record: 1, home: 1}
+	s.names = [3]uint8{0, m.files, m.files}
+	s.whole = s.names
+	return packReaders(&s)
+}
+
+func (m *Readers) newExpander() expander { return &readersStep{m: m} }
+
+func (t *readersStep) expand(k Key, out []Step) ([]Step, uint8) {
+	unpackReaders(k, &t.s)
+	return t.m.stepsFrom(t, &t.working, out)
+}
+
+func (t *readersStep) falseGuard(k Key, action uint16) string {
+	unpackReaders(k, &t.s)
+	return t.m.guardOf(t, &t.working, action)
+}
+
+func (m *Readers) columns() []string { return append([]string{"deleter", "layer"}, m.readers...) }
+
+func (m *Readers) cells(k Key) []string {
+	var s readersState
+	unpackReaders(k, &s)
+	cells := []string{unquote(deleterNames[s.step]), fmt.Sprintf("record of %d, at home %d, names %s, whole %s", s.record, s.home,
+		setText(s.names[1], m.Config.File, ", "), setText(s.whole[1], m.Config.File, ", "))}
+	for r := 1; r <= len(m.readers); r++ {
+		text := unquote(readerNames[s.pc[r]])
+		if s.of[r] != 0 {
+			text += fmt.Sprintf(", has %d open, still to read %s", s.of[r], setText(s.todo[r], m.Config.File, ", "))
+		}
+		if s.told[r] != toldNothing {
+			text += ", reports " + unquote(toldNames[s.told[r]])
+		}
+		cells = append(cells, text)
+	}
+	return cells
+}
