@@ -33,7 +33,7 @@ func parseRecipe(text string) (r recipe, err error) {
 	rest, ok := strings.CutPrefix(text, prefix)
 	fields := strings.Split(rest, "/")
 	if !ok || len(fields) < 3 || len(fields) > 3+maxCrashes {
-		return r, fmt.Errorf("replay %q: wants %sSCENARIO/MODEL/SCHEDULE and then up to %d times /LOST", text, prefix, maxCrashes)
+		return r, fmt.Errorf("replay %q: expected %sSCENARIO/MODEL/SCHEDULE and then up to %d times /LOST", text, prefix, maxCrashes)
 	}
 	if r.scenario, err = ParseScenario(fields[0]); err != nil {
 		return r, err
@@ -53,7 +53,7 @@ func parseRecipe(text string) (r recipe, err error) {
 			at, lost, ok := strings.Cut(field, "~")
 			n, err := strconv.Atoi(at)
 			if !ok || err != nil || n < 0 {
-				return r, fmt.Errorf("replay %q: crash %q: wants N~LOST", text, field)
+				return r, fmt.Errorf("replay %q: crash %q: expected N~LOST", text, field)
 			}
 			c.at, field = n, lost
 		}
@@ -61,7 +61,7 @@ func parseRecipe(text string) (r recipe, err error) {
 			for word := range strings.SplitSeq(field, ".") {
 				n, err := strconv.Atoi(word)
 				if err != nil || n < 0 {
-					return r, fmt.Errorf("replay %q: lost %q: wants - or numbers joined by dots", text, field)
+					return r, fmt.Errorf("replay %q: lost %q: expected - or numbers joined by dots", text, field)
 				}
 				c.lost = append(c.lost, n)
 			}

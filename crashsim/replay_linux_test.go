@@ -30,23 +30,23 @@ func TestReplayPrintsEveryCallAndWhatWasLost(t *testing.T) {
 
 func TestReplayRefusesWhatCannotBe(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                                   "wants crash:",
-		"crash:":                             "wants crash:",
+		"":                                   "expected crash:",
+		"crash:":                             "expected crash:",
 		"crash:x/weak/A":                     "cannot read",
 		"crash:delete=1x1x1/strong/A":        "no durability model",
-		"crash:delete=1x1x1/weak/Z":          "is no process",
+		"crash:delete=1x1x1/weak/Z":          "invalid process",
 		"crash:delete=1x1x1/weak/A999999999": "more than",
 		"crash:delete=1x1x1/weak/B":          "cannot go on",
 		"crash:delete=1x1x1/weak/a":          "cannot go on",
 		"crash:delete=1x1x1/ordered/A9/0":    "cannot be lost without others",
 		"crash:delete=1x1x1/weak/A9/77":      "no change 77",
 		"crash:delete=1x1x1/weak/A9/-/99~-":  "not 99",
-		"crash:delete=1x1x1/weak/A9/-/-":     "wants N~LOST",
+		"crash:delete=1x1x1/weak/A9/-/-":     "expected N~LOST",
 		"crash:delete=1x1x1,fault=x/weak/A":  "no fault",
 		"crash:delete=9x9x9/weak/A":          "processes",
 		"crash:delete=1x1x1,sync=x/weak/A":   "no fsync",
-		"soft:delete=1x1x1/1":                "wants soft:",
-		"soft:delete=1x1x1/1/x":              "no number",
+		"soft:delete=1x1x1/1":                "expected soft:",
+		"soft:delete=1x1x1/1/x":              "invalid number",
 	} {
 		_, err := crashsim.Replay(t.Context(), text, io.Discard)
 		assert.ErrorContains(t, err, want, "%q", text)

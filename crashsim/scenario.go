@@ -91,14 +91,14 @@ func ParseScenario(text string) (s Scenario, err error) {
 		case key == "fault":
 			s.fault = value
 		default:
-			return s, fmt.Errorf("scenario %q: cannot read %q; wants words such as delete=1x3x2,add=1x2,recover=1,kill=1,sync=flag+data", text, word)
+			return s, fmt.Errorf("scenario %q: cannot read %q; expected words such as delete=1x3x2,add=1x2,recover=1,kill=1,sync=flag+data", text, word)
 		}
 	}
 	switch actors := s.Deleters + s.Adders + s.Recoverers; {
 	case actors == 0 || actors > maxActors:
-		return s, fmt.Errorf("scenario %q: has %d processes, wants 1 to %d", text, actors, maxActors)
+		return s, fmt.Errorf("scenario %q: has %d processes, expected 1 to %d", text, actors, maxActors)
 	case s.Deleters > 0 && (s.Victims == 0 || s.Deleters*s.Victims > 6):
-		return s, fmt.Errorf("scenario %q: has %d victims, wants 1 to 6", text, s.Deleters*s.Victims)
+		return s, fmt.Errorf("scenario %q: has %d victims, expected 1 to 6", text, s.Deleters*s.Victims)
 	}
 	return s, nil
 }

@@ -30,7 +30,7 @@ func unsqueeze(text string) (schedule []byte, err error) {
 	for i := 0; i < len(text); {
 		letter := text[i]
 		if (letter < firstActor || letter >= firstActor+maxActors) && (letter < firstKill || letter >= firstKill+maxActors) {
-			return nil, fmt.Errorf("schedule %q: %q is no process; wants A to C, or a to c for a kill", text, letter)
+			return nil, fmt.Errorf("schedule %q: invalid process %q: expected A to C, or a to c for a kill", text, letter)
 		}
 		n, digits := 0, 0
 		for i++; i < len(text) && text[i] >= '0' && text[i] <= '9'; i++ {

@@ -250,14 +250,14 @@ func (l *leaver) After(c *seam.Call) {
 func parseSoft(text string) (p softPoint, err error) {
 	fields := strings.Split(text, "/")
 	if len(fields) != 3 {
-		return p, fmt.Errorf("replay %q: wants %sSCENARIO/CALL/CALL", softPrefix+text, softPrefix)
+		return p, fmt.Errorf("replay %q: expected %sSCENARIO/CALL/CALL", softPrefix+text, softPrefix)
 	}
 	if p.scenario, err = ParseScenario(fields[0]); err != nil {
 		return p, err
 	}
 	for i, to := range []*int{&p.first, &p.second} {
 		if *to, err = strconv.Atoi(fields[i+1]); err != nil || *to < 0 || *to > maxSchedule {
-			return p, fmt.Errorf("replay %q: %q is no number of a call", softPrefix+text, fields[i+1])
+			return p, fmt.Errorf("replay %q: invalid number of a call %q", softPrefix+text, fields[i+1])
 		}
 	}
 	return p, nil

@@ -25,7 +25,7 @@
 //
 // # Outcomes
 //
-// A definite failure has no effect; if it is for want of room, descriptors or
+// A definite failure has no effect; if it ran out of space, descriptors or
 // memory ([Exhausted]), [Run] says that the environment failed. An indefinite one
 // may have taken effect, or takes it later: it is pending until the end. An
 // operation that a kill cut off took effect before the kill was seen, or never: a

@@ -152,7 +152,10 @@ func choose2(yes bool, a, b Outcome) Outcome {
 func listInTheMiddle(p *player) {
 	replaced := 0
 	p.before = func(call string) error {
-		if call != "Replace" {
+		switch {
+		case call == "Writable" && replaced == 2:
+			return unix.EIO // nor can it be saved without an exchange
+		case call != "Replace":
 			return nil
 		}
 		if replaced++; replaced != 2 {

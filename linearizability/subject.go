@@ -143,8 +143,10 @@ func (s *subject) unfinished(w world, layer string, look *Operation) bool {
 // mayBeBusy reports whether an unfinished operation can have had the id of the
 // addition, if no layer has it. Operations on the layer count, and those on its
 // descendants: the record of a parent stays as long as theirs. An operation that
-// was cut off is finished by somebody, nobody knows when, unless a recovery leaves
-// nothing while nobody else is at work.
+// could not remove what it was to is finished by somebody, nobody knows when, unless
+// a recovery leaves nothing while nobody else is at work. One whose process was
+// killed keeps nothing busy: its claims are gone, and whoever wants the id moves aside
+// what it left.
 func (s *subject) mayBeBusy(op *Operation) bool {
 	family := []string{op.Layers[0]}
 	for i := 0; i < len(family); i++ {
@@ -168,8 +170,8 @@ func (s *subject) mayBeBusy(op *Operation) bool {
 			continue
 		}
 		made = made || other.Kind == Create && other.Layers[0] == op.Layers[0]
-		cut := other.Return == 0 || other.Result.Outcome == Indefinite || other.Result.Outcome == Leftover
-		if (cut || other.Return > op.Call) && s.h.until(other) > clean && intersect(other.Layers, family) {
+		left := other.Result.Outcome == Indefinite || other.Result.Outcome == Leftover
+		if (left || s.h.until(other) > op.Call) && s.h.until(other) > clean && intersect(other.Layers, family) {
 			unfinished = true
 		}
 	}

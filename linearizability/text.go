@@ -147,13 +147,13 @@ func (p *parser) parse(text string) error {
 		return nil
 	case p.line == 2:
 		if len(words) != 2 || words[0] != "layout" || words[1] != "vfs" && words[1] != "overlay" {
-			return fmt.Errorf("wants layout vfs, or layout overlay")
+			return fmt.Errorf("expected layout vfs, or layout overlay")
 		}
 		p.h.Layout, p.h.Note = words[1], note
 		return nil
 	case p.line == 3:
 		if strings.Join(words, " ") != "start empty" {
-			return fmt.Errorf("wants start empty: a history begins with a known state")
+			return fmt.Errorf("expected start empty: a history begins with a known state")
 		}
 		return nil
 	case len(words) == 0:
@@ -168,7 +168,7 @@ func (p *parser) parse(text string) error {
 	}
 	p.h.End = ticket
 	if len(words) < 3 {
-		return fmt.Errorf("wants a ticket, a client, and what it does")
+		return fmt.Errorf("expected a ticket, a client, and what it does")
 	}
 	if words[2] == "killed" && len(words) == 3 {
 		process, err := strconv.Atoi(words[1])
@@ -211,7 +211,7 @@ func parseClient(text string) (c Client, err error) {
 		}
 	}
 	if !ok || err != nil || c.Process < 0 || c.Goroutine < 0 {
-		return c, fmt.Errorf("%q is no client: wants process.goroutine", text)
+		return c, fmt.Errorf("invalid client %q: expected process.goroutine", text)
 	}
 	return c, nil
 }

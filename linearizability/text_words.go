@@ -32,7 +32,7 @@ func parseInvocation(words []string) (op Operation, err error) {
 			op.Image, more = true, more[1:]
 		}
 		if len(more) > 0 {
-			return op, fmt.Errorf("create has %q after it, and wants on with a parent, or image", strings.Join(more, " "))
+			return op, fmt.Errorf("create has %q after it, expected \"on\" with a parent, or image", strings.Join(more, " "))
 		}
 	}
 	op.Layers = slices.Clone(rest)
@@ -62,7 +62,7 @@ func (op *Operation) parseResult(words []string) (r Result, err error) {
 	}
 	rest := words[1:]
 	wrong := func(want string) error {
-		return fmt.Errorf("%s of %s wants %s after it, and has %q", r.Outcome, op.Kind, want, strings.Join(rest, " "))
+		return fmt.Errorf("%s of %s expected %s after it, and has %q", r.Outcome, op.Kind, want, strings.Join(rest, " "))
 	}
 	yes := func(a, b string) error {
 		if len(rest) == 0 || rest[0] != a && rest[0] != b {

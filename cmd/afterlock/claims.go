@@ -13,7 +13,7 @@ func newClaims() *cobra.Command {
 		Long: `Claims deletes and adds layers on a simulated disk, with every set of fsyncs and
 under every durability model, loses power at every point, recovers, and prints
 for each claim the smallest sets of fsyncs under which it is true, and the
-weakest model under which it needs none.
+weakest model that needs none.
 
   ordered       what survives is a prefix of what was done (ext4, xfs)
   perDirectory  order holds within each directory
@@ -22,7 +22,7 @@ weakest model under which it needs none.
 The fsyncs are "flag" and "record" of the metadata, "data" of the data directory
 before the first unlink, and "content" of what is added.
 
-Exit codes: 0 found out, 2 usage or not on this system, 3 interrupted.`,
+Exit codes: 0 success, 2 usage or not on this system, 3 interrupted.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			needs, err := crashsim.Needs(cmd.Context(), 0)

@@ -34,7 +34,6 @@ const (
 func TestMain(m *testing.M) {
 	drivers.Become()
 	conformance.BecomeProcess()
-	becomeConfined()
 	stress.BecomeWorker()
 	linearizability.BecomeWorker()
 	switch {

@@ -50,7 +50,7 @@ interrupted.`,
 			case o.all && len(names) > 0:
 				return errors.New("--all and names exclude each other")
 			case o.dot != "" && len(names) != 1:
-				return errors.New("--dot wants the name of one model")
+				return errors.New("--dot needs the name of one model")
 			case !o.all && len(names) == 0:
 				return listModels(cmd.OutOrStdout(), rows, o.asJSON)
 			}

@@ -63,7 +63,7 @@ cannot be replayed here, 3 interrupted.`,
 			kind, schedule, found := strings.Cut(args[0], ":")
 			replay := replayers[kind]
 			if !found || replay == nil {
-				return fmt.Errorf("replay %q: wants one of %s, a colon, and what was printed", args[0], strings.Join(kinds(), ", "))
+				return fmt.Errorf("replay %q: expected one of %s, a colon, and what was printed", args[0], strings.Join(kinds(), ", "))
 			}
 			if o.runs < 1 {
 				return errors.New("--runs must be at least 1")

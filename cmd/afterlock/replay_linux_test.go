@@ -47,15 +47,15 @@ func TestReplayRefusesWhatItCannotRead(t *testing.T) {
 		want string
 	}{
 		{nil, "accepts 1 arg"},
-		{[]string{"counterexample"}, "wants one of box, conformance, counterexample"},
-		{[]string{"nothing:x"}, `replay "nothing:x": wants one of`},
+		{[]string{"counterexample"}, "expected one of box, conformance, counterexample"},
+		{[]string{"nothing:x"}, `replay "nothing:x": expected one of`},
 		{[]string{"counterexample:Gate"}, `schedule "Gate": no model`},
 		{[]string{"counterexample:"}, "no model"},
 		{[]string{"conformance:Gate:x"}, `schedule "Gate:x": step 1`},
 		{[]string{"conformance:GateSwept:0.9"}, "no edge 9"},
-		{[]string{"crash:x"}, "wants crash:SCENARIO"},
-		{[]string{"soft:x"}, "wants soft:"},
-		{[]string{"box:x"}, "wants kill/PROGRAM/K"},
+		{[]string{"crash:x"}, "expected crash:SCENARIO"},
+		{[]string{"soft:x"}, "expected soft:"},
+		{[]string{"box:x"}, "expected kill/PROGRAM/K"},
 		{[]string{"counterexample:UpstreamAsShipped", "--runs", "0"}, "--runs must be at least 1"},
 		{[]string{"counterexample:UpstreamAsShipped", "--dir", dir + "/none"}, "no such file"},
 	} {

@@ -15,6 +15,6 @@ func TestShard(t *testing.T) {
 	}
 	for _, text := range []string{"0/4", "5/4", "1", "1/", "/2", "a/b", "1/2/3", "-1/2"} {
 		_, err := parseShard(text)
-		assert.ErrorContains(t, err, "wants I/N", text)
+		assert.ErrorContains(t, err, "expected I/N", text)
 	}
 }

@@ -109,7 +109,7 @@ func parseShard(text string) (s gate.Shard, err error) {
 		}
 	}
 	if !ok || err != nil || s.I < 1 || s.I > s.N {
-		return gate.Shard{}, fmt.Errorf("--shard %q: wants I/N, such as 1/4", text)
+		return gate.Shard{}, fmt.Errorf("--shard %q: expected I/N, such as 1/4", text)
 	}
 	return s, nil
 }

@@ -61,7 +61,7 @@ func (c *campaign) replay(ctx context.Context, spec string, out io.Writer) (prob
 }
 
 func badSpec(spec string) error {
-	return fmt.Errorf("box:%s: wants kill/PROGRAM/K, fail/PROGRAM/K/ERRNO or sched/CONTEST/LETTERS", spec)
+	return fmt.Errorf("box:%s: expected kill/PROGRAM/K, fail/PROGRAM/K/ERRNO or sched/CONTEST/LETTERS", spec)
 }
 
 func findProgram(name string) (*program, error) {
@@ -87,7 +87,7 @@ func (c *campaign) replayKill(w *worker, name string, at []string, out io.Writer
 	for i, number := range at {
 		k, err := strconv.Atoi(number)
 		if err != nil || k < 1 {
-			return fmt.Errorf("%q is no number of a call", number)
+			return fmt.Errorf("invalid number of a call: %q", number)
 		}
 		super := w.changes
 		if strings.HasPrefix(number, "+") {
@@ -149,7 +149,7 @@ func (c *campaign) replayFail(w *worker, name string, rest []string, out io.Writ
 	}
 	k, err := strconv.Atoi(rest[0])
 	if err != nil || k < 1 {
-		return fmt.Errorf("%q is no number of a call", rest[0])
+		return fmt.Errorf("invalid number of a call: %q", rest[0])
 	}
 	for errno := unix.Errno(1); errno < 200; errno++ {
 		if unix.ErrnoName(errno) != rest[1] {

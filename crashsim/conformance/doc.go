@@ -19,9 +19,8 @@
 //     are refused by where the code stands: it is about to make another call.
 //     The others are made, and the kernel has to refuse them without effect.
 //
-// A listing is where the scheduler takes liberties with what the kernel says,
-// because the specification does: it may miss names, show names that are gone by
-// now, and order those of a data directory as it likes.
+// The scheduler may reorder or drop entries of a directory listing, or add names
+// that are gone by now, as the specification allows.
 //
 // What the code does and the specification does not have is joined to the step
 // before or after it; spec/README.md has the table.

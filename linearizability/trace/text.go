@@ -72,7 +72,7 @@ func (t *Trace) parseLine(words []string) error {
 	switch words[0] {
 	case "files", "dropped":
 		if len(words) != 2 {
-			return fmt.Errorf("%s wants a number", words[0])
+			return fmt.Errorf("%s needs a number", words[0])
 		}
 		n, err := strconv.ParseUint(words[1], 10, 31)
 		switch {

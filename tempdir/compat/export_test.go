@@ -30,3 +30,12 @@ func SwapLock(take func(*os.File) error) (restore func()) {
 	lockFile = take
 	return func() { lockFile = old }
 }
+
+// PortableCreateLock makes a lock file by the portable code.
+func PortableCreateLock(dir, name string) error {
+	r, err := openPortable(dir, false)
+	if err == nil {
+		_, err = r.CreateLock(name)
+	}
+	return err
+}

@@ -91,6 +91,14 @@ func mountTmpfs(t *testing.T, target string) {
 	t.Cleanup(func() { unix.Unmount(target, unix.MNT_DETACH) })
 }
 
+// TestPortableAsOrdinaryUser: directories that their owner may not write go.
+func TestPortableAsOrdinaryUser(t *testing.T) {
+	testfs.Without(t, testfs.Lack{User: 65534}, func(t *testing.T) {
+		portably(t)
+		deletionAndAddition(t)
+	})
+}
+
 // TestPortableCleanupOnFuse is the whole life on a file system without O_TMPFILE.
 func TestPortableCleanupOnFuse(t *testing.T) {
 	portably(t)

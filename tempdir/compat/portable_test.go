@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -50,6 +51,10 @@ func age(t *testing.T, path string) {
 
 func TestPortableDeletionAndAddition(t *testing.T) {
 	portably(t)
+	deletionAndAddition(t)
+}
+
+func deletionAndAddition(t *testing.T) {
 	base := t.TempDir()
 	root, outside := filepath.Join(base, "store", "tempdirs"), t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(outside, "precious"), nil, 0o600))
@@ -198,6 +203,39 @@ func TestPortableRecheck(t *testing.T) {
 		require.NoError(t, lock.UnlockAndDelete())
 		require.NoFileExists(t, path)
 	}
+}
+
+// TestPortableNeverTakesWhatExists: a lock file or a data directory that is
+// there already is somebody else's.
+func TestPortableNeverTakesWhatExists(t *testing.T) {
+	portably(t)
+	root := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(root, "lock"), nil, 0o600))
+	require.ErrorIs(t, compat.PortableCreateLock(root, "lock"), fs.ErrExist)
+
+	var data string
+	t.Cleanup(compat.SwapLock(func(file *os.File) error { // the data directory appears
+		data = filepath.Join(root, strings.Replace(filepath.Base(file.Name()), "lock-", "temp-dir-", 1))
+		check(os.Mkdir(data, 0o700))
+		return compat.SystemLock(file)
+	}))
+	_, err := compat.NewTempDir(root)
+	require.ErrorIs(t, err, fs.ErrExist)
+	require.Equal(t, []string{"lock", filepath.Base(data)}, names(t, root))
+}
+
+func TestPortableLeavesWhatHasAnotherType(t *testing.T) {
+	portably(t)
+	root := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(root, "lock-7"), 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(root, "temp-dir-8"), nil, 0o600))
+	for _, name := range names(t, root) {
+		age(t, filepath.Join(root, name))
+	}
+	report, err := compat.RecoverStaleDirsReport(root)
+	require.ErrorIs(t, err, tempdir.ErrForeign)
+	require.Equal(t, 2, report.Count(tempdir.Failed))
+	require.Len(t, names(t, root), 2)
 }
 
 func TestPortableGraces(t *testing.T) {

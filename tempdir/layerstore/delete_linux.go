@@ -31,9 +31,10 @@ import (
 // the table. Nothing but the counts protects what a server in user space shows
 // (fuse-overlayfs) and what another mount namespace has mounted: count those.
 //
-// On a full disk, or across file systems, layers are removed where they are, and
-// [Deletion.InPlace] says so. Until that is done the id of such a layer is an
-// [ErrBusy] to [Store.Create], and so is its parent's, if that is deleted meanwhile.
+// A layer that cannot be moved aside, for want of space or whatever the reason, is
+// removed where it is, and [Deletion.InPlace] says so. Until that is done the id of
+// such a layer is an [ErrBusy] to [Store.Create], and so is its parent's, if that is
+// deleted meanwhile.
 func (s *Store) Delete(ctx context.Context, ids ...string) (Deletion, error) {
 	receipt, err := s.DeferredDelete(ctx, ids...)
 	if receipt == nil {

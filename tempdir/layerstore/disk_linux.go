@@ -220,7 +220,11 @@ func (linuxDisk) Replace(spare, path string) error {
 	err := again(func() error {
 		return unix.Renameat2(unix.AT_FDCWD, spare, unix.AT_FDCWD, path, unix.RENAME_EXCHANGE)
 	})
-	if err == unix.ENOENT { // nothing there yet
+	if err == nil {
+		return nil
+	}
+	var s unix.Stat_t
+	if again(func() error { return unix.Lstat(path, &s) }) == unix.ENOENT { // nothing there yet, whatever it said
 		return again(func() error { return unix.Rename(spare, path) })
 	}
 	return err

@@ -26,7 +26,9 @@
 //	  direct/dir/<id>/         layout direct: as vfs, deleted under the lock
 //
 // An [ImageStore] has tempdirs and the layouts as well, on a file system of its
-// own, and no metadata.
+// own, and no metadata. Further image stores that are shared and only read are
+// Stores of their own: each can be opened on a read-only file system, and a layer's
+// parents are looked for in its own store alone.
 //
 // # Order of steps
 //
@@ -37,11 +39,14 @@
 //	Delete: make one instance a graph root (no lock);
 //	        TakeStoreLock, Flag, Stage, Forget, DropStoreLock; Remove
 //	Load:   TakeStoreLock, FinishFlagged, Forget, DropStoreLock; Remove
+//	others: TakeStoreLock, FinishFlagged, Forget, DropStoreLock; Release
 //
 // A record carries the incomplete flag from before the first file moves until
 // after the last one did. A flagged layer is not listed and cannot be read; its
 // id is not free either. Whoever takes the store lock for writing next moves it
-// aside first. So a deletion takes effect when its flag is saved and an addition
+// aside first, and gives it up to recovery: an operation removes nothing that others
+// left, so nobody pays for them. What cannot be moved is left to [Store.Load],
+// [Store.Recover] and [Store.Maintain]. So a deletion takes effect when its flag is saved and an addition
 // when its flag is gone; a crash leaves a layer whole, or flagged.
 //
 // Nothing is removed under the store lock, neither by operations nor by
@@ -52,9 +57,10 @@
 //
 // The store lock and the claims are open file description locks on byte ranges
 // of store.lock, a descriptor an operation, so that goroutines and processes
-// exclude each other alike and a kill frees everything. Readers share it. The
-// file is never unlinked; whoever takes the lock looks whether it still has its
-// name.
+// exclude each other alike and a kill frees everything. Readers share it, and need
+// no permission to write to it; on a read-only file system without the file they
+// read without a lock. The file is unlinked by nobody but an [Open] that fails to
+// make a store; whoever takes the lock looks whether it still has its name.
 //
 // Readers that never stop coming, each before the last one leaves, keep a writer
 // waiting: the kernel has no queue. One was built and taken back: a byte of the
@@ -64,16 +70,28 @@
 // writer, and the writer for it, for ever. Callers that read all the time should
 // leave a pause between reads.
 //
+// A caller whose context can be done asks for the lock again and again, up to every
+// 10 ms, because nothing can call back a thread that waits in the kernel; one whose
+// context cannot (context.Background) waits there, and is served first. Where a
+// daemon of the second kind writes all the time, commands of the first kind can
+// starve: give both a context that can be done.
+//
 // # Full disks and other file systems
 //
 // A deletion needs an inode or two and a block for its instance. Where there is
-// none, or where a layer lies behind another mount than its root, the layer is
-// removed where it is: flagged, after the lock was dropped, claimed against
-// others who would do the same, and forgotten when it is gone; [Deletion] says
-// so. Saving needs neither block nor inode: the metadata is padded, written over
+// none, where a layer lies behind another mount than its root, and whatever else
+// keeps it from being moved aside, the layer is removed where it is: flagged, after
+// the lock was dropped, claimed against others who would do the same, and forgotten
+// when it is gone; [Deletion] says so. What cannot be removed either stays flagged;
+// when the obstacle is gone, or with [ClearFlags] where a flag was it, the next
+// recovery finishes. Only a mount is never touched.
+//
+// Saving needs neither block nor inode: the metadata is padded, written over
 // the spare, and exchanged with it. btrfs does that for files that it does not
 // copy on write, as these are from the start; not after a snapshot of them, nor
-// where they come from a copy of the store.
+// where they come from a copy of the store. A file system that refuses to write over
+// what is written already, such as a btrfs with less quota than is used, refuses
+// deletions too.
 //
 // Where the exchange itself is refused (a btrfs without room for metadata, a
 // quota, a file system that cannot), a save takes effect by a mark in the lock
@@ -86,11 +104,19 @@
 // # Durability
 //
 // A save is durable when it returns: fsync of the file, renameat2, fsync of the
-// directory, or those of the mark. The flag is therefore durable before anything moves. Where the file
-// system does not order renames, the instance is synced before the record goes
-// (spec/README.md, "Durability": flag, record; data is package tempdir's).
+// directory, or those of the mark. The flag is therefore durable before anything
+// moves. Where the file system does not order renames and unlinks, the instance is
+// synced before the record goes, and so is the directory of what was removed in
+// place (spec/README.md, "Durability": flag, record; data is package tempdir's).
 // Content is durable when [Store.Create] returns only with [Sync]; without it,
 // power loss can leave a recorded layer with empty files, as with most engines.
+//
+// # Layers in use
+//
+// [Store.Delete] refuses a layer that is mounted, by count or by what the kernel's
+// table of mounts proves, see there. Descriptors are no mounts: a process that holds
+// some in a layer that is deleted, to read or to reflink from, keeps what they refer
+// to for as long as it holds them. A removal unlinks, and never truncates.
 //
 // # Older versions
 //

@@ -105,7 +105,7 @@ func (u *usage) newVictim(r *record, path string) (v victim, ok bool) {
 	}
 	var s unix.Stat_t
 	if unix.Lstat(v.path, &s) == nil && s.Mode&unix.S_IFMT == unix.S_IFDIR {
-		v.inode = inode{s.Dev, s.Ino}
+		v.inode = inode{uint64(s.Dev), s.Ino}
 	}
 	return v, true
 }
@@ -240,7 +240,7 @@ func (u *usage) resolve(path string) (v *victim, known bool) {
 		if unix.Fstat(fd, &s) != nil {
 			return nil, false
 		}
-		at := inode{s.Dev, s.Ino}
+		at := inode{uint64(s.Dev), s.Ino}
 		for i := range u.victims {
 			if u.victims[i].inode == at {
 				return &u.victims[i], true

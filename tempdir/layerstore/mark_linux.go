@@ -1,10 +1,6 @@
 package layerstore
 
-import (
-	"slices"
-
-	"golang.org/x/sys/unix"
-)
+import ()
 
 // Where the file system refuses to exchange two names (a full btrfs, a quota, a
 // file system that cannot), a save takes effect by a mark beside the token in the
@@ -40,11 +36,13 @@ func (t Token) current() string {
 	return metadataFile
 }
 
-// exchangeRefused reports whether an error of [Disk.Replace] says that the names were not
-// exchanged, and why they could not be: after any other they may have been.
-func exchangeRefused(err error) bool {
-	return slices.Contains([]error{unix.ENOSPC, unix.EDQUOT, unix.EINVAL, unix.EPERM, unix.EACCES, unix.EBUSY,
-		unix.EXDEV, unix.ENOSYS, unix.EOPNOTSUPP, unix.EMLINK, unix.ENOMEM}, err)
+// unexchanged reports whether the metadata file is still the one that it was
+// before an exchange that failed, whatever the reason: it may have happened all the
+// same, as on a network.
+func (s *Store) unexchanged() bool {
+	before := s.cache.Load()
+	now, err := s.disk.StatMetadata(s.file(metadataFile))
+	return before != nil && err == nil && before.version.Inode == now.Inode
 }
 
 // settle makes it safe to write to the spare, after a save by mark: this

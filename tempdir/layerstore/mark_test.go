@@ -28,6 +28,16 @@ type noExchange struct {
 
 func (d noExchange) Replace(string, string) error { return d.errno }
 
+// lateError is a disk that exchanges two names and fails.
+type lateError struct{ layerstore.Disk }
+
+func (d lateError) Replace(spare, path string) error {
+	if err := d.Disk.Replace(spare, path); err != nil {
+		return err
+	}
+	return unix.EIO
+}
+
 // labels reads what the layer a says, through a handle that sees no cache.
 func labels(t testing.TB, path string) string {
 	t.Helper()
@@ -41,7 +51,7 @@ func label(value string) map[string]string { return map[string]string{"k": value
 // Whatever refuses the exchange of the two files, a store is saved, by processes
 // that can exchange and others in turn.
 func TestSaveWithoutExchange(t *testing.T) {
-	for _, errno := range []error{unix.ENOSPC, unix.EDQUOT, unix.EINVAL, unix.EPERM, unix.EACCES, unix.ENOSYS, unix.EOPNOTSUPP, unix.EXDEV, unix.EBUSY} {
+	for _, errno := range []error{unix.ENOSPC, unix.EDQUOT, unix.EINVAL, unix.EPERM, unix.EACCES, unix.ENOSYS, unix.EOPNOTSUPP, unix.EXDEV, unix.EBUSY, unix.EIO, unix.ENOKEY, unix.ENAMETOOLONG} {
 		t.Run(errno.Error(), func(t *testing.T) {
 			s, path := newStore(t)
 			create(t, s, "a", layerstore.Empty())
@@ -59,12 +69,16 @@ func TestSaveWithoutExchange(t *testing.T) {
 			assert.Empty(t, deletion.InPlace)
 		})
 	}
-	t.Run("after any other error it may have happened", func(t *testing.T) {
+	t.Run("which happened all the same", func(t *testing.T) {
 		s, path := newStore(t)
 		create(t, s, "a", layerstore.Empty())
-		broken := openStore(t, path, layerstore.WithDisk(noExchange{layerstore.LinuxDisk(), unix.EIO}))
-		require.ErrorIs(t, broken.Save(background, "a", label("x")), unix.EIO)
-		assert.Empty(t, labels(t, path))
+		broken := openStore(t, path, layerstore.WithDisk(lateError{layerstore.LinuxDisk()}))
+		err := broken.Save(background, "a", label("x"))
+		require.ErrorIs(t, err, unix.EIO)
+		assert.Equal(t, layerstore.MayHaveEffect, layerstore.EffectOf(err))
+		assert.Equal(t, "x", labels(t, path))
+		require.NoError(t, s.Save(background, "a", label("y")))
+		assert.Equal(t, "y", labels(t, path))
 	})
 	t.Run("and the file cannot be written over", func(t *testing.T) {
 		s, path := newStore(t)

@@ -119,7 +119,7 @@ func (s *Store) save(op string, h *held, m *metadata) error {
 			return failure(MayHaveEffect, "", err)
 		}
 		s.roomFor(text)
-	case exchangeRefused(err):
+	case s.unexchanged():
 		took, markErr := s.saveByMark(h, token)
 		switch {
 		case !took:
@@ -128,7 +128,10 @@ func (s *Store) save(op string, h *held, m *metadata) error {
 			return failure(MayHaveEffect, lockFile, markErr)
 		}
 	default:
-		return failure(NoEffect, metadataFile, err)
+		if there, failed := s.hasMetadata(op); failed == nil && !there {
+			return failure(NoEffect, metadataFile, err) // the first save of all
+		}
+		return failure(MayHaveEffect, metadataFile, err)
 	}
 	token = h.token
 	s.synced.Store(&token)
