@@ -1,7 +1,10 @@
 package layerstore
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -148,7 +151,7 @@ func (u *usage) usedBy(m *mounted) (*victim, string) {
 // usedByOverlay is usedBy for the directories that an overlay is made of.
 func (u *usage) usedByOverlay(m *mounted) (*victim, string) {
 	if m.opaque {
-		return u.perhaps(m, "")
+		return u.perhaps(m, "", "the kernel does not tell what the overlay there is made of")
 	}
 	names := overlayNames(m.options)
 	bases := ancestors(m.point)
@@ -161,38 +164,67 @@ func (u *usage) usedByOverlay(m *mounted) (*victim, string) {
 	}
 	slices.Sort(bases)
 	bases = slices.Compact(bases)
+	var found []string
 	for _, variants := range names {
-		found := false
+		before := len(found)
 		for _, name := range variants {
-			v, known := u.resolveIn(bases, name)
+			v, paths := u.resolveIn(bases, name)
 			if v != nil {
 				return v, fmt.Sprintf("the overlay there uses %s", quote(name))
 			}
-			found = found || known
+			found = append(found, paths...)
 		}
-		if !found {
-			if v, why := u.perhaps(m, variants[0]); v != nil {
+		if len(found) == before {
+			if v, why := u.perhaps(m, variants[0], fmt.Sprintf("the overlay there uses %s, which leads nowhere here and may be the layer", quote(variants[0]))); v != nil {
 				return v, why
 			}
 		}
 	}
+	if name := stranger(m, found); name != "" {
+		return u.perhaps(m, "", fmt.Sprintf("the overlay there shows %s, which is nowhere where its names lead now, and may be of the layer", quote(name)))
+	}
 	return nil, ""
 }
 
-// perhaps returns a victim that the overlay may use, because a name in its
-// options leads nowhere, or because the kernel does not tell them. An overlay that
-// the store itself lies on is made of other directories than the store's, unless
+// stranger returns a name at the top of the overlay that none of the directories
+// has: names in the options may have led elsewhere when it was mounted, through a
+// mount that is detached by now or a link that was changed. "": there is none, or
+// nobody can tell.
+func stranger(m *mounted, dirs []string) string {
+	top, err := os.Open(m.point)
+	if err != nil {
+		return ""
+	}
+	defer top.Close()
+	if id, known := mountOf(m.point); !known || id != m.id {
+		return "" // something is mounted over it
+	}
+	names, err := top.Readdirnames(-1)
+	if err != nil {
+		return ""
+	}
+	for _, name := range names {
+		if !slices.ContainsFunc(dirs, func(dir string) bool {
+			_, err := os.Lstat(filepath.Join(dir, name))
+			return !errors.Is(err, fs.ErrNotExist)
+		}) {
+			if _, err := os.Lstat(filepath.Join(m.point, name)); err == nil { // it is still there
+				return name
+			}
+		}
+	}
+	return ""
+}
+
+// perhaps returns a victim that the overlay may use, for the reason why. An overlay
+// that the store itself lies on is made of other directories than the store's, unless
 // the name says so.
-func (u *usage) perhaps(m *mounted, name string) (*victim, string) {
+func (u *usage) perhaps(m *mounted, name, why string) (*victim, string) {
 	for i := range u.victims {
 		v := &u.victims[i]
 		on := v.stacked[m.id] || !v.placed && below(v.path, m.point)
-		switch {
-		case on && !v.named(name):
-		case name == "":
-			return v, "the kernel does not tell what the overlay there is made of"
-		default:
-			return v, fmt.Sprintf("the overlay there uses %s, which leads nowhere here and may be the layer", quote(name))
+		if !on || v.named(name) {
+			return v, why
 		}
 	}
 	return nil, ""
@@ -203,24 +235,30 @@ func (v *victim) named(path string) bool {
 	return slices.Contains(strings.Split(path, "/"), filepath.Base(v.path))
 }
 
-// resolveIn looks for a name of an overlay from wherever it may have been meant.
-// known is false if it is found nowhere.
-func (u *usage) resolveIn(bases []string, name string) (v *victim, known bool) {
+// resolveIn looks for a name of an overlay from wherever it may have been meant, and
+// returns the victim that it leads to, or all paths at which there is something else.
+func (u *usage) resolveIn(bases []string, name string) (v *victim, found []string) {
 	if filepath.IsAbs(name) {
-		// Whoever mounted it may have had another root, or meant its own descriptor.
-		if v, known = u.resolve(name); known {
-			return v, !below(filepath.Clean(name), "/proc") && !below(filepath.Clean(name), "/dev/fd")
-		}
+		v, known := u.resolve(name)
+		switch at := filepath.Clean(name); {
+		case v != nil || below(at, "/proc") || below(at, "/dev/fd"):
+			return v, nil // a descriptor of whoever mounted it, perhaps
+		case known:
+			return nil, []string{at}
+		} // or whoever mounted it had another root
 	}
 	number := strings.Trim(name, "0123456789") == "" // of a descriptor, perhaps
 	for n, base := range slices.Concat(bases, u.bases) {
-		at, there := u.resolve(base + "/" + name)
-		if at != nil {
-			return at, true
+		path := base + "/" + name
+		v, known := u.resolve(path)
+		if v != nil {
+			return v, nil
 		}
-		known = known || there && (n < len(bases) || !number)
+		if known && (n < len(bases) || !number) {
+			found = append(found, path)
+		}
 	}
-	return nil, known
+	return nil, found
 }
 
 // resolve returns the victim at or below which the path leads, if there is one.

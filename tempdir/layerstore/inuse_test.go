@@ -89,6 +89,9 @@ func TestLayersThatOverlaysUse(t *testing.T) {
 		{"with a comma in its name", "/", `lowerdir=$D/a\,b,$UP`},
 		{"for writing by a name that many have", "$BASE", "lowerdir=$D/lower,upperdir=diff,workdir=$D/st/overlay/base/work"},
 		{"which leads nowhere", "$D/lost", "lowerdir=here,$UP"},
+		{"which leads nowhere any more through an alias", "/", "lowerdir=$D/alias/overlay/base/diff,$UP"},
+		{"which leads elsewhere, nowhere near, by an alias", "/", "lowerdir=$D/alias,$UP"},
+		{"which leads elsewhere, nowhere near, by a link", "/", "lowerdir=$D/files,$UP"},
 		{"by a descriptor", "/proc/self/fd", "lowerdir=$FD,$UP"},
 		{"by an absolute descriptor", "/", "lowerdir=/proc/self/fd/$FD,$UP"},
 	} {
@@ -101,8 +104,12 @@ func TestLayersThatOverlaysUse(t *testing.T) {
 				require.NoError(t, os.Mkdir(name, 0o700))
 			}
 			require.NoError(t, os.Symlink(m.base+"/diff", filepath.Join(m.dir, "lost/here")))
-			if strings.Contains(c.name, "alias") {
-				testfs.Bind(t, m.store, filepath.Join(m.dir, "alias"))
+			alias := filepath.Join(m.dir, "alias")
+			switch {
+			case strings.Contains(c.name, "elsewhere"):
+				testfs.Bind(t, m.base+"/diff", alias)
+			case strings.Contains(c.name, "alias"):
+				testfs.Bind(t, m.store, alias)
 			}
 			options := m.fill(c.options)
 			if strings.Contains(options, "$FD") {
@@ -116,6 +123,9 @@ func TestLayersThatOverlaysUse(t *testing.T) {
 			many := strings.Contains(c.name, "many have")
 			if strings.Contains(c.name, "nowhere") {
 				require.NoError(t, os.RemoveAll(filepath.Join(m.dir, "lost")))
+				unix.Unmount(alias, unix.MNT_DETACH)
+				require.NoError(t, os.Remove(filepath.Join(m.dir, "files")))
+				require.NoError(t, os.Symlink(m.dir+"/lower", filepath.Join(m.dir, "files")))
 			}
 			before := tree(t, m.at)
 			require.NotEmpty(t, before)
