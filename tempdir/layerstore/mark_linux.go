@@ -36,13 +36,21 @@ func (t Token) current() string {
 	return metadataFile
 }
 
-// unexchanged reports whether the metadata file is still the one that it was
-// before an exchange that failed, whatever the reason: it may have happened all the
-// same, as on a network.
-func (s *Store) unexchanged() bool {
-	before := s.cache.Load()
-	now, err := s.disk.StatMetadata(s.file(metadataFile))
-	return before != nil && err == nil && before.version.Inode == now.Inode
+// live returns the inode of the metadata file, 0 if it cannot be told. It has been
+// seen already, unless it was the spare that was read.
+func (s *Store) live() uint64 {
+	if seen := s.cache.Load(); seen != nil && seen.token.current() == metadataFile {
+		return seen.version.Inode
+	}
+	return s.inode()
+}
+
+func (s *Store) inode() uint64 {
+	version, err := s.disk.StatMetadata(s.file(metadataFile))
+	if err != nil {
+		return 0
+	}
+	return version.Inode
 }
 
 // settle makes it safe to write to the spare, after a save by mark: this

@@ -208,7 +208,8 @@ func TestKilledInASaveWithoutExchange(t *testing.T) {
 					require.Equal(t, "newer", two)
 				}
 				outcomes[one+" "+two]++
-				require.NoError(t, openStore(t, path).Save(background, "a", label("last")))
+				alive := openStore(t, path, layerstore.WithDisk(&mortal{layerstore.LinuxDisk(), 1000, full}))
+				require.NoError(t, alive.Save(background, "a", label("last")))
 				require.Equal(t, "last", labels(t, path))
 			}
 		}

@@ -49,7 +49,7 @@ func (*refusals) After(*seam.Call) {}
 // id is free: whatever it is called, in every layout (FIELD D, REVIEW B5).
 func TestWhateverRefusesTheMove(t *testing.T) {
 	errnos := []error{unix.EACCES, unix.EPERM, unix.EINVAL, unix.EROFS, unix.EXDEV, unix.ENOSPC, unix.EDQUOT, unix.EMFILE, unix.ENFILE,
-		unix.EBUSY, unix.EIO, unix.ENOLCK, unix.ENOMEM, unix.EOPNOTSUPP, unix.ENOSYS, unix.ESTALE, unix.EMLINK, unix.ENAMETOOLONG, unix.ETXTBSY}
+		unix.EBUSY, unix.EIO, unix.ENOENT, unix.EEXIST, unix.ENOTDIR, unix.ELOOP, unix.ENOLCK, unix.ENOMEM, unix.EOPNOTSUPP, unix.ENOSYS, unix.ESTALE, unix.EMLINK, unix.ENAMETOOLONG, unix.ETXTBSY}
 	ids := []string{"a", "lock-1", "temp-dir-1", "lock-a35af7d349fe103bc926ae8311718a96", "temp-dir-a35af7d349fe103bc926ae8311718a96"}
 	for _, driver := range []layerstore.Driver{layerstore.VFS, layerstore.Overlay, layerstore.Direct} {
 		refuse := &refusals{}
@@ -67,7 +67,9 @@ func TestWhateverRefusesTheMove(t *testing.T) {
 				require.NoError(t, err, name)
 				if driver.Deferred() {
 					require.Len(t, deletion.InPlace, 2, name)
-					require.ErrorIs(t, deletion.InPlace[0].Reason, errno, name)
+					if errno != unix.ENOENT { // nobody takes the kernel's word for that
+						require.ErrorIs(t, deletion.InPlace[0].Reason, errno, name)
+					}
 				}
 				assert.Empty(t, listIDs(t, s), name)
 			}

@@ -3,6 +3,8 @@ package layerstore
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
@@ -122,7 +124,7 @@ func (r *removal) moveLayer(g *graph, layer *record) error {
 		switch {
 		case err == nil:
 			r.moved++
-		case errors.Is(err, tempdir.ErrVictimGone):
+		case errors.Is(err, tempdir.ErrVictimGone) && absent(path):
 			// Whoever crashed had moved this part already, or somebody deleted it
 			// by hand. An instance that is gone is another error (rule 10).
 		case errors.Is(err, tempdir.ErrMountPoint):
@@ -145,6 +147,13 @@ func (r *removal) moveLayer(g *graph, layer *record) error {
 	r.inPlace = append(r.inPlace, claimedLayer{*layer, fd})
 	r.out.InPlace = append(r.out.InPlace, InPlace{Layer: layer.ID, Reason: reason})
 	return nil
+}
+
+// absent reports whether nothing is at the path: what is not there any more is as
+// good as removed, but nobody's word is taken for it.
+func absent(path string) bool {
+	_, err := os.Lstat(path)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // finish removes the data, after the store lock was dropped (spec: Remove). What
@@ -241,7 +250,7 @@ func (s *Store) removeInPlace(ctx context.Context, g *graph, layer *record) erro
 	for _, part := range layer.driver().Parts(layer.placed()) {
 		path := filepath.Join(g.path, part)
 		err := tempdir.Remove(ctx, path, append([]tempdir.Option{tempdir.WithKernel(s.kernel)}, s.options.roots...)...)
-		if err != nil && !errors.Is(err, tempdir.ErrVictimGone) {
+		if err != nil && !(errors.Is(err, tempdir.ErrVictimGone) && absent(path)) {
 			return err
 		}
 		dir := filepath.Dir(path)

@@ -90,6 +90,7 @@ func (s *Store) save(op string, h *held, m *metadata) error {
 	if err := s.settle(h); err != nil {
 		return failure(NoEffect, metadataFile, err)
 	}
+	live := s.live()
 	if synced := s.synced.Load(); synced == nil || *synced != h.token {
 		// Whoever saved last may have died before its exchange was durable.
 		if err := s.disk.SyncDirectory(s.path); err != nil {
@@ -119,7 +120,8 @@ func (s *Store) save(op string, h *held, m *metadata) error {
 			return failure(MayHaveEffect, "", err)
 		}
 		s.roomFor(text)
-	case s.unexchanged():
+	case live != 0 && live == s.inode():
+		// It did not happen, whatever it says; over a network it may have.
 		took, markErr := s.saveByMark(h, token)
 		switch {
 		case !took:
