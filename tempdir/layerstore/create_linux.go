@@ -120,7 +120,10 @@ func (s *Store) Create(ctx context.Context, layer Layer, content Content) (Layer
 func movable(root, dir string) bool {
 	from, known := mountOf(root)
 	to, alsoKnown := mountOf(dir)
-	if known && alsoKnown && from != to || device(root) != device(dir) {
+	if known && alsoKnown && from != to {
+		return false
+	}
+	if same, known := oneDevice(root, dir); known && !same {
 		return false
 	}
 	made, _ := inheritedProject(root)

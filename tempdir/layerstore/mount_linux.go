@@ -69,11 +69,12 @@ func kernelText(path string) (string, error) {
 	return strings.TrimSpace(string(text)), bareErrno(err)
 }
 
-// device returns the device of the file system that path is on.
-func device(path string) uint64 {
-	var s unix.Stat_t
-	if unix.Stat(path, &s) != nil {
-		return 0
+// oneDevice reports whether two paths are on file systems of one device; known is
+// false if that cannot be found out.
+func oneDevice(a, b string) (same, known bool) {
+	var s, t unix.Stat_t
+	if unix.Stat(a, &s) != nil || unix.Stat(b, &t) != nil {
+		return false, false
 	}
-	return uint64(s.Dev) // 32 bits on mips
+	return s.Dev == t.Dev, true
 }

@@ -254,7 +254,7 @@ func (s *Store) removeInPlace(ctx context.Context, g *graph, layer *record) erro
 			return err
 		}
 		dir := filepath.Dir(path)
-		if g.ordered && device(dir) == device(s.path) {
+		if same, _ := oneDevice(dir, s.path); g.ordered && same {
 			continue
 		}
 		if err := s.disk.SyncDirectory(dir); err != nil && err != unix.ENOENT {

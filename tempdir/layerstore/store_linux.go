@@ -104,7 +104,8 @@ func (s *Store) open(path string) error {
 			return failure(s.options.images, err)
 		}
 		// Two file systems do not order anything between them.
-		s.images.ordered = s.images.ordered && device(s.images.path) == device(s.path)
+		same, _ := oneDevice(s.images.path, s.path)
+		s.images.ordered = s.images.ordered && same
 	}
 	if s.options.make != 0 {
 		s.lock, err = s.disk.OpenLock(s.file(lockFile), true)
