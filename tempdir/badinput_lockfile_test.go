@@ -9,8 +9,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/seam"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/require"
@@ -188,25 +190,42 @@ func TestTypeThatCannotBeFoundOut(t *testing.T) {
 	s.end(t)
 }
 
+// hidesMounts is a kernel without STATX_ATTR_MOUNT_ROOT (Linux before 5.8).
+type hidesMounts struct{}
+
+func (hidesMounts) Before(*seam.Call) error { return nil }
+func (hidesMounts) After(c *seam.Call) {
+	c.Attributes.MountRoot, c.Attributes.MountUnknown = false, true
+}
+
 // A file that is mounted over a lock file has a lock of its own: that it is free
-// says nothing of the instance, and taking it would remove live data.
+// says nothing of the instance, and taking it would remove live data. Unknown is
+// not no (rule 14): that holds on kernels that cannot tell a mount point, too.
 func TestMountOverALockFile(t *testing.T) {
 	if !mounting(t) {
 		return
 	}
-	s := newScene(t)
-	live := s.live.ID()
-	cover := filepath.Join(s.outside, "cover")
-	require.NoError(t, os.WriteFile(cover, nil, 0o600))
-	t.Run("mounted", func(t *testing.T) {
-		testfs.Bind(t, cover, s.lock(live))
-		report, err := s.root.Recover(background)
-		requireRefusal(t, err, "recover", s.lock(live), tempdir.ErrMountPoint)
-		require.Equal(t, tempdir.Failed, outcomeOf(t, report, live).Outcome)
-		requireLayer(t, filepath.Join(s.data(live), "0-neighbour"))
-		_, err = s.root.TryLock("lock-" + live)
-		requireRefusal(t, err, "try lock", s.lock(live), tempdir.ErrMountPoint)
-	})
-	require.NoError(t, os.Remove(cover))
-	s.end(t)
+	for name, lack := range map[string]testfs.Lack{
+		"openat2": {}, "level by level": {Calls: map[string]syscall.Errno{"openat2": unix.ENOSYS}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			testfs.Without(t, lack, func(t *testing.T) {
+				s := newScene(t, tempdir.WithKernel(seam.Around(tempdir.LinuxKernel(), hidesMounts{})))
+				live := s.live.ID()
+				cover := filepath.Join(s.outside, "cover")
+				require.NoError(t, os.WriteFile(cover, nil, 0o600))
+				t.Run("mounted", func(t *testing.T) {
+					testfs.Bind(t, cover, s.lock(live))
+					report, err := s.root.Recover(background)
+					requireRefusal(t, err, "recover", s.lock(live), tempdir.ErrMountPoint)
+					require.Equal(t, tempdir.Failed, outcomeOf(t, report, live).Outcome)
+					requireLayer(t, filepath.Join(s.data(live), "0-neighbour"))
+					_, err = s.root.TryLock("lock-" + live)
+					requireRefusal(t, err, "try lock", s.lock(live), tempdir.ErrMountPoint)
+				})
+				require.NoError(t, os.Remove(cover))
+				s.end(t)
+			})
+		})
+	}
 }

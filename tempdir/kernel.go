@@ -17,12 +17,15 @@ import (
 // returned them. Methods return bare errnos ([golang.org/x/sys/unix.Errno]);
 // the callers add operation and path. A name is one path element below the
 // directory dir, or, where the parameter is called entry, "temp-dir-<id>/<n>-<hint>"
-// below root. A Kernel must be safe for concurrent use.
+// below root. A Kernel must be safe for concurrent use. Where the calls named
+// here are missing, others do the same, slower; see "Systems" in the package
+// documentation.
 type Kernel interface {
 	// OpenRoot opens the directory path, which must not be a symbolic link.
 	// ordered reports that the file system makes renames durable before any
 	// later unlink, so that [Kernel.SyncData] is not needed (rule 11).
-	// openat2, fstatfs.
+	// The error is ENOSYS where lookups cannot be kept on one mount: without
+	// openat2 and numbers of mounts. openat2, fstatfs.
 	OpenRoot(path string) (root int, ordered bool, err error)
 
 	// OpenParent opens the directory path, links followed, to reach names in it;
@@ -35,8 +38,8 @@ type Kernel interface {
 	// CreateLock creates name, which must not exist: the fallback where
 	// OpenUnnamed is not supported. openat with O_CREAT and O_EXCL.
 	CreateLock(root int, name string) (fd int, err error)
-	// OpenLock opens name, which must exist and must not be a symbolic link
-	// (rule 3: no O_CREAT). openat.
+	// OpenLock opens name, which must exist and be neither a symbolic link nor a
+	// mount point: EXDEV (rule 3: no O_CREAT; rule 9). openat2.
 	OpenLock(root int, name string) (fd int, err error)
 	// TakeLock takes the exclusive lock of fd's open file description; EAGAIN
 	// means that another open file description has it. fcntl with F_OFD_SETLK.
@@ -57,7 +60,8 @@ type Kernel interface {
 	// MakeData creates the data directory name. mkdirat.
 	MakeData(root int, name string) error
 	// StageDeletion renames the path victim to entry, never over an existing
-	// name. renameat2 with RENAME_NOREPLACE.
+	// name but an empty directory. renameat2 with RENAME_NOREPLACE; where that is
+	// refused, renameat.
 	StageDeletion(victim string, root int, entry string) error
 	// Commit renames entry to the path destination, never over an existing
 	// name. renameat2 with RENAME_NOREPLACE.
@@ -77,14 +81,13 @@ type Kernel interface {
 	RemoveEntry(dir int, name string) error
 	// RemoveDirectory removes the empty directory name. unlinkat.
 	RemoveDirectory(dir int, name string) error
-	// Hoist renames the directory name to hoisted in the directory data, never
-	// over an existing name: how a deep tree is removed with few descriptors.
-	// renameat2 with RENAME_NOREPLACE.
+	// Hoist renames the directory name to hoisted in the directory data, as
+	// StageDeletion does: how a deep tree is removed with few descriptors.
 	Hoist(dir int, name string, data int, hoisted string) error
 	// ChangeMode gives the directory name the mode, with the bits of
 	// [Attributes.Permissions], and follows no symbolic link. dir may be
 	// unix.AT_FDCWD and name a path; links and mounts are crossed up to its last
-	// element then. It needs no /proc. openat2 with O_PATH, fchmodat, close.
+	// element then. It needs no /proc. openat2 with O_PATH, fchmodat2, close.
 	ChangeMode(dir int, name string, mode fs.FileMode) error
 	// ClearFlags clears the immutable and the append-only flag of name, and
 	// returns which of them it had, for SetFlags. openat2, ioctl, ioctl, close.
@@ -93,7 +96,8 @@ type Kernel interface {
 	SetFlags(dir int, name string, flags int) error
 	// Detach takes the mount at name away from the mount namespace, with
 	// everything that is mounted below it; what was mounted is not touched.
-	// umount2 with MNT_DETACH and UMOUNT_NOFOLLOW.
+	// It needs no /proc. unshare and fchdir of a thread, umount2 with MNT_DETACH
+	// and UMOUNT_NOFOLLOW.
 	Detach(dir int, name string) error
 
 	// CommitPlainly is Commit where RENAME_NOREPLACE is not supported: it

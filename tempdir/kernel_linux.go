@@ -44,22 +44,8 @@ func againFD(call func() (int, error)) (int, error) {
 	}
 }
 
-// resolve keeps a lookup inside the directory it starts from (rule 9).
-const resolve = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV
-
-// openBeneath opens one name below dir without following links or crossing mounts.
-func openBeneath(dir int, name string, flags uint64) (int, error) {
-	return againFD(func() (int, error) {
-		return unix.Openat2(dir, name, &unix.OpenHow{Flags: flags | unix.O_NOFOLLOW | unix.O_CLOEXEC, Resolve: resolve})
-	})
-}
-
 func (linuxKernel) OpenRoot(path string) (root int, ordered bool, err error) {
-	root, err = againFD(func() (int, error) {
-		return unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{
-			Flags: unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC,
-		})
-	})
+	root, err = openRoot(path)
 	if err != nil {
 		return -1, false, err
 	}
@@ -94,9 +80,7 @@ func (linuxKernel) CreateLock(root int, name string) (int, error) {
 }
 
 func (linuxKernel) OpenLock(root int, name string) (int, error) {
-	return againFD(func() (int, error) {
-		return unix.Openat(root, name, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
-	})
+	return openBeneath(root, name, unix.O_RDWR|unix.O_NONBLOCK|unix.O_NOCTTY)
 }
 
 func (linuxKernel) TakeLock(fd int) error {
@@ -116,9 +100,10 @@ func (linuxKernel) LinkLock(fd, root int, name string) error {
 	err := again(func() error {
 		return unix.Linkat(unix.AT_FDCWD, procPath(fd), root, name, unix.AT_SYMLINK_FOLLOW)
 	})
-	if err == unix.ENOENT {
-		// No /proc here, or root was removed. The other way to say the same needs
-		// CAP_DAC_READ_SEARCH before Linux 6.10, so its own refusal says little.
+	if err != nil && err != unix.EEXIST {
+		// No /proc here, or no permission to use it, or something else, which this
+		// would meet again. It needs CAP_DAC_READ_SEARCH before Linux 6.10, so its
+		// own refusal says little.
 		other := again(func() error { return unix.Linkat(fd, "", root, name, unix.AT_EMPTY_PATH) })
 		if other == nil || other == unix.EEXIST {
 			err = other
@@ -131,18 +116,23 @@ func (linuxKernel) LinkLock(fd, root int, name string) error {
 func procPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 
 func (linuxKernel) Stat(fd int) (Attributes, error) {
-	return statx(fd, "", unix.AT_EMPTY_PATH)
+	return attributes(fd, "", unix.AT_EMPTY_PATH)
 }
 
 func (linuxKernel) StatName(dir int, name string) (Attributes, error) {
-	return statx(dir, name, unix.AT_SYMLINK_NOFOLLOW)
+	return attributes(dir, name, unix.AT_SYMLINK_NOFOLLOW)
 }
 
-func statx(dir int, name string, flags int) (Attributes, error) {
+// attributes is statx, or fstatat where there is none (Linux before 4.11) or a
+// sandbox refuses it.
+func attributes(dir int, name string, flags int) (Attributes, error) {
 	var s unix.Statx_t
 	err := again(func() error {
 		return unix.Statx(dir, name, flags|unix.AT_NO_AUTOMOUNT, unix.STATX_BASIC_STATS, &s)
 	})
+	if err == unix.ENOSYS || err == unix.EPERM {
+		return olderAttributes(dir, name, flags)
+	}
 	if err != nil {
 		return Attributes{}, err
 	}
@@ -163,6 +153,29 @@ func statx(dir int, name string, flags int) (Attributes, error) {
 		MountUnknown: s.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT == 0,
 		Immutable:    s.Attributes&guards != 0,
 		FlagsUnknown: s.Attributes_mask&guards != guards,
+	}, nil
+}
+
+func olderAttributes(dir int, name string, flags int) (Attributes, error) {
+	var s unix.Stat_t
+	if err := again(func() error { return unix.Fstatat(dir, name, &s, flags|unix.AT_NO_AUTOMOUNT) }); err != nil {
+		return Attributes{}, err
+	}
+	changed := time.Unix(s.Mtim.Unix())
+	if ctime := time.Unix(s.Ctim.Unix()); ctime.After(changed) {
+		changed = ctime
+	}
+	return Attributes{
+		Device:       uint64(s.Dev),
+		Inode:        uint64(s.Ino),
+		Links:        uint32(s.Nlink),
+		UID:          s.Uid,
+		Mode:         typeOf(s.Mode & unix.S_IFMT >> 12),
+		Permissions:  permissions(s.Mode),
+		Bytes:        int64(s.Blocks) * 512,
+		Changed:      changed,
+		MountUnknown: true,
+		FlagsUnknown: true,
 	}, nil
 }
 
@@ -196,9 +209,28 @@ func (linuxKernel) MakeData(root int, name string) error {
 }
 
 func (linuxKernel) StageDeletion(victim string, root int, entry string) error {
-	return again(func() error {
-		return unix.Renameat2(unix.AT_FDCWD, victim, root, entry, unix.RENAME_NOREPLACE)
-	})
+	return moveIn(unix.AT_FDCWD, victim, root, entry)
+}
+
+// moveIn renames to a name in our own locked data directory that was never used.
+// Where RENAME_NOREPLACE is refused (by file systems with EINVAL or EOPNOTSUPP, by
+// a sandbox or an old kernel with ENOSYS or EPERM), a plain rename can at worst replace an empty
+// directory there, which is to be removed anyway.
+func moveIn(from int, name string, to int, entry string) error {
+	err := again(func() error { return unix.Renameat2(from, name, to, entry, unix.RENAME_NOREPLACE) })
+	switch err {
+	case unix.EINVAL, unix.EOPNOTSUPP, unix.ENOSYS, unix.EPERM:
+	default:
+		return err
+	}
+	err = again(func() error { return unix.Renameat(from, name, to, entry) })
+	switch err {
+	case unix.ENOTEMPTY, unix.ENOTDIR, unix.EISDIR:
+		if _, there := attributes(to, entry, unix.AT_SYMLINK_NOFOLLOW); there == nil {
+			return unix.EEXIST
+		}
+	}
+	return err
 }
 
 func (linuxKernel) Commit(root int, entry, destination string) error {
@@ -269,48 +301,8 @@ func (linuxKernel) RemoveDirectory(dir int, name string) error {
 }
 
 func (linuxKernel) Hoist(dir int, name string, data int, hoisted string) error {
-	return again(func() error { return unix.Renameat2(dir, name, data, hoisted, unix.RENAME_NOREPLACE) })
+	return moveIn(dir, name, data, hoisted)
 }
-
-func (linuxKernel) ChangeMode(dir int, name string, mode fs.FileMode) error {
-	// O_PATH needs no permission on the directory itself, and chmod through
-	// /proc reaches exactly what was opened, whatever has the name by then.
-	const flags = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
-	fd, err := againFD(func() (int, error) {
-		if dir == unix.AT_FDCWD {
-			return unix.Openat(dir, name, flags, 0)
-		}
-		return unix.Openat2(dir, name, &unix.OpenHow{Flags: flags, Resolve: resolve})
-	})
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	return again(func() error { return unix.Fchmodat(unix.AT_FDCWD, procPath(fd), permissionBits(mode), 0) })
-}
-
-// permissionBits are the bits of chmod for a mode, and permissions the reverse.
-func permissionBits(mode fs.FileMode) uint32 {
-	bits := uint32(mode.Perm())
-	for bit, flag := range specialBits {
-		if mode&flag != 0 {
-			bits |= bit
-		}
-	}
-	return bits
-}
-
-func permissions(bits uint32) fs.FileMode {
-	mode := fs.FileMode(bits & 0o777)
-	for bit, flag := range specialBits {
-		if bits&bit != 0 {
-			mode |= flag
-		}
-	}
-	return mode
-}
-
-var specialBits = map[uint32]fs.FileMode{unix.S_ISUID: fs.ModeSetuid, unix.S_ISGID: fs.ModeSetgid, unix.S_ISVTX: fs.ModeSticky}
 
 // guards are the flags that keep a name from being removed. They have the same
 // numbers in FS_IOC_GETFLAGS and in statx.
@@ -342,14 +334,6 @@ func changeFlags(dir int, name string, change func(uint32) uint32) error {
 		err = unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, int(changed))
 	}
 	return err
-}
-
-func (linuxKernel) Detach(dir int, name string) error {
-	path := procPath(dir) + "/" + name
-	if dir == unix.AT_FDCWD {
-		path = name
-	}
-	return again(func() error { return unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) })
 }
 
 func (linuxKernel) CommitPlainly(root int, entry, destination string) error {

@@ -58,6 +58,7 @@ var layouts = map[uint32]layout{
 	unix.SYS_REMOVEXATTR:  {name: "removexattr", paths: []pathArgument{{-1, 0}}, mutates: always},
 	unix.SYS_LREMOVEXATTR: {name: "lremovexattr", paths: []pathArgument{{-1, 0}}, mutates: always},
 	unix.SYS_STATX:        {name: "statx", paths: []pathArgument{{0, 1}}},
+	unix.SYS_UMOUNT2:      {name: "umount2", paths: []pathArgument{{-1, 0}}, mutates: always},
 	unix.SYS_FACCESSAT:    {name: "faccessat", paths: []pathArgument{{0, 1}}},
 	sysFstatat:            {name: "newfstatat", paths: []pathArgument{{0, 1}}},
 	unix.SYS_FSTAT:        {name: "fstat", fd: 1},
@@ -85,6 +86,8 @@ var layouts = map[uint32]layout{
 	unix.SYS_IOCTL:        {name: "ioctl", fd: 1, mutates: always},
 	unix.SYS_SENDFILE:     {name: "sendfile", fd: 1, mutates: always},
 	unix.SYS_SPLICE:       {name: "splice", fd: 3, mutates: always},
+
+	unix.SYS_NAME_TO_HANDLE_AT: {name: "name_to_handle_at", paths: []pathArgument{{0, 1}}},
 
 	unix.SYS_COPY_FILE_RANGE: {name: "copy_file_range", fd: 3, mutates: always},
 

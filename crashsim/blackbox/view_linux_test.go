@@ -16,7 +16,7 @@ var callsOf = map[string][]string{
 	"OpenRoot":        {"openat2", "fstatfs"},
 	"OpenUnnamed":     {"openat"},
 	"CreateLock":      {"openat"},
-	"OpenLock":        {"openat"},
+	"OpenLock":        {"openat2"},
 	"TakeLock":        {"fcntl"},
 	"WriteOwner":      {"pwrite64"},
 	"LinkLock":        {"linkat"},

@@ -53,8 +53,11 @@ var sites = []site{
 	}
 	return &Dir{root: r, id: id, lock: lock}, nil`},
 
-	{"kernel_linux.go", `unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0)`,
-		`unix.O_RDWR|plantedFlag("open creates", unix.O_CREAT)|plantedFlag("adoption by open", unix.O_CREAT)|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0o600)`},
+	{"kernel_linux.go", `	return openBeneath(root, name, unix.O_RDWR|unix.O_NONBLOCK|unix.O_NOCTTY)`,
+		`	if planted("open creates") || planted("adoption by open") {
+		return unix.Openat(root, name, unix.O_RDWR|unix.O_CREAT|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_NOCTTY|unix.O_CLOEXEC, 0o600)
+	}
+	return openBeneath(root, name, unix.O_RDWR|unix.O_NONBLOCK|unix.O_NOCTTY)`},
 	{"kernel_linux.go", `unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)`,
 		`unix.O_RDWR|unix.O_CREAT|unix.O_EXCL&^plantedFlag("create takes what is there", unix.O_EXCL)|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)`},
 	{"kernel_linux.go", `		return unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})`,
@@ -81,17 +84,17 @@ var sites = []site{
 		_ = unix.Unlinkat(root, name, 0)
 		err = unix.Linkat(unix.AT_FDCWD, procPath(fd), root, name, unix.AT_SYMLINK_FOLLOW)
 	}`},
-	{"kernel_linux.go", `		return unix.Renameat2(unix.AT_FDCWD, victim, root, entry, unix.RENAME_NOREPLACE)`,
-		`		if planted("staging makes the data directory anew") {
-			directory, _, _ := strings.Cut(entry, "/")
-			_ = unix.Mkdirat(root, "../anew", 0o700)
-			_ = unix.Renameat2(root, "../anew", root, directory, unix.RENAME_EXCHANGE)
-			_ = unix.Unlinkat(root, "../anew", unix.AT_REMOVEDIR)
-		}
-		if planted("staging replaces") {
-			return unix.Renameat(unix.AT_FDCWD, victim, root, entry)
-		}
-		return unix.Renameat2(unix.AT_FDCWD, victim, root, entry, unix.RENAME_NOREPLACE)`},
+	{"kernel_linux.go", `	return moveIn(unix.AT_FDCWD, victim, root, entry)`,
+		`	if planted("staging makes the data directory anew") {
+		directory, _, _ := strings.Cut(entry, "/")
+		_ = unix.Mkdirat(root, "../anew", 0o700)
+		_ = unix.Renameat2(root, "../anew", root, directory, unix.RENAME_EXCHANGE)
+		_ = unix.Unlinkat(root, "../anew", unix.AT_REMOVEDIR)
+	}
+	if planted("staging replaces") {
+		return unix.Renameat(unix.AT_FDCWD, victim, root, entry)
+	}
+	return moveIn(unix.AT_FDCWD, victim, root, entry)`},
 	{"kernel_linux.go", `		return unix.Renameat2(root, entry, unix.AT_FDCWD, destination, unix.RENAME_NOREPLACE)`,
 		`		if planted("commit to another name") {
 			destination += "-1"

@@ -124,7 +124,7 @@ func (p *Process) OpenLock(dir int, name string) (int, error) {
 		return -1, err
 	}
 	defer p.end()
-	at, err := p.walkAt(dir, name, resolve{})
+	at, err := p.walkAt(dir, name, resolve{beneath: true})
 	if err != nil {
 		return -1, err
 	}

@@ -1,0 +1,192 @@
+//go:build linux
+
+package tempdir_test
+
+import (
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/testfs"
+	"github.com/afterlock/afterlock/tempdir"
+)
+
+// lacking are kernels and sandboxes, from new to poor. All can tell mounts apart.
+func lacking(t *testing.T) map[string]testfs.Lack {
+	without := func(proc bool, calls ...string) testfs.Lack {
+		l := testfs.Lack{Proc: proc, Calls: map[string]syscall.Errno{}}
+		for _, call := range calls {
+			l.Calls[call] = unix.ENOSYS
+		}
+		return l
+	}
+	sandbox := without(false, "openat2", "fchmodat2", "statx", "renameat2")
+	for call := range sandbox.Calls {
+		sandbox.Calls[call] = unix.EPERM
+	}
+	lacks := map[string]testfs.Lack{
+		"nothing":                           {},
+		"openat2":                           without(false, "openat2"),
+		"openat2 and proc":                  without(true, "openat2"),
+		"openat2, statx and fchmodat2":      without(false, "openat2", "statx", "fchmodat2"),
+		"what an old sandbox does not know": sandbox,
+		"openat2, statx, name_to_handle_at": without(false, "openat2", "statx", "name_to_handle_at"),
+		"proc and fchmodat2":                without(true, "fchmodat2"),
+		"openat2, proc, fchmodat2":          without(true, "openat2", "fchmodat2"),
+		"openat2, proc, statx, fchmodat2":   without(true, "openat2", "statx", "fchmodat2"),
+	}
+	if _, _, err := unix.NameToHandleAt(unix.AT_FDCWD, t.TempDir(), 0); err != nil {
+		maps.DeleteFunc(lacks, func(_ string, l testfs.Lack) bool { return l.Proc && l.Calls["statx"] != 0 })
+	}
+	return lacks
+}
+
+// Every call that goes down by a name answers the same, whatever the kernel has:
+// same-device mounts of directories and of files are refused everywhere.
+func TestLookupAnswersTheSameWhateverTheKernelLacks(t *testing.T) {
+	want := map[string]map[string]error{
+		"OpenDirectory": {"dir": nil, "file": unix.ENOTDIR, "link": unix.ENOTDIR, "dangling": unix.ENOTDIR, "fifo": unix.ENOTDIR},
+		"OpenLock":      {"dir": unix.EISDIR, "file": nil, "link": unix.ELOOP, "dangling": unix.ELOOP, "fifo": nil},
+		"OpenToInspect": {"dir": nil, "file": nil, "link": unix.ELOOP, "dangling": unix.ELOOP, "fifo": nil},
+		"ChangeMode":    {"dir": nil, "file": unix.ENOTDIR, "link": unix.ENOTDIR, "dangling": unix.ENOTDIR, "fifo": unix.ENOTDIR},
+		"ClearFlags":    {"dir": nil, "file": nil, "link": unix.ELOOP, "dangling": unix.ELOOP, "fifo": unix.ENOTTY},
+	}
+	for _, answers := range want {
+		maps.Copy(answers, map[string]error{"missing": unix.ENOENT, "mounted": unix.EXDEV, "mounted file": unix.EXDEV, "..": unix.EXDEV})
+	}
+	for name, lack := range lacking(t) {
+		t.Run(name, func(t *testing.T) {
+			testfs.Without(t, lack, func(t *testing.T) {
+				outside, dir := t.TempDir(), t.TempDir()
+				at := func(name string) string { return filepath.Join(dir, name) }
+				for _, path := range []string{at("file"), at("mounted file"), filepath.Join(outside, "file")} {
+					require.NoError(t, os.WriteFile(path, nil, 0o600))
+				}
+				require.NoError(t, os.Mkdir(at("dir"), 0o700))
+				require.NoError(t, os.Mkdir(at("mounted"), 0o700))
+				require.NoError(t, os.Symlink(outside, at("link")))
+				require.NoError(t, os.Symlink("nowhere", at("dangling")))
+				require.NoError(t, unix.Mkfifo(at("fifo"), 0o600))
+				testfs.Bind(t, outside, at("mounted"))
+				testfs.Bind(t, filepath.Join(outside, "file"), at("mounted file"))
+				k := tempdir.LinuxKernel()
+				root, _, err := k.OpenRoot(dir)
+				require.NoError(t, err)
+				defer k.Close(root)
+				opened := func(fd int, err error) error {
+					if err == nil {
+						k.Close(fd)
+					}
+					return err
+				}
+				for method, answers := range want {
+					for name, want := range answers {
+						var err error
+						switch method {
+						case "OpenDirectory":
+							err = opened(k.OpenDirectory(root, name))
+						case "OpenLock":
+							err = opened(k.OpenLock(root, name))
+						case "OpenToInspect":
+							err = opened(k.OpenToInspect(root, name))
+						case "ChangeMode":
+							err = k.ChangeMode(root, name, 0o750)
+						case "ClearFlags":
+							_, err = k.ClearFlags(root, name)
+						}
+						assert.Equal(t, want, err, "%s of %q", method, name)
+					}
+				}
+				info, err := os.Stat(at("dir"))
+				require.NoError(t, err)
+				assert.Equal(t, os.ModeDir|0o750, info.Mode())
+			})
+		})
+	}
+}
+
+// The whole life of an instance, with a mount of the same device in a victim and
+// a directory that its owner may not search, by root and by an ordinary user.
+func TestLifeWhateverTheKernelLacks(t *testing.T) {
+	for name, lack := range lacking(t) {
+		t.Run(name, func(t *testing.T) {
+			testfs.Without(t, lack, func(t *testing.T) {
+				root := openRoot(t)
+				outside := makeLayer(t, beside(root, "outside"))
+				dir, entry := stageNew(t, root, func(path string) {
+					require.NoError(t, os.MkdirAll(filepath.Join(path, "deep", "closed"), 0o700))
+					require.NoError(t, os.Mkdir(filepath.Join(path, "mounted"), 0o700))
+					require.NoError(t, os.WriteFile(filepath.Join(path, "mounted file"), nil, 0o600))
+				})
+				testfs.Bind(t, outside, filepath.Join(entry, "mounted"))
+				testfs.Bind(t, filepath.Join(outside, "readme"), filepath.Join(entry, "mounted file"))
+				require.ErrorIs(t, dir.Close(background), tempdir.ErrMountPoint)
+				requireLayer(t, outside)
+				assert.NoDirExists(t, filepath.Join(entry, "deep"))
+				require.NoError(t, unix.Unmount(filepath.Join(entry, "mounted"), 0))
+				require.NoError(t, unix.Unmount(filepath.Join(entry, "mounted file"), 0))
+				report, err := root.Recover(background)
+				require.NoError(t, err)
+				assert.Equal(t, 1, report.Count(tempdir.Recovered))
+				assert.Empty(t, rootNames(t, root))
+				requireLayer(t, outside)
+			})
+		})
+	}
+}
+
+// A directory that its owner may not search is removed or reported, whatever is
+// there to change its mode by; never is it called gone (rule 14).
+func TestClosedDirectoriesWhateverTheKernelLacks(t *testing.T) {
+	for name, lack := range lacking(t) {
+		lack.User = 1234
+		t.Run(name, func(t *testing.T) {
+			testfs.Without(t, lack, func(t *testing.T) {
+				for _, mode := range []os.FileMode{0o300, 0o500, 0o600, 0o100, 0o400, 0o200, 0} {
+					root := openRoot(t)
+					dir, entry := stageNew(t, root, func(path string) {
+						require.NoError(t, os.MkdirAll(filepath.Join(path, "d", "e"), 0o700))
+						require.NoError(t, os.Chmod(filepath.Join(path, "d"), mode))
+					})
+					err := dir.Close(background)
+					if lack.Proc && lack.Calls["fchmodat2"] != 0 && mode&0o500 == 0 {
+						// Nothing reaches such a directory but a name that may be a link by then.
+						require.ErrorIs(t, err, tempdir.ErrLeftover, "mode %o", mode)
+						require.ErrorIs(t, err, unix.EACCES)
+						require.DirExists(t, filepath.Join(entry, "d"))
+						require.NoError(t, os.Chmod(filepath.Join(entry, "d"), 0o700))
+						_, err = root.Recover(background)
+					}
+					require.NoError(t, err, "mode %o", mode)
+					require.Empty(t, rootNames(t, root))
+				}
+			})
+		})
+	}
+}
+
+// Where nothing tells mounts apart, the library says so before it begins.
+func TestNothingBeginsWhereMountsCannotBeTold(t *testing.T) {
+	lack := testfs.Lack{Proc: true, Calls: map[string]syscall.Errno{
+		"openat2": unix.EPERM, "statx": unix.EPERM, "name_to_handle_at": unix.EPERM}}
+	testfs.Without(t, lack, func(t *testing.T) {
+		path := t.TempDir()
+		requireLayer(t, makeLayer(t, filepath.Join(path, "layer")))
+		_, err := tempdir.Open(path)
+		require.True(t, errors.Is(err, errors.ErrUnsupported), "%v", err)
+		k := tempdir.LinuxKernel()
+		parent, err := k.OpenParent(path)
+		require.NoError(t, err)
+		defer k.Close(parent)
+		_, err = k.OpenDirectory(parent, "layer")
+		require.Equal(t, unix.ENOSYS, err)
+		requireLayer(t, filepath.Join(path, "layer"))
+	})
+}
