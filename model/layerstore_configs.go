@@ -223,7 +223,7 @@ var storeModels = []Model{
 		Name: "ProbeStoreDeletionHere", Kind: "probe", Formula: "Spec",
 		Purpose:    "A deletion that removed its layer where it was reports success.",
 		Properties: []string{"NoDeletionHere"},
-		Store:      &StoreConfig{Proc: []string{"p1", "p2"}, Old: []string{"x1"}, New: []string{}, MaxCrashes: 0, MaxFailures: 1},
+		Store:      &StoreConfig{Proc: []string{"p1", "p2"}, Old: []string{"x1"}, New: []string{}, MaxCrashes: 0, MaxFailures: 2},
 	},
 	{
 		Name: "Save", Kind: "store", Formula: "Spec",
