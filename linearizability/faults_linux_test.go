@@ -9,8 +9,6 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/afterlock/afterlock/internal/seam"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
@@ -192,20 +190,18 @@ func (d suspicious) ReadMetadata(path string) ([]byte, error) {
 	}), nil
 }
 
-// forgottenLink leaves the link of a deleted layer where it is.
-func forgottenLink(k tempdir.Kernel) tempdir.Kernel { return seam.Around(k, linkHook{}) }
+// forgottenLink leaves the link of a deleted layer where it is, and says that it
+// moved it: an errno would not be believed.
+func forgottenLink(k tempdir.Kernel) tempdir.Kernel { return linkKernel{k} }
 
-type linkHook struct{}
+type linkKernel struct{ tempdir.Kernel }
 
-func (linkHook) Before(c *seam.Call) error {
-	// The errno of the rename alone would not be believed.
-	if (c.Method == seam.StageDeletion || c.Method == seam.StatName) && strings.Contains(c.Name, "/overlay/l/") {
-		return unix.ENOENT
+func (k linkKernel) StageDeletion(victim string, root int, entry string) error {
+	if strings.Contains(victim, "/overlay/l/") {
+		return nil
 	}
-	return nil
+	return k.Kernel.StageDeletion(victim, root, entry)
 }
-
-func (linkHook) After(*seam.Call) {}
 
 // A stale store does not notice that others have saved.
 type stale struct{ layerstore.Disk }
