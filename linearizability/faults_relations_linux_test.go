@@ -5,7 +5,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
@@ -51,18 +51,18 @@ func (c shy) do(ctx context.Context, op *Operation) (Result, string) {
 	return r, note
 }
 
-// leftHook has no room to move layers aside, and the layer a cannot be found where
-// it is.
-type leftHook struct{}
+// A leftKernel has no room to move layers aside, and removes nothing of the layer a
+// where it is, but says that it did: an errno would not be believed.
+type leftKernel struct{ tempdir.Kernel }
 
-func (leftHook) Before(c *seam.Call) error {
-	switch {
-	case c.Method == seam.StageDeletion:
-		return unix.ENOSPC
-	case c.Name == "a":
-		return unix.ENOENT
+func (leftKernel) StageDeletion(string, int, string) error { return unix.ENOSPC }
+
+func (leftKernel) RemoveEntry(int, string) error     { return nil }
+func (leftKernel) RemoveDirectory(int, string) error { return nil }
+
+func (k leftKernel) RemoveData(root int, name string) error {
+	if name == "a" {
+		return nil
 	}
-	return nil
+	return k.Kernel.RemoveData(root, name)
 }
-
-func (leftHook) After(*seam.Call) {}
