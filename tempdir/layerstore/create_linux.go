@@ -88,7 +88,7 @@ func (s *Store) Create(ctx context.Context, layer Layer, content Content) (Layer
 	}
 	flagged := false
 	if err == nil {
-		err = s.exclusively(ctx, op, r.ID, func(h *held, m *metadata) error {
+		add := func(h *held, m *metadata) error {
 			now, err := s.checkAddition(m, &r, true)
 			if err != nil {
 				return err
@@ -98,7 +98,15 @@ func (s *Store) Create(ctx context.Context, layer Layer, content Content) (Layer
 			}
 			flagged, err = s.commit(h, m, g, &r, additions)
 			return err
-		})
+		}
+		err = s.exclusively(ctx, op, r.ID, add)
+		if errors.Is(err, ErrBusy) {
+			// What was left of an earlier layer could not be moved aside. Who wants
+			// its id removes it where it is, as recovery would, without the lock.
+			if done, _ := s.finishFlagged(ctx, op, func(f *record) bool { return f.ID == r.ID }); len(done) > 0 {
+				err = s.exclusively(ctx, op, r.ID, add)
+			}
+		}
 	}
 	// Empty by now, or what was built for nothing. Without the store lock.
 	if closeErr := dir.Close(ctx); err != nil && closeErr != nil {

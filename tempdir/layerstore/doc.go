@@ -46,7 +46,7 @@
 // id is not free either. Whoever takes the store lock for writing next moves it
 // aside first, and gives it up to recovery: an operation removes nothing that others
 // left, so nobody pays for them. What cannot be moved is left to [Store.Load],
-// [Store.Recover] and [Store.Maintain]. So a deletion takes effect when its flag is saved and an addition
+// [Store.Recover] and [Store.Maintain], or to a [Store.Create] that wants its id. So a deletion takes effect when its flag is saved and an addition
 // when its flag is gone; a crash leaves a layer whole, or flagged.
 //
 // Nothing is removed under the store lock, neither by operations nor by

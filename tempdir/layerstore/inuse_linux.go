@@ -265,10 +265,11 @@ func (u *usage) resolveIn(bases []string, name string) (v *victim, found []strin
 // known is false if it cannot be told where it leads.
 func (u *usage) resolve(path string) (v *victim, known bool) {
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err == unix.EACCES {
+	switch err {
+	case nil:
+	case unix.EACCES, unix.EPERM, unix.ENOTCONN, unix.ESTALE, unix.EIO, unix.ETIMEDOUT, unix.EHOSTDOWN:
 		return u.resolveByText(path)
-	}
-	if err != nil {
+	default:
 		return nil, false
 	}
 	defer func() { unix.Close(fd) }()
@@ -304,9 +305,9 @@ func (u *usage) resolve(path string) (v *victim, known bool) {
 	return nil, true
 }
 
-// resolveByText is resolve where this user may not look: the mount that the path
-// seems to be on says which file system it is in. It is what another user's
-// engine has in the table.
+// resolveByText is resolve where this user may not look, or nobody can: the mount that
+// the path seems to be on says which file system it is in. It is what another user's
+// engine has in the table, or one whose server died.
 func (u *usage) resolveByText(path string) (*victim, bool) {
 	path = filepath.Clean(path)
 	var on *mounted

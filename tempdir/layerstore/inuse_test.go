@@ -6,10 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -258,6 +261,29 @@ func TestMountsOfOthers(t *testing.T) {
 		create(t, elsewhere, "base", someFiles(3, "base"))
 		_, err = elsewhere.Delete(background, "base")
 		require.ErrorIs(t, err, layerstore.ErrMounted, "a store beside it cannot know")
+	})
+	t.Run("with a server that died", func(t *testing.T) {
+		bindfs, err := exec.LookPath("bindfs")
+		if err != nil {
+			t.Skip("skipped, because there is no bindfs")
+		}
+		m := newMountScene(t, layerstore.Overlay)
+		lower, shown := filepath.Join(m.dir, "lower"), filepath.Join(m.dir, "shown")
+		require.NoError(t, os.Mkdir(lower, 0o700))
+		require.NoError(t, os.Mkdir(shown, 0o700))
+		require.NoError(t, exec.Command(bindfs, lower, shown).Run())
+		t.Cleanup(func() { unix.Unmount(shown, unix.MNT_DETACH) })
+		testfs.OverlayIn(t, "/", m.at, m.fill("lowerdir="+shown+",$UP"))
+		_, err = m.s.Delete(background, "bystander")
+		require.NoError(t, err)
+		servers, err := exec.Command("pgrep", "-f", "^"+bindfs+" "+lower+" ").Output()
+		require.NoError(t, err)
+		for _, server := range strings.Fields(string(servers)) {
+			require.NoError(t, syscall.Kill(must(strconv.Atoi(server)), syscall.SIGKILL))
+		}
+		require.Eventually(t, func() bool { _, err := os.Stat(shown); return errors.Is(err, unix.ENOTCONN) }, time.Minute, time.Millisecond)
+		_, err = m.s.Delete(background, "base")
+		require.NoError(t, err)
 	})
 	t.Run("another user's, where one may not look", func(t *testing.T) {
 		m := newMountScene(t, layerstore.Overlay)

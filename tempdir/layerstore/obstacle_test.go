@@ -247,6 +247,25 @@ func TestLoadReportsWhatIsGone(t *testing.T) {
 	assert.Empty(t, leftovers(t, path))
 }
 
+// Who wants the id of a layer that was left flagged and cannot be moved aside gets
+// it: the layer is removed where it is.
+func TestIDOfWhatCannotBeMoved(t *testing.T) {
+	for _, driver := range []layerstore.Driver{layerstore.VFS, layerstore.Overlay, layerstore.Direct} {
+		refuse := &refusals{methods: []seam.Method{seam.StageDeletion}, errno: unix.EXDEV}
+		s, path := newStore(t, layerstore.WithDriver(driver), layerstore.WithKernel(seam.Around(tempdir.LinuxKernel(), refuse)))
+		for _, id := range []string{"a", "other"} {
+			create(t, s, id, someFiles(3, "old"))
+			setFlag(t, path, id)
+		}
+		create(t, s, "a", someFiles(3, "a"))
+		assertWhole(t, s, "a", 3)
+		text, err := os.ReadFile(filepath.Join(path, "layers.json"))
+		require.NoError(t, err)
+		assert.Contains(t, string(text), `"incomplete":true`, "nobody wanted the other one")
+		assert.FileExists(t, filepath.Join(path, driver.Files(layerstore.Placed{ID: "other"}), "dir0/file0"))
+	}
+}
+
 // at refuses to move one path, and to open a directory of its name.
 type at struct{ path string }
 
