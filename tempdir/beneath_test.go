@@ -190,3 +190,76 @@ func TestNothingBeginsWhereMountsCannotBeTold(t *testing.T) {
 		requireLayer(t, filepath.Join(path, "layer"))
 	})
 }
+
+// Where RENAME_NOREPLACE is refused, moving into our own data directory does
+// without it, and still replaces nothing but an empty directory. Nothing is
+// renamed to find out (rule 14).
+func TestStagingWithoutNoReplace(t *testing.T) {
+	stage := func(t *testing.T, base string) {
+		root := openAt(t, filepath.Join(base, "root"))
+		dir, err := root.Create()
+		require.NoError(t, err)
+		victim, file := makeLayer(t, filepath.Join(base, "victim")), filepath.Join(base, "file")
+		require.NoError(t, os.MkdirAll(deepPath(victim), 0o700)) // hoisted
+		require.NoError(t, os.WriteFile(file, nil, 0o600))
+		require.NoError(t, dir.StageDeletion(victim))
+		require.NoError(t, dir.StageDeletion(file))
+		assert.ErrorIs(t, dir.StageDeletion(victim), tempdir.ErrVictimGone)
+		require.Error(t, dir.StageDeletion(base), "the root is in it")
+		require.NoError(t, dir.Close(background))
+		assert.Empty(t, rootNames(t, root))
+
+		data := filepath.Join(base, "data")
+		for _, path := range []string{"full/x", "empty", "moved/y", "file/"} {
+			require.NoError(t, os.MkdirAll(filepath.Join(data, path), 0o700))
+		}
+		require.NoError(t, os.Remove(filepath.Join(data, "file")))
+		require.NoError(t, os.WriteFile(filepath.Join(data, "file"), nil, 0o600))
+		k := tempdir.LinuxKernel()
+		fd, _, err := k.OpenRoot(data)
+		require.NoError(t, err)
+		defer k.Close(fd)
+		assert.Equal(t, unix.EEXIST, k.Hoist(fd, "moved", fd, "full"))
+		assert.Equal(t, unix.EEXIST, k.Hoist(fd, "moved", fd, "file"))
+		assert.Equal(t, unix.ENOENT, k.Hoist(fd, "missing", fd, "new"))
+		assert.Equal(t, unix.EINVAL, k.Hoist(fd, "moved", fd, "moved/inside"))
+		// A kernel with the flag looks for the target before it asks the file system.
+		if err := k.Hoist(fd, "moved", fd, "empty"); err != nil {
+			assert.Equal(t, unix.EEXIST, err)
+		}
+	}
+	t.Run("bindfs", func(t *testing.T) { stage(t, testfs.Bindfs(t)) })
+	for _, errno := range []syscall.Errno{unix.EINVAL, unix.EOPNOTSUPP, unix.ENOSYS, unix.EPERM} {
+		t.Run(unix.ErrnoName(errno), func(t *testing.T) {
+			testfs.Without(t, testfs.Lack{Calls: map[string]syscall.Errno{testfs.NoReplace: errno}}, func(t *testing.T) { stage(t, t.TempDir()) })
+		})
+	}
+}
+
+// A mount goes away without /proc, by its name in a directory; what is in it,
+// and the working directory of the process, are untouched.
+func TestDetachWhateverTheKernelLacks(t *testing.T) {
+	testfs.Without(t, testfs.Lack{Proc: true}, func(t *testing.T) {
+		dir, outside := t.TempDir(), makeLayer(t, t.TempDir())
+		for _, name := range []string{"mounted", "plain"} {
+			require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o700))
+		}
+		testfs.Bind(t, outside, filepath.Join(dir, "mounted"))
+		require.NoError(t, os.Symlink("mounted", filepath.Join(dir, "link")))
+		before, err := os.Getwd()
+		require.NoError(t, err)
+		k := tempdir.LinuxKernel()
+		fd, err := k.OpenParent(dir)
+		require.NoError(t, err)
+		defer k.Close(fd)
+		assert.Equal(t, unix.EINVAL, k.Detach(fd, "plain"))
+		assert.Equal(t, unix.EINVAL, k.Detach(fd, "link"), "a link is not followed")
+		requireLayer(t, filepath.Join(dir, "mounted"))
+		require.NoError(t, k.Detach(fd, "mounted"))
+		assert.NoDirExists(t, filepath.Join(dir, "mounted", "etc"))
+		requireLayer(t, outside)
+		after, err := os.Getwd()
+		require.NoError(t, err)
+		assert.Equal(t, before, after)
+	})
+}

@@ -52,6 +52,25 @@ func OverlayIn(t testing.TB, dir, target, options string) {
 	mountIn(t, dir, "overlay", target, "overlay", 0, options)
 }
 
+// Bindfs mounts a file system that, as some network file systems do, knows
+// RENAME_NOREPLACE as little as O_TMPFILE.
+func Bindfs(t testing.TB) string {
+	t.Helper()
+	needRoot(t)
+	program, err := exec.LookPath("bindfs")
+	if err != nil {
+		t.Skip("skipped, because bindfs is not installed")
+	}
+	backing, target := t.TempDir(), t.TempDir()
+	guard := newGuard(t, target)
+	t.Cleanup(guard.dismiss)
+	if output, err := exec.Command(program, backing, target).CombinedOutput(); err != nil {
+		t.Skipf("skipped, because bindfs does not work here: %v: %s", err, output)
+	}
+	t.Cleanup(func() { unmount(t, target) })
+	return target
+}
+
 // Bind makes the directory from appear at the existing directory to as well.
 func Bind(t testing.TB, from, to string) {
 	t.Helper()

@@ -36,6 +36,9 @@ func Fuse(t testing.TB) string { return skip(t) }
 // FuseInterrupted skips the test on this system.
 func FuseInterrupted(t testing.TB) string { return skip(t) }
 
+// Bindfs skips the test on this system.
+func Bindfs(t testing.TB) string { return skip(t) }
+
 // Bind skips the test on this system.
 func Bind(t testing.TB, _, _ string) { skip(t) }
 
