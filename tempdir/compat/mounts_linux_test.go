@@ -182,6 +182,46 @@ func TestLeftoverMountsAreDetached(t *testing.T) {
 	}
 }
 
+// TestLeftoverMountsWithoutCalls: old kernels and sandboxes lack what tells a
+// mount best.
+func TestLeftoverMountsWithoutCalls(t *testing.T) {
+	for name, lack := range map[string]testfs.Lack{
+		"no openat2":          {Calls: map[string]syscall.Errno{"openat2": unix.ENOSYS}},
+		"openat2 denied":      {Calls: map[string]syscall.Errno{"openat2": unix.EPERM}},
+		"no openat2 or statx": {Calls: map[string]syscall.Errno{"openat2": unix.ENOSYS, "statx": unix.ENOSYS}},
+		"no /proc":            {Proc: true},
+		"no openat2 or /proc": {Proc: true, Calls: map[string]syscall.Errno{"openat2": unix.ENOSYS}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			root := t.TempDir()
+			var checks []func()
+			id := 1
+			for _, leave := range leftovers {
+				outside, intact := canaries(t)
+				checks = append(checks, intact)
+				instance(t, root, fmt.Sprint(id), true, true)
+				leave(t, directory(t, root, "temp-dir-"+fmt.Sprint(id), "1-layer"), outside)
+				id++
+			}
+			self, err := os.Executable()
+			require.NoError(t, err)
+			recovery := exec.Command(self, root)
+			recovery.Env = append(os.Environ(), childVariable+"=recovery")
+			lack.Command(t, recovery)
+			output, err := recovery.CombinedOutput()
+			require.NoError(t, err, "%s", output)
+			for _, intact := range checks {
+				intact()
+			}
+			require.Empty(t, names(t, root), "%s", output)
+		})
+	}
+}
+
+func init() {
+	children["recovery"] = func(root string) { check(compat.RecoverStaleDirs(root)) }
+}
+
 // TestDetachedMountStaysUsable: a process that works in the mount goes on.
 func TestDetachedMountStaysUsable(t *testing.T) {
 	root := t.TempDir()
