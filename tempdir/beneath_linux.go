@@ -110,7 +110,9 @@ func mountID(fd int) (uint64, error) {
 	// The mount is known without asking the file system, whose server may be dead.
 	const flags = unix.AT_EMPTY_PATH | unix.AT_STATX_DONT_SYNC
 	err := again(func() error { return unix.Statx(fd, "", flags, unix.STATX_MNT_ID, &s) })
-	if err == nil && s.Mask&unix.STATX_MNT_ID != 0 { // Linux 5.8
+	// Linux 5.8. No mount that has a path has number 0: that is an emulator, such as
+	// qemu-user before 8, which passes the mask on and not the number.
+	if err == nil && s.Mask&unix.STATX_MNT_ID != 0 && s.Mnt_id != 0 {
 		return s.Mnt_id, nil
 	}
 	if _, id, err := unix.NameToHandleAt(fd, "", unix.AT_EMPTY_PATH); err == nil {

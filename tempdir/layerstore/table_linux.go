@@ -236,7 +236,7 @@ func mountOf(dir string) (id uint64, ok bool) {
 	}
 	defer unix.Close(fd)
 	var s unix.Statx_t
-	if unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &s) == nil && s.Mask&unix.STATX_MNT_ID != 0 {
+	if unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_MNT_ID, &s) == nil && s.Mask&unix.STATX_MNT_ID != 0 && s.Mnt_id != 0 { // 0: an emulator does not tell
 		return s.Mnt_id, true
 	}
 	text, err := os.ReadFile("/proc/self/fdinfo/" + strconv.Itoa(fd)) // before Linux 5.8
