@@ -266,7 +266,7 @@ func (s *Store) commit(h *held, m *metadata, g *graph, r *record, additions []*t
 			// place, and what is there must not be taken for it.
 			without := m.copy()
 			without.Serial = with.Serial
-			return s.save(op, h, without) != nil, refuse(path, ErrUnrecorded, err)
+			return false, errors.Join(refuse(path, ErrUnrecorded, err), s.save(op, h, without))
 		}
 		if err != nil {
 			return true, refuse(path, nil, err)

@@ -97,11 +97,20 @@ func describe(fd int) (s unix.Statx_t, err error) {
 	err = again(func() error {
 		return unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_TYPE|unix.STATX_NLINK|unix.STATX_SIZE, &s)
 	})
+	if noStatx(err) {
+		var old unix.Stat_t
+		err = again(func() error { return unix.Fstat(fd, &old) })
+		s.Mode, s.Nlink, s.Size = uint16(old.Mode), uint32(old.Nlink), uint64(old.Size)
+	}
 	if err == nil && s.Attributes&s.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT != 0 {
 		err = unix.EXDEV
 	}
 	return s, err
 }
+
+// noStatx reports whether a failed statx is to be made again as a stat: by kernels
+// before 4.11, and in sandboxes that do not know it.
+func noStatx(err error) bool { return err == unix.ENOSYS || err == unix.EPERM }
 
 func (linuxDisk) ReadToken(fd int) (t Token, err error) {
 	err = again(func() error {
@@ -123,6 +132,11 @@ func (linuxDisk) StatMetadata(path string) (Version, error) {
 	err := again(func() error {
 		return unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_INO|unix.STATX_SIZE|unix.STATX_MTIME, &s)
 	})
+	if noStatx(err) {
+		var old unix.Stat_t
+		err = again(func() error { return unix.Lstat(path, &old) })
+		return Version{Inode: old.Ino, Size: old.Size, Changed: old.Mtim.Nano()}, err
+	}
 	return Version{Inode: s.Ino, Size: int64(s.Size), Changed: s.Mtime.Sec*1e9 + int64(s.Mtime.Nsec)}, err
 }
 

@@ -187,6 +187,24 @@ func TestWhatIsSyncedAndWhen(t *testing.T) {
 					removed = []string{"remove"} // of both parts
 				}
 				assert.Equal(t, join(save, removed, save), l.take(), "delete in place")
+
+				l.refuse = nil
+				make()
+				for _, part := range parts {
+					graph, below, _ := strings.Cut(part, "/")
+					where := filepath.Join(map[string]string{"images": l.images, "store": l.store}[graph], below)
+					require.NoError(t, os.RemoveAll(strings.Replace(where, "*", shortOf(t, filepath.Dir(filepath.Dir(filepath.Dir(where))), "a"), 1)))
+				}
+				l.take()
+				_, err = s.Delete(background, "a")
+				require.NoError(t, err)
+				lost := []string{}
+				for _, part := range parts {
+					if c.images || c.unordered {
+						lost = append(lost, "sync "+filepath.Dir(part))
+					}
+				}
+				assert.Equal(t, join(save, moves, lost, save, closed), l.take(), "delete of what is gone")
 			})
 		}
 	}

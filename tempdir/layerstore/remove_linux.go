@@ -23,6 +23,7 @@ type removal struct {
 	noDir     map[*graph]error // why there is no instance: removal in place
 	moved     int              // parts that were moved away
 	gone      []record         // nothing of them is at home any more
+	lost      []string         // directories from which somebody else moved something
 	inPlace   []claimedLayer
 	saved     *metadata // without those that are gone
 	movesOnly bool      // what cannot be moved is left as it is
@@ -83,6 +84,12 @@ func (r *removal) move(h *held, m *metadata, layers []record) error {
 			}
 		}
 	}
+	for _, dir := range r.lost {
+		// And before what somebody else moved is, who may have died before that.
+		if err := r.store.disk.SyncDirectory(dir); err != nil && err != unix.ENOENT {
+			return errors.Join(append(failures, r.failure(nil, dir, nil, err))...)
+		}
+	}
 	if len(r.gone) > 0 {
 		if err := r.save(h, m.without(r.gone)); err != nil {
 			failures = append(failures, r.failure(nil, "", nil, err))
@@ -127,6 +134,9 @@ func (r *removal) moveLayer(g *graph, layer *record) error {
 		case errors.Is(err, tempdir.ErrVictimGone) && absent(path):
 			// Whoever crashed had moved this part already, or somebody deleted it
 			// by hand. An instance that is gone is another error (rule 10).
+			if dir := filepath.Dir(path); !r.store.orders(g, dir) {
+				r.lost = append(r.lost, dir)
+			}
 		case errors.Is(err, tempdir.ErrMountPoint):
 			return r.failure(layer, path, ErrMounted, err)
 		default:
@@ -147,6 +157,13 @@ func (r *removal) moveLayer(g *graph, layer *record) error {
 	r.inPlace = append(r.inPlace, claimedLayer{*layer, fd})
 	r.out.InPlace = append(r.out.InPlace, InPlace{Layer: layer.ID, Reason: reason})
 	return nil
+}
+
+// orders reports whether names that go from the directory are gone durably before a
+// later save of the metadata is durable.
+func (s *Store) orders(g *graph, dir string) bool {
+	one, known := oneDevice(dir, s.path)
+	return g.ordered && known && one
 }
 
 // absent reports whether nothing is at the path: what is not there any more is as
