@@ -118,6 +118,7 @@ var errnoTable = []errnoRow{
 	{"Commit", unix.EXDEV, refused, ErrCrossDevice, unseen},
 	{"Commit", unix.EACCES, mended, nil, unseen},
 	{"Commit", unix.EINVAL, fallBack, nil, unseen},
+	{"Commit", unix.EPERM, fallBack, nil, unseen}, // a sandbox; flags are met again
 	{"Commit", unix.ENOSYS, fallBack, nil, unseen},
 	{"Commit", unix.EOPNOTSUPP, fallBack, nil, unseen},
 	{"CommitPlainly", unix.ENOENT, refused, ErrInstanceGone, seesNoOwner},
