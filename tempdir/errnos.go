@@ -23,6 +23,14 @@ const (
 	denied                  // an answer, if another user owns it: left to that user
 )
 
+var meaningNames = map[meaning]string{
+	refused: "refused", gone: "gone", taken: "taken", fallBack: "falls back", mended: "mended",
+	another: "another type", ignored: "ignored", noLocks: "no locks", denied: "denied",
+}
+
+// String returns the meaning as the documentation has it.
+func (m meaning) String() string { return enumName(meaningNames, m) }
+
 // A look is what has to be seen before an errno is told as a kind.
 type look uint8
 

@@ -103,7 +103,7 @@ func (r Report) Count(outcome Outcome) int {
 	return n
 }
 
-func enumName[E ~int](names map[E]string, e E) string {
+func enumName[E ~int | ~uint8](names map[E]string, e E) string {
 	if name, ok := names[e]; ok {
 		return name
 	}

@@ -1,0 +1,32 @@
+//go:build linux
+
+package tempdir
+
+import "golang.org/x/sys/unix"
+
+// An ErrnoRow is one line of the table of errnos, for tests.
+type ErrnoRow struct {
+	Call    string
+	Errno   unix.Errno
+	Meaning string
+	Kind    error
+	Looks   bool // the kind is told only after a look
+}
+
+// ErrnoTable is the table of errnos.
+func ErrnoTable() (rows []ErrnoRow) {
+	for _, r := range errnoTable {
+		rows = append(rows, ErrnoRow{r.call, r.errno, r.meaning.String(), r.kind, r.look != unseen})
+	}
+	return rows
+}
+
+// Limits that tests meet exactly.
+const (
+	MaxRecord     = maxRecord
+	HoistAttempts = hoistAttempts
+	MaxLeftovers  = maxLeftovers
+)
+
+// Encode writes an owner record.
+func (o Owner) Encode() []byte { return o.encode() }
