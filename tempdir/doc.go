@@ -64,7 +64,7 @@
 //     retry, and nobody is refused service.
 //  6. Ids are never reused.
 //  7. Inodes are compared while a descriptor holds them, never from memory.
-//  8. There is no process-wide table. Goroutines exclude each other like
+//  8. There is no process-wide table of locks. Goroutines exclude each other like
 //     processes do, under whatever name they opened the root.
 //  9. Removal stays inside: exact names only, no symbolic link followed, no
 //     mount crossed, not even a bind mount on the same device.
@@ -77,6 +77,13 @@
 //  12. Recovery may be killed anywhere, may run many times at once, and takes no
 //     store lock.
 //  13. Beside unfixed processes, see [MixedFleet].
+//  14. Nil means gone. No error of a helper call is taken for an answer about the
+//     victim, a diagnosis changes nothing on disk, and what the kernel cannot tell
+//     is never taken for "no".
+//  15. A close is a lock operation. POSIX locks, which upstream takes, are dropped
+//     when their process closes any descriptor of the file. With [MixedFleet], a
+//     descriptor of a lock file that this process holds such a lock on is kept
+//     open until that lock is gone.
 //
 // # Not promised
 //
@@ -91,10 +98,110 @@
 // ext4 without a journal, and ext2, pass for ext4: they order nothing, and
 // power loss is for their fsck to mend.
 //
+// # Which call to use
+//
+// [Dir.StageDeletion] is one rename, for under a lock. [Remove] removes a path where
+// it is: slowly, and it needs neither a root nor free space. [Dir.Close] removes what
+// is staged; [Dir.Release] leaves that to whichever process calls [Root.Recover] next.
+//
 // # Errors
 //
 // Every error names the operation and the path, wraps one of the kinds below
-// where [errors.Is] can tell it, and the errno where there is one.
+// where [errors.Is] can tell it, and the errno where there is one. In JSON it is
+// text. What each errno of each call of [Kernel] is taken for follows. Only the
+// errno of the call itself decides; what is not listed is refused without a kind.
+//
+//   - refused: the operation fails with the errno, and the kind if there is one.
+//     "If it is seen": a look has to confirm the kind, such as a mount or a flag.
+//
+//   - gone, taken, another type: an answer, and no failure by itself.
+//
+//   - falls back: another call is tried instead.
+//
+//   - mended: a mode, a flag (with [ClearFlags]) or a mount (with [DetachMounts])
+//     is changed and the call made again; if that does not help it is refused.
+//
+//   - no locks: refused, and the lock file that was made is removed again.
+//
+//   - denied: of another user's lock file, no failure: see [Denied].
+//
+//   - ignored: the operation goes on.
+//
+// Each line is a call, its errnos, their meaning, and the kind:
+//
+//	every call EROFS: refused, ErrReadOnly
+//	every call ENOSPC EDQUOT: refused, ErrNoSpace
+//	every call ENOSYS ENOTSUP: refused, errors.ErrUnsupported
+//	every call EBUSY: refused, ErrMountPoint if it is seen
+//	every call EPERM: refused, ErrImmutable if it is seen
+//	OpenRoot ENOTDIR ELOOP: refused
+//	OpenParent ENOENT: gone, ErrVictimGone
+//	OpenUnnamed ENOTSUP ENOSYS EISDIR EINVAL ENOENT: falls back
+//	OpenUnnamed EPERM: refused, ErrRootGone if it is seen
+//	LinkLock EEXIST: taken
+//	LinkLock ENOENT EPERM EACCES EXDEV EMLINK EINVAL ENOTSUP ENOSYS: falls back
+//	CreateLock EEXIST: taken
+//	CreateLock ENOENT: refused, ErrRootGone
+//	TakeLock EAGAIN: taken
+//	TakeLock ENOLCK: no locks
+//	TakeLock EINVAL ENOSYS ENOTSUP: no locks, errors.ErrUnsupported
+//	WriteOwner ENOSPC EDQUOT EIO: ignored
+//	MakeData ENOENT: refused, ErrRootGone
+//	MakeData EEXIST: refused, ErrForeign
+//	OpenLock ENOENT: gone
+//	OpenLock ELOOP EISDIR ENXIO ENODEV: refused, ErrForeign
+//	OpenLock EXDEV: refused, ErrMountPoint
+//	OpenLock EACCES: denied
+//	OpenLock EPERM: mended, ErrImmutable if it is seen
+//	OpenToInspect ENOENT: gone
+//	OpenToInspect ELOOP ENXIO ENODEV: refused, ErrForeign
+//	OpenToInspect EXDEV: refused, ErrMountPoint
+//	StatName ENOENT: gone
+//	RemoveLock ENOENT: gone
+//	RemoveLock EPERM: mended, ErrImmutable if it is seen
+//	StageDeletion EEXIST ENOTEMPTY: taken
+//	StageDeletion ENOENT: refused, ErrInstanceGone if it is seen
+//	StageDeletion EXDEV: refused, ErrCrossDevice
+//	StageDeletion EINVAL: refused, ErrContainsRoot if it is seen
+//	StageDeletion EACCES: mended
+//	StageDeletion EPERM: mended, ErrImmutable if it is seen
+//	Commit ENOENT: refused, ErrInstanceGone if it is seen
+//	Commit EXDEV: refused, ErrCrossDevice
+//	Commit EACCES: mended
+//	Commit EINVAL EPERM ENOSYS ENOTSUP: falls back
+//	CommitPlainly EACCES: mended
+//	CommitPlainly ENOENT: refused, ErrInstanceGone if it is seen
+//	CommitPlainly ENOTEMPTY ENOTDIR: refused, fs.ErrExist
+//	CommitPlainly EXDEV: refused, ErrCrossDevice
+//	CommitPlainly EINVAL: refused, errors.ErrUnsupported
+//	LinkEntry ENOENT: refused, ErrInstanceGone if it is seen
+//	LinkEntry EXDEV: refused, ErrCrossDevice
+//	LinkEntry EPERM EMLINK EINVAL: refused, errors.ErrUnsupported
+//	SyncData EINVAL: ignored
+//	OpenDirectory ENOENT: gone
+//	OpenDirectory ENOTDIR ELOOP: another type, ErrForeign
+//	OpenDirectory EACCES: mended
+//	OpenDirectory EXDEV: mended, ErrMountPoint
+//	OpenDirectory EMFILE ENFILE: falls back
+//	List ENOENT: gone
+//	RemoveEntry ENOENT: gone
+//	RemoveEntry EISDIR: another type
+//	RemoveEntry EACCES: mended
+//	RemoveEntry EPERM: mended, ErrImmutable if it is seen
+//	RemoveEntry EBUSY: mended, ErrMountPoint if it is seen
+//	RemoveDirectory ENOENT: gone
+//	RemoveDirectory ENOTEMPTY EEXIST: another type
+//	RemoveDirectory EACCES: mended
+//	RemoveDirectory EPERM: mended, ErrImmutable if it is seen
+//	RemoveDirectory EBUSY: mended, ErrMountPoint if it is seen
+//	RemoveData ENOENT: gone
+//	RemoveData ENOTEMPTY EEXIST: another type
+//	RemoveData ENOTDIR: another type, ErrForeign
+//	RemoveData EPERM: mended, ErrImmutable if it is seen
+//	RemoveData EBUSY: mended, ErrMountPoint if it is seen
+//	Hoist EEXIST: taken
+//	Hoist EACCES: mended
+//	Hoist EXDEV: falls back
 //
 // # The seam
 //
@@ -104,6 +211,10 @@
 //
 // # Systems
 //
-// Linux 5.6 or later. On other systems the package compiles, and [Open] returns
-// an error that matches [errors.ErrUnsupported].
+// Linux with open file description locks (3.15). Where openat2 (5.6) is missing or
+// denied, directories are opened level by level, more slowly and with the same
+// promises; where the kernel cannot tell mounts apart at all, removal is refused
+// with [errors.ErrUnsupported] before anything is unlinked. On other systems the
+// package compiles, and [Open] returns an error that matches
+// [errors.ErrUnsupported].
 package tempdir

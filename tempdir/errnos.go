@@ -129,6 +129,7 @@ var errnoTable = []errnoRow{
 	{"Commit", unix.EPERM, fallBack, nil, unseen}, // a sandbox; flags are met again
 	{"Commit", unix.ENOSYS, fallBack, nil, unseen},
 	{"Commit", unix.EOPNOTSUPP, fallBack, nil, unseen},
+	{"CommitPlainly", unix.EACCES, mended, nil, unseen},
 	{"CommitPlainly", unix.ENOENT, refused, ErrInstanceGone, seesNoOwner},
 	{"CommitPlainly", unix.ENOTEMPTY, refused, errExists, unseen},
 	{"CommitPlainly", unix.ENOTDIR, refused, errExists, unseen},

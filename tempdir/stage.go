@@ -157,20 +157,14 @@ func (a *Addition) Commit(destination string) error {
 	if err := d.root.refuseOwn(op, destination); err != nil {
 		return err
 	}
-	call, err := "Commit", d.root.kernel.Commit(d.root.fd, a.entry, destination)
+	call, err := a.move(destination)
 	var why, unrestored error
 	if is(call, err, mended) {
 		restore, modeErr := a.makeWritable()
 		if why = modeErr; restore != nil {
-			err = d.root.kernel.Commit(d.root.fd, a.entry, destination)
-			if is(call, err, fallBack) {
-				call, err = a.commitWithout(destination)
-			}
+			call, err = a.move(destination)
 			unrestored = restore()
 		}
-	}
-	if is(call, err, fallBack) {
-		call, err = a.commitWithout(destination)
 	}
 	if err == nil {
 		a.committed = true
@@ -226,6 +220,15 @@ func (a *Addition) makeWritable() (restore func() error, err error) {
 		defer k.Close(fd)
 		return k.ChangeMode(fd, ".", seen.Permissions)
 	}, nil
+}
+
+// move moves the entry to destination, in the way that is to be had.
+func (a *Addition) move(destination string) (call string, err error) {
+	err = a.dir.root.kernel.Commit(a.dir.root.fd, a.entry, destination)
+	if is("Commit", err, fallBack) {
+		return a.commitWithout(destination)
+	}
+	return "Commit", err
 }
 
 // commitWithout is the commit where no rename is to be had that never replaces.

@@ -412,15 +412,15 @@ var sites = []site{
 		return &Error{Op: op, Path: path, Kind: ErrVictimGone, Err: err}
 	}
 `},
-	{"stage.go", `	call, err := "Commit", d.root.kernel.Commit(d.root.fd, a.entry, destination)
-`, `	call, err := "Commit", d.root.kernel.Commit(d.root.fd, a.entry, destination)
+	{"stage.go", `	call, err := a.move(destination)
+	var`, `	call, err := a.move(destination)
 	if planted("failed commit is told as success") {
 		err = nil
 	}
 	if planted("failed commit cannot be repeated") {
 		a.committed = true
 	}
-`},
+	var`},
 	{"stage.go", `	if err != nil {
 		d.root.kernel.Close(d.lock) // the lock is released; both names stay (rule 5)
 		return err
