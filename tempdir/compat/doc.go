@@ -59,7 +59,8 @@
 //     to load.
 //   - "The lock is held" ([tempdir.ErrHeld]) and "the lock cannot be tried" are
 //     different. There any failure means held, and recovery says nothing of an
-//     instance that it can never lock.
+//     instance that it can never lock. Here that is a warning, except for the
+//     lock file of another user that may not be opened ([tempdir.Denied]).
 //   - fs.ErrNotExist from StageDeletion says that the victim is gone. That the
 //     own data directory is gone is [tempdir.ErrInstanceGone], also from
 //     Cleanup; there it looks the same, is taken for "already deleted", and the

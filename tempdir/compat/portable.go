@@ -454,6 +454,11 @@ func (r *portableRoot) recoverOne(op, id string, s *stale) (tempdir.Outcome, err
 		return tempdir.Skipped, nil
 	case errors.Is(err, fs.ErrNotExist):
 		return tempdir.Vanished, nil
+	case s.lock != nil && errors.Is(err, syscall.EACCES):
+		if info, infoErr := s.lock.Info(); infoErr == nil && ofAnotherUser(info) {
+			return tempdir.Denied, nil
+		}
+		return tempdir.Failed, err
 	case err != nil:
 		return tempdir.Failed, err
 	}

@@ -18,4 +18,6 @@ func device(fs.FileInfo) uint64 { return 0 }
 
 func links(fs.FileInfo) uint64 { return 1 }
 
+func ofAnotherUser(fs.FileInfo) bool { return false }
+
 func clearFlags(*os.Root, string, fs.FileInfo) bool { return false }

@@ -31,3 +31,9 @@ func links(info fs.FileInfo) uint64 {
 	}
 	return 1
 }
+
+// ofAnotherUser reports whether the file is not this user's.
+func ofAnotherUser(info fs.FileInfo) bool {
+	status, ok := info.Sys().(*syscall.Stat_t)
+	return ok && int(status.Uid) != os.Geteuid()
+}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -246,4 +247,34 @@ func TestErrorTexts(t *testing.T) {
 	require.EqualError(t, td.StageDeletion(missing), "stage deletion "+missing+": victim already gone: no such file or directory")
 	require.NoError(t, td.Cleanup())
 	require.EqualError(t, td.StageDeletion(file), "stage deletion "+file+": already closed")
+}
+
+// TestInstanceOfAnotherUser: who may not open its lock file cannot remove it by
+// other means either, so that is no warning at every load.
+func TestInstanceOfAnotherUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("skipped, because only root has other users")
+	}
+	root := t.TempDir()
+	for dir := root; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
+		require.NoError(t, os.Chmod(dir, 0o755))
+	}
+	instance(t, root, decimal, true, true)
+	self, err := os.Executable()
+	require.NoError(t, err)
+	recovery := exec.Command(self, root)
+	recovery.Env = append(os.Environ(), childVariable+"=recovery of another user")
+	output, err := recovery.CombinedOutput()
+	require.NoError(t, err, "%s", output)
+	require.Equal(t, "ready\n", string(output))
+	require.Len(t, names(t, root), 2)
+	require.NoError(t, compat.RecoverStaleDirs(root))
+	require.Empty(t, names(t, root))
+}
+
+func init() {
+	children["recovery of another user"] = func(root string) {
+		check(testfs.Lack{User: 65534}.Apply())
+		check(compat.RecoverStaleDirs(root))
+	}
 }
