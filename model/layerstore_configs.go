@@ -1,7 +1,7 @@
 package model
 
 // The models of LayerStore.tla, Save.tla and Readers.tla, and those of PowerLoss.tla
-// that remove a layer where it is.
+// that remove a layer where it is, or are killed.
 var storeModels = []Model{
 	{
 		Name: "LayerStore", Kind: "store", Formula: "LiveSpec",
@@ -397,30 +397,54 @@ var storeModels = []Model{
 		Name: "PowerInPlaceOrdered", Kind: "power", Formula: "LiveSpec",
 		Purpose:    "A layer is removed where it is; ordered file systems need no fsync.",
 		Properties: []string{"TypeOK", "WholeOrFlagged", "NoLeak", "GoneInTheEnd"},
-		Power:      &PowerConfig{Durability: "ordered", InPlace: true, Files: 2, MaxLosses: 2},
+		Power:      &PowerConfig{Durability: "ordered", InPlace: true, Kills: true, Files: 2, MaxLosses: 2},
 	},
 	{
 		Name: "PowerInPlacePerDirectory", Kind: "power", Formula: "LiveSpec",
 		Purpose:    "A layer is removed where it is, order holds within a directory: two fsyncs.",
 		Properties: []string{"TypeOK", "WholeOrFlagged", "NoLeak", "GoneInTheEnd"},
-		Power:      &PowerConfig{Durability: "perDirectory", Syncs: []string{"flag", "here"}, InPlace: true, Files: 2, MaxLosses: 2},
+		Power:      &PowerConfig{Durability: "perDirectory", InPlace: true, Syncs: []string{"flag", "here"}, Kills: true, Files: 2, MaxLosses: 2},
 	},
 	{
 		Name: "PowerInPlaceWeak", Kind: "power", Formula: "LiveSpec",
 		Purpose:    "A layer is removed where it is, no order but that of one name: the same two fsyncs.",
 		Properties: []string{"TypeOK", "WholeOrFlagged", "NoLeak", "GoneInTheEnd"},
-		Power:      &PowerConfig{Durability: "weak", Syncs: []string{"flag", "here"}, InPlace: true, Files: 2, MaxLosses: 2},
+		Power:      &PowerConfig{Durability: "weak", InPlace: true, Syncs: []string{"flag", "here"}, Kills: true, Files: 2, MaxLosses: 2},
 	},
 	{
 		Name: "PowerInPlaceNoFlag", Kind: "mustfail", Formula: "Spec",
 		Purpose:    "A layer is removed where it is before its flag is durable.",
 		Properties: []string{"WholeOrFlagged"},
-		Power:      &PowerConfig{Durability: "weak", Syncs: []string{"here"}, InPlace: true, Files: 2, MaxLosses: 1},
+		Power:      &PowerConfig{Durability: "weak", InPlace: true, Syncs: []string{"here"}, Kills: true, Files: 2, MaxLosses: 1},
 	},
 	{
 		Name: "PowerHereNotDurable", Kind: "mustfail", Formula: "Spec",
 		Purpose:    "The record goes before the removal of the layer where it was is durable.",
 		Properties: []string{"NoLeak"},
-		Power:      &PowerConfig{Durability: "perDirectory", Syncs: []string{"flag"}, InPlace: true, Files: 2, MaxLosses: 1},
+		Power:      &PowerConfig{Durability: "perDirectory", InPlace: true, Syncs: []string{"flag"}, Kills: true, Files: 2, MaxLosses: 1},
+	},
+	{
+		Name: "PowerKilledPerDirectory", Kind: "power", Formula: "LiveSpec",
+		Purpose:    "The program is killed, another loads, and the power goes; order holds within a directory: four fsyncs.",
+		Properties: []string{"TypeOK", "ReachableWhole", "WholeOrFlagged", "NoLeak", "GoneInTheEnd"},
+		Power:      &PowerConfig{Durability: "perDirectory", Syncs: []string{"flag", "record", "data", "here"}, Kills: true, Files: 2, MaxLosses: 2},
+	},
+	{
+		Name: "PowerKilledWeak", Kind: "power", Formula: "LiveSpec",
+		Purpose:    "The program is killed, another loads, and the power goes; no order but that of one name: the same four fsyncs.",
+		Properties: []string{"TypeOK", "ReachableWhole", "WholeOrFlagged", "NoLeak", "GoneInTheEnd"},
+		Power:      &PowerConfig{Durability: "weak", Syncs: []string{"flag", "record", "data", "here"}, Kills: true, Files: 2, MaxLosses: 2},
+	},
+	{
+		Name: "PowerKilledNoHere", Kind: "mustfail", Formula: "Spec",
+		Purpose:    "The record goes of a layer that somebody moved away who died before that was durable.",
+		Properties: []string{"NoLeak"},
+		Power:      &PowerConfig{Durability: "perDirectory", Syncs: []string{"flag", "record", "data"}, Kills: true, Files: 2, MaxLosses: 2},
+	},
+	{
+		Name: "PowerTrustsFlag", Kind: "mustfail", Formula: "Spec",
+		Purpose:    "Whoever loads takes a flag for durable because it is there.",
+		Properties: []string{"WholeOrFlagged"},
+		Power:      &PowerConfig{Durability: "perDirectory", InPlace: true, Syncs: []string{"flag", "here"}, Kills: true, Files: 2, MaxLosses: 2, Swap: map[string]string{"Load": "TrustsFlag"}},
 	},
 }

@@ -13,6 +13,7 @@ type PowerConfig struct {
 	Durability string   // "ordered", "perDirectory" or "weak"
 	Syncs      []string // of "flag", "record", "data", "here"
 	InPlace    bool     // the layer is removed where it is
+	Kills      bool     // the program can be killed
 	Files      int
 	MaxLosses  int
 	Swap       map[string]string

@@ -32,7 +32,7 @@ type powerState struct {
 	pc, losses  uint8
 }
 
-const maxLog = 16
+const maxLog = 26
 
 func packPower(s *powerState) Key {
 	if len(s.log) > maxLog {
@@ -40,7 +40,11 @@ func packPower(s *powerState) Key {
 	}
 	k := Key{s.cache.pack() | s.disk.pack()<<8 | uint64(s.pc)<<16 | uint64(s.losses)<<20}
 	for i, op := range s.log {
-		k[1] |= uint64(op) << (4 * i)
+		if i < 16 {
+			k[1] |= uint64(op) << (4 * i)
+		} else {
+			k[0] |= uint64(op) << (24 + 4*(i-16))
+		}
 	}
 	return k
 }
@@ -49,8 +53,10 @@ func unpackPower(k Key, s *powerState) {
 	s.cache, s.disk = unpackTree(k[0]&255), unpackTree(k[0]>>8&255)
 	s.pc, s.losses = uint8(k[0]>>16&15), uint8(k[0]>>20&3)
 	s.log = s.log[:0]
-	for rest := k[1]; rest != 0; rest >>= 4 {
-		s.log = append(s.log, uint8(rest&15))
+	for _, rest := range []uint64{k[1], k[0] >> 24} {
+		for ; rest != 0; rest >>= 4 {
+			s.log = append(s.log, uint8(rest&15))
+		}
 	}
 }
 
@@ -120,21 +126,26 @@ func (t *powerStep) Recover(adopts bool) {
 }
 
 // Load: an incomplete record is a deletion to be done again.
-func (t *powerStep) Load() {
+func (t *powerStep) Load(flagged uint8) {
 	switch c := t.s.cache; {
 	case !t.at(powerLoad):
-	case c.record == recordIncomplete && c.layer == powerGone:
-		t.call(opForget, powerLoad)
+	case c.record == recordIncomplete && c.layer != powerHome:
+		t.goes(flagged)
+	case c.lock || c.data:
+		t.goes(powerRecover)
 	case c.record == recordIncomplete:
-		t.goes(t.m.then())
+		t.goes(flagged)
 	default:
 		t.goes(powerDone)
 	}
 }
 
 // then is Then: where the store goes on once the flag is durable.
-func (m *PowerLoss) then() uint8 {
-	if m.Config.InPlace {
+func (t *powerStep) then() uint8 {
+	switch {
+	case t.s.cache.layer != powerHome:
+		return powerGoneHere
+	case t.m.Config.InPlace:
 		return powerHere
 	}
 	return powerLink
@@ -150,6 +161,19 @@ func (t *powerStep) PowerLoss() {
 	}
 }
 
+// Kill: the program is killed, and the next one loads.
+func (t *powerStep) Kill() {
+	pc := t.s.pc
+	if t.not(t.m.Config.Kills, "Kills") || t.not(t.s.losses < t.m.maxLosses, "losses < MaxLosses") ||
+		t.not(pc != powerLoad && pc != powerDone, `pc \notin {"load", "done"}`) {
+		return
+	}
+	n := t.s
+	n.pc = powerLoad
+	n.losses++
+	t.to(n)
+}
+
 // buildTable makes the actions, in the order of Next.
 func (m *PowerLoss) buildTable() {
 	add := func(name string, do func(t *powerStep)) {
@@ -162,6 +186,7 @@ func (m *PowerLoss) buildTable() {
 						t.call(opForget, powerLink)
 					}
 				},
+				"TrustsFlag": func(t *powerStep) { t.Load(t.then()) },
 				"NoAdoption": func(t *powerStep) { t.Recover(false) },
 				"IgnoresFlag": func(t *powerStep) {
 					if t.at(powerLoad) {
@@ -194,7 +219,11 @@ func (m *PowerLoss) buildTable() {
 		})
 	}
 	call("Flag", powerBegin, opFlag, powerFlagged)
-	sync("SyncFlag", powerFlagged, "flag", inMetadata, m.then())
+	add("SyncFlag", func(t *powerStep) {
+		if t.at(powerFlagged) {
+			t.syncIf("flag", inMetadata, t.then())
+		}
+	})
 	call("LinkLock", powerLink, opLinkLock, powerMake)
 	call("MakeData", powerMake, opMakeData, powerStage)
 	call("StageDeletion", powerStage, opStageDeletion, powerStaged)
@@ -214,6 +243,7 @@ func (m *PowerLoss) buildTable() {
 	sync("SyncHere", powerGoneHere, "here", inLayers, powerForgetHere)
 	call("ForgetHere", powerForgetHere, opForget, powerLoad)
 	add("Recover", func(t *powerStep) { t.Recover(true) })
-	add("Load", (*powerStep).Load)
+	add("Load", func(t *powerStep) { t.Load(powerFlagged) })
 	add("PowerLoss", (*powerStep).PowerLoss)
+	add("Kill", (*powerStep).Kill)
 }

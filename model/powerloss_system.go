@@ -67,10 +67,10 @@ func (t *powerStep) falseGuard(k Key, action uint16) string {
 	return t.m.guardOf(t, &t.working, action)
 }
 
-// fair is WF(Step): every action but PowerLoss.
+// fair is WF(Step): every action but PowerLoss and Kill.
 func (m *PowerLoss) fair() (of func(from Key, action uint16, to Key) uint64, all, strong uint64) {
 	return func(_ Key, action uint16, _ Key) uint64 {
-		if m.table[action].Slot == "PowerLoss" {
+		if slot := m.table[action].Slot; slot == "PowerLoss" || slot == "Kill" {
 			return 0
 		}
 		return 1

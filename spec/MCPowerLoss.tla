@@ -19,6 +19,15 @@ IgnoresFlag ==
   /\ pc = "load" /\ pc' = "done"
   /\ UNCHANGED <<cache, disk, log, losses>>
 
+\* For Load: a flag is taken for durable because it is there.
+TrustsFlag ==
+  /\ pc = "load"
+  /\ pc' = CASE cache.record = "incomplete" /\ cache.layer # "home" -> Then
+             [] cache.lock \/ cache.data      -> "recover"
+             [] cache.record = "incomplete"   -> Then
+             [] OTHER                         -> "done"
+  /\ UNCHANGED <<cache, disk, log, losses>>
+
 \* Probes: data comes back without its lock file, a lock file without data;
 \* a second power loss meets half a tree.
 NoOrphan        == ~(pc = "recover" /\ cache.data /\ ~cache.lock)

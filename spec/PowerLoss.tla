@@ -22,8 +22,9 @@ CONSTANTS
   Syncs,       \* The fsyncs the program makes: "flag", "record", "data",
                \* "here".
   InPlace,     \* The layer is removed where it is.
+  Kills,       \* The program can be killed: then others see what it did.
   Files,       \* How many files the layer has.
-  MaxLosses    \* Bound for TLC.
+  MaxLosses    \* Bound for TLC, of power losses and kills.
 
 VARIABLES
   cache,    \* Volatile. The tree of names as running processes see it.
@@ -130,7 +131,9 @@ SyncIf(what, d, l) ==
 \* linkat, mkdirat, renameat2, fsync.  Grain: one call; a save is the rename of
 \* the new metadata file.  Crash: power loss, PowerLoss below.
 Flag          == pc = "begin"    /\ Do("Flag", "flagged")
-Then          == IF InPlace THEN "here" ELSE "link"
+Then          == CASE cache.layer # "home" -> "gone"
+                   [] InPlace              -> "here"
+                   [] OTHER                -> "link"
 SyncFlag      == pc = "flagged"  /\ SyncIf("flag", "metadata", Then)
 LinkLock      == pc = "link"     /\ Do("LinkLock", "make")
 MakeData      == pc = "make"     /\ Do("MakeData", "stage")
@@ -168,15 +171,19 @@ Recover ==
      ELSE /\ pc' = IF cache.lock THEN "unlocked" ELSE "load"
           /\ UNCHANGED <<cache, disk, log, losses>>
 
-\* An incomplete record is a deletion to be done again.
-\* Go: Store.Load.  Call: a save of the metadata.  Grain: as Forget.  Crash:
+\* An incomplete record is a deletion to be done again.  Whoever flagged it may
+\* have died before that was durable, and whoever moved or removed what is not
+\* at home any more likewise: SyncFlag and SyncHere come first.
+\* Go: Store.Load.  Call: a read of the metadata.  Grain: one step.  Crash:
 \* power loss.
 Load ==
   /\ pc = "load"
-  /\ IF cache.record = "incomplete" /\ cache.layer = "gone"
-     THEN Do("Forget", "load")
-     ELSE /\ pc' = IF cache.record = "incomplete" THEN Then ELSE "done"
-          /\ UNCHANGED <<cache, disk, log, losses>>
+  /\ pc' = CASE cache.record = "incomplete" /\ cache.layer # "home"
+                  -> "flagged"
+             [] cache.lock \/ cache.data      -> "recover"
+             [] cache.record = "incomplete"   -> "flagged"
+             [] OTHER                         -> "done"
+  /\ UNCHANGED <<cache, disk, log, losses>>
 
 Step == \/ Flag \/ SyncFlag \/ LinkLock \/ MakeData \/ StageDeletion
         \/ SyncRecord \/ Forget \/ SyncData \/ RemoveEntry \/ RemoveLayer
@@ -191,7 +198,14 @@ PowerLoss ==
   /\ cache' = disk' /\ log' = <<>> /\ pc' = "recover"
   /\ losses' = losses + 1
 
-Next == Step \/ PowerLoss
+\* The program is killed, and the next one loads.
+\* Go: none.  Call: none.  Grain: one step.  Crash: this is it.
+Kill ==
+  /\ Kills /\ losses < MaxLosses /\ losses' = losses + 1
+  /\ pc \notin {"load", "done"} /\ pc' = "load"
+  /\ UNCHANGED <<cache, disk, log>>
+
+Next == Step \/ PowerLoss \/ Kill
 Spec == Init /\ [][Next]_vars
 LiveSpec == Spec /\ WF_vars(Step)
 -----------------------------------------------------------------------------
