@@ -74,7 +74,7 @@ func TestUpstreamAsShipped(t *testing.T) {
 func TestALassoIsTold(t *testing.T) {
 	for name, end := range map[string]string{
 		"ListsLocksOnly":  "and then nothing, for ever",
-		"PowerNoAdoption": "and then nothing, for ever",
+		"PowerNoAdoption": ", and so on for ever, from state ",
 		"Rule5KeepsLock":  ", and so on for ever, from state ",
 	} {
 		r, err := model.Find(name).Check(t.Context(), model.Options{}, false)
