@@ -263,3 +263,44 @@ func TestDetachWhateverTheKernelLacks(t *testing.T) {
 		assert.Equal(t, before, after)
 	})
 }
+
+// On Linux a descriptor is closed whatever close says: a second close would hit
+// somebody else's. The calls are refused here, so one that is repeated after
+// EINTR does not end.
+func TestCloseIsNotRepeated(t *testing.T) {
+	testfs.Without(t, testfs.Lack{Calls: map[string]syscall.Errno{"close": unix.EINTR}}, func(t *testing.T) {
+		require.Equal(t, unix.EINTR, tempdir.LinuxKernel().Close(0))
+	})
+}
+
+// What counts as ordered: no fsync before the first unlink there (rule 11).
+func TestWhichFileSystemsAreOrdered(t *testing.T) {
+	ordered := map[string]bool{"tmpfs": true, "ext4": true, "xfs": true}
+	for _, kind := range testfs.Kinds()[1:] {
+		t.Run(kind.Name, func(t *testing.T) {
+			k := tempdir.LinuxKernel()
+			fd, got, err := k.OpenRoot(kind.Make(t))
+			require.NoError(t, err)
+			defer k.Close(fd)
+			require.Equal(t, ordered[kind.Name], got)
+		})
+	}
+}
+
+// Bits beside the permissions are read, and put back.
+func TestChangeModeKeepsEveryBit(t *testing.T) {
+	dir := t.TempDir()
+	k := tempdir.LinuxKernel()
+	for _, mode := range []os.FileMode{0o750, 0o755 | os.ModeSetgid, 0o777 | os.ModeSticky, 0o711 | os.ModeSetuid} {
+		require.NoError(t, k.ChangeMode(unix.AT_FDCWD, dir, mode))
+		a, err := k.StatName(unix.AT_FDCWD, dir)
+		require.NoError(t, err)
+		require.Equal(t, mode, a.Permissions)
+		info, err := os.Stat(dir)
+		require.NoError(t, err)
+		require.Equal(t, os.ModeDir|mode, info.Mode())
+	}
+	require.NoError(t, os.Symlink(dir, dir+"-link"))
+	defer os.Remove(dir + "-link")
+	require.Equal(t, unix.ENOTDIR, k.ChangeMode(unix.AT_FDCWD, dir+"-link", 0o700))
+}

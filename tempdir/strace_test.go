@@ -39,7 +39,7 @@ func init() {
 }
 
 // any32 gives calls that are called otherwise on 32 bits the names of 64 bits.
-var any32 = strings.NewReplacer("fcntl64", "fcntl", "fstat64", "fstat")
+var any32 = strings.NewReplacer("fcntl64", "fcntl", "fstat64", "fstat", "fstatfs64", "fstatfs")
 
 // runtimeCalls are made by the Go runtime when it likes to, and by nothing here.
 var runtimeCalls = []string{

@@ -79,7 +79,7 @@ func Without(t *testing.T, l Lack, f func(t *testing.T)) {
 	for _, part := range strings.Split(t.Name(), "/") {
 		pattern = append(pattern, "^"+regexp.QuoteMeta(part)+"$")
 	}
-	cmd := exec.Command("", "-test.v", fmt.Sprintf("-test.short=%t", testing.Short()), "-test.run="+strings.Join(pattern, "/"))
+	cmd := exec.Command("", "-test.v", "-test.timeout=2m", fmt.Sprintf("-test.short=%t", testing.Short()), "-test.run="+strings.Join(pattern, "/"))
 	cmd.Path = executable(t)
 	cmd.Env = append(os.Environ(), testVariable+"="+t.Name())
 	if l.User != 0 {

@@ -1,0 +1,229 @@
+//go:build linux
+
+package tempdir_test
+
+import (
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/tempdir"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// marker makes a failing access(2) of a telling path before every call.
+type marker struct{}
+
+func (marker) Before(c *seam.Call) error { unix.Access("/mark/"+c.Method.String(), 0); return nil }
+func (marker) After(*seam.Call)          {}
+
+func init() {
+	// golden BASE: every method of Kernel once, on one thread.
+	children["golden"] = func(arguments []string) {
+		runtime.LockOSThread()
+		base := arguments[0]
+		k := seam.Around(tempdir.LinuxKernel(), marker{})
+		root, _, err := k.OpenRoot(base + "/root")
+		must(0, err)
+		must(k.OpenParent(base))
+		lock := must(k.OpenUnnamed(root))
+		must(k.CreateLock(root, "lock-1"))
+		must(0, k.TakeLock(lock))
+		must(0, k.WriteOwner(lock, []byte("owner")))
+		must(0, k.LinkLock(lock, root, "lock-2"))
+		must(k.Stat(lock))
+		must(k.StatName(root, "lock-2"))
+		must(0, k.MakeData(root, "temp-dir-2"))
+		must(0, k.StageDeletion(base+"/victim", root, "temp-dir-2/0-victim"))
+		must(0, k.CommitPlainly(root, "temp-dir-2/0-victim/plain", base+"/plain"))
+		must(0, k.LinkEntry(root, "temp-dir-2/0-victim/linked", base+"/linked"))
+		must(0, k.Commit(root, "temp-dir-2/0-victim", base+"/committed"))
+		unix.Access("/mark/test", 0)
+		must(0, os.Rename(base+"/committed/closed", base+"/root/temp-dir-2/closed"))
+		data := must(k.OpenDirectory(root, "temp-dir-2"))
+		must(k.List(data, nil))
+		must(0, k.SyncData(data))
+		must(0, k.Hoist(data, "closed", data, "0-hoisted"))
+		must(0, k.ChangeMode(data, "0-hoisted", 0o700))
+		must(0, k.SetFlags(data, "0-hoisted", unix.STATX_ATTR_APPEND))
+		must(k.ClearFlags(data, "0-hoisted"))
+		_ = k.Detach(data, "0-hoisted")
+		unix.Access("/mark/test", 0)
+		must(0, os.WriteFile(base+"/root/temp-dir-2/file", nil, 0o600))
+		must(0, k.RemoveEntry(data, "file"))
+		must(0, k.RemoveDirectory(data, "0-hoisted"))
+		must(0, k.RemoveData(root, "temp-dir-2"))
+		must(k.OpenLock(root, "lock-1"))
+		read := must(k.OpenToInspect(root, "lock-1"))
+		must(k.LockHolder(read))
+		must(0, k.ShareLock(read))
+		must(k.ReadOwner(read))
+		must(0, k.RemoveLock(root, "lock-1"))
+		must(0, k.Close(lock))
+		unix.Access("/mark/end", 0)
+	}
+}
+
+// golden are the system calls of every method, with what they say below the seam:
+// by name or by descriptor, flags, modes, how a lookup is confined. Everything
+// that is opened is closed by exec; what is made is for its owner alone; and a
+// link as a name's last element is never followed.
+var golden = map[string]string{
+	"ChangeMode": `openat2(<root/temp-dir-2>, "0-hoisted", {flags=O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_PATH|O_DIRECTORY, resolve=beneath}, 24)
+fchmodat2
+close(<root/temp-dir-2/0-hoisted>)`,
+	"ClearFlags": `openat2(<root/temp-dir-2>, "0-hoisted", {flags=O_RDONLY|O_NOCTTY|O_NONBLOCK|O_NOFOLLOW|O_CLOEXEC, resolve=beneath}, 24)
+ioctl(<root/temp-dir-2/0-hoisted>, FS_IOC_GETFLAGS, append)
+ioctl(<root/temp-dir-2/0-hoisted>, FS_IOC_SETFLAGS)
+close(<root/temp-dir-2/0-hoisted>)`,
+	"Close":         `close(<unnamed>)`,
+	"Commit":        `renameat2(<root>, "temp-dir-2/0-victim", AT_FDCWD, "BASE/committed", RENAME_NOREPLACE)`,
+	"CommitPlainly": `renameat(<root>, "temp-dir-2/0-victim/plain", AT_FDCWD, "BASE/plain")`,
+	"CreateLock":    `openat(<root>, "lock-1", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW|O_CLOEXEC, 0600)`,
+	"Detach": `unshare(CLONE_FS)
+fchdir(<root/temp-dir-2>)
+umount2("0-hoisted", MNT_DETACH|UMOUNT_NOFOLLOW)`,
+	"Hoist":         `renameat2(<root/temp-dir-2>, "closed", <root/temp-dir-2>, "0-hoisted", RENAME_NOREPLACE)`,
+	"LinkEntry":     `linkat(<root>, "temp-dir-2/0-victim/linked", AT_FDCWD, "BASE/linked", 0)`,
+	"LinkLock":      `linkat(AT_FDCWD, "/proc/self/fd/N", <root>, "lock-2", AT_SYMLINK_FOLLOW)`,
+	"List":          `getdents64(<root/temp-dir-2>, P, 16384)`,
+	"LockHolder":    `fcntl(<root/lock-1>, F_OFD_GETLK, {l_type=F_UNLCK, l_whence=SEEK_SET, l_start=0, l_len=0, l_pid=0})`,
+	"MakeData":      `mkdirat(<root>, "temp-dir-2", 0700)`,
+	"OpenDirectory": `openat2(<root>, "temp-dir-2", {flags=O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_DIRECTORY, resolve=beneath}, 24)`,
+	"OpenLock":      `openat2(<root>, "lock-1", {flags=O_RDWR|O_NOCTTY|O_NONBLOCK|O_NOFOLLOW|O_CLOEXEC, resolve=beneath}, 24)`,
+	"OpenParent":    `openat(AT_FDCWD, "BASE", O_RDONLY|O_CLOEXEC|O_PATH|O_DIRECTORY)`,
+	"OpenRoot": `openat2(AT_FDCWD, "BASE/root", {flags=O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_DIRECTORY, resolve=0}, 24)
+fstatfs(<root>)`,
+	"OpenToInspect":   `openat2(<root>, "lock-1", {flags=O_RDONLY|O_NOCTTY|O_NONBLOCK|O_NOFOLLOW|O_CLOEXEC, resolve=beneath}, 24)`,
+	"OpenUnnamed":     `openat(<root>, ".", O_RDWR|O_CLOEXEC|O_TMPFILE, 0600)`,
+	"ReadOwner":       `pread64(<root/lock-1>, "", 1024, 0)`,
+	"RemoveData":      `unlinkat(<root>, "temp-dir-2", AT_REMOVEDIR)`,
+	"RemoveDirectory": `unlinkat(<root/temp-dir-2>, "0-hoisted", AT_REMOVEDIR)`,
+	"RemoveEntry":     `unlinkat(<root/temp-dir-2>, "file", 0)`,
+	"RemoveLock":      `unlinkat(<root>, "lock-1", 0)`,
+	"SetFlags": `openat2(<root/temp-dir-2>, "0-hoisted", {flags=O_RDONLY|O_NOCTTY|O_NONBLOCK|O_NOFOLLOW|O_CLOEXEC, resolve=beneath}, 24)
+ioctl(<root/temp-dir-2/0-hoisted>, FS_IOC_GETFLAGS)
+ioctl(<root/temp-dir-2/0-hoisted>, FS_IOC_SETFLAGS, append)
+close(<root/temp-dir-2/0-hoisted>)`,
+	"ShareLock":     `fcntl(<root/lock-1>, F_OFD_SETLK, {l_type=F_RDLCK, l_whence=SEEK_SET, l_start=0, l_len=0})`,
+	"StageDeletion": `renameat2(AT_FDCWD, "BASE/victim", <root>, "temp-dir-2/0-victim", RENAME_NOREPLACE)`,
+	"Stat":          `statx(<unnamed>, "", AT_STATX_SYNC_AS_STAT|AT_NO_AUTOMOUNT|AT_EMPTY_PATH, STATX_BASIC_STATS)`,
+	"StatName":      `statx(<root>, "lock-2", AT_STATX_SYNC_AS_STAT|AT_SYMLINK_NOFOLLOW|AT_NO_AUTOMOUNT, STATX_BASIC_STATS)`,
+	"SyncData":      `fsync(<root/temp-dir-2>)`,
+	"TakeLock":      `fcntl(<unnamed>, F_OFD_SETLK, {l_type=F_WRLCK, l_whence=SEEK_SET, l_start=0, l_len=0})`,
+	"WriteOwner":    `pwrite64(<unnamed>, "owner", 5, 0)`,
+}
+
+func TestArgumentsBelowTheSeam(t *testing.T) {
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Skip("skipped, because there is no strace")
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("skipped, because flags of files need root")
+	}
+	base := t.TempDir()
+	for _, dir := range []string{"root", "victim"} {
+		require.NoError(t, os.Mkdir(filepath.Join(base, dir), 0o700))
+	}
+	// What CommitPlainly, LinkEntry and Hoist find in the data directory.
+	for _, name := range []string{"plain", "linked"} {
+		require.NoError(t, os.WriteFile(filepath.Join(base, "victim", name), nil, 0o600))
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(base, "victim", "closed"), 0o700))
+	log := filepath.Join(t.TempDir(), "strace")
+	cmd := childCommand(t, "golden", base)
+	cmd.Args = append([]string{strace, "-f", "-qq", "-y", "-o", log, cmd.Path}, cmd.Args[1:]...)
+	cmd.Path = strace
+	cmd.Stderr = nil
+	output, err := cmd.CombinedOutput()
+	if err != nil && strings.Contains(string(output), "ptrace") {
+		t.Skipf("skipped, because strace may not trace here: %s", output)
+	}
+	require.NoError(t, err, "%s", output)
+	content, err := os.ReadFile(log)
+	require.NoError(t, err)
+
+	short := regexp.MustCompile(`AT_FDCWD<[^>]*>|\d+<[^>]*>(\(deleted\))?|/proc/self/fd/\d+|0x[0-9a-f]+( /\*.*\*/)?|, ?\{(stx_mask|f_type).*|\) += .*|RESOLVE_[A-Z_|]+|FLAGS, \[.*`)
+	calls := map[string][]string{}
+	thread, section := "", ""
+	whole := map[string]string{} // by thread: a call that another interrupted in the log
+	for line := range strings.Lines(string(content)) {
+		tid, text, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if begun, cut := strings.CutSuffix(text, "<unfinished ...>"); cut {
+			whole[tid] = strings.TrimSpace(begun)
+			if strings.HasSuffix(whole[tid], ",") {
+				whole[tid] += " "
+			}
+			continue
+		}
+		if _, rest, resumed := strings.Cut(text, " resumed>"); resumed {
+			text = whole[tid] + strings.TrimSpace(rest)
+		}
+		match := regexp.MustCompile(`^ *()(\w+)(\(.*)$`).FindStringSubmatch(text)
+		if match == nil {
+			continue
+		}
+		match[1] = tid
+		if _, name, ok := strings.Cut(match[3], `"/mark/`); ok {
+			thread, section = match[1], name[:strings.IndexByte(name, '"')]
+			continue
+		}
+		ofThread := match[1] == thread || slices.Contains([]string{"unshare", "fchdir", "umount2"}, match[2])
+		if !ofThread || section == "" || slices.Contains(runtimeCalls, match[2]) {
+			continue
+		}
+		text = short.ReplaceAllStringFunc(match[3], func(s string) string {
+			switch {
+			case strings.HasPrefix(s, "AT_FDCWD"):
+				return "AT_FDCWD"
+			case strings.HasPrefix(s, "/proc"):
+				return "/proc/self/fd/N"
+			case strings.HasPrefix(s, "0x"):
+				return "P"
+			case strings.HasPrefix(s, "RESOLVE"):
+				return strings.Replace(s, "RESOLVE_NO_XDEV|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS|RESOLVE_BENEATH", "beneath", 1)
+			case s[0] == ')' || s[0] == ',':
+				return ")"
+			case strings.HasPrefix(s, "FLAGS") && strings.Contains(s, "APPEND"):
+				return "FLAGS, append)"
+			case strings.HasPrefix(s, "FLAGS"):
+				return "FLAGS)"
+			case strings.HasSuffix(s, "(deleted)"):
+				return "<unnamed>"
+			case s[0] >= '0' && s[0] <= '9':
+				_, path, _ := strings.Cut(s, "<")
+				return "<" + strings.TrimPrefix(path, base+"/")
+			}
+			return s
+		})
+		text = any32.Replace(match[2]) + strings.NewReplacer(base, "BASE", "FS_IOC32", "FS_IOC", "O_LARGEFILE|", "", "<root>, 84", "<root>", "16380", "16384").Replace(text)
+		if match[2] == "syscall_0x1c4" || match[2] == "fchmodat2" { // not all know it
+			text = "fchmodat2"
+		}
+		calls[section] = append(calls[section], text)
+	}
+	delete(calls, "end")
+	delete(calls, "test")
+	got := map[string]string{}
+	for method, lines := range calls {
+		got[method] = strings.Join(lines, "\n")
+	}
+	kernel := reflect.TypeFor[tempdir.Kernel]()
+	for i := range kernel.NumMethod() {
+		assert.Contains(t, got, kernel.Method(i).Name, "a method without a line")
+	}
+	for _, method := range slices.Sorted(maps.Keys(got)) {
+		assert.Equal(t, golden[method], got[method], method)
+	}
+}
