@@ -46,7 +46,7 @@ func openOr(dir int, path string, flags, resolve uint64, slower func(dir int, pa
 
 // openBeneath opens one name below dir without following links or crossing mounts.
 func openBeneath(dir int, name string, flags uint64) (int, error) {
-	return openOr(dir, name, flags, resolve, openLevel)
+	return openOr(dir, name, flags, resolve, openLevels)
 }
 
 // openRoot opens the directory path. The error is ENOSYS if lookups cannot be
@@ -65,16 +65,35 @@ func openRoot(path string) (int, error) {
 	})
 }
 
-// openLevel is openBeneath without openat2. The name must be one element, or
-// "."; what is opened must be on the mount of dir, which is found out before and
-// after: before, because opening what lies across a mount may have effects or
-// wait for ever; after, because the name may lead elsewhere by then. Mounts are
-// compared by their numbers. Devices say nothing: a bind mount has the device of
-// its directory.
-func openLevel(dir int, name string, flags int) (int, error) {
-	if name == ".." || strings.ContainsRune(name, '/') {
-		return -1, unix.EXDEV
+// openLevels is openBeneath without openat2.
+func openLevels(dir int, path string, flags int) (int, error) {
+	at := dir
+	for {
+		name, rest, more := strings.Cut(path, "/")
+		if name == ".." || name == "" && more {
+			return -1, unix.EXDEV
+		}
+		levelFlags := flags
+		if more {
+			levelFlags = unix.O_PATH | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+		}
+		fd, err := openLevel(at, name, levelFlags)
+		if at != dir {
+			unix.Close(at)
+		}
+		if err != nil || !more {
+			return fd, err
+		}
+		at, path = fd, rest
 	}
+}
+
+// openLevel opens one name, which may be ".". What is opened must be on the mount
+// of dir, which is found out before and after: before, because opening what lies
+// across a mount may have effects or wait for ever; after, because the name may
+// lead elsewhere by then. Mounts are compared by their numbers. Devices say
+// nothing: a bind mount has the device of its directory.
+func openLevel(dir int, name string, flags int) (int, error) {
 	mount, err := mountID(dir)
 	if err != nil {
 		return -1, err

@@ -59,7 +59,9 @@ func TestLookupAnswersTheSameWhateverTheKernelLacks(t *testing.T) {
 		"ClearFlags":    {"dir": nil, "file": nil, "link": unix.ELOOP, "dangling": unix.ELOOP, "fifo": unix.ENOTTY},
 	}
 	for _, answers := range want {
-		maps.Copy(answers, map[string]error{"missing": unix.ENOENT, "mounted": unix.EXDEV, "mounted file": unix.EXDEV, "..": unix.EXDEV})
+		maps.Copy(answers, map[string]error{"missing": unix.ENOENT, "mounted": unix.EXDEV, "mounted file": unix.EXDEV,
+			"..": unix.EXDEV, "/": unix.EXDEV, "": unix.ENOENT, "mounted/sub": unix.EXDEV, "missing/sub": unix.ENOENT})
+		answers["dir/sub"] = answers["dir"]
 	}
 	for name, lack := range lacking(t) {
 		t.Run(name, func(t *testing.T) {
@@ -69,7 +71,8 @@ func TestLookupAnswersTheSameWhateverTheKernelLacks(t *testing.T) {
 				for _, path := range []string{at("file"), at("mounted file"), filepath.Join(outside, "file")} {
 					require.NoError(t, os.WriteFile(path, nil, 0o600))
 				}
-				require.NoError(t, os.Mkdir(at("dir"), 0o700))
+				require.NoError(t, os.MkdirAll(at("dir/sub"), 0o700))
+				require.NoError(t, os.Mkdir(filepath.Join(outside, "sub"), 0o700))
 				require.NoError(t, os.Mkdir(at("mounted"), 0o700))
 				require.NoError(t, os.Symlink(outside, at("link")))
 				require.NoError(t, os.Symlink("nowhere", at("dangling")))
