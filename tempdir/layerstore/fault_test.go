@@ -178,3 +178,95 @@ func (r refusal) Before(c *seam.Call) error {
 }
 
 func (refusal) After(*seam.Call) {}
+
+// A call that is refused every time, by whatever errno, leads to no lie: nil means
+// that the layer is there, or gone, whole; an error says whether it took effect; and
+// when the refusal ends, recovery leaves nothing.
+func TestCallsThatAreAlwaysRefused(t *testing.T) {
+	operations := map[string]func(s *layerstore.Store) error{
+		"create": func(s *layerstore.Store) error {
+			_, err := s.Create(background, layerstore.Layer{ID: "new", Parent: "old"}, someFiles(4, "new"))
+			return err
+		},
+		"delete": func(s *layerstore.Store) error {
+			_, err := s.Delete(background, "old", "child")
+			return err
+		},
+		"delete in place": func(s *layerstore.Store) error {
+			_, err := s.Delete(background, "old", "child")
+			return err
+		},
+	}
+	after := map[string]string{"create": "old child bystander new", "delete": "bystander", "delete in place": "bystander"}
+	const before = "old child bystander"
+	for _, driver := range layouts {
+		for name, operation := range operations {
+			t.Run(driver.Name()+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				refused, errno, armed := "", error(nil), false
+				methods := map[string]bool{}
+				c := &calls{before: func(_ int64, call string) error {
+					switch {
+					case !armed:
+					case call == refused:
+						return errno
+					case call == "Kernel.StageDeletion" && name == "delete in place":
+						return unix.EXDEV
+					case refused == "":
+						methods[call] = true
+					}
+					return nil
+				}}
+				try := func() (err error, path string) {
+					path = crashScene(t, driver)
+					s := openStore(t, path, append(c.options(), layerstore.WithDriver(driver))...)
+					armed = true
+					err = operation(s)
+					armed = false
+					require.NoError(t, s.Close())
+					return err, path
+				}
+				err, _ := try()
+				require.NoError(t, err)
+				require.Greater(t, len(methods), 15)
+				errnos := []error{unix.EACCES, unix.ENOSPC, unix.EPERM, unix.ENOENT}
+				if testing.Short() {
+					errnos = errnos[2:4]
+				}
+				for refused = range methods {
+					for _, errno = range errnos {
+						if refused == "Disk.Close" || refused == "Kernel.Close" {
+							continue // nobody asks what it says
+						}
+						err, path := try()
+						what := fmt.Sprintf("%s: %v: %v", refused, errno, err)
+						seen := strings.Join(listIDs(t, openStore(t, path, layerstore.WithoutRecovery())), " ")
+						switch {
+						case err == nil:
+							require.Equal(t, after[name], seen, what)
+							if name != "create" {
+								for _, id := range []string{"old", "child"} {
+									require.NoDirExists(t, filepath.Join(path, driver.Files(layerstore.Placed{ID: id})), what)
+								}
+								staged, err := filepath.Glob(filepath.Join(path, "tempdirs/temp-dir-*/*"))
+								require.NoError(t, err)
+								require.Empty(t, staged, what)
+							}
+						case layerstore.EffectOf(err) == layerstore.NoEffect:
+							require.Equal(t, before, seen, what)
+						case layerstore.EffectOf(err) == layerstore.TookEffect:
+							require.Equal(t, after[name], seen, what)
+						}
+						s := openStore(t, path, layerstore.WithDriver(driver), layerstore.OrphanGrace(0))
+						_, failed := s.Recover(background)
+						require.NoError(t, failed, what)
+						require.NoError(t, s.Close())
+						ids := strings.Join(checkAfterCrash(t, path, driver), " ")
+						require.Contains(t, []string{before, after[name]}, ids, what)
+						require.False(t, t.Failed(), what)
+					}
+				}
+			})
+		}
+	}
+}

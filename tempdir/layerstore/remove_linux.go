@@ -267,8 +267,11 @@ func (s *Store) removeInPlace(ctx context.Context, g *graph, layer *record) erro
 	for _, part := range layer.driver().Parts(layer.placed()) {
 		path := filepath.Join(g.path, part)
 		err := tempdir.Remove(ctx, path, append([]tempdir.Option{tempdir.WithKernel(s.kernel)}, s.options.roots...)...)
-		if err != nil && !(errors.Is(err, tempdir.ErrVictimGone) && absent(path)) {
+		if err != nil && !errors.Is(err, tempdir.ErrVictimGone) {
 			return err
+		}
+		if !absent(path) {
+			return &tempdir.Error{Op: "remove", Path: path, Kind: tempdir.ErrLeftover, Err: err}
 		}
 		dir := filepath.Dir(path)
 		if same, _ := oneDevice(dir, s.path); g.ordered && same {
