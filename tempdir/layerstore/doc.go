@@ -132,6 +132,7 @@
 //
 // # Systems
 //
-// Linux 5.6 or later. On other systems the package compiles, and [Open] returns
+// Linux, as for package tempdir. Deleting needs /proc, or Linux 6.8, to see what is
+// mounted, or [CountsOnly]. On other systems the package compiles, and [Open] returns
 // an error that matches [errors.ErrUnsupported].
 package layerstore

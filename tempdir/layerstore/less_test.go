@@ -1,0 +1,111 @@
+//go:build linux
+
+package layerstore_test
+
+import (
+	"archive/tar"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/testfs"
+	"github.com/afterlock/afterlock/tempdir/layerstore"
+)
+
+// A store works for processes that have less than the others: calls that a sandbox
+// or a file system refuses, no /proc, an ordinary user; and with layers that nobody
+// may write (FIELD 5, 23, 24, 26, 28, 41).
+func TestStoreWithLess(t *testing.T) {
+	calls := func(names map[string]syscall.Errno) testfs.Lack { return testfs.Lack{Calls: names} }
+	for _, c := range []struct {
+		name string
+		lack testfs.Lack
+	}{
+		{"nothing", testfs.Lack{}},
+		{"openat2 EPERM", calls(map[string]syscall.Errno{"openat2": unix.EPERM})},
+		{"openat2 ENOSYS", calls(map[string]syscall.Errno{"openat2": unix.ENOSYS})},
+		{"exchange EINVAL", calls(map[string]syscall.Errno{testfs.Exchange: unix.EINVAL})},
+		{"no replace EINVAL", calls(map[string]syscall.Errno{testfs.NoReplace: unix.EINVAL})},
+		{"flags EINVAL", calls(map[string]syscall.Errno{testfs.NoReplace: unix.EINVAL, testfs.Exchange: unix.EINVAL})},
+		{"unnamed files EOPNOTSUPP", calls(map[string]syscall.Errno{testfs.Unnamed: unix.EOPNOTSUPP})},
+		{"statx ENOSYS", calls(map[string]syscall.Errno{"statx": unix.ENOSYS})},
+		{"statx EPERM", calls(map[string]syscall.Errno{"statx": unix.EPERM})},
+		{"nothing new", calls(map[string]syscall.Errno{"statx": unix.ENOSYS, "openat2": unix.ENOSYS, testfs.NoReplace: unix.EINVAL, testfs.Exchange: unix.EINVAL, testfs.Unnamed: unix.EISDIR, "fchmodat2": unix.ENOSYS, "listmount": unix.ENOSYS})},
+		{"linkat EPERM", calls(map[string]syscall.Errno{"linkat": unix.EPERM})},
+		{"linkat EXDEV", calls(map[string]syscall.Errno{"linkat": unix.EXDEV})},
+		{"no proc", testfs.Lack{Proc: true}},
+	} {
+		for _, user := range []int{0, 12345} {
+			t.Run(fmt.Sprintf("%s/user %d", c.name, user), func(t *testing.T) {
+				c.lack.User = user
+				testfs.Without(t, c.lack, func(t *testing.T) {
+					for _, driver := range []layerstore.Driver{layerstore.VFS, layerstore.Overlay, layerstore.Direct} {
+						lifeOfAStore(t, driver)
+					}
+				})
+			})
+		}
+	}
+}
+
+// lifeOfAStore creates, reads, deletes and recovers layers, among them such of stranger
+// modes.
+func lifeOfAStore(t *testing.T, driver layerstore.Driver) {
+	t.Helper()
+	path := filepath.Join(scratch(t), "store")
+	s := openStore(t, path, layerstore.WithDriver(driver))
+	create(t, s, "keep", someFiles(3, "keep"))
+	for _, mode := range []int64{0o555, 0o500, 0o755, 0o700} {
+		of := func(name string) tar.Header { h := dir(name); h.Mode = mode; return h }
+		create(t, s, "a", layerstore.Tar(archive(of("./"), of("d/"), file("d/f", "x"), of("d/e/"))))
+		files, err := s.Path(background, "a")
+		require.NoError(t, err)
+		info, err := os.Stat(files)
+		require.NoError(t, err)
+		require.Equal(t, os.FileMode(mode), info.Mode().Perm(), "the mode of the archive")
+		_, err = s.Create(background, layerstore.Layer{ID: "b", Parent: "a"}, layerstore.Empty())
+		require.NoError(t, err)
+		_, err = s.Delete(background, "b", "a")
+		require.NoError(t, err)
+
+		// Modes that changed later: of all directories of a layer, one that is
+		// flagged, and one that is not.
+		for _, id := range []string{"c", "d"} {
+			create(t, s, id, someFiles(3, id))
+			if files, err = s.Path(background, id); driver == layerstore.Overlay {
+				require.NoError(t, os.Chmod(files, os.FileMode(mode)&0o555))
+				files = filepath.Dir(files)
+			}
+			require.NoError(t, err)
+			for _, at := range []string{"dir1", "diff/dir1", "."} {
+				if err := os.Chmod(filepath.Join(files, at), os.FileMode(mode)&0o555); !os.IsNotExist(err) {
+					require.NoError(t, err)
+				}
+			}
+		}
+		_, err = s.Delete(background, "c")
+		require.NoError(t, err)
+		setFlag(t, path, "d")
+		finished, err := s.Load(background)
+		require.NoError(t, err)
+		require.Equal(t, []string{"d"}, finished)
+	}
+	for _, id := range []string{"lock-1", "temp-dir-1"} {
+		create(t, s, id, someFiles(3, id))
+		setFlag(t, path, id)
+	}
+	_, err := s.Create(background, layerstore.Layer{ID: "lock-1"}, someFiles(3, "lock-1")) // moves both aside
+	require.NoError(t, err)
+	_, err = s.Recover(background)
+	require.NoError(t, err)
+	_, err = s.Delete(background, "lock-1")
+	require.NoError(t, err)
+	assertWhole(t, openStore(t, path), "keep", 3)
+	assert.Len(t, leftovers(t, path), map[string]int{"vfs": 1, "overlay": 2, "direct": 1}[driver.Name()])
+}
