@@ -31,7 +31,11 @@ func lacking(t *testing.T) map[string]testfs.Lack {
 	for call := range sandbox.Calls {
 		sandbox.Calls[call] = unix.EPERM
 	}
+	poor := map[string]syscall.Errno{testfs.Unnamed: unix.EOPNOTSUPP, testfs.NoReplace: unix.EINVAL, "openat2": unix.ENOSYS, "fstatfs": unix.EPERM}
+	unlinkable := map[string]syscall.Errno{"linkat": unix.EPERM, "fchmodat2": unix.EPERM, "name_to_handle_at": unix.EPERM}
 	lacks := map[string]testfs.Lack{
+		"unnamed files, noreplace, openat2": {Calls: poor},
+		"links and proc":                    {Calls: unlinkable, Proc: true},
 		"nothing":                           {},
 		"openat2":                           without(false, "openat2"),
 		"openat2 and proc":                  without(true, "openat2"),

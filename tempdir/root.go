@@ -53,7 +53,8 @@ type Root struct {
 //
 // Open changes nothing on disk, except with [Make], and does not recover: call
 // [Root.Recover] when no store lock is held. It returns an error that matches
-// [errors.ErrUnsupported] where the kernel lacks openat2 (Linux before 5.6).
+// [errors.ErrUnsupported] where nothing tells mounts apart; see
+// "Systems" in the package documentation.
 func Open(path string, opts ...Option) (*Root, error) {
 	const op = "open root"
 	r := &Root{options: newOptions(opts)}

@@ -222,11 +222,11 @@ func (l Lack) filter() (program []unix.SockFilter, err error) {
 	return append(program, unix.SockFilter{Code: answer, K: unix.SECCOMP_RET_ALLOW}), nil
 }
 
-// numbers are calls by name. 32-bit programs lock with another fcntl.
+// numbers are calls by name.
 var numbers = map[string]uint32{
 	"close": unix.SYS_CLOSE, "faccessat": unix.SYS_FACCESSAT, "fchmod": unix.SYS_FCHMOD, "fchmodat": unix.SYS_FCHMODAT,
 	"fchmodat2": unix.SYS_FCHMODAT2, "fchownat": unix.SYS_FCHOWNAT,
-	"fcntl": fcntlNumber(),
+	"fcntl": wide(221, 221, 4220, unix.SYS_FCNTL), "fstatfs": wide(269, 267, 4256, unix.SYS_FSTATFS),
 	"fsync": unix.SYS_FSYNC, "getdents64": unix.SYS_GETDENTS64, "ioctl": unix.SYS_IOCTL, "linkat": unix.SYS_LINKAT,
 	"listmount": unix.SYS_LISTMOUNT, "mkdirat": unix.SYS_MKDIRAT, "mount": unix.SYS_MOUNT,
 	"name_to_handle_at": unix.SYS_NAME_TO_HANDLE_AT, "openat": unix.SYS_OPENAT, "openat2": unix.SYS_OPENAT2,
@@ -235,9 +235,15 @@ var numbers = map[string]uint32{
 	"unshare": unix.SYS_UNSHARE, "utimensat": unix.SYS_UTIMENSAT, "write": unix.SYS_WRITE,
 }
 
-func fcntlNumber() uint32 {
-	if number := map[string]uint32{"386": 221, "arm": 221, "mips": 4220, "mipsle": 4220}[runtime.GOARCH]; number != 0 {
-		return number
+// wide is the number of a call with a variant of its own for 32-bit programs.
+func wide(on386, onARM, onMIPS, otherwise uint32) uint32 {
+	switch runtime.GOARCH {
+	case "386":
+		return on386
+	case "arm":
+		return onARM
+	case "mips", "mipsle":
+		return onMIPS
 	}
-	return unix.SYS_FCNTL
+	return otherwise
 }
