@@ -57,12 +57,13 @@ type usage struct {
 	table   []mounted
 	byID    map[uint64]*mounted
 	victims []victim
-	bases   []string       // of relative names: the store's own directories
-	outside map[inode]bool // directories that are known not to lie in a victim
+	bases   []string        // of relative names: the store's own directories
+	outside map[inode]bool  // directories that are known not to lie in a victim
+	seen    map[string]bool // paths that lead to such, which many overlays share
 }
 
 func (s *Store) newUsage(table []mounted, layers []record) *usage {
-	u := &usage{table: table, byID: map[uint64]*mounted{}, outside: map[inode]bool{}}
+	u := &usage{table: table, byID: map[uint64]*mounted{}, outside: map[inode]bool{}, seen: map[string]bool{}}
 	for i := range table {
 		u.byID[table[i].id] = &table[i]
 	}
@@ -264,6 +265,9 @@ func (u *usage) resolveIn(bases []string, name string) (v *victim, found []strin
 // resolve returns the victim at or below which the path leads, if there is one.
 // known is false if it cannot be told where it leads.
 func (u *usage) resolve(path string) (v *victim, known bool) {
+	if u.seen[path] {
+		return nil, true
+	}
 	fd, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	switch err {
 	case nil:
@@ -302,6 +306,7 @@ func (u *usage) resolve(path string) (v *victim, known bool) {
 	for _, at := range seen {
 		u.outside[at] = true
 	}
+	u.seen[path] = true
 	return nil, true
 }
 

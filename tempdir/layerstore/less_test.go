@@ -6,6 +6,7 @@ import (
 	"archive/tar"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -46,7 +47,7 @@ func TestStoreWithLess(t *testing.T) {
 				c.lack.User = user
 				testfs.Without(t, c.lack, func(t *testing.T) {
 					for _, driver := range []layerstore.Driver{layerstore.VFS, layerstore.Overlay, layerstore.Direct} {
-						lifeOfAStore(t, driver)
+						lifeOfAStore(t, filepath.Join(scratch(t), "store"), driver)
 					}
 				})
 			})
@@ -54,11 +55,37 @@ func TestStoreWithLess(t *testing.T) {
 	}
 }
 
+// A store works on file systems that lack what the others have: bindfs refuses flags
+// of a rename, FUSE has no unnamed files (FIELD 23, 24).
+func TestStoreOnPoorFileSystems(t *testing.T) {
+	for name, mount := range map[string]func(testing.TB) string{
+		"fuse": testfs.Fuse,
+		"bindfs": func(t testing.TB) string {
+			bindfs, err := exec.LookPath("bindfs")
+			if err != nil || os.Geteuid() != 0 {
+				t.Skip("skipped, because there is no bindfs, or no permission to mount it")
+			}
+			source, at := scratch(t), t.TempDir()
+			require.NoError(t, exec.Command(bindfs, source, at).Run())
+			t.Cleanup(func() { assert.NoError(t, unix.Unmount(at, unix.MNT_DETACH)) })
+			return at
+		},
+	} {
+		for _, driver := range layouts {
+			t.Run(name+"/"+driver.Name(), func(t *testing.T) {
+				if name == "fuse" && testing.Short() {
+					t.Skip("skipped, because every call goes through a server")
+				}
+				lifeOfAStore(t, filepath.Join(mount(t), "store"), driver)
+			})
+		}
+	}
+}
+
 // lifeOfAStore creates, reads, deletes and recovers layers, among them such of stranger
 // modes.
-func lifeOfAStore(t *testing.T, driver layerstore.Driver) {
+func lifeOfAStore(t *testing.T, path string, driver layerstore.Driver) {
 	t.Helper()
-	path := filepath.Join(scratch(t), "store")
 	s := openStore(t, path, layerstore.WithDriver(driver))
 	create(t, s, "keep", someFiles(3, "keep"))
 	for _, mode := range []int64{0o555, 0o500, 0o755, 0o700} {
