@@ -123,6 +123,56 @@ func TestMetadataNeverGivesABlockBack(t *testing.T) {
 	assert.Equal(t, map[string]string{"k": ""}, layer.Labels)
 }
 
+// A save that needs a block more takes it for both files: the next one may be on a
+// full disk, and is to flag a layer.
+func TestBothFilesGrow(t *testing.T) {
+	s, path := newStore(t)
+	create(t, s, "a", layerstore.Empty())
+	size := func(name string) int64 { return must(os.Stat(filepath.Join(path, name))).Size() }
+	grown := 0
+	for n := 0; grown < 3; n += 50 {
+		before := size("layers.json")
+		require.NoError(t, s.Save(background, "a", map[string]string{"k": strings.Repeat("v", n)}))
+		require.Equal(t, size("layers.json"), size("layers.json.spare"), "%d bytes", n)
+		if size("layers.json") > before {
+			grown++
+		}
+	}
+}
+
+// A store as the first version wrote it is read, and written anew.
+func TestStoreOfTheFirstVersion(t *testing.T) {
+	for _, token := range []string{"", "0123456789abcdef", strings.Repeat("\x01", 16), strings.Repeat("\xff", 16)} {
+		path := filepath.Join(scratch(t), "store")
+		layer := filepath.Join(path, "vfs/dir/base")
+		for _, dir := range []string{layer, filepath.Join(path, "tempdirs")} {
+			require.NoError(t, os.MkdirAll(dir, 0o700))
+		}
+		require.NoError(t, os.WriteFile(layer+"/file", []byte("content"), 0o600))
+		for name, content := range map[string]string{
+			"store.lock": token,
+			"layers.json": `{"version":1,"serial":7,"layers":[
+{"id":"base","labels":{"k":"v"},"driver":"vfs","serial":7,"created":"2026-01-02T03:04:05.000000006Z","mounts":0,"short":"AAAAAAAAAAAAAAAAAAAAAAAAAA"}
+]}
+`,
+			"layers.json.spare": `{"version":1,"serial":6,"layers":[
+]}
+`,
+		} {
+			require.NoError(t, os.WriteFile(filepath.Join(path, name), []byte(content), 0o600))
+		}
+		s := openStore(t, path)
+		assert.Equal(t, []string{"base"}, listIDs(t, s))
+		assert.Equal(t, "content", string(must(s.ReadFile(background, "base", "file"))))
+		require.NoError(t, s.Save(background, "base", label("new")))
+		create(t, s, "next", layerstore.Empty())
+		layers := must(openStore(t, path).List(background))
+		require.Len(t, layers, 2)
+		assert.Equal(t, "new", layers[0].Labels["k"])
+		assert.EqualValues(t, 8, layers[1].Serial)
+	}
+}
+
 // A save that another process makes is seen, even if size, time and inode of the
 // metadata are what they were: by the token.
 func TestSavesWithEqualStampsAreSeen(t *testing.T) {
