@@ -103,6 +103,7 @@ func TestDestinationOfCommitThatCannotBe(t *testing.T) {
 		requireRefusal(t, addition.Commit(c.destination), "commit", c.destination, c.reasons...)
 		require.Equal(t, before, snapshot(t, filepath.Dir(s.root.Path())))
 	}
+	require.ErrorContains(t, addition.Commit(filepath.Join(addition.Path(), "usr", "inside")), "cannot be moved into itself")
 	_, err = s.unharmed(t)
 	require.NoError(t, err)
 	s.end(t)

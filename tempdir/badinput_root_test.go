@@ -46,6 +46,7 @@ func TestOpenRefusesARootThatIsNoDirectory(t *testing.T) {
 			for _, spelling := range []string{path, path + "/", path + "/."} {
 				_, err := tempdir.Open(spelling)
 				requireRefusal(t, err, "open root", path, unix.ENOTDIR)
+				require.ErrorContains(t, err, "must be a directory and no symbolic link")
 				_, err = tempdir.Open(spelling, tempdir.Make(0o700))
 				requireRefusal(t, err, "open root", path)
 			}
@@ -66,6 +67,51 @@ func TestOpenRefusesAMissingRoot(t *testing.T) {
 	entries, err := os.ReadDir(base)
 	require.NoError(t, err)
 	require.Empty(t, entries)
+}
+
+// A root in which every user can take names away is refused, and so is making one
+// with no permissions (REVIEW B8).
+func TestOpenRefusesAnExposedRoot(t *testing.T) {
+	for mode, exposed := range map[fs.FileMode]bool{
+		0o777: true, 0o707: true, 0o702: true, 0o777 | fs.ModeSetgid: true,
+		0o777 | fs.ModeSticky: false, 0o702 | fs.ModeSticky: false, 0o770: false, 0o775: false, 0o700: false,
+	} {
+		path := filepath.Join(t.TempDir(), "root")
+		require.NoError(t, os.Mkdir(path, 0o700))
+		require.NoError(t, os.Chmod(path, mode))
+		for _, options := range [][]tempdir.Option{nil, {tempdir.Make(0o700)}} {
+			k := newDenying(nil)
+			root, err := tempdir.Open(path, append(options, tempdir.WithKernel(k))...)
+			if exposed {
+				requireRefusal(t, err, "open root", path, tempdir.ErrExposed)
+				require.Empty(t, k.open)
+			} else {
+				require.NoError(t, err, mode)
+				require.NoError(t, root.Close())
+			}
+		}
+		root, err := tempdir.Open(path, tempdir.AllowOthers())
+		require.NoError(t, err)
+		require.NoError(t, root.Close())
+	}
+	missing := filepath.Join(t.TempDir(), "root")
+	_, err := tempdir.Open(missing, tempdir.Make(0))
+	requireRefusal(t, err, "open root", missing, unix.EINVAL)
+	require.ErrorContains(t, err, "no permissions")
+	require.NoDirExists(t, missing)
+}
+
+// A process may have been started without any argument, not even its name.
+func TestOpenWithoutArguments(t *testing.T) {
+	if !alone(t, nil) {
+		return
+	}
+	os.Args = nil
+	root := openRoot(t)
+	dir, err := root.Create()
+	require.NoError(t, err)
+	require.Empty(t, instanceOf(t, root, dir.ID()).Owner.Executable)
+	require.NoError(t, dir.Close(background))
 }
 
 func TestRootWithoutPermission(t *testing.T) {
@@ -174,10 +220,10 @@ func TestRootOnAReadOnlyFileSystem(t *testing.T) {
 		require.NoError(t, err)
 		defer root.Close()
 		_, err = root.Create()
-		requireRefusal(t, err, "create", path, unix.EROFS)
+		requireRefusal(t, err, "create", path, tempdir.ErrReadOnly, unix.EROFS)
 
 		report, err := root.Recover(background)
-		requireRefusal(t, err, "recover", s.lock(staleID), unix.EROFS)
+		requireRefusal(t, err, "recover", s.lock(staleID), tempdir.ErrReadOnly, unix.EROFS)
 		require.Equal(t, tempdir.Failed, outcomeOf(t, report, staleID).Outcome)
 		require.Equal(t, before, snapshot(t, path))
 

@@ -207,6 +207,11 @@ func alone(t *testing.T, prepare func(*syscall.SysProcAttr)) bool {
 	if prepare != nil {
 		prepare(cmd.SysProcAttr)
 	}
+	for dir := base; cmd.SysProcAttr.Credential != nil && dir != "/"; dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err != nil || info.Mode()&0o001 == 0 {
+			t.Skipf("skipped, because %s, on the way to temporary files, is closed to other users", dir)
+		}
+	}
 	output, err := cmd.CombinedOutput()
 	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EACCES) { // EACCES: built under umask 077
 		t.Skipf("skipped, because this user may not start such a process: %v", err)

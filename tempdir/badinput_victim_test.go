@@ -164,11 +164,20 @@ func TestVictimThatHoldsTheRoot(t *testing.T) {
 	require.NoError(t, os.Mkdir(base, 0o700))
 	s := newSceneAt(t, base)
 	for _, victim := range []string{s.root.Path(), s.root.Path() + "/", base, filepath.Dir(base)} {
-		s.refused(t, victim)
+		s.refused(t, victim, tempdir.ErrContainsRoot, unix.EINVAL)
 	}
 	t.Chdir(s.root.Path())
-	s.refused(t, "../root")
-	s.refused(t, "../../store")
+	s.refused(t, "../root", tempdir.ErrContainsRoot, unix.EINVAL)
+	s.refused(t, "../../store", tempdir.ErrContainsRoot, unix.EINVAL)
+
+	// A diagnosis changes nothing, also if another directory has the root's name
+	// by now (REVIEW B3).
+	moved := s.root.Path() + "-moved"
+	require.NoError(t, os.Rename(s.root.Path(), moved))
+	require.NoError(t, os.Mkdir(s.root.Path(), 0o700))
+	s.refused(t, base, tempdir.ErrContainsRoot, unix.EINVAL)
+	require.NoError(t, os.Remove(s.root.Path()), "nothing was put there")
+	require.NoError(t, os.Rename(moved, s.root.Path()))
 	_, err := s.unharmed(t)
 	require.NoError(t, err)
 	s.end(t)

@@ -162,7 +162,7 @@
 //	StageDeletion EEXIST ENOTEMPTY: taken
 //	StageDeletion ENOENT: refused, ErrInstanceGone if it is seen
 //	StageDeletion EXDEV: refused, ErrCrossDevice
-//	StageDeletion EINVAL: refused, ErrContainsRoot if it is seen
+//	StageDeletion EINVAL: refused, ErrContainsRoot if it is seen, else errors.ErrUnsupported
 //	StageDeletion EACCES: mended
 //	StageDeletion EPERM: mended, ErrImmutable if it is seen
 //	Commit ENOENT: refused, ErrInstanceGone if it is seen
@@ -173,7 +173,7 @@
 //	CommitPlainly ENOENT: refused, ErrInstanceGone if it is seen
 //	CommitPlainly ENOTEMPTY ENOTDIR: refused, fs.ErrExist
 //	CommitPlainly EXDEV: refused, ErrCrossDevice
-//	CommitPlainly EINVAL: refused, errors.ErrUnsupported
+//	CommitPlainly EINVAL: refused, errors.ErrUnsupported (or moved into itself)
 //	LinkEntry ENOENT: refused, ErrInstanceGone if it is seen
 //	LinkEntry EXDEV: refused, ErrCrossDevice
 //	LinkEntry EPERM EMLINK EINVAL: refused, errors.ErrUnsupported

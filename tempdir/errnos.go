@@ -41,6 +41,7 @@ const (
 	seesNoRoot       // a root that has no name any more
 	seesNoOwner      // a data directory that is not there any more
 	seesInside       // a root inside the victim
+	seesItself       // a destination inside what is committed
 )
 
 // An errnoRow is one line of the table of errnos. A kind that needs a look is
@@ -134,7 +135,7 @@ var errnoTable = []errnoRow{
 	{"CommitPlainly", unix.ENOTEMPTY, refused, errExists, unseen},
 	{"CommitPlainly", unix.ENOTDIR, refused, errExists, unseen},
 	{"CommitPlainly", unix.EXDEV, refused, ErrCrossDevice, unseen},
-	{"CommitPlainly", unix.EINVAL, refused, errors.ErrUnsupported, unseen},
+	{"CommitPlainly", unix.EINVAL, refused, errIntoItself, seesItself},
 	{"LinkEntry", unix.ENOENT, refused, ErrInstanceGone, seesNoOwner},
 	{"LinkEntry", unix.EXDEV, refused, ErrCrossDevice, unseen},
 	{"LinkEntry", unix.EPERM, refused, errors.ErrUnsupported, unseen},
@@ -226,10 +227,12 @@ func (r *Root) explain(f Error, call string, err error, why error, places ...pla
 		a, statErr := r.kernel.Stat(r.fd)
 		sees = statErr == nil && a.Links == 0
 	case seesInside:
-		sees = r.isInside(places[0])
-		if !sees {
-			f.Kind = errors.ErrUnsupported
-		}
+		sees = r.isInside(place{r.fd, "."}, places[0])
+	case seesItself:
+		sees = r.isInside(places[1], places[0])
+	}
+	if !sees && err == unix.EINVAL {
+		f.Kind = errors.ErrUnsupported // of such a rename, by the file system
 	}
 	if sees {
 		f.Kind = row.kind
@@ -245,19 +248,19 @@ func (r *Root) explain(f Error, call string, err error, why error, places ...pla
 	return &f
 }
 
-// isInside reports whether the root is the directory at the place, or in it.
-func (r *Root) isInside(p place) bool {
-	victim, err := r.kernel.StatName(p.dir, p.name)
+// isInside reports whether the directory at the place is victim, or in it.
+func (r *Root) isInside(p, victim place) bool {
+	v, err := r.kernel.StatName(victim.dir, victim.name)
 	if err != nil {
 		return false
 	}
-	at, err := r.kernel.Stat(r.fd)
-	for up := ".."; err == nil; up += "/.." {
-		if at.same(victim) {
+	at, err := r.kernel.StatName(p.dir, p.name)
+	for up := p.name + "/.."; err == nil; up += "/.." {
+		if at.same(v) {
 			return true
 		}
 		below := at
-		at, err = r.kernel.StatName(r.fd, up)
+		at, err = r.kernel.StatName(p.dir, up)
 		if at.same(below) {
 			break
 		}

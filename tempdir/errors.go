@@ -73,6 +73,10 @@ var (
 	// ErrNoSpace: the disk or a quota is full.
 	ErrNoSpace error = &kind{"out of space", nil}
 
+	// ErrUnrestored: the commit took effect, and the content is at the destination;
+	// but a directory that had to be made writable for the move stays so.
+	ErrUnrestored error = &kind{"committed, but its mode could not be restored", nil}
+
 	// ErrLeftover: data could not be removed. Both names are still on disk, the
 	// lock is released, and any process may retry (rule 5).
 	ErrLeftover error = &kind{"could not remove everything", nil}
@@ -84,6 +88,9 @@ var (
 	errNoRoot error = &kind{"a root must be a directory and no symbolic link", nil}
 	errExists error = &kind{"the destination exists", fs.ErrExist}
 )
+
+// errIntoItself is why a directory cannot be committed to a path below it.
+var errIntoItself error = &kind{"a directory cannot be moved into itself", nil}
 
 // errNoMode is why Make(0) is refused.
 var errNoMode error = &kind{"a root cannot be made with no permissions", nil}

@@ -20,7 +20,8 @@ import (
 // path or below it is followed, no mount is crossed, and modes of directories
 // that are in the way are changed; [ClearFlags] and [DetachMounts] apply, and so
 // does [WithKernel]. Links in the parent of path are followed once. What cannot
-// be removed is reported as a [*LeftoverError].
+// be removed is reported as a [*LeftoverError]. A flag of the parent that is
+// cleared is set again in the end.
 //
 // There is no lock, no entry and nobody to finish after a crash, which leaves
 // what was not removed yet under its name. Excluding others, and finishing, is
@@ -47,7 +48,24 @@ func Remove(ctx context.Context, path string, opts ...Option) error {
 		return r.explain(Error{Op: op, Path: path}, "OpenParent", err, nil, place{unix.AT_FDCWD, dir + "."})
 	}
 	defer r.kernel.Close(r.fd)
+	defer func() {
+		if r.cleared != 0 {
+			_ = r.kernel.SetFlags(r.fd, ".", r.cleared)
+		}
+	}()
 	return r.removeInPlace(ctx, op, path, name)
+}
+
+// clearParent clears the flags of the directory that holds what is removed, which
+// has them again in the end.
+func (r *Root) clearParent() (cleared bool) {
+	a, err := r.kernel.StatName(r.fd, ".")
+	if !r.options.clearFlags || err != nil || !a.Immutable {
+		return false
+	}
+	flags, err := r.kernel.ClearFlags(r.fd, ".")
+	r.cleared |= flags
+	return err == nil
 }
 
 // errInstance is why a name is refused that has the grammar of an instance.

@@ -382,7 +382,10 @@ func (linuxKernel) Close(fd int) error { return unix.Close(fd) }
 // once, when the first root is opened: that takes more system calls than all
 // the rest of opening one. What /proc does not tell stays empty.
 var thisProcess = sync.OnceValue(func() Owner {
-	owner := Owner{PID: os.Getpid(), Executable: filepath.Base(os.Args[0])}
+	owner := Owner{PID: os.Getpid()}
+	if len(os.Args) > 0 { // Linux before 5.18 starts programs without
+		owner.Executable = filepath.Base(os.Args[0])
+	}
 	if boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil {
 		owner.Boot = strings.TrimSpace(string(boot))
 	}

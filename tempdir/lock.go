@@ -44,7 +44,10 @@ func (r *Root) CreateLock(name string) (*Lock, error) {
 }
 
 // TryLock takes the lock of the existing lock file name in the root, and never
-// waits or creates (spec: OpenLock, TakeLock, StatName).
+// waits or creates (spec: OpenLock, TakeLock, StatName). If processes of the
+// released containers/storage lock the name too, the root has to be opened with
+// [MixedFleet]: a failed try could otherwise take the lock away from an owner in
+// this process.
 //
 // Errors match [ErrHeld], [io/fs.ErrNotExist] (there is no such file, or there
 // is none any more: the lock would have been a ghost lock), [ErrForeign]: what

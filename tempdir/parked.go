@@ -15,6 +15,9 @@ import (
 //
 // This is the one thing that is process-wide here, because POSIX locks are. It
 // holds at most one descriptor for each lock file, except after a race.
+//
+// Without MixedFleet nothing of upstream's is opened: its decimal ids are foreign
+// names, and [Root.TryLock] is for names that only this package locks.
 var parked struct {
 	sync.Mutex
 	files []parkedFile
@@ -33,7 +36,7 @@ func (r *Root) letGo(fd int) {
 	if r.options.mixed {
 		holder, err := r.kernel.LockHolder(fd)
 		if err != nil || holder.PID == os.Getpid() {
-			file, _ := r.kernel.Stat(fd)
+			file, _ := r.kernel.Stat(fd) // looked at again by withParked if this fails
 			parked.Lock()
 			defer parked.Unlock()
 			sweep()
@@ -80,7 +83,16 @@ func (r *Root) withParked(name string, look func(k Kernel, fd int)) bool {
 	if err != nil {
 		return false // opening it will say the same
 	}
-	i := slices.IndexFunc(parked.files, func(p parkedFile) bool { return p.file.same(file) })
+	i := -1
+	for n := range parked.files {
+		p := &parked.files[n]
+		if p.file.Inode == 0 {
+			p.file, _ = p.kernel.Stat(p.fd)
+		}
+		if p.file.same(file) {
+			i = n
+		}
+	}
 	if i >= 0 {
 		look(parked.files[i].kernel, parked.files[i].fd)
 	}

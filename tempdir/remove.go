@@ -395,6 +395,9 @@ func (v *removal) remove(top int, name, call string) error {
 				places = append(places, place{v.dir(top - 1), v.levels[top].name})
 			}
 			tried = v.root.clearFlags(places...)
+			if top < 0 && v.root.parent {
+				tried = v.root.clearParent() || tried
+			}
 		case unix.EBUSY:
 			tried, why = v.detach(top, name)
 		}

@@ -361,30 +361,14 @@ func TestMountsInTheDataAreReportedAndKept(t *testing.T) {
 
 func TestImmutableFlagsAreReportedOrCleared(t *testing.T) {
 	root := openRoot(t)
-	setFlag := func(path string, flag int) {
-		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-		require.NoError(t, err)
-		defer unix.Close(fd)
-		if err := unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, flag); err != nil {
-			t.Skipf("skipped, because flags cannot be set here: %v", err)
-		}
-	}
-	const immutable, appendOnly = 0x10, 0x20 // FS_IMMUTABLE_FL, FS_APPEND_FL
 	var flagged []string
 	dir, entry := stageNew(t, root, func(path string) {
 		makeLayer(t, path)
 		require.NoError(t, os.MkdirAll(filepath.Join(path, "frozen/inner"), 0o755))
 		flagged = []string{filepath.Join(path, "readme"), filepath.Join(path, "usr/bin"), filepath.Join(path, "frozen")}
-		setFlag(flagged[0], immutable)
-		t.Cleanup(func() { // only what is still there
-			for _, path := range flagged {
-				if _, err := os.Lstat(path); err == nil {
-					setFlag(path, 0)
-				}
-			}
-		})
-		setFlag(flagged[1], appendOnly)
-		setFlag(flagged[2], immutable)
+		setFlags(t, flagged[0], immutable)
+		setFlags(t, flagged[1], appendOnly)
+		setFlags(t, flagged[2], immutable)
 	})
 	err := dir.Close(background)
 	require.ErrorIs(t, err, tempdir.ErrImmutable)

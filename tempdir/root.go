@@ -26,6 +26,7 @@ type Root struct {
 	fd      int
 	ordered bool   // renames are durable before later unlinks
 	parent  bool   // it is only the directory of what [Remove] removes
+	cleared int    // flags of that directory that were cleared
 	record  []byte // the owner record of every instance
 
 	// named is set once O_TMPFILE turned out not to work here, so that it is

@@ -142,7 +142,8 @@ func (a *Addition) Path() string { return a.dir.root.join(a.entry) }
 // [errors.ErrUnsupported] (the file system can do none of this),
 // [fs.ErrPermission], [ErrInstanceGone], [ErrCommitted], [ErrClosed], or
 // [fs.ErrNotExist] with the destination's path (its directory is missing); the
-// addition is then where it was and may be committed elsewhere.
+// addition is then where it was and may be committed elsewhere. One error is told
+// after the effect: [ErrUnrestored], the content is at destination with another mode.
 func (a *Addition) Commit(destination string) error {
 	const op = "commit"
 	d := a.dir
@@ -169,7 +170,7 @@ func (a *Addition) Commit(destination string) error {
 	if err == nil {
 		a.committed = true
 		if unrestored != nil {
-			return &Error{Op: op, Path: destination, Kind: errUnrestored, Err: unrestored}
+			return &Error{Op: op, Path: destination, Kind: ErrUnrestored, Err: unrestored}
 		}
 		return nil
 	}
@@ -196,9 +197,6 @@ func (a *Addition) explain(op, destination, call string, err, why error) error {
 	}
 	return d.root.explain(f, call, err, why, places...)
 }
-
-// errUnrestored is why a commit that took effect is told as an error.
-var errUnrestored error = &kind{"committed, but its mode could not be restored", nil}
 
 // makeWritable makes an entry writable that is a directory and is not, for its
 // move. It keeps the directory open, so that restore reaches it at either name.

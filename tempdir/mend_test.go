@@ -1,0 +1,240 @@
+//go:build linux
+
+package tempdir_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/afterlock/afterlock/internal/testfs"
+	"github.com/afterlock/afterlock/tempdir"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// Inode flags, see ioctl_iflags(2).
+const (
+	immutable  = 0x10
+	appendOnly = 0x20
+)
+
+// setFlags sets the flags of path, and takes them away in the end.
+func setFlags(t testing.TB, path string, flags int) {
+	t.Helper()
+	set := func(flags int) error {
+		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		return unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, flags)
+	}
+	if err := set(flags); err != nil {
+		t.Skipf("skipped, because flags cannot be set here: %v", err)
+	}
+	t.Cleanup(func() { set(0) })
+}
+
+func flagsOf(t testing.TB, path string) int {
+	t.Helper()
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer unix.Close(fd)
+	flags, err := unix.IoctlGetInt(fd, unix.FS_IOC_GETFLAGS)
+	require.NoError(t, err)
+	return flags & (immutable | appendOnly)
+}
+
+// A flag on the victim, on what is in it, or on its parent is told as one by every
+// operation, and cleared by every operation if the caller asked for it; the
+// parent's is there again afterwards (FIELD 22).
+func TestFlagsInTheWayOfEveryOperation(t *testing.T) {
+	for _, flag := range []int{immutable, appendOnly} {
+		for _, where := range []string{".", "victim", "victim/usr", "victim/readme"} {
+			if flag == appendOnly && where == "victim/readme" {
+				continue // not every file system has that for files
+			}
+			for _, op := range []string{"stage", "remove"} {
+				t.Run(fmt.Sprintf("%#x %s %s", flag, where, op), func(t *testing.T) {
+					root := openRoot(t)
+					parent := beside(root, "parent")
+					victim := makeLayer(t, filepath.Join(parent, "victim"))
+					setFlags(t, filepath.Join(parent, where), flag)
+					do := func(options ...tempdir.Option) error {
+						if op == "remove" {
+							return tempdir.Remove(background, victim, options...)
+						}
+						dir, err := openAt(t, root.Path(), options...).Create()
+						require.NoError(t, err)
+						err = dir.StageDeletion(victim)
+						return errors.Join(err, dir.Close(background))
+					}
+					// What is deep in a victim does not keep it from being moved.
+					if staged := op == "stage" && filepath.Dir(where) == "victim"; !staged {
+						err := do()
+						require.ErrorIs(t, err, tempdir.ErrImmutable)
+						require.ErrorIs(t, err, unix.EPERM)
+						require.DirExists(t, victim)
+					}
+					require.Equal(t, flag, flagsOf(t, filepath.Join(parent, where)), "a diagnosis changes nothing")
+					require.NoError(t, do(tempdir.ClearFlags()))
+					require.NoFileExists(t, victim)
+					if where == "." && op == "stage" {
+						require.Equal(t, flag, flagsOf(t, parent))
+					}
+					require.Empty(t, rootNames(t, root))
+				})
+			}
+		}
+	}
+}
+
+// A stale instance's own names can have flags too.
+func TestFlagsOfAStaleInstance(t *testing.T) {
+	for _, name := range []string{"lock-" + staleID, "temp-dir-" + staleID} {
+		root := openRoot(t)
+		lock := filepath.Join(root.Path(), "lock-"+staleID)
+		require.NoError(t, os.WriteFile(lock, nil, 0o600))
+		makeLayer(t, filepath.Join(root.Path(), "temp-dir-"+staleID, "0-layer"))
+		setFlags(t, filepath.Join(root.Path(), name), immutable)
+		_, err := root.Recover(background)
+		require.ErrorIs(t, err, tempdir.ErrImmutable, name)
+		report, err := openAt(t, root.Path(), tempdir.ClearFlags()).Recover(background)
+		require.NoError(t, err, name)
+		require.Equal(t, 1, report.Count(tempdir.Recovered))
+		require.Empty(t, rootNames(t, root))
+	}
+}
+
+// What was changed for a staging that then fails is changed back.
+func TestWhatWasMendedIsChangedBack(t *testing.T) {
+	root := openRoot(t, tempdir.ClearFlags())
+	dir, err := root.Create()
+	require.NoError(t, err)
+	victim := makeLayer(t, filepath.Join(elsewhere(t), "victim"))
+	t.Run("flags", func(t *testing.T) {
+		k := newTap()
+		blocked, err := openAt(t, root.Path(), tempdir.ClearFlags(), tempdir.WithKernel(k)).Create()
+		require.NoError(t, err)
+		frozen := makeLayer(t, beside(root, "frozen"))
+		setFlags(t, frozen, immutable)
+		tries := 0
+		k.set(func(method, _ string) error {
+			if method == "StageDeletion" {
+				if tries++; tries > 1 {
+					return unix.EIO
+				}
+			}
+			return nil
+		})
+		require.ErrorIs(t, blocked.StageDeletion(frozen), unix.EIO)
+		require.Equal(t, immutable, flagsOf(t, frozen))
+		require.NoError(t, blocked.Close(background))
+	})
+	require.ErrorIs(t, dir.StageDeletion(victim), tempdir.ErrCrossDevice)
+	require.NoError(t, dir.Close(background))
+
+	t.Run("mode", func(t *testing.T) {
+		testfs.Without(t, testfs.Lack{User: 1234}, func(t *testing.T) {
+			k := newTap()
+			root := openRoot(t, tempdir.WithKernel(k))
+			dir, err := root.Create()
+			require.NoError(t, err)
+			victim := makeLayer(t, beside(root, "victim"))
+			require.NoError(t, os.Chmod(victim, 0o555))
+			tries := 0
+			k.set(func(method, _ string) error {
+				if method == "StageDeletion" {
+					if tries++; tries > 1 {
+						return unix.EIO
+					}
+				}
+				return nil
+			})
+			require.ErrorIs(t, dir.StageDeletion(victim), unix.EIO)
+			requireMode(t, victim, 0o555)
+			k.set(nil)
+			parent := filepath.Dir(victim)
+			require.NoError(t, os.Chmod(parent, 0o555)) // the parent is not ours to change
+			err = dir.StageDeletion(victim)
+			require.NoError(t, os.Chmod(parent, 0o755))
+			require.ErrorIs(t, err, fs.ErrPermission)
+			requireMode(t, victim, 0o555)
+			require.NoError(t, dir.StageDeletion(victim))
+
+			addition, err := dir.StageAddition()
+			require.NoError(t, err)
+			makeLayer(t, addition.Path())
+			require.NoError(t, os.Chmod(addition.Path(), 0o555))
+			missing := beside(root, "no/where")
+			require.ErrorIs(t, addition.Commit(missing), fs.ErrNotExist)
+			requireMode(t, addition.Path(), 0o555)
+			destination := beside(root, "layer")
+			require.NoError(t, addition.Commit(destination))
+			requireMode(t, destination, 0o555)
+			requireLayer(t, destination)
+			require.NoError(t, os.Chmod(destination, 0o755))
+
+			unrestored, err := dir.StageAddition()
+			require.NoError(t, err)
+			require.NoError(t, os.Mkdir(unrestored.Path(), 0o555))
+			changes := 0
+			k.set(func(method, _ string) error {
+				if method == "ChangeMode" {
+					if changes++; changes > 1 {
+						return unix.EIO
+					}
+				}
+				return nil
+			})
+			require.ErrorIs(t, unrestored.Commit(beside(root, "unrestored")), tempdir.ErrUnrestored)
+			require.DirExists(t, beside(root, "unrestored"))
+			require.ErrorIs(t, unrestored.Commit(beside(root, "again")), tempdir.ErrCommitted)
+			k.set(nil)
+			require.NoError(t, dir.Close(background))
+			require.Empty(t, rootNames(t, root))
+		})
+	})
+}
+
+func requireMode(t *testing.T, path string, mode fs.FileMode) {
+	t.Helper()
+	info, err := os.Lstat(path)
+	require.NoError(t, err)
+	require.Equal(t, mode, info.Mode().Perm())
+}
+
+// An empty directory of another user can be removed by whoever may write its
+// parent, although it cannot be opened, moved or mended.
+func TestEmptyDirectoryOfAnotherUser(t *testing.T) {
+	if base := os.Getenv("AFTERLOCK_TEST_TREE"); base != "" {
+		t.Run("as its owner", func(t *testing.T) {
+			testfs.Without(t, testfs.Lack{User: 1234}, func(t *testing.T) {
+				require.NoError(t, tempdir.Remove(background, filepath.Join(base, "tree")))
+				require.NoError(t, tempdir.Remove(background, filepath.Join(base, "top")))
+			})
+		})
+		return
+	}
+	needsRoot(t, "a second user")
+	base := t.TempDir()
+	for dir := base; dir != "/"; dir = filepath.Dir(dir) {
+		if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&0o001 == 0 {
+			require.NoError(t, os.Chmod(dir, info.Mode().Perm()|0o011))
+		}
+	}
+	tree := filepath.Join(base, "tree")
+	require.NoError(t, os.MkdirAll(filepath.Join(tree, "of root"), 0o700))
+	require.NoError(t, os.Mkdir(filepath.Join(base, "top"), 0))
+	require.NoError(t, os.Chown(tree, 1234, 1234))
+	require.NoError(t, os.Chmod(filepath.Join(tree, "of root"), 0))
+	require.NoError(t, os.Chown(base, 1234, 1234))
+	t.Setenv("AFTERLOCK_TEST_TREE", base)
+	TestEmptyDirectoryOfAnotherUser(t)
+	require.NoFileExists(t, tree)
+	require.NoFileExists(t, filepath.Join(base, "top"))
+}

@@ -1,0 +1,128 @@
+//go:build linux
+
+package tempdir_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/tempdir"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// mountAll mounts something below path in every way that matters here, and says
+// what has to be there afterwards.
+func mountAll(t *testing.T, path string) (kept []string) {
+	outside := makeLayer(t, t.TempDir())
+	mount := func(source, target, kind string, flags uintptr) {
+		require.NoError(t, unix.Mount(source, target, kind, flags, ""))
+		t.Cleanup(func() { unix.Unmount(target, unix.MNT_DETACH) })
+	}
+	for _, name := range []string{"bind", "tmpfs", "stacked", "deep/a/b/bind"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(path, name), 0o755))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(path, "file"), nil, 0o644))
+	mount(outside, filepath.Join(path, "bind"), "", unix.MS_BIND)
+	mount("none", filepath.Join(path, "tmpfs"), "tmpfs", 0)
+	require.NoError(t, os.WriteFile(filepath.Join(path, "tmpfs", "busy"), nil, 0o644))
+	mount("none", filepath.Join(path, "stacked"), "tmpfs", 0)
+	mount(outside, filepath.Join(path, "stacked"), "", unix.MS_BIND)
+	mount(filepath.Join(outside, "readme"), filepath.Join(path, "file"), "", unix.MS_BIND)
+	mount(outside, filepath.Join(path, "deep/a/b/bind"), "", unix.MS_BIND)
+	return []string{outside}
+}
+
+// Mounts inside an instance are reported, and detached if the caller asked for it;
+// either way nothing behind them is touched.
+func TestDetachMounts(t *testing.T) {
+	if !mounting(t) {
+		return
+	}
+	outside := makeLayer(t, t.TempDir())
+	for _, top := range []bool{false, true} {
+		root := openRoot(t)
+		dir, entry := stageNew(t, root, func(path string) { require.NoError(t, os.Mkdir(path, 0o755)) })
+		kept := mountAll(t, entry)
+		if top { // a mount at the top of an entry
+			require.NoError(t, unix.Mount(outside, entry, "", unix.MS_BIND, ""))
+			t.Cleanup(func() { unix.Unmount(entry, unix.MNT_DETACH) })
+		}
+		err := dir.Close(background)
+		require.ErrorIs(t, err, tempdir.ErrMountPoint)
+		for _, path := range append(kept, outside) {
+			requireLayer(t, path)
+		}
+		detaching := openAt(t, root.Path(), tempdir.DetachMounts())
+		live, err := detaching.Create() // mounts of a live instance stay
+		require.NoError(t, err)
+		addition, err := live.StageAddition()
+		require.NoError(t, err)
+		require.NoError(t, os.Mkdir(addition.Path(), 0o755))
+		require.NoError(t, unix.Mount(outside, addition.Path(), "", unix.MS_BIND, ""))
+		t.Cleanup(func() { unix.Unmount(addition.Path(), unix.MNT_DETACH) })
+		report, err := detaching.Recover(background)
+		require.NoError(t, err)
+		require.Equal(t, 1, report.Count(tempdir.Recovered))
+		requireLayer(t, addition.Path())
+		require.NoError(t, live.Close(background))
+		require.Empty(t, rootNames(t, root))
+		for _, path := range append(kept, outside) {
+			requireLayer(t, path)
+		}
+	}
+}
+
+// Remove detaches nothing unless it is asked to.
+func TestRemoveInPlaceDetachesOnlyIfAsked(t *testing.T) {
+	if !mounting(t) {
+		return
+	}
+	victim := filepath.Join(t.TempDir(), "victim")
+	require.NoError(t, os.Mkdir(victim, 0o755))
+	kept := mountAll(t, victim)
+	require.ErrorIs(t, tempdir.Remove(background, victim), tempdir.ErrMountPoint)
+	requireLayer(t, kept[0])
+	require.DirExists(t, filepath.Join(victim, "bind"))
+	require.NoError(t, tempdir.Remove(background, victim, tempdir.DetachMounts()))
+	require.NoFileExists(t, victim)
+	requireLayer(t, kept[0])
+}
+
+// A mount that does not even answer is a mount all the same (FIELD 18).
+func TestDeadMount(t *testing.T) {
+	dead := hook(func(c *seam.Call) error {
+		if filepath.Base(c.Name) == "dead" {
+			switch c.Method {
+			case seam.StatName:
+				return unix.ENOTCONN
+			case seam.StageDeletion, seam.RemoveEntry, seam.RemoveDirectory:
+				return unix.EBUSY
+			case seam.OpenDirectory:
+				return unix.EXDEV
+			}
+		}
+		return nil
+	})
+	k := seam.Around(tempdir.LinuxKernel(), dead)
+	root := openRoot(t, tempdir.WithKernel(k))
+	dir, err := root.Create()
+	require.NoError(t, err)
+	victim := beside(root, "dead")
+	require.NoError(t, os.Mkdir(victim, 0o755))
+	requireRefusal(t, dir.StageDeletion(victim), "stage deletion", victim, tempdir.ErrMountPoint, unix.EBUSY)
+	around := beside(root, "around")
+	require.NoError(t, os.MkdirAll(filepath.Join(around, "dead"), 0o755))
+	require.NoError(t, dir.StageDeletion(around))
+	require.ErrorIs(t, dir.Close(background), tempdir.ErrMountPoint)
+	require.ErrorIs(t, tempdir.Remove(background, victim, tempdir.WithKernel(k)), unix.ENOTCONN)
+	require.DirExists(t, victim)
+}
+
+// A hook is called before every call.
+type hook func(c *seam.Call) error
+
+func (h hook) Before(c *seam.Call) error { return h(c) }
+func (hook) After(*seam.Call)            {}
