@@ -29,7 +29,8 @@ import (
 // with. A name in the kernel's table that leads nowhere counts as the layer's; a
 // table that nobody can read is an [ErrMountsUnknown]; [CountsOnly] does without
 // the table. Nothing but the counts protects what a server in user space shows
-// (fuse-overlayfs) and what another mount namespace has mounted: count those.
+// (fuse-overlayfs), what another mount namespace has mounted, and what is mounted
+// outside this process's root: count those.
 //
 // A layer that cannot be moved aside, for want of space or whatever the reason, is
 // removed where it is, and [Deletion.InPlace] says so. Until that is done the id of

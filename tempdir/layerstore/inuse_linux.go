@@ -84,7 +84,7 @@ func (s *Store) newUsage(table []mounted, layers []record) *usage {
 		u.bases = append(u.bases, g.path)
 		for _, driver := range drivers {
 			for _, dir := range driver.Directories() {
-				u.bases = append(u.bases, filepath.Join(g.path, dir))
+				u.bases = append(u.bases, filepath.Join(g.path, dir), filepath.Join(g.path, filepath.Dir(dir)))
 			}
 		}
 	}

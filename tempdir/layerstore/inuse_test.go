@@ -152,6 +152,23 @@ func TestLayersThatOverlaysUse(t *testing.T) {
 	}
 }
 
+// It does not matter which layout the layer has.
+func TestOverlayOfALayerInVFS(t *testing.T) {
+	if !ownMounts(t) {
+		return
+	}
+	for _, c := range []struct{ dir, lower string }{
+		{"$ST/vfs/dir", "base"}, {"$ST", "vfs/dir/base"}, {"$ST/vfs", "dir/base/dir1"}, {"/", "$BASE"}, {"$ST/vfs/dir/other", "../base"},
+	} {
+		m := newMountScene(t, layerstore.VFS)
+		testfs.OverlayIn(t, m.fill(c.dir), m.at, m.fill("lowerdir="+c.lower+",$UP"))
+		_, err := m.s.Delete(background, "base")
+		require.ErrorIs(t, err, layerstore.ErrMounted, c.lower)
+		_, err = m.s.Delete(background, "bystander")
+		require.NoError(t, err, c.lower)
+	}
+}
+
 // Names that are written with lowerdir+ have no escapes.
 func TestLayersThatOverlaysUseBySingleNames(t *testing.T) {
 	if !ownMounts(t) {
