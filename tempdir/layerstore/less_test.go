@@ -15,7 +15,9 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/seam"
 	"github.com/afterlock/afterlock/internal/testfs"
+	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
@@ -48,6 +50,8 @@ func TestStoreWithLess(t *testing.T) {
 				testfs.Without(t, c.lack, func(t *testing.T) {
 					for _, driver := range []layerstore.Driver{layerstore.VFS, layerstore.Overlay, layerstore.Direct} {
 						lifeOfAStore(t, filepath.Join(scratch(t), "store"), driver)
+						full := seam.Around(tempdir.LinuxKernel(), &refusals{[]seam.Method{seam.StageDeletion}, unix.ENOSPC})
+						lifeOfAStore(t, filepath.Join(scratch(t), "store"), driver, layerstore.WithKernel(full))
 					}
 				})
 			})
@@ -84,11 +88,11 @@ func TestStoreOnPoorFileSystems(t *testing.T) {
 
 // lifeOfAStore creates, reads, deletes and recovers layers, among them such of stranger
 // modes.
-func lifeOfAStore(t *testing.T, path string, driver layerstore.Driver) {
+func lifeOfAStore(t *testing.T, path string, driver layerstore.Driver, options ...layerstore.Option) {
 	t.Helper()
-	s := openStore(t, path, layerstore.WithDriver(driver))
+	s := openStore(t, path, append(options, layerstore.WithDriver(driver))...)
 	create(t, s, "keep", someFiles(3, "keep"))
-	for _, mode := range []int64{0o555, 0o500, 0o755, 0o700} {
+	for mode, later := range map[int64]os.FileMode{0o555: 0o555, 0o500: 0o300, 0o755: 0, 0o700: 0o100} {
 		of := func(name string) tar.Header { h := dir(name); h.Mode = mode; return h }
 		create(t, s, "a", layerstore.Tar(archive(of("./"), of("d/"), file("d/f", "x"), of("d/e/"))))
 		files, err := s.Path(background, "a")
@@ -105,15 +109,14 @@ func lifeOfAStore(t *testing.T, path string, driver layerstore.Driver) {
 		// flagged, and one that is not.
 		for _, id := range []string{"c", "d"} {
 			create(t, s, id, someFiles(3, id))
-			if files, err = s.Path(background, id); driver == layerstore.Overlay {
-				require.NoError(t, os.Chmod(files, os.FileMode(mode)&0o555))
-				files = filepath.Dir(files)
-			}
+			files, err := s.Path(background, id)
 			require.NoError(t, err)
-			for _, at := range []string{"dir1", "diff/dir1", "."} {
-				if err := os.Chmod(filepath.Join(files, at), os.FileMode(mode)&0o555); !os.IsNotExist(err) {
-					require.NoError(t, err)
-				}
+			at := []string{files + "/dir1", files}
+			if driver == layerstore.Overlay {
+				at = append(at, filepath.Dir(files))
+			}
+			for _, dir := range at {
+				require.NoError(t, os.Chmod(dir, later))
 			}
 		}
 		_, err = s.Delete(background, "c")
