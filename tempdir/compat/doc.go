@@ -154,7 +154,8 @@
 //
 // # Systems
 //
-// Linux 5.6 or later, or an older one where package tempdir finds another way.
+// Linux, as package tempdir says. Where the kernel or a sandbox lacks what a root
+// needs, RecoverStaleDirs warns and the store loads; NewTempDir fails.
 //
 // On other systems a store loads and works, with portable code in the place of
 // package tempdir: the same names on disk, lock files that are locked and
