@@ -47,7 +47,7 @@ func TestModelWritesDOT(t *testing.T) {
 	require.Zero(t, code, stderr)
 	text, err := os.ReadFile(file)
 	require.NoError(t, err)
-	assert.Equal(t, 682, strings.Count(string(text), " -> "))
+	assert.Equal(t, 733, strings.Count(string(text), " -> "))
 }
 
 func TestModelRefusesWhatItCannotDo(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"github.com/afterlock/afterlock/crashsim"
 	"github.com/afterlock/afterlock/crashsim/blackbox"
 	"github.com/afterlock/afterlock/crashsim/conformance"
+	"github.com/afterlock/afterlock/internal/scratch"
 )
 
 // A replayer repeats what its kind of schedule says, and writes what happens.
@@ -74,7 +75,13 @@ cannot be replayed here, 3 interrupted.`,
 				return fmt.Errorf("%s is not a directory", o.dir)
 			}
 			o.schedule = schedule
-			return replay(cmd.Context(), o, cmd.OutOrStdout())
+			work, err := scratch.Open(cmd.Context(), o.dir)
+			if err != nil {
+				return err
+			}
+			o.dir = work.Path()
+			err = replay(cmd.Context(), o, cmd.OutOrStdout())
+			return errors.Join(err, work.Close())
 		},
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			var words []string
