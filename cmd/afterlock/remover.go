@@ -27,8 +27,9 @@ type removed struct {
 type remover struct {
 	root              string // of --root
 	force, clearFlags bool
-	results           []removed // in the order of the paths
-	leftovers         []string  // what an earlier rm left and this one could not remove either
+	kernel            tempdir.Kernel // of a test; else nil
+	results           []removed      // in the order of the paths
+	leftovers         []string       // what an earlier rm left and this one could not remove either
 }
 
 // A batch is the victims of one directory: they share one instance.
@@ -265,7 +266,7 @@ func (r *remover) open(parent string) (*tempdir.Root, error) {
 }
 
 func (r *remover) options() []tempdir.Option {
-	return append(flagOptions(r.clearFlags), unordered()...)
+	return append(flagOptions(r.clearFlags), unordered(r.kernel))
 }
 
 // leave closes the root, and removes it if rm made it and nothing is in it.

@@ -12,4 +12,4 @@ func lockHolder(string) (bool, int, error) { return false, 0, errors.ErrUnsuppor
 
 func isNotDirectory(error) bool { return false }
 
-func unordered() []tempdir.Option { return nil }
+func unordered(k tempdir.Kernel) tempdir.Option { return tempdir.WithKernel(k) }

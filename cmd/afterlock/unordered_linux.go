@@ -3,9 +3,13 @@ package main
 import "github.com/afterlock/afterlock/tempdir"
 
 // unordered asks for the order of renames before unlinks, and does not insist:
-// what cannot be synced is deleted all the same, as rm -r does it.
-func unordered() []tempdir.Option {
-	return []tempdir.Option{tempdir.WithKernel(unorderedKernel{tempdir.LinuxKernel()})}
+// what cannot be synced is deleted all the same, as rm -r does it. k is nil, or
+// the kernel of a test.
+func unordered(k tempdir.Kernel) tempdir.Option {
+	if k == nil {
+		k = tempdir.LinuxKernel()
+	}
+	return tempdir.WithKernel(unorderedKernel{k})
 }
 
 type unorderedKernel struct{ tempdir.Kernel }

@@ -1,0 +1,57 @@
+package main
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/testfs"
+	"github.com/afterlock/afterlock/tempdir"
+)
+
+// A refusal answers some methods with an errno instead of making them.
+type refusal map[seam.Method]error
+
+func (r refusal) Before(c *seam.Call) error { return r[c.Method] }
+func (r refusal) After(*seam.Call)          {}
+
+// Nothing that rm does before it deletes is worth a failure: whichever of it is
+// refused, with whatever errno, the path goes, and nothing that was made stays.
+func TestWhateverIsRefusedBeforeTheDeletionThePathGoes(t *testing.T) {
+	dir := t.TempDir()
+	if os.Geteuid() == 0 {
+		dir = testfs.Tmpfs(t, "")
+	}
+	errnos := []unix.Errno{
+		unix.EPERM, unix.ENOENT, unix.EIO, unix.EAGAIN, unix.ENOMEM, unix.EACCES, unix.EBUSY, unix.EEXIST, unix.EXDEV, unix.ENODEV, unix.ENOTDIR, unix.EISDIR,
+		unix.EINVAL, unix.EMFILE, unix.ETXTBSY, unix.EFBIG, unix.ENOSPC, unix.EROFS, unix.EMLINK, unix.ENAMETOOLONG, unix.ENOLCK, unix.ENOSYS, unix.ELOOP,
+		unix.EOVERFLOW, unix.EOPNOTSUPP, unix.ESTALE, unix.EDQUOT, unix.ENOKEY, unix.EUCLEAN,
+	}
+	methods := []seam.Method{
+		seam.OpenRoot, seam.OpenUnnamed, seam.CreateLock, seam.TakeLock, seam.WriteOwner, seam.LinkLock, seam.MakeData, seam.StageDeletion, seam.SyncData,
+	}
+	for _, method := range methods {
+		for _, errno := range errnos {
+			for _, more := range []refusal{{}, {seam.OpenUnnamed: unix.EOPNOTSUPP}} {
+				if method == seam.TakeLock && errno == unix.EAGAIN && len(more) > 0 {
+					continue // somebody else has the lock, and with it the lock file
+				}
+				more[method] = errno
+				tree(t, dir+"/victim")
+				r := remover{kernel: seam.Around(tempdir.LinuxKernel(), more)}
+				r.removeAll(t.Context(), []string{dir + "/victim"})
+				assert.NoError(t, r.results[0].err, "%v: %v", method, errno)
+				assert.Empty(t, r.leftovers)
+				if names := namesIn(t, dir); !assert.Empty(t, names, "%v: %s (%d refused)", method, unix.ErrnoName(errno), len(more)) {
+					for _, name := range names {
+						require.NoError(t, os.RemoveAll(dir+"/"+name))
+					}
+				}
+			}
+		}
+	}
+}
