@@ -113,10 +113,6 @@ func TestParityWithRm(t *testing.T) {
 					}
 					continue
 				}
-				if slices.Contains(notYet, place.name) {
-					row[4] = "not yet"
-					continue
-				}
 				if removable && !o.gone {
 					t.Errorf("%s: %s", s.column, o.text)
 				}
@@ -131,24 +127,6 @@ func TestParityWithRm(t *testing.T) {
 	require.NoError(t, printTable(&table, rows))
 	t.Logf("%d places, %d ran\n%s", len(places), ran, table.String())
 	require.GreaterOrEqual(t, ran, 60, "places that could be made")
-}
-
-// notYet are places where ours fail and are being mended.
-var notYet = []string{
-	"renameat2: ENOKEY (an encrypted directory without its key)",
-	"locks of descriptors: EINVAL (before Linux 3.15, gVisor)",
-	"fstatfs: ENOSYS",
-	"an empty directory of somebody else within, of mode 000",
-	"btrfs, quota used up",
-	"openat2: ENOSYS (Linux before 5.6)",
-	"openat2: EPERM (a sandbox)",
-	"openat2 and name_to_handle_at: EPERM",
-	"openat2, fchmodat2, listmount, statmount: ENOSYS",
-	"locks: ENOLCK, O_TMPFILE: EOPNOTSUPP",
-	"statx: ENOSYS",
-	"statx: EPERM",
-	"the same without /proc",
-	"the same, of mode 000",
 }
 
 // A subject is what one program has to remove.

@@ -148,3 +148,36 @@ func TestOrphansAreListedWithTheTimeThatTheyAreLeftAlone(t *testing.T) {
 		assert.Equal(t, map[string]string{"24h": "young", "0": "would"}[grace], row(t, stdout, id)[1])
 	}
 }
+
+func TestRecoverDetachesMountsWhereAsked(t *testing.T) {
+	dir := t.TempDir()
+	root := filepath.Join(dir, "root")
+	id := stale(t, root)
+	inside := makeNames(t, filepath.Join(root, "temp-dir-"+id, "1-merged"), "mount/")
+	makeNames(t, dir, "keep/file")
+	testfs.Bind(t, dir+"/keep", inside+"/mount")
+	stdout, _, code := call(t, "recover", root)
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stdout, "a mount point is in the way")
+	stdout, stderr, code := call(t, "recover", "--detach-mounts", root)
+	assert.Zero(t, code, stdout+stderr)
+	assert.Equal(t, "recovered", row(t, stdout, id)[1])
+	onlyNames(t, root)
+	onlyNames(t, dir+"/keep", "file")
+}
+
+func TestARootThatEveryUserMayWriteIsToldOf(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "root")
+	id := stale(t, root)
+	require.NoError(t, os.Chmod(root, 0o777))
+	stdout, stderr, code := call(t, "ls", root)
+	assert.Zero(t, code)
+	assert.Equal(t, "stale", row(t, stdout, id)[1])
+	assert.Contains(t, stderr, "written by every user")
+	_, stderr, code = call(t, "recover", root)
+	assert.Equal(t, 2, code)
+	assert.Contains(t, stderr, "written by every user")
+	stdout, _, code = call(t, "recover", "--allow-others", root)
+	assert.Zero(t, code)
+	assert.Equal(t, "recovered", row(t, stdout, id)[1])
+}

@@ -227,11 +227,11 @@ func (r *remover) create(ctx context.Context, parent string) (root *tempdir.Root
 			return root, dir, nil
 		}
 		if r.root != "" || !errors.Is(err, tempdir.ErrRootGone) || ctx.Err() != nil {
-			break
+			return root, nil, err
 		}
-		root.Close()
+		r.leave(root)
 	}
-	return root, nil, err
+	return nil, nil, err
 }
 
 // open opens the root of --root, or makes and opens that of the user in parent.
@@ -261,6 +261,9 @@ func (r *remover) open(parent string) (*tempdir.Root, error) {
 			}
 			return nil, err
 		}
+	}
+	if made {
+		removeEmpty(path)
 	}
 	return nil, &fs.PathError{Op: "open root", Path: path, Err: fs.ErrNotExist}
 }
