@@ -64,6 +64,10 @@ func (r *removal) prepare(g *graph) {
 // without those of which nothing is left at home (spec: Stage, SyncRecord, Forget;
 // FinishFlagged). It goes on after failures: what fails stays flagged.
 func (r *removal) move(h *held, m *metadata, layers []record) error {
+	// A flag that is read need not be durable, and nothing may move before it is.
+	if err := r.store.makeDurable(h); err != nil {
+		return r.failure(nil, r.store.path, nil, err)
+	}
 	var failures []error
 	synced := map[*graph]bool{}
 	for i := range layers {

@@ -91,11 +91,8 @@ func (s *Store) save(op string, h *held, m *metadata) error {
 		return failure(NoEffect, metadataFile, err)
 	}
 	live := s.live()
-	if synced := s.synced.Load(); synced == nil || *synced != h.token {
-		// Whoever saved last may have died before its exchange was durable.
-		if err := s.disk.SyncDirectory(s.path); err != nil {
-			return failure(NoEffect, "", err)
-		}
+	if err := s.makeDurable(h); err != nil {
+		return failure(NoEffect, "", err)
 	}
 	fd, err := s.disk.WriteSpare(s.file(spareFile), text)
 	if err != nil {
@@ -141,6 +138,18 @@ func (s *Store) save(op string, h *held, m *metadata) error {
 		s.cache.Store(&snapshot{token, version, m})
 	}
 	return nil
+}
+
+// makeDurable makes the metadata durable that was read under the lock: whoever saved
+// it may have died before (spec: SyncFlag, SyncNamesFirst).
+func (s *Store) makeDurable(h *held) error {
+	if synced := s.synced.Load(); synced != nil && *synced == h.token {
+		return nil
+	}
+	if h.token.mark() == markSpare {
+		return s.disk.SyncSpare(h.fd)
+	}
+	return s.disk.SyncDirectory(s.path)
 }
 
 // roomFor gives the file that is the spare now as many blocks as the metadata has,
