@@ -33,7 +33,7 @@ func init() {
 		"forgotten parent":        {around: func(c *client) do { return parentless{c}.do }},
 		"shy recovery":            {around: func(c *client) do { return shy{c}.do }},
 		"full metadata":           {disk: func(d layerstore.Disk, _ string) layerstore.Disk { return fullMetadata{d} }},
-		"left in place":           {kernel: func(k tempdir.Kernel) tempdir.Kernel { return leftKernel{k} }},
+		"left in place":           {around: func(c *client) do { return leaver{c}.do }},
 	}
 }
 

@@ -2,10 +2,11 @@ package linearizability
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
@@ -51,18 +52,26 @@ func (c shy) do(ctx context.Context, op *Operation) (Result, string) {
 	return r, note
 }
 
-// A leftKernel has no room to move layers aside, and removes nothing of the layer a
-// where it is, but says that it did: an errno would not be believed.
-type leftKernel struct{ tempdir.Kernel }
+// A leaver leaves a layer where it is, and says that it deleted it. It puts it back:
+// the store takes nobody's word for it that a layer is gone.
+type leaver struct{ *client }
 
-func (leftKernel) StageDeletion(string, int, string) error { return unix.ENOSPC }
-
-func (leftKernel) RemoveEntry(int, string) error     { return nil }
-func (leftKernel) RemoveDirectory(int, string) error { return nil }
-
-func (k leftKernel) RemoveData(root int, name string) error {
-	if name == "a" {
-		return nil
+func (c leaver) do(ctx context.Context, op *Operation) (Result, string) {
+	if op.Kind != Delete {
+		return c.client.do(ctx, op)
 	}
-	return k.Kernel.RemoveData(root, name)
+	path, err := c.store.Path(ctx, op.Layers[0])
+	if err != nil {
+		return c.client.do(ctx, op)
+	}
+	kept := filepath.Join(filepath.Dir(c.Dir), "kept")
+	defer os.RemoveAll(kept)
+	if err := os.CopyFS(kept, os.DirFS(path)); err != nil {
+		return Result{Outcome: Failed}, err.Error()
+	}
+	r, note := c.client.do(ctx, op)
+	if err := os.CopyFS(path, os.DirFS(kept)); err != nil {
+		return Result{Outcome: Failed}, err.Error()
+	}
+	return r, note
 }
