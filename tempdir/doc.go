@@ -143,7 +143,7 @@
 //	CreateLock EEXIST: taken
 //	CreateLock ENOENT: refused, ErrRootGone
 //	TakeLock EAGAIN: taken
-//	TakeLock ENOLCK: no locks
+//	TakeLock ENOLCK EPERM EACCES: no locks
 //	TakeLock EINVAL ENOSYS ENOTSUP: no locks, errors.ErrUnsupported
 //	WriteOwner ENOSPC EDQUOT EIO: ignored
 //	MakeData ENOENT: refused, ErrRootGone

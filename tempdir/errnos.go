@@ -93,6 +93,8 @@ var errnoTable = []errnoRow{
 	{"TakeLock", unix.EINVAL, noLocks, errors.ErrUnsupported, unseen}, // Linux before 3.15
 	{"TakeLock", unix.ENOSYS, noLocks, errors.ErrUnsupported, unseen},
 	{"TakeLock", unix.EOPNOTSUPP, noLocks, errors.ErrUnsupported, unseen},
+	{"TakeLock", unix.EPERM, noLocks, nil, unseen}, // a sandbox, or a security module
+	{"TakeLock", unix.EACCES, noLocks, nil, unseen},
 	{"WriteOwner", unix.ENOSPC, ignored, nil, unseen},
 	{"WriteOwner", unix.EDQUOT, ignored, nil, unseen},
 	{"WriteOwner", unix.EIO, ignored, nil, unseen},

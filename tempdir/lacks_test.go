@@ -69,6 +69,8 @@ func TestCreateWithoutThisOrThat(t *testing.T) {
 		{"links across", map[string]syscall.Errno{"linkat": unix.EXDEV}, nil},
 		{"no unnamed files", map[string]syscall.Errno{testfs.Unnamed: unix.EOPNOTSUPP}, nil},
 		{"no locks", map[string]syscall.Errno{testfs.TakeLock: unix.ENOLCK}, unix.ENOLCK},
+		{"locks denied, no unnamed files", map[string]syscall.Errno{testfs.Unnamed: unix.EOPNOTSUPP, testfs.TakeLock: unix.EPERM}, unix.EPERM},
+		{"locks refused, no links", map[string]syscall.Errno{"linkat": unix.EPERM, testfs.TakeLock: unix.EACCES}, unix.EACCES},
 		{"no locks known", map[string]syscall.Errno{testfs.TakeLock: unix.EINVAL}, unix.EINVAL},
 		{"no locks, no unnamed files", map[string]syscall.Errno{testfs.Unnamed: unix.EOPNOTSUPP, testfs.TakeLock: unix.ENOLCK}, unix.ENOLCK},
 		{"no locks at all, no unnamed files", map[string]syscall.Errno{testfs.Unnamed: unix.EINVAL, testfs.TakeLock: unix.EINVAL, testfs.GetLock: unix.EINVAL}, unix.EINVAL},
@@ -82,7 +84,7 @@ func TestCreateWithoutThisOrThat(t *testing.T) {
 				if c.want != nil {
 					require.ErrorIs(t, err, c.want)
 					require.Equal(t, []string{"temp-dir-" + someID}, rootNames(t, root))
-					_, err = root.CreateLock("lock")
+					_, err = root.CreateLock("lock-" + idOf("5"))
 					require.ErrorIs(t, err, c.want)
 					_, err = root.Recover(background)
 					require.ErrorIs(t, err, c.want)

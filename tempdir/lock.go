@@ -171,7 +171,7 @@ func (r *Root) publishNamed(op, name string) (int, error) {
 		return -1, err
 	}
 	if is("TakeLock", err, noLocks) {
-		r.unpublish(lock, name)
+		r.unpublish(lock, name, err)
 	}
 	// Otherwise the name stays: it may be a recoverer's by now, and if it is not,
 	// it is a stale lock file like any other (rule 4).
@@ -183,8 +183,13 @@ func (r *Root) publishNamed(op, name string) (int, error) {
 }
 
 // unpublish removes a lock file that was made where no locks are to be had, so
-// that nobody can have taken it: every try would leave one more.
-func (r *Root) unpublish(lock int, name string) {
+// that nobody can have taken it: every try would leave one more. If only this
+// process may not lock, a recoverer may have it; then that unlinks the same name,
+// which is never used again. Other names than an instance's may be.
+func (r *Root) unpublish(lock int, name string, err error) {
+	if _, _, ok := parseName(name, true); !ok && (err == unix.EPERM || err == unix.EACCES) {
+		return
+	}
 	if holder, err := r.kernel.LockHolder(lock); err == nil && holder.Held {
 		return
 	}

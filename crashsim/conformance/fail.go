@@ -18,11 +18,11 @@ type injection struct {
 // errnos are what calls are made to fail with. What is no failure to the
 // protocol is left out: EAGAIN from TakeLock, ENOENT where a name may be gone,
 // EEXIST from LinkLock, what says that unnamed files do not work here, and
-// EACCES from OpenDirectory, which the code mends. So is what says that nobody can
-// lock here, ENOLCK above all: the specification has no such file system, and the
+// EACCES from OpenDirectory, which the code mends. So is what says that locks are
+// not to be had here, ENOLCK above all: the specification has no such file system, and the
 // code then unlinks what it made to be locked.
 var errnos = map[seam.Method][]unix.Errno{
-	seam.TakeLock:        {unix.EIO, unix.EACCES, unix.EINTR, unix.ENOMEM},
+	seam.TakeLock:        {unix.EIO, unix.ESTALE, unix.EINTR, unix.ENOMEM},
 	seam.LinkLock:        {unix.ENOSPC, unix.EIO, unix.EDQUOT, unix.EROFS, unix.ENOMEM},
 	seam.Stat:            {unix.EIO, unix.ESTALE, unix.ENOMEM},
 	seam.StatName:        {unix.EIO, unix.EACCES, unix.ESTALE, unix.ENOMEM},
