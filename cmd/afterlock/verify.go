@@ -92,7 +92,7 @@ of fail, environment, undecided, skipped counts.`,
 func stageList() string {
 	var b strings.Builder
 	for _, stage := range gate.Stages() {
-		fmt.Fprintf(&b, "  %-10s  %s\n", stage.Name(), stage.Description())
+		fmt.Fprintf(&b, "  %-15s  %s\n", stage.Name(), stage.Description())
 	}
 	return b.String()
 }

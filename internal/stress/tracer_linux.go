@@ -71,9 +71,11 @@ func (x *tracer) open() (err error) {
 	if err != nil {
 		return err
 	}
-	kernel = seam.Around(kernel, &faults{rng: rand.New(rand.NewPCG(x.worker.Seed, uint64(x.index)+1000)), named: x.worker.Named})
+	faults := &faults{rng: rand.New(rand.NewPCG(x.worker.Seed, uint64(x.index)+1000)), named: x.worker.Named}
+	kernel = seam.Around(kernel, faults)
 	kernel = seam.Around(kernel, x.recording.Recorder(tracerNumber(x.worker.Worker, x.index)))
 	x.root, err = tempdir.Open(x.worker.Root, tempdir.WithKernel(kernel), tempdir.OrphanGrace(0), tempdir.Purpose("stress traced"))
+	faults.armed = true // a worker that cannot open its root has no work
 	return err
 }
 
@@ -207,6 +209,7 @@ func (x *tracer) orphan() error {
 type faults struct {
 	rng   *rand.Rand
 	named bool
+	armed bool
 }
 
 // Before fails calls whose failure says that nothing was done.
@@ -219,6 +222,9 @@ func (f *faults) Before(c *seam.Call) error {
 			return unix.EOPNOTSUPP
 		}
 	}
+	if !f.armed {
+		return nil
+	}
 	switch f.rng.IntN(2 * failEvery) {
 	case 0:
 		return unix.EIO
@@ -230,7 +236,7 @@ func (f *faults) Before(c *seam.Call) error {
 
 // After fails closes: Linux has closed the descriptor all the same.
 func (f *faults) After(c *seam.Call) {
-	if c.Method == seam.Close && c.Err == nil && f.rng.IntN(failEvery) == 0 {
+	if f.armed && c.Method == seam.Close && c.Err == nil && f.rng.IntN(failEvery) == 0 {
 		c.Err = unix.EIO
 	}
 }
