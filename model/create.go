@@ -33,13 +33,38 @@ func (t *step) tooYoung(i ID) bool {
 	return false
 }
 
+// youngData is YoungData: the grace for data without a lock file.
+func (t *step) youngData(i ID) bool {
+	if t.m.orphanGrace {
+		for q := Proc(1); q <= t.m.creators; q++ {
+			if t.s.ID[q] == i {
+				return true
+			}
+		}
+	}
+	return t.tooYoung(i)
+}
+
+// looks is Looks (rule 15): upstream's code runs in p's own process.
+func (m *Protocol) looks(p Proc) bool {
+	return m.Ours(p) && m.mixedFleet && m.upstream&m.sameProcess[p] != 0
+}
+
+// letGo is LetGo: where p goes that has a lock file open and not its lock.
+func (m *Protocol) letGo(p Proc) PC {
+	if m.looks(p) {
+		return Looking
+	}
+	return Closing
+}
+
 // OpenUnnamed: p opens a file that has no name.
 func (t *step) OpenUnnamed(p Proc) {
 	s := &t.s
 	if t.not(t.m.Ours(p), `Ours(p)`) || t.not(t.m.tmpFile, `TmpFile`) ||
 		t.not(t.m.creator(p) && s.PC[p] == Idle && t.anyFresh() ||
-			t.m.recoverer(p) && s.PC[p] == SawData && !t.tooYoung(s.ID[p]),
-			`p \in Creator /\ pc[p] = "idle" /\ some id is fresh, or p \in Recoverer /\ pc[p] = "sawData" /\ ~TooYoung(id[p])`) {
+			t.m.recoverer(p) && s.PC[p] == SawData && !t.youngData(s.ID[p]),
+			`p \in Creator /\ pc[p] = "idle" /\ some id is fresh, or p \in Recoverer /\ pc[p] = "sawData" /\ ~YoungData(id[p])`) {
 		return
 	}
 	n := t.next()
@@ -60,7 +85,7 @@ func (t *step) TakeLock(p Proc) {
 	n := t.next()
 	switch {
 	case !t.canLock(p):
-		n.PC[p] = Closing
+		n.PC[p] = t.m.letGo(p)
 	case s.PC[p] == Unnamed:
 		n.Holder[s.Fd[p]], n.PC[p] = p, Locked
 	default:
@@ -108,7 +133,7 @@ func (t *step) CreateLock(p Proc, i ID) {
 			return
 		}
 	} else if t.not(s.PC[p] == SawData, `pc[p] = "sawData"`) ||
-		t.not(!t.tooYoung(s.ID[p]), `~TooYoung(id[p])`) || t.not(i == s.ID[p], `i = id[p]`) {
+		t.not(!t.youngData(s.ID[p]), `~YoungData(id[p])`) || t.not(i == s.ID[p], `i = id[p]`) {
 		return
 	}
 	n := t.next()

@@ -88,10 +88,11 @@ func TestALassoIsTold(t *testing.T) {
 
 func TestPackKeepsEveryField(t *testing.T) {
 	s := model.State{
-		Lock: [3]uint8{0, 12, 7}, Data: 6, Place: [4]uint8{0, 4, 1, 2}, Tree: [4]uint8{0, 3, 2, 1},
-		Holder: [13]uint8{0, 4, 3, 2, 1, 4, 3, 2, 1, 4, 3, 2, 1}, Fd: [5]uint8{0, 12, 11, 1, 8},
-		PC: [5]uint8{0, model.Stuck, model.Closing, model.Idle, model.Taken}, ID: [5]uint8{0, 2, 1, 0, 2},
-		Arg: [5]uint8{0, 15, 3, 0, 8}, Used: 6, Crashes: 3, Failures: 3,
+		Lock: [3]uint8{0, 8, 7}, Data: 6, Place: [4]uint8{0, 4, 1, 2}, Tree: [4]uint8{0, 3, 2, 1},
+		Holder: [9]uint8{0, 4, 3, 2, 1, 4, 3, 2, 1}, Fd: [5]uint8{0, 8, 7, 1, 5},
+		Parked: [3]uint8{0, 63, 42},
+		PC:     [5]uint8{0, model.Stuck, model.Closing, model.Idle, model.Taken}, ID: [5]uint8{0, 2, 1, 0, 2},
+		Arg: [5]uint8{0, 11, 3, 0, 8}, Used: 6, Crashes: 3, Failures: 3,
 	}
 	assert.Equal(t, s, model.PackedAndBack(s))
 }

@@ -11,7 +11,7 @@ func (m *Protocol) typeOK(s *State, pcs pcSet) bool {
 		ok = ok && s.Place[x] < inside+m.ids && s.Tree[x] <= m.files
 	}
 	for n := Inode(1); n <= maxInodes; n++ {
-		ok = ok && s.Holder[n] <= m.procs && (n <= m.inodes || s.Holder[n] == None)
+		ok = ok && s.Holder[n] <= m.procs && (n <= m.inodes || s.Holder[n] == None && !has(s.Parked[1]|s.Parked[2], n-1))
 	}
 	for p := Proc(1); p <= m.procs; p++ {
 		ok = ok && s.Fd[p] <= m.inodes && pcs.has(s.PC[p]) && s.ID[p] <= m.ids && s.Arg[p] <= m.items
@@ -73,6 +73,16 @@ func (m *Protocol) OurLiveKept(s *State) bool {
 func (m *Protocol) LiveIsLocked(s *State) bool {
 	for p := Proc(1); p <= m.creators; p++ {
 		if m.live(s, p) && m.Ours(p) && !(s.isNamed(p, s.ID[p]) && s.Holder[s.Fd[p]] == p) {
+			return false
+		}
+	}
+	return true
+}
+
+// LockKept: a live owner keeps its lock, whoever else closes the file (rule 15).
+func (m *Protocol) LockKept(s *State) bool {
+	for p := Proc(1); p <= m.creators; p++ {
+		if m.live(s, p) && s.Holder[s.Fd[p]] != p {
 			return false
 		}
 	}
@@ -142,6 +152,20 @@ func (m *Protocol) UnlinkedByHolder(s, n *State) bool {
 			byHolder = byHolder || s.Fd[p] == s.Lock[i] && s.Holder[s.Fd[p]] == p && n.PC[p] != s.PC[p]
 		}
 		if !byHolder {
+			return false
+		}
+	}
+	return true
+}
+
+// LookingChangesNothing: who only looks changes neither the disk nor anybody's
+// lock.
+func (m *Protocol) LookingChangesNothing(s, n *State) bool {
+	if s.Crashes != n.Crashes || s.Lock == n.Lock && s.Data == n.Data && s.Place == n.Place && s.Tree == n.Tree && s.Holder == n.Holder {
+		return true
+	}
+	for p := Proc(1); p <= m.procs; p++ {
+		if has(m.inspector, p) && s.PC[p] != n.PC[p] {
 			return false
 		}
 	}

@@ -36,7 +36,8 @@ const (
 	maxProcs  = 4
 	maxIDs    = 2
 	maxItems  = 3
-	maxInodes = 12
+	maxInodes = 8
+	maxCopies = 2 // of our package
 	maxFiles  = 3
 	maxCount  = 3 // crashes, failures
 )
@@ -51,11 +52,12 @@ type State struct {
 	Place [maxItems + 1]Place // place[x]
 	Tree  [maxItems + 1]uint8 // tree[x]
 	// Volatile.
-	Holder [maxInodes + 1]Proc // holder[n]
-	Fd     [maxProcs + 1]Inode // fd[p]
-	PC     [maxProcs + 1]PC    // pc[p]
-	ID     [maxProcs + 1]ID    // id[p]
-	Arg    [maxProcs + 1]uint8 // arg[p]: an Item, or maxItems + an Inode
+	Holder [maxInodes + 1]Proc  // holder[n]
+	Fd     [maxProcs + 1]Inode  // fd[p]
+	Parked [maxCopies + 1]uint8 // parked[k]; bit n-1
+	PC     [maxProcs + 1]PC     // pc[p]
+	ID     [maxProcs + 1]ID     // id[p]
+	Arg    [maxProcs + 1]uint8  // arg[p]: an Item, or maxItems + an Inode
 	// History.
 	Used     uint8 // used; bit i
 	Crashes  uint8 // crashes
@@ -93,7 +95,7 @@ func (t *step) free(n Inode) bool {
 			return false
 		}
 	}
-	return true
+	return !has(t.s.Parked[1]|t.s.Parked[2], n-1)
 }
 
 // newInode is NewInode: the lowest free number.
@@ -120,6 +122,13 @@ func (t *step) canLock(p Proc) bool {
 	return holder == None || t.m.shares(p, holder) || t.m.leaseRunsOut
 }
 
+// heldByUs is HeldByUs: the lock on inode n is a POSIX lock of the process that
+// p runs in.
+func (m *Protocol) heldByUs(s *State, p Proc, n Inode) bool {
+	h := s.Holder[n]
+	return h != None && m.posix(h) && m.pid[h] == m.pid[p]
+}
+
 // holderWithout is HolderWithout: the locks that are left when the processes of
 // the set close their descriptors.
 func (t *step) holderWithout(set uint8) [maxInodes + 1]Proc {
@@ -129,7 +138,7 @@ func (t *step) holderWithout(set uint8) [maxInodes + 1]Proc {
 		if !has(set, p) || n == None {
 			continue
 		}
-		if h := t.s.Holder[n]; h != None && (p == h || t.m.shares(p, h)) {
+		if p == t.s.Holder[n] || t.m.heldByUs(&t.s, p, n) {
 			left[n] = None
 		}
 	}

@@ -22,7 +22,7 @@ func afterFailure(pc PC) PC {
 }
 
 var failingPCs = places(Unnamed, Locked, Created, Taken, Named, Opened,
-	Calling, Emptying, InsideTree, Emptied, Verified)
+	Calling, Emptying, InsideTree, Emptied, Verified, Looking)
 
 // CallFails: p's next call fails, and nothing on disk changes.
 func (t *step) CallFails(p Proc) {
@@ -34,8 +34,13 @@ func (t *step) CallFails(p Proc) {
 	n := t.next()
 	n.Failures++
 	n.PC[p] = afterFailure(s.PC[p])
-	if s.PC[p] == InsideTree {
+	switch {
+	case s.PC[p] == InsideTree:
 		n.Arg[p] = None
+	case s.PC[p] == Created || s.PC[p] == Opened:
+		n.PC[p] = t.m.letGo(p)
+	case s.PC[p] == Looking && t.m.mixedFleet: // unknown is not no
+		t.park(n, p)
 	}
 	t.done()
 }
@@ -54,6 +59,9 @@ func (t *step) Crash(p Proc) {
 	n.Holder = t.holderWithout(together)
 	for q := Proc(1); q <= t.m.procs; q++ {
 		if has(together, q) {
+			if t.m.looks(q) {
+				n.Parked = [maxCopies + 1]uint8{}
+			}
 			n.Fd[q], n.ID[q], n.Arg[q], n.PC[q] = None, None, None, Idle
 		}
 	}
@@ -99,5 +107,15 @@ func (t *step) Sweep(i ID) {
 	}
 	n := t.next()
 	n.Data &^= 1 << i
+	t.done()
+}
+
+// TakesLockFile (MC.tla): a stranger takes the lock file of an instance.
+func (t *step) TakesLockFile(i ID) {
+	if t.not(t.s.Lock[i] != None, `lock[i] # None`) {
+		return
+	}
+	n := t.next()
+	n.Lock[i] = None
 	t.done()
 }

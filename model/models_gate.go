@@ -1,5 +1,7 @@
 package model
 
+import "slices"
+
 // This file is the models of kind gate, one for each .cfg of the specification.
 
 var gateModels = []Model{
@@ -24,6 +26,14 @@ var gateModels = []Model{
 		}),
 	},
 	{
+		Name: "GateCleaner", Kind: "gate", Formula: "CleanedSpec",
+		Purpose:    "A cleaner of temporary files takes lock files, of live instances too; young orphans are left alone.",
+		Properties: []string{"TypeOK", "LiveKept", "ReachableWhole", "RepliesTrue", "NeverLost"},
+		Protocol: small(func(c *Config) {
+			c.OrphanGrace = true
+		}),
+	},
+	{
 		Name: "GateFallback", Kind: "gate", Formula: "Spec",
 		Purpose:    "No unnamed files: create, lock, recheck.",
 		Properties: whole,
@@ -39,6 +49,27 @@ var gateModels = []Model{
 		Protocol: small(func(c *Config) {
 			c.Pid = "Together"
 			c.RootName = "TwoNames"
+			c.MaxFailures = 1
+		}),
+	},
+	{
+		Name: "GateInspect", Kind: "gate", Formula: "Spec",
+		Purpose:    "A listing beside an owner and a recoverer: it changes nothing.",
+		Properties: []string{"TypeOK", "LiveKept", "LiveIsLocked", "OneOwner", "DataHasLock", "ReachableWhole", "RepliesTrue", "NeverLost", "LockKept", "UnlinkedByHolder", "LookingChangesNothing"},
+		Protocol: small(func(c *Config) {
+			c.Inspector = []string{"r2"}
+			c.MaxFailures = 1
+		}),
+	},
+	{
+		Name: "GateListerTogether", Kind: "gate", Formula: "MixedSpec",
+		Purpose:    "Our listing in the process of an upstream owner, and our recoverer in another.",
+		Properties: append(slices.Clip(wholeMixed), "LookingChangesNothing"),
+		Protocol: small(func(c *Config) {
+			c.Inspector = []string{"r2"}
+			c.Upstream = []string{"c1"}
+			c.Pid = "ListerTogether"
+			c.MixedFleet = true
 			c.MaxFailures = 1
 		}),
 	},
@@ -107,12 +138,63 @@ var gateModels = []Model{
 		}),
 	},
 	{
+		Name: "GateRelease", Kind: "gate", Formula: "Spec",
+		Purpose:    "An owner gives its instance up, and lives on.",
+		Properties: whole,
+		Protocol: small(func(c *Config) {
+			c.MayRelease = true
+		}),
+	},
+	{
+		Name: "GateReleaseRefinement", Kind: "gate", Formula: "Spec",
+		Purpose:    "The same, as callers see it.",
+		Properties: []string{"TypeOK", "TempDirSpec"},
+		Protocol: small(func(c *Config) {
+			c.Recoverer = []string{"r1"}
+			c.Addition = []string{"a1"}
+			c.MayRelease = true
+		}),
+	},
+	{
 		Name: "GateSwept", Kind: "gate", Formula: "SweptSpec",
 		Purpose:    "A stranger removes our directory: nobody is told a lie.",
 		Properties: []string{"TypeOK", "RepliesTrue", "ReachableWhole"},
 		Protocol: small(func(c *Config) {
 			c.Recoverer = []string{"r1"}
 			c.MaxFailures = 1
+		}),
+	},
+	{
+		Name: "GateTogether", Kind: "gate", Formula: "MixedSpec",
+		Purpose:    "An upstream owner, our recoverer and our listing in one process, with rule 15.",
+		Properties: append(slices.Clip(wholeMixed), "LookingChangesNothing"),
+		Protocol: small(func(c *Config) {
+			c.Inspector = []string{"r2"}
+			c.Upstream = []string{"c1"}
+			c.Pid = "Together"
+			c.MixedFleet = true
+			c.MaxFailures = 1
+		}),
+	},
+	{
+		Name: "GateTogetherFallback", Kind: "gate", Formula: "MixedSpec",
+		Purpose:    "The same without unnamed files, our owner beside an upstream recoverer.",
+		Properties: wholeMixed,
+		Protocol: small(func(c *Config) {
+			c.Upstream = []string{"r2"}
+			c.TmpFile = false
+			c.Pid = "Together"
+			c.MixedFleet = true
+		}),
+	},
+	{
+		Name: "GateTogetherOwner", Kind: "gate", Formula: "MixedSpec",
+		Purpose:    "Our owner and upstream recoverers in one process.",
+		Properties: wholeMixed,
+		Protocol: small(func(c *Config) {
+			c.Upstream = []string{"r1", "r2"}
+			c.Pid = "Together"
+			c.MixedFleet = true
 		}),
 	},
 	{

@@ -4,6 +4,14 @@ package model
 
 var mustFailModels = []Model{
 	{
+		Name: "CleanerNoGrace", Kind: "mustfail", Formula: "CleanedSpec",
+		Purpose:    "Orphans are adopted at once, and a cleaner of temporary files has taken the lock file of a live instance.",
+		Properties: []string{"LiveKept"},
+		Protocol: small(func(c *Config) {
+			c.MaxCrashes = 0
+		}),
+	},
+	{
 		Name: "DataBeforeLock", Kind: "mustfail", Formula: "Spec",
 		Purpose:    "The data directory is made before the lock file.",
 		Properties: []string{"DataHasLock"},

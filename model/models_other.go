@@ -1,5 +1,7 @@
 package model
 
+import "slices"
+
 // This file is the other models that hold, one for each .cfg of the specification.
 
 var otherModels = []Model{
@@ -71,6 +73,26 @@ var otherModels = []Model{
 		}),
 	},
 	{
+		Name: "LivenessRelease", Kind: "liveness", Formula: "LiveSpec",
+		Purpose:    "The same for what an owner has released, with the grace for young orphans.",
+		Properties: []string{"TypeOK", "GoneInTheEnd"},
+		Protocol: small(func(c *Config) {
+			c.OrphanGrace = true
+			c.MayRelease = true
+		}),
+	},
+	{
+		Name: "LivenessTogether", Kind: "liveness", Formula: "MixedLiveSpec",
+		Purpose:    "The same with an upstream owner, our recoverer and our listing in one process.",
+		Properties: []string{"MixedTypeOK", "GoneInTheEnd"},
+		Protocol: small(func(c *Config) {
+			c.Inspector = []string{"r2"}
+			c.Upstream = []string{"c1"}
+			c.Pid = "Together"
+			c.MixedFleet = true
+		}),
+	},
+	{
 		Name: "PowerOrdered", Kind: "power", Formula: "LiveSpec",
 		Purpose:    "Ordered file systems (ext4, xfs): no fsync is needed.",
 		Properties: []string{"TypeOK", "ReachableWhole", "WholeOrFlagged", "NoLeak", "GoneInTheEnd"},
@@ -133,6 +155,46 @@ var otherModels = []Model{
 			c.Creator = []string{"c1", "c2"}
 			c.Upstream = []string{"c1", "c2"}
 			c.ID = []string{"i1", "i2"}
+			c.MixedFleet = true
+		}),
+	},
+	{
+		Name: "MixedTogether", Kind: "mixed", Formula: "MixedSpec", Symmetry: "Symmetry",
+		Purpose:    "Two upstream owners, our recoverer and our listing in one process.",
+		Properties: append(slices.Clip(wholeMixed), "LookingChangesNothing"),
+		Protocol: small(func(c *Config) {
+			c.Creator = []string{"c1", "c2"}
+			c.Inspector = []string{"r2"}
+			c.Upstream = []string{"c1", "c2"}
+			c.ID = []string{"i1", "i2"}
+			c.Pid = "Together"
+			c.MixedFleet = true
+		}),
+	},
+	{
+		Name: "MixedTogetherCopies", Kind: "mixed", Formula: "MixedSpec", Symmetry: "RecovererSymmetry",
+		Purpose:    "Two copies of our package in one process with an upstream owner: one recovers, one lists.",
+		Properties: append(slices.Clip(wholeMixed), "LookingChangesNothing"),
+		Protocol: small(func(c *Config) {
+			c.Recoverer = []string{"r1", "r2", "r3"}
+			c.Inspector = []string{"r3"}
+			c.Upstream = []string{"c1"}
+			c.Pid = "Together"
+			c.Package = "TwoCopies"
+			c.MixedFleet = true
+			c.MaxFailures = 1
+		}),
+	},
+	{
+		Name: "MixedTogetherEverybody", Kind: "mixed", Formula: "MixedSpec", Symmetry: "IdSymmetry",
+		Purpose:    "A creator and a recoverer of each kind in one process: our instances are safe.",
+		Properties: []string{"MixedTypeOK", "OurLiveKept", "LiveIsLocked"},
+		Protocol: small(func(c *Config) {
+			c.Creator = []string{"c1", "c2"}
+			c.Upstream = []string{"c2", "r2"}
+			c.ID = []string{"i1", "i2"}
+			c.Victim = nil
+			c.Pid = "Together"
 			c.MixedFleet = true
 		}),
 	},

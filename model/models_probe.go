@@ -103,6 +103,30 @@ var probeModels = []Model{
 		}),
 	},
 	{
+		Name: "ProbeParked", Kind: "probe", Formula: "MixedSpec",
+		Purpose:    "A descriptor is parked while its lock is held by our own process.",
+		Properties: []string{"NoParked"},
+		Protocol: small(func(c *Config) {
+			c.Recoverer = []string{"r1"}
+			c.Upstream = []string{"c1"}
+			c.Pid = "Together"
+			c.MixedFleet = true
+			c.MaxCrashes = 0
+		}),
+	},
+	{
+		Name: "ProbeParkedInVain", Kind: "probe", Formula: "MixedSpec",
+		Purpose:    "A parked descriptor is left when its lock is gone.",
+		Properties: []string{"NoParkedInVain"},
+		Protocol: small(func(c *Config) {
+			c.Recoverer = []string{"r1"}
+			c.Upstream = []string{"c1"}
+			c.Pid = "Together"
+			c.MixedFleet = true
+			c.MaxCrashes = 0
+		}),
+	},
+	{
 		Name: "ProbePowerBareLock", Kind: "probe", Formula: "Spec",
 		Purpose:    "A lock file survives without its data.",
 		Properties: []string{"NoBareLock"},
@@ -131,6 +155,16 @@ var probeModels = []Model{
 		}),
 	},
 	{
+		Name: "ProbeReleased", Kind: "probe", Formula: "Spec",
+		Purpose:    "What an owner that lives on has released is recovered.",
+		Properties: []string{"NoReleasedRecovery"},
+		Protocol: small(func(c *Config) {
+			c.Recoverer = []string{"r1"}
+			c.MayRelease = true
+			c.MaxCrashes = 0
+		}),
+	},
+	{
 		Name: "ProbeStolenBirth", Kind: "probe", Formula: "Spec",
 		Purpose:    "Without unnamed files a creator finds its new lock file locked.",
 		Properties: []string{"NoStolenBirth"},
@@ -154,6 +188,16 @@ var probeModels = []Model{
 		Protocol: small(func(c *Config) {
 			c.Upstream = []string{"c1"}
 			c.MixedFleet = true
+			c.MaxCrashes = 0
+		}),
+	},
+	{
+		Name: "ProbeYoungOrphan", Kind: "probe", Formula: "CleanedSpec",
+		Purpose:    "The data of a live instance that lost its lock file is left alone.",
+		Properties: []string{"NoYoungOrphan"},
+		Protocol: small(func(c *Config) {
+			c.Recoverer = []string{"r1"}
+			c.OrphanGrace = true
 			c.MaxCrashes = 0
 		}),
 	},

@@ -42,6 +42,56 @@ var ruleModels = []Model{
 		}),
 	},
 	{
+		Name: "Rule15ClosesAnyway", Kind: "mustfail", Formula: "MixedSpec",
+		Purpose:    "Rule 15 dropped: recovery closes a busy lock file, and drops the lock of an upstream owner in its own process.",
+		Properties: []string{"LiveKept"},
+		Protocol: small(func(c *Config) {
+			c.Upstream = []string{"c1"}
+			c.Pid = "Together"
+			c.MixedFleet = true
+			c.MaxCrashes = 0
+			c.Swap = map[string]string{"LockHolder": "ClosesAnyway"}
+		}),
+	},
+	{
+		Name: "Rule15ClosesParked", Kind: "mustfail", Formula: "MixedSpec",
+		Purpose:    "Rule 15 dropped later: what is parked is closed at the next look.",
+		Properties: []string{"LiveKept"},
+		Protocol: small(func(c *Config) {
+			c.Upstream = []string{"c1"}
+			c.Pid = "Together"
+			c.MixedFleet = true
+			c.MaxCrashes = 0
+			c.Swap = map[string]string{"OpenLock": "ClosesParked"}
+		}),
+	},
+	{
+		Name: "Rule15InspectorCloses", Kind: "mustfail", Formula: "MixedSpec",
+		Purpose:    "Rule 15 dropped in the listing, which takes no lock, and drops one.",
+		Properties: []string{"LookingChangesNothing"},
+		Protocol: small(func(c *Config) {
+			c.Inspector = []string{"r2"}
+			c.Upstream = []string{"c1"}
+			c.Pid = "Together"
+			c.MixedFleet = true
+			c.MaxCrashes = 0
+			c.Swap = map[string]string{"LockHolder": "InspectorCloses"}
+		}),
+	},
+	{
+		Name: "Rule15InspectsYoung", Kind: "mustfail", Formula: "MixedSpec",
+		Purpose:    "Rule 13 dropped in the listing: it opens a bare lock file that upstream of its own process is about to lock.",
+		Properties: []string{"LockKept"},
+		Protocol: small(func(c *Config) {
+			c.Inspector = []string{"r2"}
+			c.Upstream = []string{"c1"}
+			c.Pid = "Together"
+			c.MixedFleet = true
+			c.MaxCrashes = 0
+			c.Swap = map[string]string{"OpenToInspect": "InspectsYoung"}
+		}),
+	},
+	{
 		Name: "Rule1PublishLocked", Kind: "mustfail", Formula: "Spec",
 		Purpose:    "Rule 1 dropped: the unnamed file gets its name before its lock.",
 		Properties: []string{"LiveIsLocked"},

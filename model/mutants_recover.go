@@ -236,6 +236,66 @@ func (t *step) MissingDataFails(p Proc) {
 	t.done()
 }
 
+// ClosesAnyway, for LockHolder, without rule 15: p closes what it does not hold.
+func (t *step) ClosesAnyway(p Proc) {
+	if t.not(t.s.PC[p] == Looking, `pc[p] = "looking"`) {
+		return
+	}
+	n := t.next()
+	n.PC[p] = Closing
+	t.done()
+}
+
+// InspectorCloses, for LockHolder, without rule 15 in the listing alone.
+func (t *step) InspectorCloses(p Proc) {
+	if has(t.m.inspector, p) {
+		t.ClosesAnyway(p)
+	} else {
+		t.LockHolder(p)
+	}
+}
+
+// InspectsYoung, for OpenToInspect: the listing opens a bare lock file that its
+// owner is about to lock.
+func (t *step) InspectsYoung(p Proc) {
+	s := &t.s
+	if t.not(has(t.m.inspector, p), `p \in Inspector`) ||
+		t.not(s.PC[p] == SawLock || s.PC[p] == SawBoth, `pc[p] \in {"sawLock", "sawBoth"}`) {
+		return
+	}
+	n := t.next()
+	if lock := s.Lock[s.ID[p]]; lock != None && !t.isParked(p, s.ID[p]) {
+		n.Fd[p], n.PC[p] = lock, Looking
+	} else {
+		n.PC[p] = Closing
+	}
+	t.stillParked(n, p)
+	t.done()
+}
+
+// ClosesParked, for OpenLock: what is parked is closed at the next look.
+func (t *step) ClosesParked(p Proc) {
+	s := &t.s
+	if t.not(t.m.Ours(p), `Ours(p)`) || t.not(!has(t.m.inspector, p), `p \notin Inspector`) ||
+		t.not(s.PC[p] == SawLock || s.PC[p] == SawBoth, `pc[p] \in {"sawLock", "sawBoth"}`) ||
+		t.not(s.PC[p] != SawLock || !t.tooYoung(s.ID[p]), `pc[p] = "sawLock" => ~TooYoung(id[p])`) {
+		return
+	}
+	n := t.next()
+	for k := Inode(1); k <= t.m.inodes; k++ {
+		if has(s.Parked[t.m.copyOf[p]], k-1) && t.m.heldByUs(s, p, k) {
+			n.Holder[k] = None
+		}
+	}
+	n.Parked[t.m.copyOf[p]] = 0
+	if lock := s.Lock[s.ID[p]]; lock != None && !t.inTable(p, s.ID[p]) {
+		n.Fd[p], n.PC[p] = lock, Opened
+	} else {
+		n.PC[p] = Closing
+	}
+	t.done()
+}
+
 // ListsOnChange, for List: recovery runs only while some creator is at work.
 func (t *step) ListsOnChange(p Proc, i ID) {
 	s := &t.s

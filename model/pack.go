@@ -32,14 +32,15 @@ func scatter(x uint64, width uint, b []uint8) {
 // pack puts a state into a key. The widths are those of the sizes in kernel.go:
 //
 //	first   pc 4x5, fd 4x4, id 4x2, arg 4x4, crashes 2, failures 2
-//	second  holder 12x3, lock 2x4, data 2, place 3x3, tree 3x2, used 2
+//	second  holder 8x3, lock 2x4, data 2, place 3x3, tree 3x2, used 2, parked 2x6
 func pack(s *State) Key {
 	return Key{
 		gather(s.PC[1:5], 5) | gather(s.Fd[1:5], 4)<<20 | gather(s.ID[1:5], 2)<<36 | gather(s.Arg[1:5], 4)<<44 |
 			uint64(s.Crashes)<<60 | uint64(s.Failures)<<62,
-		gather(s.Holder[1:5], 3) | gather(s.Holder[5:9], 3)<<12 | gather(s.Holder[9:13], 3)<<24 |
-			uint64(s.Lock[1])<<36 | uint64(s.Lock[2])<<40 | uint64(s.Data>>1)<<44 |
-			gather(s.Place[0:4], 3)>>3<<46 | gather(s.Tree[0:4], 2)>>2<<55 | uint64(s.Used>>1)<<61,
+		gather(s.Holder[1:5], 3) | gather(s.Holder[5:9], 3)<<12 |
+			uint64(s.Lock[1])<<24 | uint64(s.Lock[2])<<28 | uint64(s.Data>>1)<<32 |
+			gather(s.Place[0:4], 3)>>3<<34 | gather(s.Tree[0:4], 2)>>2<<43 | uint64(s.Used>>1)<<49 |
+			uint64(s.Parked[1])<<51 | uint64(s.Parked[2])<<57,
 	}
 }
 
@@ -53,10 +54,10 @@ func unpack(k Key, s *State) {
 	s.Failures = uint8(k[0] >> 62)
 	scatter(k[1], 3, s.Holder[1:5])
 	scatter(k[1]>>12, 3, s.Holder[5:9])
-	scatter(k[1]>>24, 3, s.Holder[9:13])
-	s.Lock[1], s.Lock[2] = uint8(k[1]>>36&15), uint8(k[1]>>40&15)
-	s.Data = uint8(k[1]>>44&3) << 1
-	scatter(k[1]>>46&(1<<9-1)<<3, 3, s.Place[0:4])
-	scatter(k[1]>>55&(1<<6-1)<<2, 2, s.Tree[0:4])
-	s.Used = uint8(k[1]>>61&3) << 1
+	s.Lock[1], s.Lock[2] = uint8(k[1]>>24&15), uint8(k[1]>>28&15)
+	s.Data = uint8(k[1]>>32&3) << 1
+	scatter(k[1]>>34&(1<<9-1)<<3, 3, s.Place[0:4])
+	scatter(k[1]>>43&(1<<6-1)<<2, 2, s.Tree[0:4])
+	s.Used = uint8(k[1]>>49&3) << 1
+	s.Parked[1], s.Parked[2] = uint8(k[1]>>51&63), uint8(k[1]>>57&63)
 }

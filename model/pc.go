@@ -31,6 +31,7 @@ const (
 	InsideTree
 	Emptied
 	Verified
+	Looking
 	Closing
 	// UpstreamPCs
 	UpstreamNamed
@@ -44,7 +45,7 @@ var pcNames = [pcCount]string{
 	"idle", "sawLock", "sawData", "sawBoth", "opened", "claimed",
 	"unnamed", "locked", "created", "taken", "named",
 	"live", "calling", "ok", "missing", "lost", "failed",
-	"emptying", "inside", "emptied", "verified", "closing",
+	"emptying", "inside", "emptied", "verified", "looking", "closing",
 	"upstreamNamed", "upstreamOpened", "upstreamTaken", "stuck",
 }
 
@@ -78,7 +79,7 @@ var (
 	createPCs   = places(Unnamed, Locked, Created, Taken, Named)
 	replyPCs    = places(OK, Missing, Lost, Failed)
 	openPCs     = places(Live, Calling) | replyPCs
-	removePCs   = places(Emptying, InsideTree, Emptied, Verified, Closing)
+	removePCs   = places(Emptying, InsideTree, Emptied, Verified, Looking, Closing)
 	upstreamPCs = places(UpstreamNamed, UpstreamOpened, UpstreamTaken, Stuck)
 	allPCs      = places(Idle, SawLock, SawData, SawBoth, Opened, Claimed) | createPCs | openPCs | removePCs
 )

@@ -145,3 +145,33 @@ func (m *Protocol) NoUpstreamGhost(s *State) bool {
 		return m.recoverer(p) && has(m.upstream, p) && s.PC[p] == Claimed && !s.isNamed(p, s.ID[p])
 	})
 }
+
+// NoParked: nothing is parked that our own process has locked.
+func (m *Protocol) NoParked(s *State) bool { return !m.parkedWhere(s, true) }
+
+// NoParkedInVain: nothing is parked whose lock is gone.
+func (m *Protocol) NoParkedInVain(s *State) bool { return !m.parkedWhere(s, false) }
+
+func (m *Protocol) parkedWhere(s *State, locked bool) bool {
+	for n := Inode(1); n <= m.inodes; n++ {
+		if has(s.Parked[1]|s.Parked[2], n-1) && (s.Holder[n] != None) == locked {
+			return true
+		}
+	}
+	return false
+}
+
+// NoReleasedRecovery: what an owner that lives on has released is not recovered.
+func (m *Protocol) NoReleasedRecovery(s *State) bool {
+	return m.noProc(func(p Proc) bool {
+		return m.recoverer(p) && s.PC[p] == Emptying && s.Crashes == 0 && s.Failures == 0 && s.Fd[p] != None
+	})
+}
+
+// NoYoungOrphan: no data without a lock file is left alone because it is young.
+func (m *Protocol) NoYoungOrphan(s *State) bool {
+	t := step{m: m, s: *s}
+	return m.noProc(func(p Proc) bool {
+		return m.recoverer(p) && s.PC[p] == SawData && s.Lock[s.ID[p]] == None && t.youngData(s.ID[p])
+	})
+}

@@ -9,7 +9,8 @@ import (
 // the definitions that it swaps.
 type Config struct {
 	Creator, Recoverer []string
-	Upstream, Repaired []string // of them
+	Inspector          []string // the last of the recoverers
+	Upstream, Repaired []string // of the processes
 	ID                 []string
 	Victim, Addition   []string
 	Mounted            []string
@@ -17,9 +18,12 @@ type Config struct {
 	Orphan             []string // of ID
 	TmpFile            bool
 	LockKind           string // "ofd", "posix" or "table"
-	Pid                string // "Apart" or "Together"
+	Pid                string // "Apart", "Together" or "ListerTogether"
+	Package            string // "OneCopy", the default, or "TwoCopies"
 	RootName           string // "OneName" or "TwoNames"
 	MixedFleet         bool
+	OrphanGrace        bool
+	MayRelease         bool
 	MaxCrashes         int
 	MaxFailures        int
 	Swap               map[string]string // definition: its mutant
@@ -41,10 +45,11 @@ type Protocol struct {
 	creators, procs, ids, items, files      uint8
 	inodes                                  uint8
 	upstream, repaired, orphan, allCreators uint8
-	victim, addition, mounted               uint8
+	victim, addition, mounted, inspector    uint8
 	tmpFile, mixedFleet                     bool
+	orphanGrace, mayRelease                 bool
 	lockKind                                lockKind
-	pid, rootName                           [maxProcs + 1]uint8
+	pid, rootName, copyOf                   [maxProcs + 1]uint8
 	sameProcess                             [maxProcs + 1]uint8
 	maxCrashes, maxFailures                 uint8
 	notOnDisk, leaseRunsOut, forgotten      bool // swapped for Fresh, CanLock, Free
@@ -69,6 +74,7 @@ type check[F any] struct {
 func newProtocol(c Config, formula, symmetry string, properties []string) *Protocol {
 	m := &Protocol{
 		Config: c, tmpFile: c.TmpFile, mixedFleet: c.MixedFleet,
+		orphanGrace: c.OrphanGrace, mayRelease: c.MayRelease,
 		creators: uint8(len(c.Creator)), ids: uint8(len(c.ID)), files: uint8(c.Files),
 		maxCrashes: uint8(c.MaxCrashes), maxFailures: uint8(c.MaxFailures),
 		procNames: slices.Concat(c.Creator, c.Recoverer), idNames: c.ID,
@@ -89,14 +95,18 @@ func newProtocol(c Config, formula, symmetry string, properties []string) *Proto
 	}
 	m.upstream, m.repaired = setOf(c.Upstream, m.procNames), setOf(c.Repaired, m.procNames)
 	m.allCreators = setOf(c.Creator, m.procNames)
+	m.inspector = setOf(c.Inspector, m.procNames)
 	m.orphan = setOf(c.Orphan, c.ID)
 	m.victim, m.addition, m.mounted = setOf(c.Victim, m.itemNames), setOf(c.Addition, m.itemNames), setOf(c.Mounted, m.itemNames)
 	for p := Proc(1); p <= m.procs; p++ {
 		m.sameProcess[p] = 1 << p
+		m.copyOf[p] = 1
+		if c.Package == "TwoCopies" && has(m.inspector, p) {
+			m.copyOf[p] = 2
+		}
 		m.pid[p] = p
-		if c.Pid == "Together" {
-			m.pid[p] = 1
-			m.sameProcess[p] = setOf(m.procNames, m.procNames)
+		if one := m.oneProcess(c.Pid); has(one, p) {
+			m.pid[p], m.sameProcess[p] = maxProcs+1, one
 		}
 		if c.RootName == "TwoNames" {
 			m.rootName[p] = p
@@ -109,6 +119,17 @@ func newProtocol(c Config, formula, symmetry string, properties []string) *Proto
 	m.buildProperties(properties)
 	m.symmetry = m.permutations(symmetry)
 	return m
+}
+
+// oneProcess is the set of those that share a process: Pid of MC.tla.
+func (m *Protocol) oneProcess(pid string) uint8 {
+	switch pid {
+	case "Together":
+		return setOf(m.procNames, m.procNames)
+	case "ListerTogether":
+		return m.allCreators | m.inspector
+	}
+	return 0
 }
 
 func setOf(names, all []string) (set uint8) {
@@ -134,6 +155,9 @@ const (
 	byProcItem
 	byMounted
 	byID
+	byReleaser  // creators, if they may release
+	byInspector // inspectors
+	byLooker    // those that may have a lock file open and not its lock
 )
 
 type slot struct {
@@ -171,12 +195,16 @@ var next = []slot{
 	{"Close", byProc, one((*step).Close)},
 	{"OpenLock", byProc, one((*step).OpenLock)},
 	{"SkipYoung", byProc, one((*step).SkipYoung)},
+	{"Release", byReleaser, one((*step).Release)},
+	{"OpenToInspect", byInspector, one((*step).OpenToInspect)},
+	{"LockHolder", byLooker, one((*step).LockHolder)},
 }
 
-// sweptNext is what SweptSpec adds, mixedNext what MixedNext adds.
+// What SweptSpec, CleanedSpec and MixedNext add.
 var (
-	sweptNext = []slot{{"Sweep", byID, one((*step).Sweep)}}
-	mixedNext = []slot{
+	sweptNext   = []slot{{"Sweep", byID, one((*step).Sweep)}}
+	cleanedNext = []slot{{"TakesLockFile", byID, one((*step).TakesLockFile)}}
+	mixedNext   = []slot{
 		{"UpstreamCreateLock", byProcID, (*step).UpstreamCreateLock},
 		{"UpstreamOpenLock", byProc, one((*step).UpstreamOpenLock)},
 		{"UpstreamTakeLock", byProc, one((*step).UpstreamTakeLock)},
@@ -208,10 +236,28 @@ var mutants = map[string]func(t *step, p, i uint8){
 	"CrossesMounts":         (*step).CrossesMounts,
 	"FailureUnlinks":        one((*step).FailureUnlinks),
 	"MissingDataFails":      one((*step).MissingDataFails),
+	"ClosesAnyway":          one((*step).ClosesAnyway),
+	"InspectorCloses":       one((*step).InspectorCloses),
+	"InspectsYoung":         one((*step).InspectsYoung),
+	"ClosesParked":          one((*step).ClosesParked),
 	"ListsOnChange":         (*step).ListsOnChange,
 	"ListsLocksOnly":        (*step).ListsLocksOnly,
 	"FinishesCommit":        (*step).FinishesCommit,
 	"PutsVictimBack":        (*step).PutsVictimBack,
+}
+
+// takes says whether p is of the domain: an action that only some models have is
+// not in the table of the others.
+func (m *Protocol) takes(of domain, p Proc) bool {
+	switch of {
+	case byReleaser:
+		return m.mayRelease && m.creator(p)
+	case byInspector:
+		return has(m.inspector, p)
+	case byLooker:
+		return has(m.inspector, p) || m.looks(p)
+	}
+	return true
 }
 
 // buildTable makes the instances of the actions.
@@ -220,6 +266,8 @@ func (m *Protocol) buildTable(formula string) {
 	switch formula {
 	case "SweptSpec":
 		slots = append(slots, sweptNext...)
+	case "CleanedSpec":
+		slots = append(slots, cleanedNext...)
 	case "MixedSpec", "MixedLiveSpec":
 		slots = append(slots, mixedNext...)
 	}
@@ -250,9 +298,12 @@ func (m *Protocol) buildTable(formula string) {
 			continue
 		}
 		for p, proc := range m.procNames {
+			if !m.takes(s.of, Proc(p+1)) {
+				continue
+			}
 			second := []string{}
 			switch s.of {
-			case byProc:
+			case byProc, byReleaser, byInspector, byLooker:
 				add(uint8(p+1), 0, proc)
 			case byProcID:
 				second = m.idNames

@@ -10,6 +10,8 @@ const (
 	Spec      = "Spec"      // our processes only
 	SweptSpec = "SweptSpec" // and a stranger who removes data directories
 	MixedSpec = "MixedSpec" // and upstream processes
+
+	CleanedSpec = "CleanedSpec" // and a stranger who removes lock files
 )
 
 // NewProtocol makes the protocol for a configuration of one's own, without
@@ -23,7 +25,7 @@ func NewProtocol(c Config, formula string) (m *Protocol, err error) {
 		}
 	}()
 	switch formula {
-	case Spec, SweptSpec, MixedSpec:
+	case Spec, SweptSpec, CleanedSpec, MixedSpec:
 		return newProtocol(c, formula, "", nil), nil
 	}
 	return nil, fmt.Errorf("model: no formula %q", formula)

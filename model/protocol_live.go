@@ -5,7 +5,7 @@ package model
 
 // environment are the actions that are no steps of a process.
 var environment = map[string]bool{
-	"CallFails": true, "UpstreamCallFails": true, "Crash": true, "Mount": true, "Sweep": true,
+	"CallFails": true, "UpstreamCallFails": true, "Crash": true, "Mount": true, "Sweep": true, "TakesLockFile": true,
 }
 
 // fair: condition p-1 is WF(Step(p)); after those, SF(WholeList(p, i)).

@@ -30,11 +30,11 @@ func (t *step) List(p Proc, i ID) {
 		t.done()
 	}
 	found(SawLock)
-	if has(s.Data, i) {
+	if has(s.Data, i) && !has(t.m.inspector, p) {
 		found(SawData)
-		if t.m.mixedFleet {
-			found(SawBoth)
-		}
+	}
+	if has(s.Data, i) && t.m.mixedFleet {
+		found(SawBoth)
 	}
 }
 
@@ -49,28 +49,54 @@ func (m *Protocol) wholeList(s *State, i ID, pc PC) bool {
 	return pc == SawLock
 }
 
+// stillParked is StillParked: p's copy of the package closes what is parked and
+// free by now.
+func (t *step) stillParked(n *State, p Proc) {
+	for k := Inode(1); k <= t.m.inodes; k++ {
+		if t.s.Holder[k] == None {
+			n.Parked[t.m.copyOf[p]] &^= 1 << (k - 1)
+		}
+	}
+}
+
+// isParked is IsParked: i's lock file is parked, and still locked by p's
+// process.
+func (t *step) isParked(p Proc, i ID) bool {
+	n := t.s.Lock[i]
+	return n != None && has(t.s.Parked[t.m.copyOf[p]], n-1) && t.m.heldByUs(&t.s, p, n)
+}
+
 // OpenLock: p opens the lock file, and never creates it (rule 3).
 func (t *step) OpenLock(p Proc) {
 	s := &t.s
-	if t.not(t.m.Ours(p), `Ours(p)`) ||
+	if t.not(t.m.Ours(p), `Ours(p)`) || t.not(!has(t.m.inspector, p), `p \notin Inspector`) ||
 		t.not(s.PC[p] == SawLock || s.PC[p] == SawBoth, `pc[p] \in {"sawLock", "sawBoth"}`) ||
 		t.not(s.PC[p] != SawLock || !t.tooYoung(s.ID[p]), `pc[p] = "sawLock" => ~TooYoung(id[p])`) {
 		return
 	}
 	n := t.next()
-	if lock := s.Lock[s.ID[p]]; lock != None && !t.inTable(p, s.ID[p]) {
+	if lock := s.Lock[s.ID[p]]; lock != None && !t.inTable(p, s.ID[p]) && !t.isParked(p, s.ID[p]) {
 		n.Fd[p], n.PC[p] = lock, Opened
 	} else {
 		n.PC[p] = Closing
 	}
+	t.stillParked(n, p)
 	t.done()
+}
+
+// OpenToInspect: p opens the lock file to see who has it, and takes no lock.
+func (t *step) OpenToInspect(p Proc) {
+	if t.not(t.s.PC[p] != SawLock || !t.tooYoung(t.s.ID[p]), `pc[p] = "sawLock" => ~TooYoung(id[p])`) {
+		return
+	}
+	t.InspectsYoung(p)
 }
 
 // SkipYoung: p leaves a bare lock file, or data alone, while it is young.
 func (t *step) SkipYoung(p Proc) {
 	s := &t.s
-	if t.not(s.PC[p] == SawLock || s.PC[p] == SawData, `pc[p] \in {"sawLock", "sawData"}`) ||
-		t.not(t.tooYoung(s.ID[p]), `TooYoung(id[p])`) {
+	if t.not(s.PC[p] == SawLock && t.tooYoung(s.ID[p]) || s.PC[p] == SawData && t.youngData(s.ID[p]),
+		`pc[p] = "sawLock" /\ TooYoung(id[p]), or pc[p] = "sawData" /\ YoungData(id[p])`) {
 		return
 	}
 	n := t.next()

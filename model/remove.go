@@ -107,6 +107,38 @@ func (t *step) RemoveLock(p Proc) {
 	t.done()
 }
 
+// Release: p's caller gives a live instance up.
+func (t *step) Release(p Proc) {
+	s := &t.s
+	if t.not(t.m.mayRelease, `MayRelease`) || t.not(t.m.Ours(p), `Ours(p)`) ||
+		t.not(t.m.creator(p), `p \in Creator`) || t.not(s.PC[p] == Live, `pc[p] = "live"`) {
+		return
+	}
+	n := t.next()
+	n.PC[p] = Closing
+	t.done()
+}
+
+// park keeps p's descriptor open in its copy of the package.
+func (t *step) park(n *State, p Proc) {
+	n.Parked[t.m.copyOf[p]] |= 1 << (t.s.Fd[p] - 1)
+	n.Fd[p] = None
+}
+
+// LockHolder: p asks whose the lock is that it does not hold (rule 15).
+func (t *step) LockHolder(p Proc) {
+	s := &t.s
+	if t.not(s.PC[p] == Looking, `pc[p] = "looking"`) {
+		return
+	}
+	n := t.next()
+	if t.m.mixedFleet && t.m.heldByUs(s, p, s.Fd[p]) {
+		t.park(n, p)
+	}
+	n.PC[p] = Closing
+	t.done()
+}
+
 // Close: p closes its descriptor, which drops the lock.
 func (t *step) Close(p Proc) {
 	if t.not(t.s.PC[p] == Closing, `pc[p] = "closing"`) {

@@ -116,18 +116,21 @@ func (m *Protocol) properties() (invariants, stepProperties []string) {
 func (m *Protocol) buildProperties(names []string) {
 	states := map[string]func(*State) bool{
 		"TypeOK": m.TypeOK, "MixedTypeOK": m.MixedTypeOK, "LiveKept": m.LiveKept, "OurLiveKept": m.OurLiveKept,
-		"LiveIsLocked": m.LiveIsLocked, "OneOwner": m.OneOwner, "DataHasLock": m.DataHasLock,
+		"LiveIsLocked": m.LiveIsLocked, "OneOwner": m.OneOwner, "DataHasLock": m.DataHasLock, "LockKept": m.LockKept,
 		"ReachableWhole": m.ReachableWhole, "RepliesTrue": m.RepliesTrue, "NeverLost": m.NeverLost,
 		"NoGhostLock": m.NoGhostLock, "NoCreatorGhostLock": m.NoCreatorGhostLock, "NoStolenBirth": m.NoStolenBirth,
 		"NoAdoption": m.NoAdoption, "NoAdoptionRace": m.NoAdoptionRace, "NoRecoveryOfRecovery": m.NoRecoveryOfRecovery,
 		"NoCommitWatched": m.NoCommitWatched, "NoFullDisk": m.NoFullDisk, "NoFailedRemoval": m.NoFailedRemoval,
 		"NoMissingVictim": m.NoMissingVictim, "NoBusyLock": m.NoBusyLock, "NoMountMet": m.NoMountMet,
-		"NoYoungName": m.NoYoungName, "NoUpstreamGhost": m.NoUpstreamGhost,
+		"NoYoungName": m.NoYoungName, "NoUpstreamGhost": m.NoUpstreamGhost, "NoParked": m.NoParked,
+		"NoParkedInVain": m.NoParkedInVain, "NoReleasedRecovery": m.NoReleasedRecovery, "NoYoungOrphan": m.NoYoungOrphan,
 	}
 	for _, name := range names {
 		switch name {
 		case "UnlinkedByHolder":
 			m.stepProperties = append(m.stepProperties, check[func(s, n *State) bool]{name, m.UnlinkedByHolder})
+		case "LookingChangesNothing":
+			m.stepProperties = append(m.stepProperties, check[func(s, n *State) bool]{name, m.LookingChangesNothing})
 		case "TempDirSpec":
 			m.refines = true
 		case goneInTheEnd:

@@ -7,21 +7,22 @@ type permutation struct {
 }
 
 // permutations returns the group that SYMMETRY names, without the identity.
-// Processes are exchanged among creators and among recoverers.
+// Processes are exchanged among creators, and among recoverers that recover.
 func (m *Protocol) permutations(symmetry string) []permutation {
 	if symmetry == "" {
 		return nil
 	}
+	last := m.procs - uint8(len(m.Config.Inspector)) // the others follow
 	creators, recoverers, ids := [][]uint8{nil}, [][]uint8{nil}, [][]uint8{nil}
 	switch symmetry {
 	case "Symmetry":
 		creators = orders(1, m.creators)
-		recoverers = orders(m.creators+1, m.procs)
+		recoverers = orders(m.creators+1, last)
 		ids = orders(1, m.ids)
 	case "IdSymmetry":
 		ids = orders(1, m.ids)
 	case "RecovererSymmetry":
-		recoverers = orders(m.creators+1, m.procs)
+		recoverers = orders(m.creators+1, last)
 	default:
 		panic("model: no symmetry " + symmetry)
 	}

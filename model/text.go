@@ -43,7 +43,7 @@ func nameOf(names []string, n uint8) string {
 	return names[n-1]
 }
 
-var numbers = [...]string{"None", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12"}
+var numbers = [...]string{"None", "1", "2", "3", "4", "5", "6", "7", "8"}
 
 func (m *Protocol) placeText(place Place) string {
 	switch place {
@@ -89,7 +89,11 @@ func (m *Protocol) text(k Key) string {
 	b = appendFunction(b, m.procNames, func(p int) string { return nameOf(m.idNames, s.ID[p]) })
 	b = append(b, "\nlock="...)
 	b = appendFunction(b, m.idNames, func(i int) string { return numbers[s.Lock[i]] })
-	b = append(b, "\npc="...)
+	b = append(b, "\nparked=<<"...)
+	b = append(b, setText(s.Parked[1]<<1, numbers[1:7], ",")...)
+	b = append(b, ',')
+	b = append(b, setText(s.Parked[2]<<1, numbers[1:7], ",")...)
+	b = append(b, ">>\npc="...)
 	b = appendFunction(b, m.procNames, func(p int) string { return `"` + pcNames[s.PC[p]] + `"` })
 	b = append(b, "\nplace="...)
 	b = appendFunction(b, m.itemNames, func(x int) string { return m.placeText(s.Place[x]) })

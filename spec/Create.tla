@@ -16,6 +16,10 @@
 (***************************************************************************)
 EXTENDS Kernel
 
+CONSTANTS
+  OrphanGrace, \* Is young data without a lock file left alone?
+  MayRelease   \* May an owner give its instance up (Release)?
+
 VARIABLES
   pc,      \* Volatile. pc[p] is p's place in the protocol.
   id,      \* Volatile. id[p] is the id that p works on, or None.
@@ -42,6 +46,24 @@ OpenPCs   == {"live", "calling"} \cup ReplyPCs    \* the caller has a Dir
 (* creator takes longer than the grace period, and not a theorem.          *)
 (***************************************************************************)
 TooYoung(i) == MixedFleet /\ \E q \in Creator \cap Upstream : id[q] = i
+
+\* Data without a lock file is left alone for longer, beside anybody: a cleaner
+\* of temporary files may have taken the lock file of a live instance.
+YoungData(i) == ~ /\ ~TooYoung(i)
+                  /\ OrphanGrace => \A q \in Creator : id[q] # i
+
+(***************************************************************************)
+(* Rule 15: a close is a lock operation.  Where upstream's code runs in    *)
+(* p's own process, p closes a lock file without holding its lock only     *)
+(* after a look at whose the lock is (LockHolder in Remove.tla).  Elsewhere*)
+(* the answer cannot be "ours", and the look is no step.                   *)
+(***************************************************************************)
+Looks(p) == /\ Ours(p) /\ MixedFleet
+            /\ \E q \in Upstream : Pid[q] = Pid[p]
+LetGo(p) == IF Looks(p) THEN "looking" ELSE "closing"
+
+ASSUME OneMixedProcess ==
+  \A p, q \in Proc : Looks(p) /\ Looks(q) => Pid[p] = Pid[q]
 -----------------------------------------------------------------------------
 (***************************************************************************)
 (* p opens a file that has no name.                                        *)
@@ -54,10 +76,10 @@ TooYoung(i) == MixedFleet /\ \E q \in Creator \cap Upstream : id[q] = i
 OpenUnnamed(p) ==
   /\ Ours(p) /\ TmpFile
   /\ \/ p \in Creator   /\ pc[p] = "idle" /\ ~\A i \in Id : ~Fresh(i)
-     \/ p \in Recoverer /\ pc[p] = "sawData" /\ ~TooYoung(id[p])
+     \/ p \in Recoverer /\ pc[p] = "sawData" /\ ~YoungData(id[p])
   /\ fd' = [fd EXCEPT ![p] = NewInode]
   /\ Goto(p, "unnamed")
-  /\ UNCHANGED <<disk, holder, id, arg, history>>
+  /\ UNCHANGED <<disk, holder, parked, id, arg, history>>
 
 (***************************************************************************)
 (* p tries the lock of the file it holds open, and never waits for it.     *)
@@ -74,8 +96,8 @@ TakeLock(p) ==
   /\ IF CanLock(p)
      THEN /\ holder' = [holder EXCEPT ![fd[p]] = p]
           /\ Goto(p, IF pc[p] = "unnamed" THEN "locked" ELSE "taken")
-     ELSE UNCHANGED holder /\ Goto(p, "closing")
-  /\ UNCHANGED <<disk, fd, id, arg, history>>
+     ELSE UNCHANGED holder /\ Goto(p, LetGo(p))
+  /\ UNCHANGED <<disk, fd, parked, id, arg, history>>
 
 (***************************************************************************)
 (* p gives its locked file the name lock-<i> (rule 1).  If the name is     *)
@@ -110,7 +132,7 @@ LinkLock(p, i) ==
 CreateLock(p, i) ==
   /\ Ours(p) /\ ~TmpFile
   /\ \/ p \in Creator   /\ pc[p] = "idle" /\ Fresh(i) /\ lock[i] = None
-     \/ /\ p \in Recoverer /\ pc[p] = "sawData" /\ ~TooYoung(id[p])
+     \/ /\ p \in Recoverer /\ pc[p] = "sawData" /\ ~YoungData(id[p])
         /\ i = id[p]
   /\ IF lock[i] = None
      THEN /\ lock' = [lock EXCEPT ![i] = NewInode]
@@ -119,7 +141,7 @@ CreateLock(p, i) ==
      ELSE UNCHANGED <<lock, fd>> /\ Goto(p, "closing")
   /\ id' = [id EXCEPT ![p] = i]
   /\ used' = used \cup {i} /\ UNCHANGED <<crashes, failures>>
-  /\ UNCHANGED <<data, place, tree, holder, arg>>
+  /\ UNCHANGED <<data, place, tree, holder, parked, arg>>
 
 (***************************************************************************)
 (* p makes the data directory.  From here on the instance is live; this is *)

@@ -22,7 +22,7 @@ NameThenLock(p) ==
              THEN holder' = [holder EXCEPT ![fd[p]] = p] /\ Goto(p, "named")
              ELSE UNCHANGED holder /\ Goto(p, "closing")
           /\ UNCHANGED <<lock, id, used>>
-  /\ UNCHANGED <<data, place, tree, fd, arg, crashes, failures>>
+  /\ UNCHANGED <<data, place, tree, fd, parked, arg, crashes, failures>>
 
 NameBeforeLock(p) ==
   IF p \in Creator THEN NameThenLock(p)
@@ -31,7 +31,7 @@ NameBeforeLock(p) ==
           THEN /\ holder' = [holder EXCEPT ![fd[p]] = p]
                /\ Goto(p, IF pc[p] = "unnamed" THEN "locked" ELSE "taken")
           ELSE UNCHANGED holder /\ Goto(p, "closing")
-       /\ UNCHANGED <<disk, fd, id, arg, history>>
+       /\ UNCHANGED <<disk, fd, parked, id, arg, history>>
 
 \* For StatName, without rule 2 in the creator (where there are no unnamed
 \* files): what it locked is taken for what it named.

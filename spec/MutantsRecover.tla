@@ -37,7 +37,7 @@ RemembersNumber(p) ==
      \/ /\ pc[p] = "taken" /\ arg[p] # None
         /\ Goto(p, IF lock[id[p]] = arg[p] THEN "claimed" ELSE "closing")
         /\ UNCHANGED <<fd, arg>>
-  /\ UNCHANGED <<disk, holder, id, history>>
+  /\ UNCHANGED <<disk, holder, parked, id, history>>
 
 \* For StatName beside it: the recheck that it has instead.
 NoRecheckAfterLock(p) ==
@@ -49,7 +49,7 @@ NoRecheckAfterLock(p) ==
 \* remembers is not given to another file.  For Inode: enough numbers.
 Forgotten(n) == /\ \A i \in Id : lock[i] # n
                 /\ \A p \in Proc : fd[p] # n /\ arg[p] # n
-ManyInodes == 1 .. 12
+ManyInodes == 1 .. 8
 
 \* For OpenLock, without rule 3: O_CREAT.
 OpenLockCreates(p) ==
@@ -58,7 +58,7 @@ OpenLockCreates(p) ==
      IN /\ lock' = [lock EXCEPT ![id[p]] = n]
         /\ fd'   = [fd   EXCEPT ![p] = n]
   /\ Goto(p, "opened")
-  /\ UNCHANGED <<data, place, tree, holder, id, arg, history>>
+  /\ UNCHANGED <<data, place, tree, holder, parked, id, arg, history>>
 
 \* For LinkLock, without rule 3's EEXIST: an adopter puts its own file in the
 \* place of whatever has the name (rename instead of link).
@@ -79,7 +79,7 @@ AdoptsUnlocked(p) ==
                            /\ Goto(p, "unnamed")
                       ELSE /\ pc[p] = "sawData"
                            /\ UNCHANGED fd /\ Goto(p, "claimed")
-  /\ UNCHANGED <<disk, holder, id, arg, history>>
+  /\ UNCHANGED <<disk, holder, parked, id, arg, history>>
 
 \* For OpenDirectory, without rule 4: the lock file goes first.
 LockFileFirst(p) ==
@@ -115,7 +115,7 @@ UnlockThenUnlink(p) ==
      ELSE /\ lock' = [lock EXCEPT ![id[p]] = None]
           /\ Goto(p, "closing")
           /\ UNCHANGED locks
-  /\ UNCHANGED <<data, place, tree, id, arg, history>>
+  /\ UNCHANGED <<data, place, tree, parked, id, arg, history>>
 
 \* For OpenEntry, without rule 9: a mount is entered like any directory.
 CrossesMounts(p, x) ==
@@ -156,6 +156,47 @@ ListsLocksOnly(p, i) ==
   /\ Goto(p, "sawLock")
   /\ id' = [id EXCEPT ![p] = i]
   /\ UNCHANGED <<disk, locks, arg, history>>
+
+\* For LockHolder, without rule 15: p closes what it does not hold, whoever has
+\* the lock.
+ClosesAnyway(p) ==
+  /\ pc[p] = "looking"
+  /\ Goto(p, "closing")
+  /\ UNCHANGED <<disk, locks, id, arg, history>>
+
+\* For LockHolder, without rule 15 in the listing alone: "it takes no lock".
+InspectorCloses(p) ==
+  /\ pc[p] = "looking"
+  /\ IF p \notin Inspector /\ MixedFleet /\ HeldByUs(p, fd[p])
+     THEN /\ parked' = [parked EXCEPT ![Package[p]] = @ \cup {fd[p]}]
+          /\ fd' = [fd EXCEPT ![p] = None]
+     ELSE UNCHANGED <<fd, parked>>
+  /\ Goto(p, "closing")
+  /\ UNCHANGED <<disk, holder, id, arg, history>>
+
+\* For OpenToInspect, where only recovery has rule 13: the listing opens a bare
+\* lock file that its owner, in the same process, is about to lock.
+InspectsYoung(p) ==
+  /\ p \in Inspector
+  /\ pc[p] \in {"sawLock", "sawBoth"}
+  /\ IF lock[id[p]] # None /\ ~IsParked(p, id[p])
+     THEN fd' = [fd EXCEPT ![p] = lock[id[p]]] /\ Goto(p, "looking")
+     ELSE UNCHANGED fd /\ Goto(p, "closing")
+  /\ parked' = StillParked(p)
+  /\ UNCHANGED <<disk, holder, id, arg, history>>
+
+\* For OpenLock: what is parked is closed at the next look, held or not.
+ClosesParked(p) ==
+  /\ Ours(p) /\ p \notin Inspector
+  /\ pc[p] \in {"sawLock", "sawBoth"}
+  /\ pc[p] = "sawLock" => ~TooYoung(id[p])
+  /\ holder' = [n \in Inode |->
+       IF n \in parked[Package[p]] /\ HeldByUs(p, n) THEN None ELSE holder[n]]
+  /\ parked' = [parked EXCEPT ![Package[p]] = {}]
+  /\ IF lock[id[p]] # None /\ ~InTable(p, id[p])
+     THEN fd' = [fd EXCEPT ![p] = lock[id[p]]] /\ Goto(p, "opened")
+     ELSE UNCHANGED fd /\ Goto(p, "closing")
+  /\ UNCHANGED <<disk, id, arg, history>>
 
 \* For CanLock: the lock is a lease, and leases run out.
 LeaseRunsOut(p) == TRUE

@@ -60,6 +60,20 @@ NoBusyLock == \A p, q \in Proc :
 NoMountMet == \A p \in Recoverer :
   ~(pc[p] = "emptying" /\ Entries(id[p]) \cap Mounted # {})
 
+\* A descriptor is parked, and its lock is held by our own process (rule 15).
+NoParked == \A n \in parked[1] \cup parked[2] : holder[n] = None
+
+\* A parked descriptor is of a lock that is gone by now, and can be closed.
+NoParkedInVain == \A n \in parked[1] \cup parked[2] : holder[n] # None
+
+\* What an owner that lives on has released is recovered.
+NoReleasedRecovery == \A p \in Recoverer :
+  ~(pc[p] = "emptying" /\ crashes = 0 /\ failures = 0 /\ fd[p] # None)
+
+\* Data without a lock file is left alone because it is young.
+NoYoungOrphan == \A p \in Recoverer :
+  ~(pc[p] = "sawData" /\ lock[id[p]] = None /\ YoungData(id[p]))
+
 \* Rule 13 makes a recoverer leave a young name alone.
 NoYoungName == \A p \in Recoverer :
   ~(pc[p] \in {"sawLock", "sawData"} /\ TooYoung(id[p]))

@@ -12,7 +12,8 @@
 (***************************************************************************)
 EXTENDS Create
 
-RemovePCs == {"emptying", "inside", "emptied", "verified", "closing"}
+RemovePCs == {"emptying", "inside", "emptied", "verified", "looking",
+              "closing"}
 
 (***************************************************************************)
 (* p opens the data directory: the invocation of Close, or a recoverer's   *)
@@ -125,11 +126,45 @@ RemoveLock(p) ==
   /\ UNCHANGED <<data, place, tree, locks, id, arg, history>>
 
 (***************************************************************************)
+(* p's caller gives a live instance up: nothing is removed, both names     *)
+(* stay, and whoever recovers next finishes it.                            *)
+(*                                                                         *)
+(* Go:     Dir.Release.                                                    *)
+(* Call:   none.                                                           *)
+(* Grain:  the invocation; the call is Close.                              *)
+(* Crash:  before and after, a stale instance with data.                   *)
+(***************************************************************************)
+Release(p) ==
+  /\ MayRelease /\ Ours(p) /\ p \in Creator /\ pc[p] = "live"
+  /\ Goto(p, "closing")
+  /\ UNCHANGED <<disk, locks, id, arg, history>>
+
+(***************************************************************************)
+(* p has a lock file open whose lock it does not hold, and asks whose the  *)
+(* lock is (rule 15).  If p's own process holds it, which can only be as a *)
+(* POSIX lock of upstream's code, p parks the descriptor instead of closing*)
+(* it.  If nobody can tell, p parks it too (CallFails).                    *)
+(*                                                                         *)
+(* Go:     Root.Recover, Root.Instances; LockHolder.                       *)
+(* Call:   fcntl(fd, F_OFD_GETLK).                                         *)
+(* Grain:  one call; parking makes none, and Close is then the response.   *)
+(* Crash:  before and after, the disk is the same.                         *)
+(***************************************************************************)
+LockHolder(p) ==
+  /\ pc[p] = "looking"
+  /\ IF MixedFleet /\ HeldByUs(p, fd[p])
+     THEN /\ parked' = [parked EXCEPT ![Package[p]] = @ \cup {fd[p]}]
+          /\ fd' = [fd EXCEPT ![p] = None]
+     ELSE UNCHANGED <<fd, parked>>
+  /\ Goto(p, "closing")
+  /\ UNCHANGED <<disk, holder, id, arg, history>>
+
+(***************************************************************************)
 (* p closes its descriptor, which drops the lock, and is done with the id. *)
 (* After a failed removal this is the release of rule 5: both names stay   *)
 (* on disk, and any process may try again.                                 *)
 (*                                                                         *)
-(* Go:     Root.Create, Dir.Close, Root.Recover; Close.                    *)
+(* Go:     Root.Create, Dir.Close, Dir.Release, Root.Recover; Close.       *)
 (* Call:   close(fd).                                                      *)
 (* Grain:  one call, joined with the response of Close or Recover.         *)
 (* Crash:  before and after, the disk is the same.                         *)
@@ -141,5 +176,5 @@ Close(p) ==
   /\ id'  = [id  EXCEPT ![p] = None]
   /\ arg' = [arg EXCEPT ![p] = None]
   /\ Goto(p, "idle")
-  /\ UNCHANGED <<disk, history>>
+  /\ UNCHANGED <<disk, parked, history>>
 =============================================================================

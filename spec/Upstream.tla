@@ -54,7 +54,7 @@ UpstreamOpenLock(p) ==
           IN /\ lock' = [lock EXCEPT ![id[p]] = n]
              /\ fd'   = [fd   EXCEPT ![p] = n]
              /\ Goto(p, "upstreamOpened")
-  /\ UNCHANGED <<data, place, tree, holder, id, arg, history>>
+  /\ UNCHANGED <<data, place, tree, holder, parked, id, arg, history>>
 
 Owns(p) == IF p \in Creator THEN "named" ELSE "claimed"
 
@@ -66,7 +66,7 @@ UpstreamTakeLock(p) ==
      THEN /\ holder' = [holder EXCEPT ![fd[p]] = p]
           /\ Goto(p, IF p \in Repaired THEN "upstreamTaken" ELSE Owns(p))
      ELSE UNCHANGED holder /\ Goto(p, "closing")
-  /\ UNCHANGED <<disk, fd, id, arg, history>>
+  /\ UNCHANGED <<disk, fd, parked, id, arg, history>>
 
 \* The recheck that upstream lacks.
 \* Go: none.  Call: fstat, stat.  Grain: as StatName.  Crash: no change.
@@ -107,8 +107,11 @@ MixedLiveSpec ==
   /\ \A p \in Proc : WF_vars(Step(p) \/ UpstreamStep(p))
   /\ \A p \in Recoverer, i \in Id : SF_vars(WholeList(p, i))
 
-THEOREM Upstream \cap Creator = {} /\ MixedSpec =>
+\* Checked within the bounds of the models, not proved: our owners beside any
+\* recoverers, and any owners beside our recoverers with rules 13 and 15.
+THEOREM LockKind = "ofd" /\ Upstream \cap Creator = {} /\ MixedSpec =>
   []LiveKept /\ []LiveIsLocked /\ []ReachableWhole /\ TempDirSpec
-THEOREM Upstream \cap Recoverer = {} /\ MixedFleet /\ MixedSpec =>
-  []LiveKept /\ []LiveIsLocked /\ []ReachableWhole
+THEOREM LockKind = "ofd" /\ Upstream \cap Recoverer = {} /\ MixedFleet
+        /\ MixedSpec =>
+  []LiveKept /\ []LockKept /\ []LiveIsLocked /\ []ReachableWhole
 =============================================================================

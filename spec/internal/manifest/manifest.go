@@ -98,7 +98,7 @@ var (
 
 // bound are the constants that a .cfg binds to a definition without being a
 // mutant for it.
-var bound = []string{"Pid", "RootName"}
+var bound = []string{"Pid", "Package", "RootName"}
 
 // Read describes the model of one .cfg file, without what only a run can tell.
 func Read(dir, config string) (Row, error) {
