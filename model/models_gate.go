@@ -147,12 +147,12 @@ var gateModels = []Model{
 	},
 	{
 		Name: "GateReleaseRefinement", Kind: "gate", Formula: "Spec",
-		Purpose:    "The same, as callers see it.",
+		Purpose:    "The same, as callers see it, with a failing call.",
 		Properties: []string{"TypeOK", "TempDirSpec"},
 		Protocol: small(func(c *Config) {
 			c.Recoverer = []string{"r1"}
-			c.Addition = []string{"a1"}
 			c.MayRelease = true
+			c.MaxFailures = 1
 		}),
 	},
 	{

@@ -65,10 +65,19 @@ func TestManifestIsWhatTheConfigsAsk(t *testing.T) {
 }
 
 func TestRecordedFilesAreUnchanged(t *testing.T) {
+	changed := map[string][]string{} // by file: the models that TLC checked before
 	for _, row := range load(t) {
 		now, err := manifest.Hashes(".", row)
 		require.NoError(t, err)
-		assert.Equal(t, row.Files, now, row.Model+": changed since TLC checked it; "+howToRecord)
+		for file, sum := range now {
+			if row.Files[file] != sum {
+				changed[file] = append(changed[file], row.Model)
+			}
+		}
+		assert.Len(t, row.Files, len(now), row.Model+": other modules than TLC checked; "+howToRecord)
+	}
+	for file, models := range changed {
+		t.Errorf("%s has changed since TLC checked %d models; run scripts/tlc --record %s", file, len(models), strings.Join(models, " "))
 	}
 }
 
@@ -103,7 +112,7 @@ func TestReadmeGivesTheRecordedLengths(t *testing.T) {
 			assert.Contains(t, generated, line)
 		}
 	}
-	for rule := 1; rule <= 13; rule++ {
+	for rule := 1; rule <= 15; rule++ {
 		assert.Contains(t, string(text), "\n| "+strconv.Itoa(rule)+" | ", "rule %d", rule)
 	}
 }

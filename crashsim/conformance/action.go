@@ -47,6 +47,7 @@ const (
 	closes
 	openLock
 	skipYoung
+	release
 	upstreamCreateLock
 	upstreamOpenLock
 	upstreamTakeLock
@@ -61,7 +62,7 @@ var slots = map[string]slot{
 	"Invoke": invoke, "StageAddition": stageAddition, "OpenEntry": openEntry, "StageDeletion": stageDeletion,
 	"Commit": commit, "Return": returns, "OpenDirectory": openDirectory, "RemoveEntry": removeEntry,
 	"RemoveData": removeData, "StatName": statName, "RemoveLock": removeLock, "Close": closes,
-	"OpenLock": openLock, "SkipYoung": skipYoung,
+	"OpenLock": openLock, "SkipYoung": skipYoung, "Release": release,
 	"UpstreamCreateLock": upstreamCreateLock, "UpstreamOpenLock": upstreamOpenLock, "UpstreamTakeLock": upstreamTakeLock,
 	"UpstreamStatName": upstreamStatName, "UpstreamRemoveLock": upstreamRemoveLock, "UpstreamCallFails": upstreamCallFails,
 }

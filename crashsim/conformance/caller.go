@@ -30,6 +30,7 @@ const (
 	opCommit
 	opClose
 	opCloseStaged // close the long way, as an owner does that has staged something
+	opRelease
 	opRecover
 )
 
@@ -66,7 +67,8 @@ func (p *process) live() {
 	}
 }
 
-// own is the life of an owner, from Create's response to Close's.
+// own is the life of an owner, from Create's response to that of Close or
+// Release.
 func (p *process) own(dir *tempdir.Dir) error {
 	additions := map[model.Item]*tempdir.Addition{}
 	p.staged, p.owns = false, dir.ID()
@@ -101,6 +103,8 @@ func (p *process) own(dir *tempdir.Dir) error {
 			return dir.Close(context.Background())
 		case opClose:
 			return dir.Close(context.Background())
+		case opRelease:
+			return dir.Release()
 		default:
 			panic(fmt.Sprintf("order %v with an instance", p.order.op))
 		}

@@ -187,7 +187,7 @@ func TestTheFixturesAreTheMutants(t *testing.T) {
 }
 
 func TestReplayRefusesWhatIsNoCounterexample(t *testing.T) {
-	for _, name := range []string{"", "Nothing", "Gate", "ProbeAdoption", "StoreNoFlag", "WhatReapsAnything"} {
+	for _, name := range []string{"", "Nothing", "Gate", "ProbeAdoption", "Rule15ClosesAnyway", "CleanerNoGrace", "StoreNoFlag", "WhatReapsAnything"} {
 		_, err := ReplayCounterexample(context.Background(), CounterexampleOptions{Model: name, Dir: t.TempDir(), Runs: 1})
 		var wrong *ScheduleError
 		assert.ErrorAs(t, err, &wrong, name)

@@ -111,6 +111,9 @@ func (s *scheduler) take(a *step, from, to *model.State) error {
 			return p.call(seam.RemoveData, opClose)
 		}
 		return p.call(seam.List, none)
+	case release:
+		p.order = order{op: opRelease}
+		return p.command()
 	case statName:
 		return p.call(seam.StatName, none)
 	case removeLock:

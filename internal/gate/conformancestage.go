@@ -27,8 +27,8 @@ func (conformanceStage) Description() string {
 // scratch directory; deep runs all of them, and the rest, on both.
 var (
 	gateModels  = []string{"Gate", "GateRefinement"}
-	smallModels = []string{"GateOrphan", "GateOrphanFallback", "GateSwept", "GateRefinementFallback", "GateMount"}
-	deepModels  = []string{"GateAddition", "GateFallback", "GateGoroutines", "GateRefinementTwo", "GateTwoCreators"}
+	smallModels = []string{"GateOrphan", "GateOrphanFallback", "GateSwept", "GateRefinementFallback", "GateReleaseRefinement", "GateMount"}
+	deepModels  = []string{"GateAddition", "GateFallback", "GateGoroutines", "GateRelease", "GateRefinementTwo", "GateTwoCreators"}
 )
 
 // killed are the models of which some crash edges run in the scratch directory

@@ -30,6 +30,11 @@ func Disk(s State) string {
 			}
 			say("%s locks file %d%s", holder, i+1, ghost)
 		}
+		for _, copy := range s["parked"].Items {
+			for _, inode := range copy.Items {
+				say("file %s is parked", inode)
+			}
+		}
 		for i, tree := range s["place"].Keys {
 			files := s["tree"].At(tree.String())
 			switch place := strings.Trim(s["place"].Items[i].String(), `"`); place {

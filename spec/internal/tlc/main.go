@@ -120,6 +120,9 @@ func run(ctx context.Context, jar string, wanted []string) error {
 		}
 		if len(complaints) > 0 {
 			wrong++
+			if seen.Verdict == manifest.Refuted && row.Verdict == manifest.Holds {
+				printSteps(seen)
+			}
 		}
 		if *record { // after every model, so that a long run can be cut off
 			if err := save(recorded, configs); err != nil {
@@ -132,6 +135,21 @@ func run(ctx context.Context, jar string, wanted []string) error {
 		return fmt.Errorf("%d of %d models are not as expected", wrong, len(rows))
 	}
 	return nil
+}
+
+// printSteps prints the counterexample of a model that was to hold: a line for
+// each state.
+func printSteps(seen manifest.Row) {
+	for i, step := range seen.Steps {
+		disk := step.Disk
+		if i > 0 && disk == seen.Steps[i-1].Disk {
+			disk = "the same"
+		}
+		fmt.Printf("    %3d. %-28s %s\n", i+1, step.Action, disk)
+	}
+	if seen.Loop != "" {
+		fmt.Printf("         %s\n", seen.Loop)
+	}
 }
 
 func save(rows []manifest.Row, configs []string) error {
@@ -265,7 +283,7 @@ func tlc(ctx context.Context, jar, module, config string, dump bool) (*result, e
 		return nil, err
 	}
 	graph := filepath.Join(scratch, "graph.dot")
-	arguments := []string{"-XX:+UseParallelGC", "-Xmx" + *heap, "-cp", jar, "tlc2.TLC",
+	arguments := []string{"-XX:+UseParallelGC", "-Xmx" + *heap, "-Djava.io.tmpdir=" + scratch, "-cp", jar, "tlc2.TLC",
 		"-workers", strconv.Itoa(*workers), "-fp", "0", "-seed", "0", "-lncheck", "final", "-noGenerateSpecTE",
 		"-metadir", scratch, "-config", file}
 	if dump {
