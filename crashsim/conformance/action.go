@@ -48,6 +48,8 @@ const (
 	openLock
 	skipYoung
 	release
+	openToInspect
+	lockHolder
 	upstreamCreateLock
 	upstreamOpenLock
 	upstreamTakeLock
@@ -63,6 +65,7 @@ var slots = map[string]slot{
 	"Commit": commit, "Return": returns, "OpenDirectory": openDirectory, "RemoveEntry": removeEntry,
 	"RemoveData": removeData, "StatName": statName, "RemoveLock": removeLock, "Close": closes,
 	"OpenLock": openLock, "SkipYoung": skipYoung, "Release": release,
+	"OpenToInspect": openToInspect, "LockHolder": lockHolder,
 	"UpstreamCreateLock": upstreamCreateLock, "UpstreamOpenLock": upstreamOpenLock, "UpstreamTakeLock": upstreamTakeLock,
 	"UpstreamStatName": upstreamStatName, "UpstreamRemoveLock": upstreamRemoveLock, "UpstreamCallFails": upstreamCallFails,
 }

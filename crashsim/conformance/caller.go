@@ -16,7 +16,7 @@ import (
 type order struct {
 	op   operation
 	item model.Item
-	id   model.ID // to recover
+	id   model.ID // to recover, or to inspect
 	saw  model.PC // what the listing shows of it: SawLock, SawData or SawBoth
 }
 
@@ -32,6 +32,7 @@ const (
 	opCloseStaged // close the long way, as an owner does that has staged something
 	opRelease
 	opRecover
+	opInspect
 )
 
 // live is the life of a process: its caller does what it is ordered to. It uses
@@ -60,6 +61,13 @@ func (p *process) live() {
 			var report tempdir.Report
 			report, err = root.Recover(context.Background())
 			p.judgeReport(id, report)
+		case opInspect:
+			id := p.world.ids[p.order.id]
+			var instances []tempdir.Instance
+			instances, err = root.Instances(context.Background())
+			if err == nil {
+				err = p.judgeInstances(id, instances)
+			}
 		default:
 			panic(fmt.Sprintf("order %v without an instance", p.order.op))
 		}

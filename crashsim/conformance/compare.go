@@ -199,7 +199,7 @@ func (s *scheduler) comparePlace(p *process, to *model.State, differs func(strin
 		return
 	}
 	want := s.standsAt(p, to)
-	if at.method == seam.Stat && (want.method == seam.StatName || pc == model.Opened) {
+	if at.method == seam.Stat && (want.method == seam.StatName || pc == model.Opened || pc == model.Looking) {
 		return // joined
 	}
 	if want.method != at.method || want.name != "" && want.name != at.name {
@@ -247,7 +247,12 @@ func (s *scheduler) standsAt(p *process, to *model.State) stop {
 			return stop{method: seam.OpenUnnamed}
 		}
 		return stop{method: seam.CreateLock}
+	case model.Looking:
+		return stop{method: seam.LockHolder}
 	case model.SawLock, model.SawBoth:
+		if p.inspector {
+			return with(lockFile, seam.OpenToInspect)
+		}
 		return with(lockFile, seam.OpenLock)
 	case model.SawData:
 		if s.config.TmpFile {

@@ -19,10 +19,11 @@ type injection struct {
 // protocol is left out: EAGAIN from TakeLock, ENOENT where a name may be gone,
 // EEXIST from LinkLock, what says that unnamed files do not work here, and
 // EACCES from OpenDirectory, which the code mends. So is what says that locks are
-// not to be had here, ENOLCK above all: the specification has no such file system, and the
-// code then unlinks what it made to be locked.
+// not to be had here, ENOLCK above all: the specification has no such file system,
+// and the code then unlinks what it made to be locked.
 var errnos = map[seam.Method][]unix.Errno{
 	seam.TakeLock:        {unix.EIO, unix.ESTALE, unix.EINTR, unix.ENOMEM},
+	seam.LockHolder:      {unix.EIO, unix.ENOLCK, unix.EINVAL},
 	seam.LinkLock:        {unix.ENOSPC, unix.EIO, unix.EDQUOT, unix.EROFS, unix.ENOMEM},
 	seam.Stat:            {unix.EIO, unix.ESTALE, unix.ENOMEM},
 	seam.StatName:        {unix.EIO, unix.EACCES, unix.ESTALE, unix.ENOMEM},
@@ -69,6 +70,10 @@ func (s *scheduler) fail(p *process, from *model.State) error {
 		}
 	case model.Opened:
 		if calls = []seam.Method{seam.TakeLock}; p.at.method == seam.Stat {
+			calls = append(calls, seam.Stat)
+		}
+	case model.Looking:
+		if calls = []seam.Method{seam.LockHolder}; p.at.method == seam.Stat {
 			calls = append(calls, seam.Stat)
 		}
 	case model.Taken, model.Emptied:

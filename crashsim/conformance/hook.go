@@ -74,7 +74,7 @@ func walks(m seam.Method) bool {
 // stops says whether the call is the first of an action.
 func (p *process) stops(c *seam.Call) bool {
 	switch c.Method {
-	case seam.OpenUnnamed, seam.CreateLock, seam.OpenLock, seam.TakeLock, seam.LinkLock, seam.MakeData,
+	case seam.OpenUnnamed, seam.CreateLock, seam.OpenLock, seam.OpenToInspect, seam.LockHolder, seam.TakeLock, seam.LinkLock, seam.MakeData,
 		seam.StageDeletion, seam.Commit, seam.RemoveLock:
 		return true
 	case seam.Stat: // of the recheck; without a failing call in sight it goes on to the next
@@ -127,12 +127,12 @@ func (p *process) After(c *seam.Call) {
 	case seam.OpenRoot:
 		p.opened(c.Result, rootKind, 0)
 		p.root = c.Result
-	case seam.OpenUnnamed, seam.CreateLock, seam.OpenLock:
+	case seam.OpenUnnamed, seam.CreateLock, seam.OpenLock, seam.OpenToInspect:
 		p.opened(c.Result, lockKind, 0)
 		p.inode, p.named = p.world.inodeOf(c.Result), c.Name
 	case seam.LinkLock:
 		p.named = c.Name
-	case seam.OpenToInspect, seam.OpenParent:
+	case seam.OpenParent:
 		p.opened(c.Result, entryKind, 0)
 	case seam.OpenDirectory:
 		switch parent := p.of(c.Dir); {

@@ -20,12 +20,13 @@ import (
 //
 // Nothing runs but what the scheduler lets go. Who runs it is up to its runner.
 type process struct {
-	name    string
-	number  model.Proc
-	creator bool
-	path    string         // by which it knows the root
-	kernel  tempdir.Kernel // what the hook is around
-	world   *world
+	name      string
+	number    model.Proc
+	creator   bool
+	inspector bool           // it lists, and does not recover
+	path      string         // by which it knows the root
+	kernel    tempdir.Kernel // what the hook is around
+	world     *world
 
 	runner runner
 	yield  func(stop) bool
@@ -50,6 +51,7 @@ type process struct {
 	because  []error         // what the operation's error has to match, because a call failed
 	swept    bool            // a stranger took its instance away
 	expected tempdir.Outcome // what Recover has to report
+	shows    tempdir.State   // what Instances has to show, or 0
 	adopts   bool            // it came to the id by its data alone
 	free     bool            // it stops between operations only
 	joined   bool            // it does not stop: a fixture's calls that are one step with another

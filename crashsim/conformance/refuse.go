@@ -101,6 +101,10 @@ func (p *process) offers(a slot) bool {
 		return a == createLock
 	case seam.OpenLock:
 		return a == openLock
+	case seam.OpenToInspect:
+		return a == openToInspect
+	case seam.LockHolder:
+		return a == lockHolder
 	case seam.TakeLock:
 		return a == takeLock
 	case seam.LinkLock:

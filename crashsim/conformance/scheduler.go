@@ -48,6 +48,7 @@ func newScheduler(dir string, m *model.Model) (*scheduler, error) {
 	s := &scheduler{config: c, table: table, world: w, procs: []*process{nil}, choice: -1, injected: map[injection]int64{}}
 	for i, name := range procNames(c) {
 		p := &process{name: name, number: model.Proc(i + 1), creator: i < len(c.Creator), world: w, lock: -1}
+		p.inspector = slices.Contains(c.Inspector, name)
 		root := 0
 		if c.RootName == "TwoNames" {
 			root = i

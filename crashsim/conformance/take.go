@@ -69,6 +69,9 @@ func (s *scheduler) take(a *step, from, to *model.State) error {
 		return p.call(seam.MakeData, none)
 	case list:
 		p.order = order{op: opRecover, id: a.id, saw: to.PC[a.proc]}
+		if p.inspector {
+			p.order.op = opInspect
+		}
 		return p.command()
 	case invoke:
 		p.order = order{op: opStageDeletion, item: a.item}
@@ -114,6 +117,10 @@ func (s *scheduler) take(a *step, from, to *model.State) error {
 	case release:
 		p.order = order{op: opRelease}
 		return p.command()
+	case openToInspect:
+		return p.call(seam.OpenToInspect, none)
+	case lockHolder:
+		return p.call(seam.LockHolder, none)
 	case statName:
 		return p.call(seam.StatName, none)
 	case removeLock:

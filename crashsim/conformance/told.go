@@ -47,11 +47,14 @@ func (p *process) judge(err error, wants []error) {
 	}
 }
 
-// expects notes what Recover has to report, by where a step leads.
+// expects notes what Recover has to report, or Instances to show, by where a step
+// leads.
 func (p *process) expects(a *step, from, to *model.State) {
 	closing := to.PC[p.number] == model.Closing
 	switch {
 	case p.creator:
+	case p.inspector:
+		p.shows = p.seesInspecting(a, from, to)
 	case a.slot == list:
 		p.expected, p.adopts = tempdir.Recovered, to.PC[p.number] == model.SawData
 	case a.slot == callFails, a.slot == openEntry && closing:
@@ -77,6 +80,34 @@ func (p *process) judgeReport(id string, r tempdir.Report) {
 	if got.Outcome != p.expected || got.Outcome != tempdir.Failed && got.Adopted != (p.adopts && p.expected == tempdir.Recovered) {
 		p.bad = fmt.Sprintf("Recover reports %s (adopted: %t), and it was %s (adopts: %t)", got.Outcome, got.Adopted, p.expected, p.adopts)
 	}
+}
+
+// seesInspecting is what a listing that looks shows of its id after a step, or 0.
+func (p *process) seesInspecting(a *step, from, to *model.State) tempdir.State {
+	switch {
+	case a.slot == callFails:
+		return tempdir.Unknown
+	case a.slot == lockHolder && from.Holder[from.Fd[p.number]] != model.None:
+		return tempdir.Live
+	case a.slot == lockHolder:
+		return tempdir.Stale
+	case a.slot == openToInspect && to.PC[p.number] == model.Closing:
+		return 0 // gone since it was listed
+	}
+	return p.shows
+}
+
+// judgeInstances compares a listing with what happened to the id that was
+// listed, and returns why that could not be read.
+func (p *process) judgeInstances(id string, instances []tempdir.Instance) error {
+	var got tempdir.Instance
+	if len(instances) == 1 {
+		got = instances[0]
+	}
+	if !p.unjudged && !p.free && (len(instances) > 1 || got.State != p.shows || got.State != 0 && got.Name != id) {
+		p.bad = fmt.Sprintf("Instances shows %+v, and %s is %v", instances, id, p.shows)
+	}
+	return got.Err
 }
 
 // refuses makes the caller invoke an operation that cannot succeed, and wants it
