@@ -58,6 +58,19 @@ var mustFailModels = []Model{
 		}),
 	},
 	{
+		Name: "ListingBesideRecovery", Kind: "mustfail", Formula: "MixedSpec",
+		Purpose:    "A known limit: a listing closes a stale lock file that an upstream recovery in its own process took after the look.",
+		Properties: []string{"LookingChangesNothing"},
+		Protocol: small(func(c *Config) {
+			c.Inspector = []string{"r2"}
+			c.Upstream = []string{"c1", "r1"}
+			c.Repaired = []string{"c1", "r1"}
+			c.Victim = nil
+			c.Pid = "Together"
+			c.MixedFleet = true
+		}),
+	},
+	{
 		Name: "ListsLocksOnly", Kind: "mustfail", Formula: "LiveSpec",
 		Purpose:    "Recovery looks for lock files only.",
 		Properties: []string{"GoneInTheEnd"},

@@ -199,6 +199,20 @@ var otherModels = []Model{
 		}),
 	},
 	{
+		Name: "MixedTogetherRepaired", Kind: "mixed", Formula: "MixedSpec",
+		Purpose:    "An upstream recoverer too in the process of an upstream owner, our recoverer and our listing; upstream rechecks on both sides.",
+		Properties: wholeMixed,
+		Protocol: small(func(c *Config) {
+			c.Recoverer = []string{"r1", "r2", "r3"}
+			c.Inspector = []string{"r3"}
+			c.Upstream = []string{"c1", "r2"}
+			c.Repaired = []string{"c1", "r2"}
+			c.Victim = nil
+			c.Pid = "Together"
+			c.MixedFleet = true
+		}),
+	},
+	{
 		Name: "HarmlessIdReuse", Kind: "harmless", Formula: "Spec",
 		Purpose:    "Rule 6 dropped among our own processes: the recheck is enough.",
 		Properties: whole,
