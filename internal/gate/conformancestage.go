@@ -28,7 +28,7 @@ func (conformanceStage) Description() string {
 var (
 	gateModels  = []string{"Gate", "GateRefinement"}
 	smallModels = []string{"GateOrphan", "GateOrphanFallback", "GateSwept", "GateRefinementFallback", "GateReleaseRefinement", "GateMount"}
-	deepModels  = []string{"GateAddition", "GateFallback", "GateGoroutines", "GateRelease", "GateRefinementTwo", "GateTwoCreators"}
+	deepModels  = []string{"GateAddition", "GateFallback", "GateGoroutines", "GateInspect", "GateRelease", "GateRefinementTwo", "GateTwoCreators"}
 )
 
 // killed are the models of which some crash edges run in the scratch directory
