@@ -181,3 +181,26 @@ func TestARootThatEveryUserMayWriteIsToldOf(t *testing.T) {
 	assert.Zero(t, code)
 	assert.Equal(t, "recovered", row(t, stdout, id)[1])
 }
+
+// Nobody can tell whether that one is live, and rm -rf could not remove it either.
+func TestTheInstanceOfAnotherUserIsDenied(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("skipped, because only the superuser can be two users")
+	}
+	root := reachable(t.TempDir())
+	require.NoError(t, os.Chmod(root, 0o777|os.ModeSticky))
+	theirs, mine := strings.Repeat("a", 32), strings.Repeat("b", 32)
+	for id, user := range map[string]int{theirs: other, mine: somebody} {
+		makeNames(t, root, "lock-"+id, "temp-dir-"+id+"/0-x/")
+		give(t, root+"/lock-"+id, user)
+		give(t, root+"/temp-dir-"+id, user)
+	}
+	as := conditions{Lack: testfs.Lack{User: somebody}}
+	for _, args := range [][]string{{"--dry-run"}, {}} {
+		output, code := as.run(t, append([]string{"self", "recover", root}, args...), programVariable+"=1")
+		assert.Zero(t, code, output)
+		assert.Equal(t, "denied", row(t, output, theirs)[1])
+		assert.Contains(t, strings.Join(row(t, output, mine), " "), "recovered")
+	}
+	onlyNames(t, root, "lock-"+theirs, "temp-dir-"+theirs)
+}

@@ -407,3 +407,16 @@ func TestManyRmsInOneDirectoryDoNotDisturbEachOther(t *testing.T) {
 	}
 	onlyNames(t, dir)
 }
+
+func TestAMountWhoseServerDiedIsAMountPoint(t *testing.T) {
+	dir := t.TempDir()
+	makeNames(t, dir, "victim/")
+	if os.Geteuid() != 0 {
+		t.Skip("skipped, because mounting needs root")
+	}
+	deadFuse(t, dir+"/victim")
+	_, stderr, code := call(t, "rm", "-f", dir+"/victim")
+	assert.Equal(t, 1, code)
+	assert.Contains(t, stderr, "a mount point is in the way")
+	onlyNames(t, dir, "victim")
+}
