@@ -63,12 +63,3 @@ func TestDocumentsShowCallsOfTheCommandThatWork(t *testing.T) {
 	}
 	assert.Positive(t, ran)
 }
-
-// Stage model is what everybody tries first, and is the same each time.
-func TestVerifyOfTheModelsPasses(t *testing.T) {
-	if testing.Short() {
-		t.Skip("explores all models")
-	}
-	stdout, stderr, code := call(t, "verify", "--run", "model", "--dir", t.TempDir())
-	assert.Zero(t, code, stdout+stderr)
-}

@@ -167,6 +167,34 @@ func TestVerifyDoesNotPassWithTheBlackBoxSkipped(t *testing.T) {
 	assert.Contains(t, stdout, "blackbox: skipped, because ")
 }
 
+// Nor where there are no locks of open file descriptions: no stage takes that for a
+// fault of what it checks.
+func TestVerifyIsSkippedWithoutLocks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("enumerates crashes")
+	}
+	args := []string{"verify", "--json", "--dir", t.TempDir()}
+	for _, stage := range []string{"conformance", "lifecycle", "race", "traces", "linearizability", "crash", "blackbox"} {
+		args = append(args, "--run", stage)
+	}
+	cmd := program(args...)
+	testfs.Lack{Calls: map[string]syscall.Errno{testfs.TakeLock: syscall.EINVAL}}.Command(t, cmd)
+	output, _ := cmd.Output()
+	got := parse[report](t, string(output))
+	assert.Equal(t, 4, got.ExitCode)
+	assert.Equal(t, 4, cmd.ProcessState.ExitCode())
+	for _, stage := range got.Stages {
+		if stage.Stage == "crash" { // on the simulated disk
+			assert.Equal(t, "pass", stage.Verdict)
+			require.Len(t, stage.Skips, 1)
+			assert.Equal(t, "crashes on real files", stage.Skips[0].What)
+			continue
+		}
+		assert.Equal(t, "skipped", stage.Verdict, stage.Stage)
+		assert.Contains(t, stage.Because, "unsupported operation", stage.Stage)
+	}
+}
+
 // V is killed while it works. The next run removes what it has left.
 func TestVerifySweepsWhatAKilledRunHasLeft(t *testing.T) {
 	dir := t.TempDir()
