@@ -55,17 +55,31 @@ func canaries(t *testing.T) (dir string, intact func()) {
 }
 
 // mounted counts the mounts that this process sees at or below path.
-func mounted(t *testing.T, path string) int {
+func mounted(t *testing.T, path string) int { return len(mountsBelow(t, path)) }
+
+func mountsBelow(t *testing.T, path string) (found []string) {
 	table, err := os.ReadFile("/proc/self/mountinfo")
 	require.NoError(t, err)
-	n := 0
 	for line := range strings.Lines(string(table)) {
 		at := strings.Fields(line)[4]
 		if at == path || strings.HasPrefix(at, path+"/") {
-			n++
+			found = append(found, at)
 		}
 	}
-	return n
+	return found
+}
+
+// rootWithMounts is a root of which nothing stays mounted after the test, also
+// if a removal that failed has moved a mount to another path.
+func rootWithMounts(t *testing.T) string {
+	root := t.TempDir()
+	t.Cleanup(func() {
+		found := mountsBelow(t, root)
+		for i := range found {
+			unix.Unmount(found[len(found)-1-i], unix.MNT_DETACH)
+		}
+	})
+	return root
 }
 
 // A leftover makes mounts below layer, a directory of an instance, of which
@@ -159,7 +173,7 @@ func TestLeftoverMountsAreDetached(t *testing.T) {
 	for name, leave := range leftovers {
 		t.Run(name, func(t *testing.T) {
 			for _, who := range []string{"cleanup", "recovery"} {
-				root := t.TempDir()
+				root := rootWithMounts(t)
 				outside, intact := canaries(t)
 				before := mounted(t, root)
 				var data string
@@ -193,7 +207,7 @@ func TestLeftoverMountsWithoutCalls(t *testing.T) {
 		"no openat2 or /proc": {Proc: true, Calls: map[string]syscall.Errno{"openat2": unix.ENOSYS}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			root := t.TempDir()
+			root := rootWithMounts(t)
 			var checks []func()
 			id := 1
 			for _, leave := range leftovers {
@@ -224,7 +238,7 @@ func init() {
 
 // TestDetachedMountStaysUsable: a process that works in the mount goes on.
 func TestDetachedMountStaysUsable(t *testing.T) {
-	root := t.TempDir()
+	root := rootWithMounts(t)
 	outside, intact := canaries(t)
 	td, _, data := newTempDir(t, root)
 	merged := directory(t, data, "1-layer", "merged")
@@ -255,7 +269,7 @@ func TestDetachedMountStaysUsable(t *testing.T) {
 // TestMountsOfLiveInstancesStay: the names of two instances begin alike, and
 // only one of them is stale.
 func TestMountsOfLiveInstancesStay(t *testing.T) {
-	root := t.TempDir()
+	root := rootWithMounts(t)
 	outside, intact := canaries(t)
 	kill := child(t, "posix", filepath.Join(root, "lock-12"))
 	for _, id := range []string{"1", "12"} {
@@ -277,7 +291,7 @@ func TestMountOfAnotherNamespace(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("skipped, because only root may mount")
 	}
-	root := t.TempDir()
+	root := rootWithMounts(t)
 	outside, intact := canaries(t)
 	td, _, data := newTempDir(t, root)
 	merged := directory(t, data, "1-layer", "merged")
@@ -304,7 +318,7 @@ func TestMountOfAnotherNamespace(t *testing.T) {
 // TestMountOverTheLockFile: nobody can be known to hold what is below it, so
 // nothing is detached.
 func TestMountOverTheLockFile(t *testing.T) {
-	root := t.TempDir()
+	root := rootWithMounts(t)
 	outside, intact := canaries(t)
 	instance(t, root, decimal, true, true)
 	lockFile := filepath.Join(root, "lock-"+decimal)
@@ -322,7 +336,7 @@ func TestMountOverTheLockFile(t *testing.T) {
 // TestMountThatMayNotBeDetached: without CAP_SYS_ADMIN it is reported and not
 // entered, the rest goes, and the store loads.
 func TestMountThatMayNotBeDetached(t *testing.T) {
-	root := t.TempDir()
+	root := rootWithMounts(t)
 	outside, intact := canaries(t)
 	instance(t, root, decimal, true, true)
 	data := filepath.Join(root, "temp-dir-"+decimal)
