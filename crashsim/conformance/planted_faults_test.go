@@ -71,7 +71,7 @@ var faults = []struct{ name, model, action string }{
 	{"directory that cannot be opened is forgotten", "GateSwept", "CallFails"},
 	{"failed unlink is success", "GateOrphanFallback", "CallFails"},
 	{"victim gone and instance gone are one", "GateSwept", "StageDeletion"},
-	{"every failure is a victim that is gone", "GateSwept", "StageDeletion"},
+	{"every failure is a victim that is gone", "GateSwept", "CallFails"},
 	{"failed commit is told as success", "GateRefinement", ""},
 	{"failed commit cannot be repeated", "GateRefinement", "Invoke"},
 	{"close unlinks the lock file although data is left", "GateSwept", "CallFails"},
