@@ -59,7 +59,7 @@ func TestNoDescriptorsLeft(t *testing.T) {
 	requireRefusal(t, createErr, "create", s.root.Path(), unix.EMFILE)
 	require.NoError(t, stageErr, "under the store lock, a deletion needs no descriptor")
 	requireRefusal(t, recoverErr, "recover", s.root.Path(), unix.EMFILE)
-	requireRefusal(t, listErr, "list", s.root.Path(), unix.EMFILE)
+	requireRefusal(t, listErr, "instances", s.root.Path(), unix.EMFILE)
 	requireRefusal(t, closeErr, "close", s.data(dir.ID()), tempdir.ErrLeftover, unix.EMFILE)
 	require.Equal(t, before, rootNames(t, s.root))
 	requireLayer(t, filepath.Join(s.data(dir.ID()), "0-victim"))

@@ -129,7 +129,7 @@ func requireSurvives(t *testing.T, base string, f fault, named bool) (met bool) 
 	}
 	for op, err := range map[string]error{
 		"create": createErr, "stage deletion": stageErr, "commit": commitErr,
-		"close": closeErr, "recover": recoverErr, "list": listErr, "measure": usageErr,
+		"close": closeErr, "recover": recoverErr, "instances": listErr, "usage": usageErr,
 	} {
 		if err != nil {
 			requireRefusal(t, err, op, base, reason)

@@ -98,7 +98,7 @@ func requireOdd(t *testing.T, s *scene, path string, data bool) {
 	seen := instanceOf(t, s.root, badID)
 	require.Equal(t, tempdir.Unknown, seen.State)
 	require.Equal(t, data, seen.Data)
-	requireRefusal(t, seen.Err, "list", path, tempdir.ErrForeign)
+	requireRefusal(t, seen.Err, "instances", path, tempdir.ErrForeign)
 
 	report, err := s.unharmed(t)
 	requireRefusal(t, err, "recover", path, tempdir.ErrForeign)

@@ -135,7 +135,7 @@ func TestRootWithoutPermission(t *testing.T) {
 	_, err = s.root.Recover(background)
 	requireRefusal(t, err, "recover", path, unix.EACCES)
 	_, err = s.root.Instances(background)
-	requireRefusal(t, err, "list", path, unix.EACCES)
+	requireRefusal(t, err, "instances", path, unix.EACCES)
 	err = s.live.StageDeletion(s.victim)
 	requireRefusal(t, err, "stage deletion", s.victim, unix.EACCES)
 
@@ -253,7 +253,7 @@ func TestRootRemovedWhileOpen(t *testing.T) {
 			_, err = s.root.Recover(background)
 			gone(err, "recover")
 			_, err = s.root.Instances(background)
-			gone(err, "list")
+			gone(err, "instances")
 
 			err = s.live.StageDeletion(s.victim)
 			requireRefusal(t, err, "stage deletion", s.root.Path(), tempdir.ErrInstanceGone)

@@ -30,7 +30,7 @@ const clockGrain = 3 * time.Second
 // Recover every few minutes whatever it says. The error is [ErrRootGone] or
 // [ErrClosed], or the errno; the answer is true then.
 func (r *Root) MaybeDirty() (bool, error) {
-	const op = "look"
+	const op = "maybe dirty"
 	if err := r.acquire(op); err != nil {
 		return true, err
 	}

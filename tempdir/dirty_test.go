@@ -157,15 +157,15 @@ func TestMaybeDirty(t *testing.T) {
 		c.err = unix.EIO
 		dirty, err := root.MaybeDirty()
 		assert.True(t, dirty)
-		requireRefusal(t, err, "look", root.Path(), unix.EIO)
+		requireRefusal(t, err, "maybe dirty", root.Path(), unix.EIO)
 		c.err, c.links = nil, 0
 		dirty, err = root.MaybeDirty()
 		assert.True(t, dirty)
-		requireRefusal(t, err, "look", root.Path(), tempdir.ErrRootGone)
+		requireRefusal(t, err, "maybe dirty", root.Path(), tempdir.ErrRootGone)
 		require.NoError(t, root.Close())
 		dirty, err = root.MaybeDirty()
 		assert.True(t, dirty)
-		requireRefusal(t, err, "look", root.Path(), tempdir.ErrClosed)
+		requireRefusal(t, err, "maybe dirty", root.Path(), tempdir.ErrClosed)
 	})
 }
 

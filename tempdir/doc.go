@@ -176,7 +176,8 @@
 //	CommitPlainly EINVAL: refused, errors.ErrUnsupported (or moved into itself)
 //	LinkEntry ENOENT: refused, ErrInstanceGone if it is seen
 //	LinkEntry EXDEV: refused, ErrCrossDevice
-//	LinkEntry EPERM EMLINK EINVAL: refused, errors.ErrUnsupported
+//	LinkEntry EMLINK EINVAL: refused, errors.ErrUnsupported
+//	LinkEntry EPERM: refused, ErrImmutable if it is seen, else errors.ErrUnsupported
 //	SyncData EINVAL: ignored
 //	OpenDirectory ENOENT: gone
 //	OpenDirectory ENOTDIR ELOOP: another type, ErrForeign

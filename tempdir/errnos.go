@@ -140,7 +140,7 @@ var errnoTable = []errnoRow{
 	{"CommitPlainly", unix.EINVAL, refused, errIntoItself, seesItself},
 	{"LinkEntry", unix.ENOENT, refused, ErrInstanceGone, seesNoOwner},
 	{"LinkEntry", unix.EXDEV, refused, ErrCrossDevice, unseen},
-	{"LinkEntry", unix.EPERM, refused, errors.ErrUnsupported, unseen},
+	{"LinkEntry", unix.EPERM, refused, ErrImmutable, seesFlags},
 	{"LinkEntry", unix.EMLINK, refused, errors.ErrUnsupported, unseen},
 	{"LinkEntry", unix.EINVAL, refused, errors.ErrUnsupported, unseen},
 
@@ -233,8 +233,8 @@ func (r *Root) explain(f Error, call string, err error, why error, places ...pla
 	case seesItself:
 		sees = r.isInside(places[1], places[0])
 	}
-	if !sees && err == unix.EINVAL {
-		f.Kind = errors.ErrUnsupported // of such a rename, by the file system
+	if !sees && (err == unix.EINVAL || call == "LinkEntry") {
+		f.Kind = errors.ErrUnsupported // of such a rename or link, by the file system
 	}
 	if sees {
 		f.Kind = row.kind

@@ -197,6 +197,8 @@ func testErrnoRow(t *testing.T, base string, row tempdir.ErrnoRow) {
 		k.errnos, k.once = nil, false
 		require.Positive(t, k.hits[row.Call], "the call is made")
 		switch {
+		case op == "recover" && row.Meaning == "gone" && err != nil:
+			require.ErrorContains(t, err, "but it exists")
 		case op == "close" && row.Meaning == "gone" && (row.Call == "OpenDirectory" || row.Call == "List"):
 			require.ErrorIs(t, err, tempdir.ErrInstanceGone)
 		case row.Meaning == "taken" && row.Call == "CreateLock":
@@ -342,4 +344,35 @@ func TestHelpersDecideNothing(t *testing.T) {
 		}
 	}
 	t.Logf("%d runs", runs)
+}
+
+// An ENOENT of the very call that is to remove something is looked into where it
+// decides that all is done.
+func TestNotFoundIsConfirmed(t *testing.T) {
+	for _, call := range []string{"OpenDirectory", "RemoveData", "RemoveEntry", "StageDeletion"} {
+		k := newDenying(nil)
+		w := newWorld(t, t.TempDir(), k)
+		file := filepath.Join(w.base, "file")
+		require.NoError(t, os.WriteFile(file, nil, 0o600))
+		k.errnos = map[string]unix.Errno{call: unix.ENOENT}
+		for _, victim := range []string{w.victim, file} {
+			if err := tempdir.Remove(background, victim, tempdir.WithKernel(k)); err == nil {
+				require.NoFileExists(t, victim, call)
+			} else {
+				require.NotErrorIs(t, err, fs.ErrNotExist, call)
+			}
+			if err := w.dir.StageDeletion(victim); err != nil && call == "StageDeletion" {
+				if _, there := os.Lstat(victim); there == nil {
+					require.NotErrorIs(t, err, fs.ErrNotExist)
+				}
+			}
+		}
+		report, err := w.root.Recover(background)
+		if _, there := os.Lstat(filepath.Join(w.root.Path(), "temp-dir-"+staleID)); there == nil && call == "OpenDirectory" {
+			require.Error(t, err)
+			require.Zero(t, report.Count(tempdir.Recovered))
+		}
+		k.errnos = nil
+		w.finish(t)
+	}
 }

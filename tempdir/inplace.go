@@ -93,11 +93,17 @@ func (r *Root) removeInPlace(ctx context.Context, op, path, name string) error {
 	}
 	if a.Mode != fs.ModeDir {
 		if err := v.remove(-1, name, "RemoveEntry"); err != errAnother {
+			if err == nil && v.missed {
+				return r.confirmGone(op, name)
+			}
 			return v.leftover(err)
 		}
 	}
-	_, err = r.removeTree(ctx, op, name)
-	return err // not found: somebody else removed it meanwhile
+	found, err := r.removeTree(ctx, op, name)
+	if err == nil && !found {
+		return r.confirmGone(op, name) // somebody else removed it meanwhile
+	}
+	return err
 }
 
 // refuseInstance refuses a name that is an instance's, whose inode is a. A name

@@ -14,7 +14,7 @@ import (
 // A lock file that cannot be read gives [Unknown] with the reason in Err. The
 // error is about the root as a whole, or the context's.
 func (r *Root) Instances(ctx context.Context) ([]Instance, error) {
-	const op = "list"
+	const op = "instances"
 	if err := r.acquire(op); err != nil {
 		return nil, err
 	}
@@ -150,7 +150,7 @@ const usageDepth = 64
 // Directories it may not read, mounts, and what lies more than 64 levels deep
 // are left out and make the result Partial. Data that does not exist is empty.
 func (r *Root) Usage(ctx context.Context, id string) (Usage, error) {
-	const op = "measure"
+	const op = "usage"
 	var usage Usage
 	if err := r.acquire(op); err != nil {
 		return usage, err

@@ -303,8 +303,8 @@ func TestClosedHandlesSaySo(t *testing.T) {
 	_, usageErr := root.Usage(background, dir.ID())
 	for name, err := range map[string]error{
 		"stage deletion": dir.StageDeletion(layer), "stage addition": stageErr, "commit": addition.Commit(layer),
-		"close": dir.Close(background), "create": createErr, "recover": recoverErr, "list": listErr,
-		"measure": usageErr, "close root": root.Close(),
+		"close": dir.Close(background), "create": createErr, "recover": recoverErr, "instances": listErr,
+		"usage": usageErr, "close root": root.Close(),
 	} {
 		assert.ErrorIs(t, err, tempdir.ErrClosed, name)
 		assert.ErrorIs(t, err, fs.ErrClosed, name)

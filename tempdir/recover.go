@@ -36,7 +36,7 @@ import (
 // stops and returns the report so far with the context's error.
 //
 // The cost is one listing of the root and, for a live instance, four system
-// calls.
+// calls, and one more with [MixedFleet].
 func (r *Root) Recover(ctx context.Context) (Report, error) {
 	const op = "recover"
 	var report Report
@@ -185,7 +185,11 @@ func (r *Root) recoverOne(ctx context.Context, op string, n names) (outcome Outc
 	}
 	// From here on this process holds the lock of a stale instance. The id is
 	// never reused, so nobody can become its owner any more (rule 6).
-	if _, err := r.removeData(ctx, op, n.id, true); err != nil {
+	found, err := r.removeData(ctx, op, n.id, true)
+	if err == nil && !found && n.data {
+		err = r.confirmGone(op, dataName(n.id))
+	}
+	if err != nil {
 		r.kernel.Close(lock) // the lock is released; both names stay (rule 5)
 		return Failed, !n.lock, err
 	}

@@ -85,7 +85,19 @@ func (r *Root) removeTree(ctx context.Context, op, name string) (found bool, err
 	if v.left.Failed > 0 {
 		return true, &v.left
 	}
-	return !v.gone, nil
+	return !v.gone && !(r.parent && v.missed), nil
+}
+
+// confirmGone is for a name that was not found when it was to be removed, and that
+// had been seen: nil if it is not there.
+func (r *Root) confirmGone(op, name string) error {
+	switch _, err := r.kernel.StatName(r.fd, name); {
+	case err == nil:
+		return &Error{Op: op, Path: r.join(name), Kind: ErrLeftover, Err: errThere}
+	case !is("StatName", err, gone):
+		return r.explainIn(op, name, "StatName", err)
+	}
+	return nil
 }
 
 // sync makes the entries of the directory fd durable.
@@ -106,6 +118,7 @@ type removal struct {
 	levels  []level // from the data directory down to where the walk is
 	hoisted uint64  // number of the next hoisted directory
 	gone    bool    // the data directory was taken away under the walk
+	missed  bool    // it was not found when it was to be unlinked
 	left    LeftoverError
 }
 
@@ -379,6 +392,7 @@ func (v *removal) remove(top int, name, call string) error {
 		err := unlink(v.dir(top), name)
 		switch {
 		case err == nil, is(call, err, gone):
+			v.missed = v.missed || err != nil && top < 0
 			return nil
 		case is(call, err, another):
 			return errAnother

@@ -93,7 +93,7 @@ func (d *Dir) explainDeletion(op, path string, err error, m *mending) error {
 		case statErr != nil:
 			err = statErr
 		default: // nobody may take it for one that is gone
-			return &Error{Op: op, Path: path, Err: errors.New("the kernel does not find it, but it exists")}
+			return &Error{Op: op, Path: path, Err: errThere}
 		}
 	}
 	return d.root.explain(Error{Op: op, Path: path}, "StageDeletion", err, m.why,

@@ -38,7 +38,7 @@ func (r *Root) Recover(context.Context) (Report, error) {
 }
 
 // MaybeDirty is not supported on this system.
-func (r *Root) MaybeDirty() (bool, error) { return true, unsupported("look", r.path) }
+func (r *Root) MaybeDirty() (bool, error) { return true, unsupported("maybe dirty", r.path) }
 
 // Ordered returns false.
 func (r *Root) Ordered() bool { return false }
@@ -48,12 +48,12 @@ func Remove(_ context.Context, path string, _ ...Option) error { return unsuppor
 
 // Instances is not supported on this system.
 func (r *Root) Instances(context.Context) ([]Instance, error) {
-	return nil, unsupported("list", r.path)
+	return nil, unsupported("instances", r.path)
 }
 
 // Usage is not supported on this system.
 func (r *Root) Usage(context.Context, string) (Usage, error) {
-	return Usage{}, unsupported("measure", r.path)
+	return Usage{}, unsupported("usage", r.path)
 }
 
 // A Lock is a lock file whose lock this process holds. On this system there are

@@ -166,7 +166,7 @@ func TestLsSaysWhyALockFileCannotBeRead(t *testing.T) {
 	require.NoError(t, os.Chmod(filepath.Join(root, "lock-"+id), 0))
 	stdout, _, code := call(t, "ls", root)
 	assert.Zero(t, code)
-	assert.Equal(t, []string{id, "unknown", "-", "-", "-", "yes", "list"}, row(t, stdout, id)[:7])
+	assert.Equal(t, []string{id, "unknown", "-", "-", "-", "yes", "instances"}, row(t, stdout, id)[:7])
 	assert.Contains(t, stdout, "permission denied")
 }
 

@@ -187,7 +187,12 @@ func (m *again) After(*seam.Call) {}
 // tells them apart says that the instance is there.
 type blind struct{ tempdir.Kernel }
 
-func oneNotFound(_ *process, k tempdir.Kernel) tempdir.Kernel { return &blind{k} }
+func oneNotFound(p *process, k tempdir.Kernel) tempdir.Kernel {
+	if !p.creator {
+		return k // a recoverer looks again for data that it did not find
+	}
+	return &blind{k}
+}
 
 func (m *blind) StatName(dir int, name string) (tempdir.Attributes, error) {
 	a, err := m.Kernel.StatName(dir, name)

@@ -281,7 +281,11 @@ var sites = []site{
 	switch {
 	case err == errTaken && planted("adoption fails when it is late"):
 		return -1, Failed, err`},
-	{"recover.go", `	if _, err := r.removeData(ctx, op, n.id, true); err != nil {
+	{"recover.go", `	found, err := r.removeData(ctx, op, n.id, true)
+	if err == nil && !found && n.data {
+		err = r.confirmGone(op, dataName(n.id))
+	}
+	if err != nil {
 		r.kernel.Close(lock) // the lock is released; both names stay (rule 5)
 		return Failed, !n.lock, err
 	}
@@ -294,7 +298,11 @@ var sites = []site{
 	if planted("data is left") {
 		return Recovered, false, r.removeLock(op, lockName(n.id), lock)
 	}
-	if _, err := r.removeData(ctx, op, n.id, true); err != nil && !planted("lock file goes although data is left") {
+	found, err := r.removeData(ctx, op, n.id, true)
+	if err == nil && !found && n.data {
+		err = r.confirmGone(op, dataName(n.id))
+	}
+	if err != nil && !planted("lock file goes although data is left") {
 		if !planted("lock kept after a failed removal") {
 			r.kernel.Close(lock) // the lock is released; both names stay (rule 5)
 		}
@@ -390,10 +398,8 @@ var sites = []site{
 	}
 }`},
 	{"remove.go", `		case err == nil, is(call, err, gone):
-			return nil`, `		case err == nil, is(call, err, gone) && !planted("what is gone already fails the removal"):
-			return nil
-		case planted("failed unlink is success"):
-			return nil`},
+`, `		case err == nil, is(call, err, gone) && !planted("what is gone already fails the removal"), planted("failed unlink is success"):
+`},
 
 	{"stage.go", `		if gone := d.instanceGone(op); gone != nil {
 			return gone
