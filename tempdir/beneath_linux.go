@@ -19,8 +19,9 @@ const resolve = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_N
 // or refused by a sandbox. A filter of system calls is never taken away again.
 var withoutOpenat2 atomic.Bool
 
-// lacksOpenat2 finds out. EPERM can be an answer about a file as well, but no
-// kernel says it to unknown flags.
+// lacksOpenat2 finds out. Sandboxes refuse with EPERM, EACCES or whatever they
+// like, which can be answers about a file as well; but to unknown flags a kernel
+// that has the call says EINVAL and nothing else.
 func lacksOpenat2() bool {
 	_, err := againFD(func() (int, error) { return unix.Openat2(-1, "", &unix.OpenHow{Resolve: 1 << 63}) })
 	if err == unix.EINVAL {
@@ -37,7 +38,11 @@ func openOr(dir int, path string, flags, resolve uint64, slower func(dir int, pa
 		fd, err := againFD(func() (int, error) {
 			return unix.Openat2(dir, path, &unix.OpenHow{Flags: flags, Resolve: resolve})
 		})
-		if err != unix.ENOSYS && err != unix.EPERM || !lacksOpenat2() {
+		switch err {
+		case nil, unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.EXDEV, unix.EMFILE, unix.ENFILE:
+			return fd, err // about the name, or about this process
+		}
+		if !lacksOpenat2() {
 			return fd, err
 		}
 	}

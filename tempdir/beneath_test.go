@@ -31,6 +31,7 @@ func lacking(t *testing.T) map[string]testfs.Lack {
 	for call := range sandbox.Calls {
 		sandbox.Calls[call] = unix.EPERM
 	}
+	other := map[string]syscall.Errno{"openat2": unix.EACCES, "statx": unix.EACCES, "fchmodat2": unix.EACCES}
 	poor := map[string]syscall.Errno{testfs.Unnamed: unix.EOPNOTSUPP, testfs.NoReplace: unix.EINVAL, "openat2": unix.ENOSYS, "fstatfs": unix.EPERM}
 	unlinkable := map[string]syscall.Errno{"linkat": unix.EPERM, "fchmodat2": unix.EPERM, "name_to_handle_at": unix.EPERM}
 	lacks := map[string]testfs.Lack{
@@ -41,6 +42,7 @@ func lacking(t *testing.T) map[string]testfs.Lack {
 		"openat2 and proc":                  without(true, "openat2"),
 		"openat2, statx and fchmodat2":      without(false, "openat2", "statx", "fchmodat2"),
 		"what an old sandbox does not know": sandbox,
+		"the same, with another errno":      {Calls: other},
 		"openat2, statx, name_to_handle_at": without(false, "openat2", "statx", "name_to_handle_at"),
 		"proc and fchmodat2":                without(true, "fchmodat2"),
 		"openat2, proc, fchmodat2":          without(true, "openat2", "fchmodat2"),
