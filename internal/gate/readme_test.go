@@ -28,7 +28,7 @@ func TestDocumentsNameTestsAndFilesThatExist(t *testing.T) {
 	}))
 	named := regexp.MustCompile("`((?:Test|Benchmark|Fuzz)[A-Z]\\w+)`")
 	linked := regexp.MustCompile(`\]\(([^)#:]+)[^)]*\)`)
-	for document, least := range map[string]int{"README.md": 0, "docs/verification.md": 30, "spec/README.md": 1} {
+	for document, least := range map[string]int{"README.md": 0, "docs/field.md": 50, "docs/verification.md": 30, "spec/README.md": 1} {
 		path := filepath.Join(root, document)
 		text, err := os.ReadFile(path)
 		require.NoError(t, err)
