@@ -99,7 +99,7 @@ var errnoTable = []errnoRow{
 	{"WriteOwner", unix.EDQUOT, ignored, nil, unseen},
 	{"WriteOwner", unix.EIO, ignored, nil, unseen},
 	{"MakeData", unix.ENOENT, refused, ErrRootGone, unseen},
-	{"MakeData", unix.EEXIST, refused, ErrForeign, unseen},
+	{"MakeData", unix.EEXIST, refused, errNameTaken, unseen},
 
 	{"OpenLock", unix.ENOENT, gone, nil, unseen},
 	{"OpenLock", unix.ELOOP, refused, ErrForeign, unseen},

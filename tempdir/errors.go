@@ -89,6 +89,12 @@ var (
 	errExists error = &kind{"the destination exists", fs.ErrExist}
 )
 
+// What matches ErrForeign, and is not a matter of grammar.
+var (
+	errInstance  error = &kind{"it belongs to an instance", ErrForeign}
+	errNameTaken error = &kind{"somebody else has the name", ErrForeign}
+)
+
 // errIntoItself is why a directory cannot be committed to a path below it.
 var errIntoItself error = &kind{"a directory cannot be moved into itself", nil}
 

@@ -4,7 +4,6 @@ package tempdir
 
 import (
 	"context"
-	"errors"
 	"io/fs"
 	"os"
 	"strings"
@@ -68,9 +67,6 @@ func (r *Root) clearParent() (cleared bool) {
 	return err == nil
 }
 
-// errInstance is why a name is refused that has the grammar of an instance.
-var errInstance = errors.New("it belongs to an instance")
-
 // removeInPlace removes name, which is directly in the root.
 func (r *Root) removeInPlace(ctx context.Context, op, path, name string) error {
 	v := r.newRemoval(op, name)
@@ -118,7 +114,7 @@ func (r *Root) refuseInstance(op, name string, a Attributes) error {
 	if !ok || lock && a.Mode != 0 || !lock && a.Mode != fs.ModeDir {
 		return nil
 	}
-	refusal := &Error{Op: op, Path: r.join(name), Kind: ErrForeign, Err: errInstance}
+	refusal := &Error{Op: op, Path: r.join(name), Kind: errInstance}
 	beside, err := r.kernel.StatName(r.fd, other)
 	switch {
 	case err == nil && beside.Mode == wanted:

@@ -382,14 +382,17 @@ var errAnother = errors.New("of another type")
 // being removed. That it is gone is success: somebody else removed it. The error
 // is explained, or errAnother.
 func (v *removal) remove(top int, name, call string) error {
-	unlink := map[string]func(int, string) error{
-		"RemoveEntry":     v.kernel.RemoveEntry,
-		"RemoveDirectory": v.kernel.RemoveDirectory, // spec: RemoveEntry
-		"RemoveData":      v.kernel.RemoveData,
-	}[call]
 	var why error
 	for attempt := 0; ; attempt++ {
-		err := unlink(v.dir(top), name)
+		var err error
+		switch call {
+		case "RemoveEntry":
+			err = v.kernel.RemoveEntry(v.dir(top), name)
+		case "RemoveDirectory":
+			err = v.kernel.RemoveDirectory(v.dir(top), name) // spec: RemoveEntry
+		case "RemoveData":
+			err = v.kernel.RemoveData(v.dir(top), name)
+		}
 		switch {
 		case err == nil, is(call, err, gone):
 			v.missed = v.missed || err != nil && top < 0

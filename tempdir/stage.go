@@ -77,7 +77,7 @@ func (d *Dir) StageDeletion(path string) error {
 		}
 	}
 	m.end(false)
-	return &Error{Op: op, Path: d.dataPath(), Kind: ErrForeign, Err: unix.EEXIST}
+	return &Error{Op: op, Path: d.dataPath(), Kind: errNameTaken, Err: unix.EEXIST}
 }
 
 // explainDeletion finds out what the errno of a failed rename was about.
@@ -356,7 +356,7 @@ func (r *Root) refuseOwn(op, path string) error {
 		return nil // the rename will say what is wrong with path
 	}
 	if root, err := r.kernel.Stat(r.fd); err == nil && root.same(parent) {
-		return &Error{Op: op, Path: path, Kind: ErrForeign}
+		return &Error{Op: op, Path: path, Kind: errInstance}
 	}
 	return nil
 }
