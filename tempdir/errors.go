@@ -67,8 +67,8 @@ var (
 	// it cannot be moved into the root.
 	ErrContainsRoot error = &kind{"the root is inside it", nil}
 
-	// ErrReadOnly: the file system is read-only.
-	ErrReadOnly error = &kind{"the file system is read-only", nil}
+	// ErrReadOnly: the file system, or the subvolume, is read-only.
+	ErrReadOnly error = &kind{"the file system or subvolume is read-only", nil}
 
 	// ErrNoSpace: the disk or a quota is full.
 	ErrNoSpace error = &kind{"out of space", nil}

@@ -3,6 +3,7 @@
 package tempdir
 
 import (
+	"cmp"
 	"context"
 	"io/fs"
 	"os"
@@ -80,6 +81,12 @@ func (r *Root) removeInPlace(ctx context.Context, op, path, name string) error {
 	case is("StatName", err, gone):
 		return &Error{Op: op, Path: path, Kind: ErrVictimGone, Err: err}
 	case err != nil:
+		// What is mounted there may be dead; the kernel tells a mount before it asks it.
+		if fd, openErr := r.kernel.OpenDirectory(r.fd, name); openErr == nil {
+			r.kernel.Close(fd)
+		} else if openErr == unix.EXDEV {
+			return v.leftover(v.explain(-1, name, "OpenDirectory", openErr, cmp.Or(why, err)))
+		}
 		return v.leftover(v.explain(-1, name, "StatName", err, why))
 	case strings.HasSuffix(path, "/") && a.Mode != fs.ModeDir:
 		return &Error{Op: op, Path: path, Err: unix.ENOTDIR}

@@ -3,7 +3,6 @@
 package tempdir
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 
@@ -79,7 +78,7 @@ func (m *mending) clearFlags() bool {
 			cleared, err = m.root.kernel.ClearFlags(dir, name)
 		}
 		if err != nil {
-			m.why = errors.Join(m.why, fmt.Errorf("flags cannot be cleared: %w", err))
+			m.why = fmt.Errorf("the flags of %s cannot be cleared: %w", quotePath(m.parent+name), err)
 		}
 		if cleared == 0 {
 			m.root.kernel.Close(dir)
