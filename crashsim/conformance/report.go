@@ -9,9 +9,9 @@ import (
 
 // Options say what to execute.
 type Options struct {
-	Model    string // its name in the manifest
-	Dir      string // existing directory; scratch directories are made in it and removed
-	Workers  int    // each with a world of its own; 0: one a processor
+	Model    string            // its name in the manifest
+	Dir      string            // existing directory; scratch directories are made in it and removed
+	Workers  int               // each with a world of its own; 0: one a processor
 	Progress func(text string) `json:"-"`
 }
 
