@@ -101,6 +101,24 @@ func TestOpenRefusesAnExposedRoot(t *testing.T) {
 	require.NoDirExists(t, missing)
 }
 
+// Not even with a mask of the process that takes no permission away.
+func TestRootThatIsMadeIsNotExposed(t *testing.T) {
+	if !alone(t, nil) {
+		return
+	}
+	unix.Umask(0)
+	base := t.TempDir()
+	for mode, want := range map[fs.FileMode]fs.FileMode{0o777: 0o775, 0o707: 0o705, 0o700: 0o700} {
+		path := filepath.Join(base, mode.String())
+		root, err := tempdir.Open(path, tempdir.Make(mode))
+		require.NoError(t, err)
+		require.NoError(t, root.Close())
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		require.Equal(t, want, info.Mode().Perm())
+	}
+}
+
 // A process may have been started without any argument, not even its name.
 func TestOpenWithoutArguments(t *testing.T) {
 	if !alone(t, nil) {

@@ -93,25 +93,25 @@ func newWorld(t *testing.T, base string, k *denying, options ...tempdir.Option) 
 }
 
 // Operations of a world, by name. Each has what is gone if it returns nil.
-var worldOperations = map[string]func(w *world) (err error, gone string){
-	"create": func(w *world) (error, string) {
+var worldOperations = map[string]func(w *world) (gone string, err error){
+	"create": func(w *world) (string, error) {
 		dir, err := w.root.Create()
 		if err == nil {
 			err = dir.Release()
 		}
-		return err, ""
+		return "", err
 	},
-	"stage": func(w *world) (error, string) { return w.dir.StageDeletion(w.victim), w.victim },
-	"commit": func(w *world) (error, string) {
-		return w.addition.Commit(filepath.Join(w.base, "new")), w.addition.Path()
+	"stage": func(w *world) (string, error) { return w.victim, w.dir.StageDeletion(w.victim) },
+	"commit": func(w *world) (string, error) {
+		return w.addition.Path(), w.addition.Commit(filepath.Join(w.base, "new"))
 	},
-	"close": func(w *world) (error, string) { return w.dir.Close(background), filepath.Dir(w.addition.Path()) },
-	"recover": func(w *world) (error, string) {
+	"close": func(w *world) (string, error) { return filepath.Dir(w.addition.Path()), w.dir.Close(background) },
+	"recover": func(w *world) (string, error) {
 		report, err := w.root.Recover(background)
 		if err == nil && report.Count(tempdir.Recovered) == 0 {
-			return nil, ""
+			return "", nil
 		}
-		return err, filepath.Join(w.root.Path(), "temp-dir-"+staleID)
+		return filepath.Join(w.root.Path(), "temp-dir-"+staleID), err
 	},
 }
 
@@ -193,7 +193,7 @@ func testErrnoRow(t *testing.T, base string, row tempdir.ErrnoRow) {
 		if row.Call == "OpenDirectory" && row.Meaning == "falls back" {
 			k.skip = 5 // a level that can give its own descriptor back
 		}
-		err, gone := worldOperations[op](w)
+		gone, err := worldOperations[op](w)
 		k.errnos, k.once = nil, false
 		require.Positive(t, k.hits[row.Call], "the call is made")
 		switch {

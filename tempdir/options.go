@@ -32,8 +32,9 @@ func newOptions(opts []Option) options {
 }
 
 // Make makes the root, and its parents, with these permissions if it does not
-// exist. 0o700 suits a store that one user owns; 0 is refused by [Open]. A root
-// that exists keeps its permissions.
+// exist. 0o700 suits a store that one user owns; 0 is refused by [Open]. Without
+// [AllowOthers] or the sticky bit, others cannot write to what is made. A root that
+// exists keeps its permissions.
 func Make(perm fs.FileMode) Option {
 	return func(o *options) { o.make = &perm }
 }

@@ -72,7 +72,11 @@ func Open(path string, opts ...Option) (*Root, error) {
 	}
 	r.path = absolute
 	if r.options.make != nil {
-		if err := os.MkdirAll(r.path, *r.options.make); err != nil {
+		perm := *r.options.make
+		if !r.options.allowOthers && perm&fs.ModeSticky == 0 {
+			perm &^= 0o002 // what would be refused is not made
+		}
+		if err := os.MkdirAll(r.path, perm); err != nil {
 			dir, _ := splitPath(r.path)
 			return nil, r.explain(Error{Op: op, Path: r.path}, "OpenRoot", bareErrno(err), nil, place{unix.AT_FDCWD, dir + "."})
 		}

@@ -217,16 +217,16 @@ func TestCallsThatAreAlwaysRefused(t *testing.T) {
 					}
 					return nil
 				}}
-				try := func() (err error, path string) {
+				try := func() (path string, err error) {
 					path = crashScene(t, driver)
 					s := openStore(t, path, append(c.options(), layerstore.WithDriver(driver))...)
 					armed = true
 					err = operation(s)
 					armed = false
 					require.NoError(t, s.Close())
-					return err, path
+					return path, err
 				}
-				err, _ := try()
+				_, err := try()
 				require.NoError(t, err)
 				require.Greater(t, len(methods), 15)
 				errnos := []error{unix.EACCES, unix.ENOSPC, unix.EPERM, unix.ENOENT}
@@ -238,7 +238,7 @@ func TestCallsThatAreAlwaysRefused(t *testing.T) {
 						if refused == "Disk.Close" || refused == "Kernel.Close" {
 							continue // nobody asks what it says
 						}
-						err, path := try()
+						path, err := try()
 						what := fmt.Sprintf("%s: %v: %v", refused, errno, err)
 						seen := strings.Join(listIDs(t, openStore(t, path, layerstore.WithoutRecovery())), " ")
 						switch {
