@@ -55,6 +55,33 @@ func TestOpenRefusesARootThatIsNoDirectory(t *testing.T) {
 	}
 }
 
+// "a/.." is what the kernel says, also where a is a symbolic link.
+func TestOpenBehindALink(t *testing.T) {
+	base := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(base, "there", "dir"), 0o700))
+	require.NoError(t, os.Symlink("there/dir", filepath.Join(base, "link")))
+	t.Chdir(base)
+	for _, path := range []string{"link/../root", base + "/link/../root", "./link/.././root//"} {
+		root, err := tempdir.Open(path, tempdir.Make(0o700))
+		require.NoError(t, err)
+		require.True(t, filepath.IsAbs(root.Path()))
+		require.DirExists(t, filepath.Join(base, "there", "root"))
+		require.NoDirExists(t, filepath.Join(base, "root"))
+		dir, err := root.Create()
+		require.NoError(t, err)
+		addition, err := dir.StageAddition()
+		require.NoError(t, err)
+		makeLayer(t, addition.Path())
+		require.NoError(t, addition.Commit("link/../layer"))
+		requireLayer(t, filepath.Join(base, "there", "layer"))
+		require.NoError(t, dir.StageDeletion("link/../layer"))
+		require.NoError(t, dir.Close(background))
+		require.NoError(t, root.Close())
+		require.NoError(t, tempdir.Remove(background, path))
+		require.NoDirExists(t, filepath.Join(base, "there", "root"))
+	}
+}
+
 func TestOpenRefusesAMissingRoot(t *testing.T) {
 	base := t.TempDir()
 	for _, path := range []string{filepath.Join(base, "root"), filepath.Join(base, "parent", "root")} {

@@ -136,8 +136,7 @@
 //	every call EPERM: refused, ErrImmutable if it is seen
 //	OpenRoot ENOTDIR ELOOP: refused
 //	OpenParent ENOENT: gone, ErrVictimGone
-//	OpenUnnamed ENOTSUP ENOSYS EISDIR EINVAL ENOENT: falls back
-//	OpenUnnamed EPERM: refused, ErrRootGone if it is seen
+//	OpenUnnamed ENOTSUP ENOSYS EISDIR EINVAL ENOENT EPERM EACCES: falls back
 //	LinkLock EEXIST: taken
 //	LinkLock ENOENT EPERM EACCES EXDEV EMLINK EINVAL ENOTSUP ENOSYS: falls back
 //	CreateLock EEXIST: taken
@@ -201,7 +200,7 @@
 //	RemoveData EPERM: mended, ErrImmutable if it is seen
 //	RemoveData EBUSY: mended, ErrMountPoint if it is seen
 //	Hoist EEXIST: taken
-//	Hoist EACCES: mended
+//	Hoist EACCES EPERM: mended
 //	Hoist EXDEV: falls back
 //
 // # The seam

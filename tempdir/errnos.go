@@ -38,7 +38,6 @@ const (
 	unseen      look = iota
 	seesMount        // a mount point, or what cannot be looked at
 	seesFlags        // an immutable or append-only flag, of the inode or of a directory that holds it
-	seesNoRoot       // a root that has no name any more
 	seesNoOwner      // a data directory that is not there any more
 	seesInside       // a root inside the victim
 	seesItself       // a destination inside what is committed
@@ -76,7 +75,8 @@ var errnoTable = []errnoRow{
 	{"OpenUnnamed", unix.EISDIR, fallBack, nil, unseen}, // kernels that never heard of O_TMPFILE
 	{"OpenUnnamed", unix.EINVAL, fallBack, nil, unseen}, // file systems that never heard of it
 	{"OpenUnnamed", unix.ENOENT, fallBack, nil, unseen}, // a root that is gone is met again
-	{"OpenUnnamed", unix.EPERM, refused, ErrRootGone, seesNoRoot},
+	{"OpenUnnamed", unix.EPERM, fallBack, nil, unseen},  // a sandbox, or a security module
+	{"OpenUnnamed", unix.EACCES, fallBack, nil, unseen},
 	{"LinkLock", unix.EEXIST, taken, nil, unseen},
 	{"LinkLock", unix.ENOENT, fallBack, nil, unseen}, // no /proc, or the root is gone
 	{"LinkLock", unix.EPERM, fallBack, nil, unseen},  // file systems without hard links, or a sandbox
@@ -172,6 +172,7 @@ var errnoTable = []errnoRow{
 	{"RemoveData", unix.EBUSY, mended, ErrMountPoint, seesMount},
 	{"Hoist", unix.EEXIST, taken, nil, unseen},
 	{"Hoist", unix.EACCES, mended, nil, unseen},
+	{"Hoist", unix.EPERM, mended, nil, unseen}, // if it is a flag, the removal meets it again
 	{"Hoist", unix.EXDEV, fallBack, nil, unseen},
 }
 
@@ -225,9 +226,6 @@ func (r *Root) explain(f Error, call string, err error, why error, places ...pla
 			a, statErr := r.kernel.StatName(p.dir, p.name)
 			sees = sees || statErr == nil && a.Immutable
 		}
-	case seesNoRoot:
-		a, statErr := r.kernel.Stat(r.fd)
-		sees = statErr == nil && a.Links == 0
 	case seesInside:
 		sees = r.isInside(place{r.fd, "."}, places[0])
 	case seesItself:

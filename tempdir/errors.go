@@ -98,7 +98,8 @@ var (
 // errIntoItself is why a directory cannot be committed to a path below it.
 var errIntoItself error = &kind{"a directory cannot be moved into itself", nil}
 
-// errThere is in place of an ENOENT that is not true: nobody may take it for one.
+// errThere is in place of an ENOENT that is not true: nobody may take it for one
+// (rule 14).
 var errThere = errors.New("the kernel does not find it, but it exists")
 
 // errNoMode is why Make(0) is refused.

@@ -36,7 +36,7 @@ func Remove(ctx context.Context, path string, opts ...Option) error {
 	if err := refuseNoName(op, path, name); err != nil {
 		return err
 	}
-	r := &Root{options: newOptions(opts), path: strings.TrimSuffix(dir, "/"), ordered: true, parent: true}
+	r := &Root{options: newOptions(opts), path: dir, ordered: true, parent: true}
 	r.kernel = r.options.kernel
 	r.options.mixed = true // whoever has a lock file open here may be anybody
 	if !strings.Contains(path, "/") {
@@ -60,7 +60,7 @@ func Remove(ctx context.Context, path string, opts ...Option) error {
 // has them again in the end.
 func (r *Root) clearParent() (cleared bool) {
 	a, err := r.kernel.StatName(r.fd, ".")
-	if !r.options.clearFlags || err != nil || !a.Immutable {
+	if !r.options.clearFlags || err != nil || !a.mayHaveFlags() {
 		return false
 	}
 	flags, err := r.kernel.ClearFlags(r.fd, ".")
@@ -96,17 +96,11 @@ func (r *Root) removeInPlace(ctx context.Context, op, path, name string) error {
 	}
 	if a.Mode != fs.ModeDir {
 		if err := v.remove(-1, name, "RemoveEntry"); err != errAnother {
-			if err == nil && v.missed {
-				return r.confirmGone(op, name)
-			}
 			return v.leftover(err)
 		}
 	}
-	found, err := r.removeTree(ctx, op, name)
-	if err == nil && !found {
-		return r.confirmGone(op, name) // somebody else removed it meanwhile
-	}
-	return err
+	_, err = r.removeTree(ctx, op, name)
+	return err // not found: somebody else removed it meanwhile
 }
 
 // refuseInstance refuses a name that is an instance's, whose inode is a. A name

@@ -152,6 +152,12 @@ func (a Attributes) same(b Attributes) bool {
 	return a.Device == b.Device && a.Inode == b.Inode
 }
 
+// mayHaveFlags reports whether flags of the inode may have to be cleared, and can
+// be: a device is not even opened for that, which could have effects of its own.
+func (a Attributes) mayHaveFlags() bool {
+	return (a.Immutable || a.FlagsUnknown) && (a.Mode == 0 || a.Mode == fs.ModeDir)
+}
+
 // An Entry is one name that [Kernel.List] found.
 type Entry struct {
 	Name string

@@ -68,6 +68,9 @@ func TestCreateWithoutThisOrThat(t *testing.T) {
 		{"links denied", map[string]syscall.Errno{"linkat": unix.EACCES}, nil},
 		{"links across", map[string]syscall.Errno{"linkat": unix.EXDEV}, nil},
 		{"no unnamed files", map[string]syscall.Errno{testfs.Unnamed: unix.EOPNOTSUPP}, nil},
+		{"unnamed files denied by a sandbox", map[string]syscall.Errno{testfs.Unnamed: unix.EPERM}, nil},
+		{"unnamed files denied", map[string]syscall.Errno{testfs.Unnamed: unix.EACCES}, nil},
+		{"the file system does not say what it is", map[string]syscall.Errno{"fstatfs": unix.EACCES}, nil},
 		{"no locks", map[string]syscall.Errno{testfs.TakeLock: unix.ENOLCK}, unix.ENOLCK},
 		{"locks denied, no unnamed files", map[string]syscall.Errno{testfs.Unnamed: unix.EOPNOTSUPP, testfs.TakeLock: unix.EPERM}, unix.EPERM},
 		{"locks refused, no links", map[string]syscall.Errno{"linkat": unix.EPERM, testfs.TakeLock: unix.EACCES}, unix.EACCES},
@@ -78,8 +81,11 @@ func TestCreateWithoutThisOrThat(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			testfs.Without(t, testfs.Lack{Calls: c.calls}, func(t *testing.T) {
-				root := openRoot(t)
+				k := newTap()
+				root := openRoot(t, tempdir.WithKernel(k), tempdir.MixedFleet(0, 0))
 				makeOrphan(t, root)
+				open := len(k.open)
+				defer func() { require.Len(t, k.open, open) }()
 				dir, err := root.Create()
 				if c.want != nil {
 					require.ErrorIs(t, err, c.want)

@@ -74,7 +74,7 @@ func (m *mending) clearFlags() bool {
 		}
 		cleared := 0
 		a, err := m.root.kernel.StatName(dir, name)
-		if err == nil && (a.Immutable || a.FlagsUnknown) {
+		if err == nil && a.mayHaveFlags() {
 			cleared, err = m.root.kernel.ClearFlags(dir, name)
 		}
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/afterlock/afterlock/internal/testfs"
@@ -238,4 +239,54 @@ func TestEmptyDirectoryOfAnotherUser(t *testing.T) {
 	TestEmptyDirectoryOfAnotherUser(t)
 	require.NoFileExists(t, tree)
 	require.NoFileExists(t, filepath.Join(base, "top"))
+}
+
+// One thing in the way after another: a mount on a file that is immutable, in a
+// directory that is.
+func TestOneReasonAfterAnother(t *testing.T) {
+	needsRoot(t, "a flag")
+	root := openRoot(t, tempdir.ClearFlags(), tempdir.DetachMounts())
+	dir, entry := stageNew(t, root, func(path string) { makeLayer(t, path) })
+	file := filepath.Join(entry, "readme")
+	setFlags(t, file, immutable)
+	setFlags(t, entry, immutable)
+	over := filepath.Join(t.TempDir(), "over")
+	require.NoError(t, os.WriteFile(over, []byte("outside"), 0o600))
+	require.NoError(t, unix.Mount(over, file, "", unix.MS_BIND, ""))
+	t.Cleanup(func() { unix.Unmount(file, unix.MNT_DETACH) })
+	require.NoError(t, dir.Close(background))
+	require.Empty(t, rootNames(t, root))
+	require.FileExists(t, over)
+}
+
+// To look for flags, nothing but files and directories is opened: a device could
+// do something.
+func TestFlagsOfDevicesAreNotLookedFor(t *testing.T) {
+	testfs.Without(t, testfs.Lack{Calls: map[string]syscall.Errno{"statx": unix.ENOSYS}}, func(t *testing.T) {
+		k, looked := newTap(), []string(nil)
+		k.set(func(method, name string) error {
+			if method == "ClearFlags" {
+				looked = append(looked, name)
+			}
+			if method == "StageDeletion" || method == "RemoveEntry" {
+				return unix.EPERM
+			}
+			return nil
+		})
+		root := openRoot(t, tempdir.WithKernel(k), tempdir.ClearFlags())
+		for _, name := range []string{"fifo", "link"} {
+			path := beside(root, name)
+			if name == "fifo" {
+				require.NoError(t, unix.Mkfifo(path, 0o600))
+			} else {
+				require.NoError(t, os.Symlink("/dev/null", path))
+			}
+			dir, err := root.Create()
+			require.NoError(t, err)
+			require.ErrorIs(t, dir.StageDeletion(path), unix.EPERM)
+			require.NoError(t, dir.Close(background))
+			require.ErrorIs(t, tempdir.Remove(background, path, tempdir.WithKernel(k), tempdir.ClearFlags()), unix.EPERM)
+			require.NotContains(t, looked, name)
+		}
+	})
 }

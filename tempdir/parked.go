@@ -34,9 +34,10 @@ type parkedFile struct {
 // can say.
 func (r *Root) letGo(fd int) {
 	if r.options.mixed {
+		file, statErr := r.kernel.Stat(fd) // looked at again by withParked if this fails
 		holder, err := r.kernel.LockHolder(fd)
-		if err != nil || holder.PID == os.Getpid() {
-			file, _ := r.kernel.Stat(fd) // looked at again by withParked if this fails
+		// A lock on a file without a name guards nothing.
+		if (err != nil || holder.PID == os.Getpid()) && (statErr != nil || file.Links > 0) {
 			parked.Lock()
 			defer parked.Unlock()
 			sweep()

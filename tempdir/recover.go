@@ -185,11 +185,7 @@ func (r *Root) recoverOne(ctx context.Context, op string, n names) (outcome Outc
 	}
 	// From here on this process holds the lock of a stale instance. The id is
 	// never reused, so nobody can become its owner any more (rule 6).
-	found, err := r.removeData(ctx, op, n.id, true)
-	if err == nil && !found && n.data {
-		err = r.confirmGone(op, dataName(n.id))
-	}
-	if err != nil {
+	if _, err := r.removeData(ctx, op, n.id, true); err != nil {
 		r.kernel.Close(lock) // the lock is released; both names stay (rule 5)
 		return Failed, !n.lock, err
 	}

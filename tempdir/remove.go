@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,6 +34,10 @@ const (
 	// mountsAtAName how many mounts are detached that are stacked on one name.
 	hoistAttempts = 64
 	mountsAtAName = 1000
+
+	// mendings bounds how often what is in the way of one name is mended: the mode
+	// and the flag of its directory, a mount on it, and the flag of what that hid.
+	mendings = 4
 )
 
 // removeData removes the data directory of id, which is locked by the caller,
@@ -44,10 +49,11 @@ const (
 func (r *Root) removeData(ctx context.Context, op, id string, staged bool) (found bool, err error) {
 	name := dataName(id)
 	if !staged {
-		switch err := r.kernel.RemoveData(r.fd, name); {
-		case err == nil:
+		err := r.kernel.RemoveData(r.fd, name)
+		if err == nil {
 			return true, nil
-		case is("RemoveData", err, gone):
+		}
+		if is("RemoveData", err, gone) && r.newRemoval(op, name).hidden(-1, name) == nil {
 			return false, nil
 		}
 		// Not empty, or not removable: the long way finds out.
@@ -61,7 +67,7 @@ func (r *Root) removeTree(ctx context.Context, op, name string) (found bool, err
 	defer v.closeAll()
 	fd, err, why := v.open(-1, name)
 	if is("OpenDirectory", err, gone) {
-		return false, nil
+		return false, v.leftover(v.hidden(-1, name))
 	}
 	if r.parent && v.removedUnread(-1, name, "RemoveData", err) {
 		return true, nil
@@ -85,19 +91,7 @@ func (r *Root) removeTree(ctx context.Context, op, name string) (found bool, err
 	if v.left.Failed > 0 {
 		return true, &v.left
 	}
-	return !v.gone && !(r.parent && v.missed), nil
-}
-
-// confirmGone is for a name that was not found when it was to be removed, and that
-// had been seen: nil if it is not there.
-func (r *Root) confirmGone(op, name string) error {
-	switch _, err := r.kernel.StatName(r.fd, name); {
-	case err == nil:
-		return &Error{Op: op, Path: r.join(name), Kind: ErrLeftover, Err: errThere}
-	case !is("StatName", err, gone):
-		return r.explainIn(op, name, "StatName", err)
-	}
-	return nil
+	return !v.gone, nil
 }
 
 // sync makes the entries of the directory fd durable.
@@ -118,7 +112,6 @@ type removal struct {
 	levels  []level // from the data directory down to where the walk is
 	hoisted uint64  // number of the next hoisted directory
 	gone    bool    // the data directory was taken away under the walk
-	missed  bool    // it was not found when it was to be unlinked
 	left    LeftoverError
 }
 
@@ -234,7 +227,7 @@ func (v *removal) removedUnread(top int, name, call string, err error) bool {
 // hoist renames the directory name up into the data directory. It reports false
 // if that did not work; then the walk goes deeper, as long as descriptors last.
 func (v *removal) hoist(top int, name string) bool {
-	tried := false
+	var met []error
 	stride := uint64(1) // grows, so that what a killed process hoisted is passed quickly
 	for range hoistAttempts {
 		hoisted := entryName(v.hoisted, "hoisted")
@@ -249,15 +242,17 @@ func (v *removal) hoist(top int, name string) bool {
 			v.hoisted += stride - 1
 			stride *= 2
 			continue
-		case is("Hoist", err, mended) && !tried:
-			// A directory that moves to another parent must be writable itself.
-			tried = true
+		case !is("Hoist", err, mended) || slices.Contains(met, err):
+			return false
+		case err == unix.EACCES:
+			// Both parents, and a directory that moves to another one, must be writable.
 			v.mendPermissions(top)
-			if v.kernel.ChangeMode(v.levels[top].fd, name, traversable) == nil {
-				continue
-			}
+			v.mendPermissions(0)
+			_ = v.kernel.ChangeMode(v.levels[top].fd, name, traversable)
+		case !v.root.clearFlags(place{v.levels[top].fd, name}, place{v.dir(top - 1), v.levels[top].name}, place{v.root.fd, v.levels[0].name}):
+			return false
 		}
-		return false
+		met = append(met, err)
 	}
 	return false
 }
@@ -319,8 +314,25 @@ func (v *removal) rescan(top int) {
 
 // lose leaves the deepest level, whose directory somebody else removed.
 func (v *removal) lose(top int) {
+	if err := v.hidden(top-1, v.levels[top].name); err != nil {
+		v.fail(top, err)
+		v.pop(false)
+		return
+	}
 	v.gone = top == 0
 	v.pop(true)
+}
+
+// hidden is an error if name, directly in the root, is there all the same: a call
+// that is not about the name did not find it. Deeper, the parent is not empty then.
+func (v *removal) hidden(top int, name string) error {
+	if top >= 0 {
+		return nil
+	}
+	if _, err := v.kernel.StatName(v.dir(top), name); is("StatName", err, gone) {
+		return nil
+	}
+	return &Error{Op: v.op, Path: v.path(top, name), Err: errThere}
 }
 
 // pop leaves the deepest level.
@@ -355,8 +367,11 @@ func (v *removal) dir(top int) int {
 // open opens the directory name in the level, after mending what is in the way if
 // need be. why says what could not be mended; only err decides anything.
 func (v *removal) open(top int, name string) (fd int, err, why error) {
-	fd, err = v.kernel.OpenDirectory(v.dir(top), name)
-	if is("OpenDirectory", err, mended) {
+	for met := []error(nil); ; met = append(met, err) {
+		fd, err = v.kernel.OpenDirectory(v.dir(top), name)
+		if !is("OpenDirectory", err, mended) || slices.Contains(met, err) {
+			return fd, err, why
+		}
 		switch err {
 		case unix.EXDEV:
 			var tried bool
@@ -369,9 +384,7 @@ func (v *removal) open(top int, name string) (fd int, err, why error) {
 				why = v.unchanged("mode", top, name, modeErr)
 			}
 		}
-		fd, err = v.kernel.OpenDirectory(v.dir(top), name)
 	}
-	return fd, err, why
 }
 
 // errAnother says that a name is of another type than was thought, or that a
@@ -394,12 +407,13 @@ func (v *removal) remove(top int, name, call string) error {
 			err = v.kernel.RemoveData(v.dir(top), name)
 		}
 		switch {
-		case err == nil, is(call, err, gone):
-			v.missed = v.missed || err != nil && top < 0
+		case err == nil:
 			return nil
+		case is(call, err, gone):
+			return v.hidden(top, name)
 		case is(call, err, another):
 			return errAnother
-		case attempt > 0 || !is(call, err, mended):
+		case attempt >= mendings || !is(call, err, mended):
 			return v.explain(top, name, call, err, why)
 		}
 		tried := true
@@ -414,6 +428,9 @@ func (v *removal) remove(top int, name, call string) error {
 			tried = v.root.clearFlags(places...)
 			if top < 0 && v.root.parent {
 				tried = v.root.clearParent() || tried
+			}
+			if !tried { // a mount may hide the flag
+				tried, why = v.detach(top, name)
 			}
 		case unix.EBUSY:
 			tried, why = v.detach(top, name)
@@ -449,8 +466,9 @@ func (v *removal) detach(top int, name string) (tried bool, why error) {
 		} else if err != nil {
 			return true, v.unchanged("mount", top, name, err)
 		}
+		tried = true
 	}
-	return true, nil
+	return tried, nil
 }
 
 // unchanged says that something of a name could not be changed.
@@ -465,7 +483,7 @@ func (r *Root) clearFlags(places ...place) (cleared bool) {
 		return false
 	}
 	for _, p := range places {
-		if a, err := r.kernel.StatName(p.dir, p.name); err == nil && (a.Immutable || a.FlagsUnknown) {
+		if a, err := r.kernel.StatName(p.dir, p.name); err == nil && a.mayHaveFlags() {
 			_, err := r.kernel.ClearFlags(p.dir, p.name)
 			cleared = cleared || err == nil
 		}

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -122,6 +123,38 @@ func TestDeepTreeWhenDescriptorsRunOut(t *testing.T) {
 	})
 	require.NoError(t, dir.Close(background))
 	assert.Empty(t, rootNames(t, root))
+}
+
+// So is a tree in place whose directories the user may not write, or that are
+// immutable: its own top has to be mended for that.
+func TestDeepTreeInPlaceWhenDescriptorsRunOut(t *testing.T) {
+	remove := func(t *testing.T, shut func(path string)) {
+		kernel := newTap()
+		top := filepath.Join(t.TempDir(), "top")
+		makeDeep(t, top, 100, "d")
+		require.NoError(t, os.Remove(filepath.Join(top, "file"))) // or its removal mends the top
+		for path := top; len(path) < len(top)+200; path += "/d" {
+			shut(path)
+		}
+		kernel.set(func(method, _ string) error {
+			if method == "OpenDirectory" && len(kernel.open) > 35 {
+				return unix.EMFILE
+			}
+			return nil
+		})
+		require.NoError(t, tempdir.Remove(background, top, tempdir.WithKernel(kernel), tempdir.ClearFlags()))
+		assert.NoDirExists(t, top)
+		assert.Empty(t, kernel.open)
+	}
+	t.Run("modes", func(t *testing.T) {
+		testfs.Without(t, testfs.Lack{User: 1234}, func(t *testing.T) {
+			remove(t, func(path string) { require.NoError(t, os.Chmod(path, 0o555)) })
+		})
+	})
+	t.Run("flags", func(t *testing.T) {
+		needsRoot(t, "a flag")
+		remove(t, func(path string) { setFlags(t, path, immutable) })
+	})
 }
 
 // A failure deep down: hoisted parts do not hide it, it is named once, and all

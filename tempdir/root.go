@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,11 +67,10 @@ func Open(path string, opts ...Option) (*Root, error) {
 	case r.options.make != nil && *r.options.make == 0:
 		return nil, &Error{Op: op, Path: path, Kind: errNoMode, Err: unix.EINVAL}
 	}
-	absolute, err := filepath.Abs(path)
-	if err != nil {
+	var err error
+	if r.path, err = absolutePath(path); err != nil {
 		return nil, &Error{Op: op, Path: path, Err: err}
 	}
-	r.path = absolute
 	if r.options.make != nil {
 		perm := *r.options.make
 		if !r.options.allowOthers && perm&fs.ModeSticky == 0 {
@@ -153,6 +153,30 @@ func (r *Root) release() {
 
 func defaultKernel() Kernel { return LinuxKernel() }
 
+// absolutePath is filepath.Abs, which takes "a/../b" for "b", for those who mean
+// what the kernel does if a is a symbolic link.
+func absolutePath(path string) (string, error) {
+	if i := strings.LastIndex("/"+path+"/", "/../"); i >= 0 {
+		up, err := filepath.EvalSymlinks(path[:i+len("..")])
+		if err != nil {
+			return "", bareErrno(err)
+		}
+		path = up + "/" + path[i+len(".."):]
+	}
+	return filepath.Abs(path)
+}
+
+// join is the path of a name below the root, "" and "." being the directory.
 func (r *Root) join(names ...string) string {
-	return filepath.Join(append([]string{r.path}, names...)...)
+	path := r.path
+	for _, name := range names {
+		switch {
+		case name == "" || name == ".":
+		case path == "" || strings.HasSuffix(path, "/"):
+			path += name
+		default:
+			path += "/" + name
+		}
+	}
+	return path
 }

@@ -185,24 +185,30 @@ func (m *again) After(*seam.Call) {}
 
 // blind does not tell a missing victim from a missing instance: the look that
 // tells them apart says that the instance is there.
-type blind struct{ tempdir.Kernel }
+type blind struct {
+	tempdir.Kernel
+	staging bool // a removal looks as well, and is told the truth
+}
 
 func oneNotFound(p *process, k tempdir.Kernel) tempdir.Kernel {
-	if !p.creator {
-		return k // a recoverer looks again for data that it did not find
-	}
-	return &blind{k}
+	return &blind{Kernel: k}
 }
 
 func (m *blind) StatName(dir int, name string) (tempdir.Attributes, error) {
 	a, err := m.Kernel.StatName(dir, name)
-	if strings.HasPrefix(name, dataPrefix) && !strings.Contains(name, "/") && err == unix.ENOENT {
+	if m.staging && strings.HasPrefix(name, dataPrefix) && !strings.Contains(name, "/") && err == unix.ENOENT {
 		err = nil
 	}
 	if dir == unix.AT_FDCWD { // the victim is not looked for either
-		err = unix.ENOENT
+		m.staging, err = false, unix.ENOENT
 	}
 	return a, err
+}
+
+func (m *blind) StageDeletion(victim string, root int, entry string) error {
+	err := m.Kernel.StageDeletion(victim, root, entry)
+	m.staging = err != nil
+	return err
 }
 
 // copying moves a victim file by file, as to another file system. The copies
