@@ -373,7 +373,7 @@ func TestHelpersDecideNothing(t *testing.T) {
 							continue
 						}
 						k.errnos = map[string]unix.Errno{call: refusal, helper: errno}
-						err, gone := do(w)
+						gone, err := do(w)
 						k.errnos = nil
 						if _, statErr := os.Lstat(gone); gone != "" && statErr == nil {
 							where := fmt.Sprintf("%s: %s %s, %s %s", op, call, unix.ErrnoName(refusal), helper, unix.ErrnoName(errno))
