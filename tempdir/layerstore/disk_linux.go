@@ -269,8 +269,14 @@ func (linuxDisk) SyncDirectory(path string) error {
 
 func (linuxDisk) SyncContent(path string) error { return withDescriptor(path, unix.Syncfs) }
 
-func withDescriptor(path string, call func(fd int) error) error {
-	fd, err := open(path, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+// withDescriptor calls call with the directory. A link is followed, as by every path
+// below it: an administrator may have moved the layers to another disk.
+func withDescriptor(path string, call func(fd int) error) (err error) {
+	fd := -1
+	err = again(func() error {
+		fd, err = unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -44,11 +44,11 @@ func checkID(id string) string {
 	case strings.ContainsRune("._-", rune(id[0])):
 		return "it begins with " + quote(id[:1])
 	}
-	for _, c := range []byte(id) {
+	for i, c := range []byte(id) {
 		switch {
 		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == '.', c == '-', c == '_':
 		default:
-			return "it contains " + quote(string(rune(c)))
+			return "it contains " + quote(id[i:i+1])
 		}
 	}
 	return ""

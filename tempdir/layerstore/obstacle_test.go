@@ -181,6 +181,9 @@ func TestObstaclesThatAreLifted(t *testing.T) {
 					require.ErrorIs(t, err, c.kind)
 					assert.NotContains(t, report.Finished, "a")
 				}
+				before := leftovers(t, path)
+				require.NoError(t, s.Save(background, "b", nil))
+				assert.Equal(t, before, leftovers(t, path), "who tries in vain to move it leaves no instance")
 				if c.flags {
 					create(t, s, "c", someFiles(3, "c"))
 					c.make(t, where("c"))

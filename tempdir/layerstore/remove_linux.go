@@ -282,7 +282,7 @@ func (s *Store) removeInPlace(ctx context.Context, g *graph, layer *record) erro
 			continue
 		}
 		if err := s.disk.SyncDirectory(dir); err != nil && err != unix.ENOENT {
-			return err
+			return &fs.PathError{Op: "sync", Path: dir, Err: err}
 		}
 	}
 	return nil

@@ -202,7 +202,11 @@ func (s *Store) exclusively(ctx context.Context, op, id string, f func(*held, *m
 		r := s.newRemoval("load")
 		r.movesOnly = true
 		r.move(h, m, left) // whoever calls Load is told
-		r.release()
+		if r.moved > 0 {
+			r.release()
+		} else {
+			r.abandon(ctx) // an empty instance is nobody's work; every save would leave one
+		}
 		h.drop()
 	}
 }

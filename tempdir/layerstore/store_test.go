@@ -130,6 +130,8 @@ func TestRefusals(t *testing.T) {
 		assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
 		assert.Equal(t, before, tree(t, path), "%q", c.layer.ID)
 	}
+	_, err := s.Create(background, layerstore.Layer{ID: "ä"}, layerstore.Empty())
+	assert.ErrorContains(t, err, `it contains "\xc3"`)
 }
 
 // Names that mean something in a root mean nothing as ids, in any layout.
