@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -65,11 +66,11 @@ func TestDestinationOfCommitExists(t *testing.T) {
 				build(t, addition.Path())
 				destination := beside(s.root, "destination")
 				put(t, destination, s.outside)
-				before := snapshot(t, filepath.Dir(s.root.Path()))
+				before := testfs.Snapshot(t, filepath.Dir(s.root.Path()))
 				err = addition.Commit(destination)
 				requireRefusal(t, err, "commit", destination, unix.EEXIST)
 				require.ErrorIs(t, err, fs.ErrExist)
-				require.Equal(t, before, snapshot(t, filepath.Dir(s.root.Path())))
+				require.Equal(t, before, testfs.Snapshot(t, filepath.Dir(s.root.Path())))
 				require.NoError(t, addition.Commit(beside(s.root, "free")))
 				_, err = s.unharmed(t)
 				require.NoError(t, err)
@@ -99,9 +100,9 @@ func TestDestinationOfCommitThatCannotBe(t *testing.T) {
 		{s.data(badID), []error{tempdir.ErrForeign}},
 		{s.data(staleID), []error{tempdir.ErrForeign}},
 	} {
-		before := snapshot(t, filepath.Dir(s.root.Path()))
+		before := testfs.Snapshot(t, filepath.Dir(s.root.Path()))
 		requireRefusal(t, addition.Commit(c.destination), "commit", c.destination, c.reasons...)
-		require.Equal(t, before, snapshot(t, filepath.Dir(s.root.Path())))
+		require.Equal(t, before, testfs.Snapshot(t, filepath.Dir(s.root.Path())))
 	}
 	require.ErrorContains(t, addition.Commit(filepath.Join(addition.Path(), "usr", "inside")), "cannot be moved into itself")
 	_, err = s.unharmed(t)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -38,7 +39,7 @@ func leaveDescriptors(t testing.TB, n int) (free func()) {
 }
 
 func TestNoDescriptorsLeft(t *testing.T) {
-	if !alone(t, nil) {
+	if !testfs.Alone(t, nil) {
 		return
 	}
 	s := newScene(t)
@@ -73,7 +74,7 @@ func TestNoDescriptorsLeft(t *testing.T) {
 // With few descriptors, recovery either works or says which instance it could
 // not remove, and the next one goes on.
 func TestFewDescriptorsLeft(t *testing.T) {
-	if !alone(t, nil) {
+	if !testfs.Alone(t, nil) {
 		return
 	}
 	const enough = 3 // for a lock file and two levels

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -93,7 +94,7 @@ func requireForeign(t *testing.T, s *scene, names []string, put func(t testing.T
 	before := map[string]map[string]string{}
 	for i, name := range names {
 		put(t, i, name)
-		before[name] = snapshot(t, filepath.Join(s.root.Path(), name))
+		before[name] = testfs.Snapshot(t, filepath.Join(s.root.Path(), name))
 	}
 	report, err := s.unharmed(t)
 	require.NoError(t, err, "foreign names are no failure")
@@ -113,7 +114,7 @@ func requireForeign(t *testing.T, s *scene, names []string, put func(t testing.T
 	}
 	require.Equal(t, sorted, listed)
 	for _, name := range names {
-		require.Equal(t, before[name], snapshot(t, filepath.Join(s.root.Path(), name)), "%q", name)
+		require.Equal(t, before[name], testfs.Snapshot(t, filepath.Join(s.root.Path(), name)), "%q", name)
 	}
 	s.end(t, names...)
 }

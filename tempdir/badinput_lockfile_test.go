@@ -94,7 +94,7 @@ func TestDataThatIsNoDirectory(t *testing.T) {
 // id touched, and once it is gone the rest recovered as ever.
 func requireOdd(t *testing.T, s *scene, path string, data bool) {
 	t.Helper()
-	before := snapshot(t, s.root.Path())
+	before := testfs.Snapshot(t, s.root.Path())
 	seen := instanceOf(t, s.root, badID)
 	require.Equal(t, tempdir.Unknown, seen.State)
 	require.Equal(t, data, seen.Data)
@@ -108,7 +108,7 @@ func requireOdd(t *testing.T, s *scene, path string, data bool) {
 		if rel, _ := filepath.Rel(s.root.Path(), path); rel == "." || strings.Contains(rel, staleID) {
 			continue
 		}
-		require.Equal(t, what, snapshot(t, s.root.Path())[path], "%s", path)
+		require.Equal(t, what, testfs.Snapshot(t, s.root.Path())[path], "%s", path)
 	}
 
 	require.NoError(t, os.RemoveAll(path))

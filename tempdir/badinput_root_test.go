@@ -42,7 +42,7 @@ func TestOpenRefusesARootThatIsNoDirectory(t *testing.T) {
 			base := t.TempDir()
 			path := filepath.Join(base, "root")
 			put(t, path, makeLayer(t, filepath.Join(base, "outside")))
-			before := snapshot(t, base)
+			before := testfs.Snapshot(t, base)
 			for _, spelling := range []string{path, path + "/", path + "/."} {
 				_, err := tempdir.Open(spelling)
 				requireRefusal(t, err, "open root", path, unix.ENOTDIR)
@@ -50,7 +50,7 @@ func TestOpenRefusesARootThatIsNoDirectory(t *testing.T) {
 				_, err = tempdir.Open(spelling, tempdir.Make(0o700))
 				requireRefusal(t, err, "open root", path)
 			}
-			require.Equal(t, before, snapshot(t, base))
+			require.Equal(t, before, testfs.Snapshot(t, base))
 		})
 	}
 }
@@ -148,7 +148,7 @@ func TestRootThatIsMadeIsNotExposed(t *testing.T) {
 
 // A process may have been started without any argument, not even its name.
 func TestOpenWithoutArguments(t *testing.T) {
-	if !alone(t, nil) {
+	if !testfs.Alone(t, nil) {
 		return
 	}
 	os.Args = nil
@@ -227,7 +227,7 @@ func makeShared(t *testing.T, path string) (mine string) {
 	mine = idOf("a")
 	s.leave(t, mine)
 	for _, dir := range []string{s.lock(mine), s.data(mine)} {
-		for path := range snapshot(t, dir) {
+		for path := range testfs.Snapshot(t, dir) {
 			require.NoError(t, os.Lchown(path, nobody, nobody))
 		}
 	}
@@ -258,7 +258,7 @@ func TestRootOnAReadOnlyFileSystem(t *testing.T) {
 	}
 	s := newScene(t)
 	path := s.root.Path()
-	before := snapshot(t, path)
+	before := testfs.Snapshot(t, path)
 	t.Run("read-only", func(t *testing.T) {
 		testfs.ReadOnly(t, path)
 		root, err := tempdir.Open(path)
@@ -270,7 +270,7 @@ func TestRootOnAReadOnlyFileSystem(t *testing.T) {
 		report, err := root.Recover(background)
 		requireRefusal(t, err, "recover", s.lock(staleID), tempdir.ErrReadOnly, unix.EROFS)
 		require.Equal(t, tempdir.Failed, outcomeOf(t, report, staleID).Outcome)
-		require.Equal(t, before, snapshot(t, path))
+		require.Equal(t, before, testfs.Snapshot(t, path))
 
 		require.Equal(t, tempdir.Stale, instanceOf(t, root, staleID).State)
 		require.Equal(t, tempdir.Live, instanceOf(t, root, s.live.ID()).State)

@@ -3,18 +3,14 @@
 package tempdir_test
 
 import (
-	"errors"
-	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/require"
 )
@@ -154,106 +150,19 @@ func requireRefusal(t testing.TB, err error, op, path string, reasons ...error) 
 	}
 }
 
-// snapshot describes everything below dir, dir included, without opening
-// anything but regular files.
-func snapshot(t testing.TB, dir string) map[string]string {
-	t.Helper()
-	seen := map[string]string{}
-	require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := entry.Info()
-		if err != nil {
-			return err
-		}
-		what := info.Mode().String()
-		switch {
-		case info.Mode().IsRegular():
-			content, err := os.ReadFile(path)
-			if err != nil && !errors.Is(err, fs.ErrPermission) {
-				return err
-			}
-			what += " " + string(content)
-		case info.Mode()&fs.ModeSymlink != 0:
-			target, err := os.Readlink(path)
-			if err != nil {
-				return err
-			}
-			what += " -> " + target
-		}
-		seen[path] = what
-		return nil
-	}))
-	return seen
-}
-
 const nobody = 65534
 
-// alone runs the calling test by itself in a new process, which prepare may
-// change, and reports true in that process. What the test does to its process
-// stays there.
-func alone(t *testing.T, prepare func(*syscall.SysProcAttr)) bool {
-	t.Helper()
-	const variable = "AFTERLOCK_TEST_ALONE"
-	if os.Getenv(variable) == t.Name() {
-		return true
-	}
-	base := t.TempDir()
-	require.NoError(t, os.Chmod(filepath.Dir(base), 0o755))
-	require.NoError(t, os.Chmod(base, 0o777))
-	// By this name, because the way to the binary may be closed to other users.
-	cmd := exec.Command("/proc/self/exe", "-test.run=^"+regexp.QuoteMeta(t.Name())+"$", "-test.v")
-	cmd.Env = append(os.Environ(), variable+"="+t.Name(), "TMPDIR="+base)
-	cmd.SysProcAttr = &syscall.SysProcAttr{}
-	if prepare != nil {
-		prepare(cmd.SysProcAttr)
-	}
-	for dir := base; cmd.SysProcAttr.Credential != nil && dir != "/"; dir = filepath.Dir(dir) {
-		if info, err := os.Stat(dir); err != nil || info.Mode()&0o001 == 0 {
-			t.Skipf("skipped, because %s, on the way to temporary files, is closed to other users", dir)
-		}
-	}
-	output, err := cmd.CombinedOutput()
-	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EACCES) { // EACCES: built under umask 077
-		t.Skipf("skipped, because this user may not start such a process: %v", err)
-	}
-	require.NoError(t, err, "%s", output)
-	for line := range strings.Lines(string(output)) {
-		if strings.Contains(line, "skipped, because") {
-			t.Log(strings.TrimSpace(line))
-		}
-	}
-	if strings.Contains(string(output), "--- SKIP: "+t.Name()+" ") {
-		t.SkipNow()
-	}
-	require.Contains(t, string(output), "--- PASS: "+t.Name()+" ")
-	return false
-}
-
-// asNobody is alone as an ordinary user, if this one is root.
+// asNobody gives the calling test a process of an ordinary user, if this one is root.
 func asNobody(t *testing.T) bool {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		return true
-	}
-	return alone(t, func(attr *syscall.SysProcAttr) {
-		attr.Credential = &syscall.Credential{Uid: nobody, Gid: nobody}
-	})
+	return os.Geteuid() != 0 || testfs.Lack{User: nobody}.Alone(t)
 }
 
-// mounting is alone with the right to mount: an ordinary user has it in a
+// mounting gives the calling test the right to mount: an ordinary user has it in a
 // namespace of its own.
 func mounting(t *testing.T) bool {
 	t.Helper()
-	if os.Geteuid() == 0 {
-		return true
-	}
-	return alone(t, func(attr *syscall.SysProcAttr) {
-		attr.Cloneflags = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS
-		attr.UidMappings = []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}}
-		attr.GidMappings = []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}}
-	})
+	return os.Geteuid() == 0 || testfs.OwnMounts(t)
 }
 
 // needsRoot skips the test for ordinary users.

@@ -18,11 +18,11 @@ import (
 // live neighbour works on.
 func (s *scene) refused(t testing.TB, path string, reasons ...error) {
 	t.Helper()
-	before := snapshot(t, filepath.Dir(s.root.Path()))
+	before := testfs.Snapshot(t, filepath.Dir(s.root.Path()))
 	err := s.live.StageDeletion(path)
 	require.Error(t, err, "staged %q", path)
 	requireRefusal(t, err, "stage deletion", path, reasons...)
-	require.Equal(t, before, snapshot(t, filepath.Dir(s.root.Path())))
+	require.Equal(t, before, testfs.Snapshot(t, filepath.Dir(s.root.Path())))
 }
 
 // elsewhere is a directory on another file system.

@@ -140,9 +140,9 @@ func TestRenamesThatMayReplace(t *testing.T) {
 						for there, makeThere := range build { // never over what is there
 							taken := beside(root, name+" over "+there)
 							require.NoError(t, makeThere(taken))
-							before := snapshot(t, taken)
+							before := testfs.Snapshot(t, taken)
 							require.ErrorIs(t, addition.Commit(taken), fs.ErrExist, taken)
-							require.Equal(t, before, snapshot(t, taken))
+							require.Equal(t, before, testfs.Snapshot(t, taken))
 							require.NoError(t, tempdir.Remove(background, taken))
 						}
 						require.ErrorIs(t, addition.Commit(beside(root, "no/where")), fs.ErrNotExist)

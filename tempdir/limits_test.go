@@ -25,7 +25,7 @@ func TestLeftoverMatchesEveryKind(t *testing.T) {
 		ctx, cancel := context.WithCancel(background)
 		refused := map[string]unix.Errno{}
 		failed := 0
-		k := seam.Around(tempdir.LinuxKernel(), hook(func(c *seam.Call) error {
+		k := seam.Around(tempdir.LinuxKernel(), seam.HookFunc(func(c *seam.Call) error {
 			if errno := refused[filepath.Base(c.Name)]; errno != 0 && c.Method == seam.RemoveEntry {
 				if failed++; failed == files+4 {
 					cancel()
@@ -199,7 +199,7 @@ func TestOwnerRecordOfEverySize(t *testing.T) {
 // A name that cannot be looked at is listed, with the reason.
 func TestInstancesLeavesNothingOut(t *testing.T) {
 	failing := false
-	k := seam.Around(tempdir.LinuxKernel(), hook(func(c *seam.Call) error {
+	k := seam.Around(tempdir.LinuxKernel(), seam.HookFunc(func(c *seam.Call) error {
 		if failing && c.Method == seam.StatName {
 			return unix.EIO
 		}

@@ -17,46 +17,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Inode flags, see ioctl_iflags(2).
-const (
-	immutable  = 0x10
-	appendOnly = 0x20
-)
-
-// setFlags sets the flags of path, and takes them away in the end.
-func setFlags(t testing.TB, path string, flags int) {
-	t.Helper()
-	set := func(flags int) error {
-		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(fd)
-		return unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, flags)
-	}
-	if err := set(flags); err != nil {
-		t.Skipf("skipped, because flags cannot be set here: %v", err)
-	}
-	t.Cleanup(func() { set(0) })
-}
-
-func flagsOf(t testing.TB, path string) int {
-	t.Helper()
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	require.NoError(t, err)
-	defer unix.Close(fd)
-	flags, err := unix.IoctlGetInt(fd, unix.FS_IOC_GETFLAGS)
-	require.NoError(t, err)
-	return flags & (immutable | appendOnly)
-}
-
 // A flag on the victim, on what is in it, or on its parent is told as one by every
 // operation, and cleared by every operation if the caller asked for it; the
 // parent's is there again afterwards (FIELD 22).
 func TestFlagsInTheWayOfEveryOperation(t *testing.T) {
-	for _, flag := range []int{immutable, appendOnly} {
+	for _, flag := range []int{testfs.Immutable, testfs.AppendOnly} {
 		for _, where := range []string{".", "victim", "victim/usr", "victim/readme"} {
-			if flag == appendOnly && where == "victim/readme" {
+			if flag == testfs.AppendOnly && where == "victim/readme" {
 				continue // not every file system has that for files
 			}
 			for _, op := range []string{"stage", "remove"} {
@@ -64,7 +31,7 @@ func TestFlagsInTheWayOfEveryOperation(t *testing.T) {
 					root := openRoot(t)
 					parent := beside(root, "parent")
 					victim := makeLayer(t, filepath.Join(parent, "victim"))
-					setFlags(t, filepath.Join(parent, where), flag)
+					testfs.SetFlags(t, filepath.Join(parent, where), flag)
 					do := func(options ...tempdir.Option) error {
 						if op == "remove" {
 							return tempdir.Remove(background, victim, options...)
@@ -81,11 +48,11 @@ func TestFlagsInTheWayOfEveryOperation(t *testing.T) {
 						require.ErrorIs(t, err, unix.EPERM)
 						require.DirExists(t, victim)
 					}
-					require.Equal(t, flag, flagsOf(t, filepath.Join(parent, where)), "a diagnosis changes nothing")
+					require.Equal(t, flag, testfs.Flags(t, filepath.Join(parent, where)), "a diagnosis changes nothing")
 					require.NoError(t, do(tempdir.ClearFlags()))
 					require.NoFileExists(t, victim)
 					if where == "." && op == "stage" {
-						require.Equal(t, flag, flagsOf(t, parent))
+						require.Equal(t, flag, testfs.Flags(t, parent))
 					}
 					require.Empty(t, rootNames(t, root))
 				})
@@ -101,7 +68,7 @@ func TestFlagsOfAStaleInstance(t *testing.T) {
 		lock := filepath.Join(root.Path(), "lock-"+staleID)
 		require.NoError(t, os.WriteFile(lock, nil, 0o600))
 		makeLayer(t, filepath.Join(root.Path(), "temp-dir-"+staleID, "0-layer"))
-		setFlags(t, filepath.Join(root.Path(), name), immutable)
+		testfs.SetFlags(t, filepath.Join(root.Path(), name), testfs.Immutable)
 		_, err := root.Recover(background)
 		require.ErrorIs(t, err, tempdir.ErrImmutable, name)
 		report, err := openAt(t, root.Path(), tempdir.ClearFlags()).Recover(background)
@@ -122,7 +89,7 @@ func TestWhatWasMendedIsChangedBack(t *testing.T) {
 		blocked, err := openAt(t, root.Path(), tempdir.ClearFlags(), tempdir.WithKernel(k)).Create()
 		require.NoError(t, err)
 		frozen := makeLayer(t, beside(root, "frozen"))
-		setFlags(t, frozen, immutable)
+		testfs.SetFlags(t, frozen, testfs.Immutable)
 		tries := 0
 		k.set(func(method, _ string) error {
 			if method == "StageDeletion" {
@@ -133,7 +100,7 @@ func TestWhatWasMendedIsChangedBack(t *testing.T) {
 			return nil
 		})
 		require.ErrorIs(t, blocked.StageDeletion(frozen), unix.EIO)
-		require.Equal(t, immutable, flagsOf(t, frozen))
+		require.Equal(t, testfs.Immutable, testfs.Flags(t, frozen))
 		require.NoError(t, blocked.Close(background))
 	})
 	require.ErrorIs(t, dir.StageDeletion(victim), tempdir.ErrCrossDevice)
@@ -224,11 +191,7 @@ func TestEmptyDirectoryOfAnotherUser(t *testing.T) {
 	}
 	needsRoot(t, "a second user")
 	base := t.TempDir()
-	for dir := base; dir != "/"; dir = filepath.Dir(dir) {
-		if info, err := os.Stat(dir); err == nil && info.Mode().Perm()&0o001 == 0 {
-			require.NoError(t, os.Chmod(dir, info.Mode().Perm()|0o011))
-		}
-	}
+	testfs.Reachable(t, base)
 	tree := filepath.Join(base, "tree")
 	require.NoError(t, os.MkdirAll(filepath.Join(tree, "of root"), 0o700))
 	require.NoError(t, os.Mkdir(filepath.Join(base, "top"), 0))

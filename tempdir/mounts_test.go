@@ -93,7 +93,7 @@ func TestRemoveInPlaceDetachesOnlyIfAsked(t *testing.T) {
 
 // A mount that does not even answer is a mount all the same (FIELD 18).
 func TestDeadMount(t *testing.T) {
-	dead := hook(func(c *seam.Call) error {
+	dead := seam.HookFunc(func(c *seam.Call) error {
 		if filepath.Base(c.Name) == "dead" {
 			switch c.Method {
 			case seam.StatName:
@@ -122,9 +122,3 @@ func TestDeadMount(t *testing.T) {
 	require.ErrorContains(t, err, unix.ENOTCONN.Error())
 	require.DirExists(t, victim)
 }
-
-// A hook is called before every call.
-type hook func(c *seam.Call) error
-
-func (h hook) Before(c *seam.Call) error { return h(c) }
-func (hook) After(*seam.Call)            {}

@@ -48,17 +48,6 @@ func makeDeep(t testing.TB, path string, levels int, name string) {
 	unix.Close(fd)
 }
 
-// inMemory returns a directory on a tmpfs, for what takes long on a disk.
-func inMemory(t testing.TB) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "tempdir-")
-	if err != nil {
-		t.Skipf("skipped, because there is no place in memory: %v", err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
-}
-
 // Any depth takes a bounded number of descriptors, with names as long as they
 // can be; and one removal, though it lists the data directory more than a
 // thousand times, as it does not for a stranger who goes on adding names.
@@ -76,7 +65,7 @@ func TestDeepTreesAreRemovedWithFewDescriptors(t *testing.T) {
 				if testing.Short() {
 					t.Skip("skipped, because -short: it takes seconds")
 				}
-				root = openAt(t, filepath.Join(inMemory(t), "root"), tempdir.WithKernel(kernel))
+				root = openAt(t, filepath.Join(testfs.InMemory(t), "root"), tempdir.WithKernel(kernel))
 			}
 			dir, _ := stageNew(t, root, func(path string) { makeDeep(t, path, c.levels, c.name) })
 			err := dir.Close(background)
@@ -399,9 +388,9 @@ func TestImmutableFlagsAreReportedOrCleared(t *testing.T) {
 		makeLayer(t, path)
 		require.NoError(t, os.MkdirAll(filepath.Join(path, "frozen/inner"), 0o755))
 		flagged = []string{filepath.Join(path, "readme"), filepath.Join(path, "usr/bin"), filepath.Join(path, "frozen")}
-		setFlags(t, flagged[0], immutable)
-		setFlags(t, flagged[1], appendOnly)
-		setFlags(t, flagged[2], immutable)
+		testfs.SetFlags(t, flagged[0], testfs.Immutable)
+		testfs.SetFlags(t, flagged[1], testfs.AppendOnly)
+		testfs.SetFlags(t, flagged[2], testfs.Immutable)
 	})
 	err := dir.Close(background)
 	require.ErrorIs(t, err, tempdir.ErrImmutable)

@@ -297,15 +297,8 @@ type worlds struct {
 
 func newWorlds(t *testing.T) *worlds {
 	w := &worlds{t: t, dirs: map[string]string{}, why: map[string]string{}}
-	w.dirs[""] = reachable(t.TempDir())
+	w.dirs[""] = testfs.Reachable(t, t.TempDir())
 	return w
-}
-
-// reachable makes a temporary directory one that every user can reach.
-func reachable(dir string) string {
-	os.Chmod(filepath.Dir(dir), 0o755)
-	os.Chmod(dir, 0o755)
-	return dir
 }
 
 // dir returns the directory of the world, which lasts as long as the test.
@@ -325,7 +318,7 @@ func (w *worlds) dir(t *testing.T, name string) string {
 				panic(problem)
 			}
 		}()
-		w.dirs[name] = reachable(makeWorld(maker, name))
+		w.dirs[name] = testfs.Reachable(maker, makeWorld(maker, name))
 	}()
 	if maker.why != "" {
 		w.why[name] = maker.why
@@ -371,9 +364,7 @@ func makeWorld(t testing.TB, name string) string {
 	case "overlay":
 		return testfs.Overlay(t)
 	case "bindfs":
-		target := t.TempDir()
-		serveBind(t, t.TempDir(), target)
-		return target
+		return testfs.Bindfs(t)
 	}
 	return testfs.Mount(t, "none", name, "")
 }

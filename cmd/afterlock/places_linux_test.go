@@ -83,7 +83,8 @@ func refusingPlaces() []hard {
 		{name: "lower layer of an overlay", spoil: overlaid},
 		{name: "upper layer of an overlay", world: "overlay"},
 		{name: "bind mount of its own directory", spoil: func(t *testing.T, s subject) func() {
-			return mountAt(t, s.parent, s.parent, "", unix.MS_BIND, "")
+			testfs.Bind(t, s.parent, s.parent)
+			return nil
 		}},
 		{name: "ramfs", world: "ramfs"},
 		{name: "hugetlbfs", world: "hugetlbfs", noStore: "no file can be written", build: func(t *testing.T, victim string) {
@@ -91,9 +92,9 @@ func refusingPlaces() []hard {
 			require.NoError(t, unix.Mknod(victim+"/a/file", unix.S_IFREG|0o600, 0))
 		}},
 		{name: "mqueue: files and no directory", noStore: noDirectory, spoil: func(t *testing.T, s subject) func() {
-			undo := mountAt(t, "none", s.home, "mqueue", 0, "")
+			testfs.MountAt(t, "none", s.home, "mqueue", "")
 			require.NoError(t, unix.Mknod(s.victim(), unix.S_IFREG|0o600, 0))
-			return undo
+			return nil
 		}},
 		{name: "bpf: directories and no file", world: "bpf", noStore: "no file can be made", build: func(t *testing.T, victim string) { makeNames(t, victim, "a/b/", "c/") }},
 	}
@@ -123,13 +124,14 @@ func peoplePlaces() []hard {
 		{name: "the root is immutable", noStore: shared, spoil: func(t *testing.T, s subject) func() {
 			root := s.parent + "/" + ownRoot()
 			require.NoError(t, os.Mkdir(root, 0o700))
-			setFlags(t, root, immutable)
+			testfs.SetFlags(t, root, testfs.Immutable)
 			return nil
 		}},
 		{name: "a mount on the root's name", noStore: shared, spoil: func(t *testing.T, s subject) func() {
 			root := s.parent + "/" + ownRoot()
 			require.NoError(t, os.Mkdir(root, 0o700))
-			return mountAt(t, "none", root, "tmpfs", 0, "")
+			testfs.MountAt(t, "none", root, "tmpfs", "")
+			return nil
 		}},
 		{name: "what an earlier rm left cannot be removed", noStore: shared, after: func(t *testing.T, s subject) {
 			require.NoError(t, os.MkdirAll(s.parent+"/"+ownRoot()+"/lock-"+strings.Repeat("f", 32), 0o700))
@@ -194,13 +196,15 @@ func peoplePlaces() []hard {
 		{name: "an immutable victim, --clear-flags", better: true, flags: []string{"--clear-flags"}, after: flagged(".")},
 		{name: "an immutable file within", after: flagged("sub0/file")},
 		{name: "a mount within", spoil: func(t *testing.T, s subject) func() {
-			mountAt(t, "none", s.victim()+"/sub0", "tmpfs", 0, "")
-			return func() { detachBelow(s.home) } // it may have been moved
+			testfs.MountAt(t, "none", s.victim()+"/sub0", "tmpfs", "")
+			testfs.DetachBelow(t, s.home) // it may have been moved
+			return nil
 		}},
 		{name: "a dead FUSE mount within", spoil: func(t *testing.T, s subject) func() {
 			makeNames(t, s.victim(), "fuse/")
-			deadFuse(t, s.victim()+"/fuse")
-			return func() { detachBelow(s.home) }
+			testfs.FuseAt(t, s.victim()+"/fuse")()
+			testfs.DetachBelow(t, s.home)
+			return nil
 		}},
 	}
 }
@@ -284,7 +288,7 @@ func modes(mode os.FileMode, names ...string) func(t *testing.T, s subject) {
 }
 
 func flagged(name string) func(t *testing.T, s subject) {
-	return func(t *testing.T, s subject) { setFlags(t, filepath.Join(s.victim(), name), immutable) }
+	return func(t *testing.T, s subject) { testfs.SetFlags(t, filepath.Join(s.victim(), name), testfs.Immutable) }
 }
 
 // fileIn makes the file "file" in dir, if it is not there.
@@ -465,61 +469,6 @@ func overlaid(t *testing.T, s subject) func() {
 	t.Helper()
 	aside := s.home + ".overlay"
 	makeNames(t, aside, "upper/", "work/")
-	return mountAt(t, "overlay", s.home, "overlay", 0, "lowerdir="+s.home+",upperdir="+aside+"/upper,workdir="+aside+"/work")
-}
-
-// mountAt mounts until the end of the test.
-func mountAt(t *testing.T, source, target, fstype string, flags uintptr, data string) func() {
-	t.Helper()
-	if err := unix.Mount(source, target, fstype, flags, data); err != nil {
-		t.Skipf("skipped, because %s cannot be mounted: %v", fstype, err)
-	}
-	return func() { unix.Unmount(target, unix.MNT_DETACH) }
-}
-
-// deadFuse mounts a file system whose server dies.
-func deadFuse(t *testing.T, target string) {
-	t.Helper()
-	serveBind(t, t.TempDir(), target)
-	// The server went into the background; it is the one process with this argument.
-	processes, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	require.NoError(t, err)
-	for _, process := range processes {
-		line, err := os.ReadFile(process)
-		if err != nil || !strings.HasPrefix(string(line), "bindfs\x00") || !strings.Contains(string(line), "\x00"+target+"\x00") {
-			continue
-		}
-		var pid int
-		_, err = fmt.Sscanf(process, "/proc/%d/", &pid)
-		require.NoError(t, err)
-		require.NoError(t, unix.Kill(pid, unix.SIGKILL))
-	}
-	for { // the kernel ends the connection with the process
-		if _, err := os.Lstat(target); errors.Is(err, unix.ENOTCONN) {
-			return
-		}
-	}
-}
-
-// detachBelow detaches every mount below dir.
-func detachBelow(dir string) {
-	table, _ := os.ReadFile("/proc/self/mountinfo")
-	for line := range strings.Lines(string(table)) {
-		if fields := strings.Fields(line); len(fields) > 4 && strings.HasPrefix(fields[4], dir+"/") {
-			unix.Unmount(fields[4], unix.MNT_DETACH)
-		}
-	}
-}
-
-// serveBind shows a directory at target through bindfs, which knows no flag of
-// renameat2, until target is unmounted.
-func serveBind(t testing.TB, source, target string) {
-	t.Helper()
-	if _, err := exec.LookPath("bindfs"); err != nil {
-		t.Skip("skipped, because bindfs is not installed")
-	}
-	if output, err := exec.Command("bindfs", source, target).CombinedOutput(); err != nil {
-		t.Skipf("skipped, because bindfs does not work here: %s", output)
-	}
-	t.Cleanup(func() { unix.Unmount(target, unix.MNT_DETACH) })
+	testfs.OverlayIn(t, "", s.home, "lowerdir="+s.home+",upperdir="+aside+"/upper,workdir="+aside+"/work")
+	return nil
 }

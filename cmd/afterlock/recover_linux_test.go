@@ -187,7 +187,7 @@ func TestTheInstanceOfAnotherUserIsDenied(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("skipped, because only the superuser can be two users")
 	}
-	root := reachable(t.TempDir())
+	root := testfs.Reachable(t, t.TempDir())
 	require.NoError(t, os.Chmod(root, 0o777|os.ModeSticky))
 	theirs, mine := strings.Repeat("a", 32), strings.Repeat("b", 32)
 	for id, user := range map[string]int{theirs: other, mine: somebody} {

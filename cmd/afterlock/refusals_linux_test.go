@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
@@ -22,11 +23,7 @@ func (r refusal) After(*seam.Call)          {}
 // Nothing that rm does before it deletes is worth a failure: whichever of it is
 // refused, with whatever errno, the path goes, and nothing that was made stays.
 func TestWhateverIsRefusedBeforeTheDeletionThePathGoes(t *testing.T) {
-	dir, err := os.MkdirTemp("/dev/shm", "afterlock-test-") // 500 runs
-	if err != nil {
-		dir = t.TempDir()
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	dir := testfs.InMemory(t) // 500 runs
 	errnos := []unix.Errno{
 		unix.EPERM, unix.ENOENT, unix.EIO, unix.EAGAIN, unix.ENOMEM, unix.EACCES, unix.EBUSY, unix.EEXIST, unix.EXDEV, unix.ENODEV, unix.ENOTDIR, unix.EISDIR,
 		unix.EINVAL, unix.EMFILE, unix.ETXTBSY, unix.EFBIG, unix.ENOSPC, unix.EROFS, unix.EMLINK, unix.ENAMETOOLONG, unix.ENOLCK, unix.ENOSYS, unix.ELOOP,

@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/testfs"
 )
 
 // tree makes a directory with a few files and returns its path.
@@ -230,7 +232,7 @@ func TestFlagsAreClearedWhereAsked(t *testing.T) {
 			dir := t.TempDir()
 			tree(t, dir+"/tree")
 			flagged := filepath.Join(dir, path)
-			setFlags(t, flagged, immutable)
+			testfs.SetFlags(t, flagged, testfs.Immutable)
 			_, _, code := call(t, "rm", dir+"/tree")
 			assert.Equal(t, 1, code)
 			if name != "inside" {
@@ -247,7 +249,7 @@ func TestFlagsAreClearedWhereAsked(t *testing.T) {
 				return
 			}
 			tree(t, dir+"/tree2")
-			setFlags(t, dir+"/tree2/sub1", immutable)
+			testfs.SetFlags(t, dir+"/tree2/sub1", testfs.Immutable)
 			args := []string{"rm", "--clear-flags", dir + "/tree2"}
 			if name != "inside" {
 				args = append(args, dir+"/tree")
@@ -264,31 +266,13 @@ func TestRecoverClearsFlagsWhereAsked(t *testing.T) {
 	id := stale(t, root)
 	victims, err := filepath.Glob(filepath.Join(root, "temp-dir-"+id, "*"))
 	require.NoError(t, err)
-	setFlags(t, victims[0], immutable)
+	testfs.SetFlags(t, victims[0], testfs.Immutable)
 	stdout, _, code := call(t, "recover", root)
 	assert.Equal(t, 1, code)
 	assert.Equal(t, "failed", row(t, stdout, id)[1])
 	stdout, stderr, code := call(t, "recover", "--clear-flags", root)
 	assert.Zero(t, code, stderr)
 	assert.Equal(t, "recovered", row(t, stdout, id)[1])
-}
-
-const immutable = unix.STATX_ATTR_IMMUTABLE // the bit of FS_IOC_SETFLAGS is the same
-
-// setFlags sets inode flags until the end of the test, or skips it.
-func setFlags(t *testing.T, path string, flags int) {
-	t.Helper()
-	f, err := os.Open(path)
-	require.NoError(t, err)
-	set := func(flags int) error { return unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, flags) }
-	if err := set(flags); err != nil {
-		f.Close()
-		t.Skipf("skipped, because flags cannot be set here: %v", err)
-	}
-	t.Cleanup(func() {
-		set(0)
-		f.Close()
-	})
 }
 
 func TestRmUsesTheRootItIsGiven(t *testing.T) {
@@ -368,10 +352,8 @@ func TestAMountInOneVictimIsNoFailureOfTheOthers(t *testing.T) {
 	for _, i := range []int{0, 2, 3} {
 		tree(t, paths[i])
 	}
-	if err := unix.Mount("none", dir+"/b/sub0", "tmpfs", 0, ""); err != nil {
-		t.Skip("cannot mount: ", err)
-	}
-	t.Cleanup(func() { detachBelow(dir) })
+	testfs.MountAt(t, "none", dir+"/b/sub0", "tmpfs", "")
+	testfs.DetachBelow(t, dir) // it may have been moved
 	stdout, stderr, code := call(t, append([]string{"rm", "-f", "--json"}, paths...)...)
 	assert.Equal(t, 1, code)
 	assert.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
@@ -414,7 +396,7 @@ func TestAMountWhoseServerDiedIsAMountPoint(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("skipped, because mounting needs root")
 	}
-	deadFuse(t, dir+"/victim")
+	testfs.FuseAt(t, dir+"/victim")()
 	_, stderr, code := call(t, "rm", "-f", dir+"/victim")
 	assert.Equal(t, 1, code)
 	assert.Contains(t, stderr, "a mount point is in the way")

@@ -90,3 +90,12 @@ type Hook interface {
 	// After comes after the call and may change its results.
 	After(*Call)
 }
+
+// A HookFunc is a [Hook] that comes before every call and not after it.
+type HookFunc func(*Call) error
+
+// Before calls f.
+func (f HookFunc) Before(c *Call) error { return f(c) }
+
+// After does nothing.
+func (HookFunc) After(*Call) {}

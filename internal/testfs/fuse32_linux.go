@@ -13,5 +13,12 @@ func Fuse(t testing.TB) string {
 	return ""
 }
 
+// FuseAt skips the test on this architecture.
+func FuseAt(t testing.TB, _ string) func() {
+	t.Helper()
+	t.Skip(no32)
+	return nil
+}
+
 // FuseInterrupted skips the test on this architecture.
 func FuseInterrupted(t testing.TB) string { return Fuse(t) }

@@ -40,25 +40,36 @@ func init() {
 // kernel keeps its locks, as it does for most of its kind.
 func Fuse(t testing.TB) string {
 	t.Helper()
-	return mountFuse(t, "whole")
+	target := t.TempDir()
+	mountFuse(t, target, "whole")
+	return target
+}
+
+// FuseAt is Fuse that mounts at target. kill ends its server: from then on every
+// call there fails with ENOTCONN.
+func FuseAt(t testing.TB, target string) (kill func()) {
+	t.Helper()
+	return mountFuse(t, target, "whole")
 }
 
 // FuseInterrupted is Fuse with a server that answers EINTR to every second
 // request to open, make, remove or rename something, before it does anything.
 func FuseInterrupted(t testing.TB) string {
 	t.Helper()
-	return mountFuse(t, fuseInterrupted)
+	target := t.TempDir()
+	mountFuse(t, target, fuseInterrupted)
+	return target
 }
 
 const fuseInterrupted = "interrupted"
 
-func mountFuse(t testing.TB, mode string) string {
+func mountFuse(t testing.TB, target, mode string) (kill func()) {
 	t.Helper()
 	needRoot(t)
 	if _, err := os.Stat("/dev/fuse"); err != nil {
 		t.Skipf("skipped, because there is no FUSE: %v", err)
 	}
-	backing, target := t.TempDir(), t.TempDir()
+	backing := t.TempDir()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -77,18 +88,21 @@ func mountFuse(t testing.TB, mode string) string {
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
 	}
+	kill = func() {
+		server.Process.Kill()
+		server.Wait()
+	}
 	t.Cleanup(func() {
 		unmount(t, target)
 		stdin.Close()
 		// A test that failed may have left something open: then the server would
 		// serve it for ever, and the test would hang instead of failing.
-		server.Process.Kill()
-		server.Wait()
+		kill()
 	})
 	if line, _ := bufio.NewReader(stdout).ReadString('\n'); strings.TrimSpace(line) != fuseReady {
 		t.Skipf("skipped, because FUSE does not work here: %s", line)
 	}
-	return target
+	return kill
 }
 
 // serveFuse shows backing at target until its parent process unmounts it or is

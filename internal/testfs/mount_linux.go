@@ -6,6 +6,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -16,17 +18,21 @@ import (
 // Tmpfs mounts a tmpfs with these mount options, such as "size=1m,nr_inodes=20".
 func Tmpfs(t testing.TB, options string) string {
 	t.Helper()
-	target := t.TempDir()
-	mount(t, "tmpfs", target, "tmpfs", 0, options)
-	return target
+	return Mount(t, "tmpfs", "tmpfs", options)
 }
 
 // Mount mounts a file system of any type over an empty directory.
 func Mount(t testing.TB, source, fstype, options string) string {
 	t.Helper()
 	target := t.TempDir()
-	mount(t, source, target, fstype, 0, options)
+	MountAt(t, source, target, fstype, options)
 	return target
+}
+
+// MountAt mounts a file system of any type at target.
+func MountAt(t testing.TB, source, target, fstype, options string) {
+	t.Helper()
+	mount(t, source, target, fstype, 0, options)
 }
 
 // Overlay mounts an overlay of two empty directories.
@@ -56,19 +62,25 @@ func OverlayIn(t testing.TB, dir, target, options string) {
 // RENAME_NOREPLACE as little as O_TMPFILE.
 func Bindfs(t testing.TB) string {
 	t.Helper()
+	source, target := t.TempDir(), t.TempDir()
+	BindfsAt(t, source, target)
+	return target
+}
+
+// BindfsAt is Bindfs that shows source at target.
+func BindfsAt(t testing.TB, source, target string) {
+	t.Helper()
 	needRoot(t)
 	program, err := exec.LookPath("bindfs")
 	if err != nil {
 		t.Skip("skipped, because bindfs is not installed")
 	}
-	backing, target := t.TempDir(), t.TempDir()
 	guard := newGuard(t, target)
 	t.Cleanup(guard.dismiss)
-	if output, err := exec.Command(program, backing, target).CombinedOutput(); err != nil {
+	if output, err := exec.Command(program, source, target).CombinedOutput(); err != nil {
 		t.Skipf("skipped, because bindfs does not work here: %v: %s", err, output)
 	}
 	t.Cleanup(func() { unmount(t, target) })
-	return target
 }
 
 // Bind makes the directory from appear at the existing directory to as well.
@@ -191,4 +203,33 @@ func (g *guard) dismiss() {
 	g.process.Process.Kill()
 	g.process.Wait()
 	g.alive.Close()
+}
+
+// MountsBelow lists what this process sees mounted at dir and below, in the order
+// of mounting.
+func MountsBelow(t testing.TB, dir string) (found []string) {
+	t.Helper()
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	unescape := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+	for line := range strings.Lines(string(table)) {
+		at := unescape.Replace(strings.Fields(line)[4])
+		if at == dir || strings.HasPrefix(at, dir+"/") {
+			found = append(found, at)
+		}
+	}
+	return found
+}
+
+// DetachBelow detaches what is mounted at dir and below when the test ends: for
+// mounts that what is tested may have moved.
+func DetachBelow(t testing.TB, dir string) {
+	t.Helper()
+	t.Cleanup(func() {
+		for _, at := range slices.Backward(MountsBelow(t, dir)) {
+			unix.Unmount(at, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
+		}
+	})
 }

@@ -118,11 +118,7 @@ func lock(f *os.File) error {
 }
 
 // mountedBelow counts the mounts below dir.
-func mountedBelow(t *testing.T, dir string) int {
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
-	require.NoError(t, err)
-	return strings.Count(string(mounts), " "+strings.ReplaceAll(dir, " ", `\040`)+"/")
-}
+func mountedBelow(t *testing.T, dir string) int { return len(testfs.MountsBelow(t, dir)) }
 
 // loopDevicesBelow counts the loop devices with a backing file below dir.
 func loopDevicesBelow(t *testing.T, dir string) int {

@@ -6,10 +6,8 @@ import (
 	"maps"
 	"os"
 	"os/exec"
-	"regexp"
 	"runtime"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -40,7 +38,6 @@ var (
 
 const (
 	lackVariable = "AFTERLOCK_TESTFS_LACK" // what a re-executed test binary does without
-	testVariable = "AFTERLOCK_TESTFS_TEST" // the test that it runs
 	execVariable = "AFTERLOCK_TESTFS_EXEC" // or the program that it becomes
 	cannotLack   = "cannot do without: "
 )
@@ -67,45 +64,18 @@ func init() {
 }
 
 // Without runs the rest of the calling test, f, in a process of its own that
-// does without l. What the test does before the call, that process does too. A
-// test has one call of Without at most; subtests have their own.
+// does without l. What the test does before the call, that process does too.
 func Without(t *testing.T, l Lack, f func(t *testing.T)) {
 	t.Helper()
-	if os.Getenv(testVariable) == t.Name() {
+	if l.Alone(t) {
 		f(t)
-		return
 	}
-	var pattern []string
-	for _, part := range strings.Split(t.Name(), "/") {
-		pattern = append(pattern, "^"+regexp.QuoteMeta(part)+"$")
-	}
-	cmd := exec.Command("", "-test.v", "-test.timeout=2m", fmt.Sprintf("-test.short=%t", testing.Short()), "-test.run="+strings.Join(pattern, "/"))
-	cmd.Path = executable(t)
-	cmd.Env = append(os.Environ(), testVariable+"="+t.Name())
-	if l.User != 0 {
-		base, err := os.MkdirTemp("", "lack")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { os.RemoveAll(base) })
-		if err := os.Chown(base, l.User, l.User); err != nil {
-			t.Skipf("skipped, because users cannot be changed here: %v", err)
-		}
-		cmd.Env = append(cmd.Env, "TMPDIR="+base)
-	}
-	l.wrap(t, cmd)
-	output, err := cmd.CombinedOutput()
-	text := string(output)
-	switch {
-	case strings.Contains(text, cannotLack):
-		t.Skipf("skipped: %s", text)
-	case err != nil:
-		t.Fatalf("without %+v: %v\n%s", l, err, text)
-	case strings.Contains(text, "--- SKIP: "+t.Name()+" ("):
-		t.Skipf("skipped: %s", text)
-	case !strings.Contains(text, "--- PASS: "+t.Name()+" ("):
-		t.Fatalf("the test did not run without %+v:\n%s", l, text)
-	}
+}
+
+// Alone is [Alone] without l.
+func (l Lack) Alone(t *testing.T) bool {
+	t.Helper()
+	return Alone(t, func(cmd *exec.Cmd) { l.wrap(t, cmd) })
 }
 
 // Command makes cmd, which is not started and of this architecture, run without l.
@@ -119,15 +89,6 @@ func (l Lack) Command(t testing.TB, cmd *exec.Cmd) {
 	l.wrap(t, cmd)
 }
 
-func executable(t testing.TB) string {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return self
-}
-
 func (l Lack) wrap(t testing.TB, cmd *exec.Cmd) {
 	t.Helper()
 	if l.Proc || l.User != 0 {
@@ -138,8 +99,14 @@ func (l Lack) wrap(t testing.TB, cmd *exec.Cmd) {
 		t.Fatal(err)
 	}
 	cmd.Env = append(cmd.Env, lackVariable+"="+string(text))
+	if l.User != 0 {
+		Reachable(t, os.TempDir())
+	}
 	if l.Proc {
-		cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
+		if cmd.SysProcAttr == nil {
+			cmd.SysProcAttr = &syscall.SysProcAttr{}
+		}
+		cmd.SysProcAttr.Unshareflags |= unix.CLONE_NEWNS
 	}
 }
 
@@ -160,6 +127,11 @@ func (l Lack) Apply() error {
 			if err := set(); err != nil {
 				return fmt.Errorf("become user %d: %w", l.User, err)
 			}
+		}
+		// A process that has changed its user is not dumpable, and /proc/self is
+		// root's then: an ordinary user's process is, and reaches it.
+		if err := unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0); err != nil {
+			return fmt.Errorf("become dumpable: %w", err)
 		}
 	}
 	program, err := l.filter()

@@ -3,7 +3,9 @@ package compat_test
 import (
 	"os"
 	"testing"
+	"time"
 
+	"github.com/afterlock/afterlock/internal/seam"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/compat"
 	"golang.org/x/sys/unix"
@@ -22,20 +24,21 @@ func init() {
 // kept is not collected, and so not closed, while the child lives.
 var kept *os.File
 
-// hooks is a Kernel in which single calls fail, or are preceded by the steps of
-// another process.
-type hooks struct {
-	tempdir.Kernel
-	openRoot, openUnnamed, takeLock, makeData, detach func() error
-	removeEntry                                       func(name string) error
-	age                                               func(a *tempdir.Attributes)
+// hook makes the calls of the test go through h.
+func hook(t *testing.T, h seam.Hook) {
+	notPortably(t)
+	t.Cleanup(compat.SwapKernel(seam.Around(tempdir.LinuxKernel(), h)))
 }
 
-// hook makes the calls of the test go through h.
-func hook(t *testing.T, h *hooks) {
-	notPortably(t)
-	h.Kernel = tempdir.LinuxKernel()
-	t.Cleanup(compat.SwapKernel(h))
+// before calls do before every call of the method, and makes the call only if it
+// returns nil.
+func before(method seam.Method, do func() error) seam.Hook {
+	return seam.HookFunc(func(c *seam.Call) error {
+		if c.Method != method {
+			return nil
+		}
+		return do()
+	})
 }
 
 // notPortably skips a test of package tempdir's own ways in the run of TestPortably.
@@ -45,63 +48,15 @@ func notPortably(t *testing.T) {
 	}
 }
 
-func first(hook func() error) error {
-	if hook == nil {
-		return nil
-	}
-	return hook()
-}
+// aged lets everything be of an age.
+type aged struct{ age *time.Duration }
 
-func (h *hooks) OpenRoot(path string) (int, bool, error) {
-	if err := first(h.openRoot); err != nil {
-		return -1, false, err
-	}
-	return h.Kernel.OpenRoot(path)
-}
+func (aged) Before(*seam.Call) error { return nil }
 
-func (h *hooks) OpenUnnamed(root int) (int, error) {
-	if err := first(h.openUnnamed); err != nil {
-		return -1, err
+func (a aged) After(c *seam.Call) {
+	if c.Method == seam.StatName {
+		c.Attributes.Changed = time.Now().Add(-*a.age)
 	}
-	return h.Kernel.OpenUnnamed(root)
-}
-
-func (h *hooks) TakeLock(fd int) error {
-	if err := first(h.takeLock); err != nil {
-		return err
-	}
-	return h.Kernel.TakeLock(fd)
-}
-
-func (h *hooks) MakeData(root int, name string) error {
-	if err := first(h.makeData); err != nil {
-		return err
-	}
-	return h.Kernel.MakeData(root, name)
-}
-
-func (h *hooks) Detach(dir int, name string) error {
-	if err := first(h.detach); err != nil {
-		return err
-	}
-	return h.Kernel.Detach(dir, name)
-}
-
-func (h *hooks) RemoveEntry(dir int, name string) error {
-	if h.removeEntry != nil {
-		if err := h.removeEntry(name); err != nil {
-			return err
-		}
-	}
-	return h.Kernel.RemoveEntry(dir, name)
-}
-
-func (h *hooks) StatName(dir int, name string) (tempdir.Attributes, error) {
-	a, err := h.Kernel.StatName(dir, name)
-	if h.age != nil {
-		h.age(&a)
-	}
-	return a, err
 }
 
 // descriptors counts what this process has open.

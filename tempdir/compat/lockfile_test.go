@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/seam"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/compat"
@@ -22,7 +23,7 @@ import (
 func onEachPath(t *testing.T, test func(t *testing.T, dir string)) {
 	t.Run("unnamed", func(t *testing.T) { test(t, t.TempDir()) })
 	t.Run("fallback", func(t *testing.T) {
-		hook(t, &hooks{openUnnamed: func() error { return unix.EOPNOTSUPP }})
+		hook(t, before(seam.OpenUnnamed, func() error { return unix.EOPNOTSUPP }))
 		test(t, t.TempDir())
 	})
 	t.Run("fuse", func(t *testing.T) { test(t, testfs.Fuse(t)) })
@@ -147,7 +148,7 @@ func TestTryLockPathRechecks(t *testing.T) {
 		check(os.Remove(path))                             // Q.1
 		return os.WriteFile(path, []byte("second"), 0o600) // Q.2
 	}) // P.2 locks the first file
-	hook(t, &hooks{takeLock: once})
+	hook(t, before(seam.TakeLock, once))
 	lock, err := compat.TryLockPath(path)
 	require.NoError(t, err)
 	_, err = compat.TryLockPath(path)
@@ -159,10 +160,10 @@ func TestTryLockPathRechecks(t *testing.T) {
 func TestTryLockPathGivesUpOnAMovingName(t *testing.T) {
 	path, open := filepath.Join(t.TempDir(), "lock"), descriptors(t)
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
-	hook(t, &hooks{takeLock: func() error {
+	hook(t, before(seam.TakeLock, func() error {
 		check(os.WriteFile(path+"2", nil, 0o600))
 		return os.Rename(path+"2", path)
-	}})
+	}))
 	_, err := compat.TryLockPath(path)
 	require.ErrorIs(t, err, os.ErrExist)
 	require.Equal(t, open, descriptors(t))
@@ -236,7 +237,7 @@ func TestUnlockTwiceIsAnErrorAndNoPanic(t *testing.T) {
 
 func TestLockFailsOnceAndLeavesNothing(t *testing.T) {
 	dir, open, attempts := t.TempDir(), descriptors(t), 0
-	hook(t, &hooks{takeLock: func() error { attempts++; return unix.ENOLCK }})
+	hook(t, before(seam.TakeLock, func() error { attempts++; return unix.ENOLCK }))
 	_, _, err := compat.CreateAndLock(dir, "lock-")
 	require.ErrorIs(t, err, unix.ENOLCK)
 	require.NotErrorIs(t, err, tempdir.ErrHeld)

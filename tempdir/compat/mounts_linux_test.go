@@ -1,9 +1,7 @@
 package compat_test
 
 import (
-	"crypto/sha256"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -11,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/seam"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/compat"
@@ -27,58 +26,21 @@ func canaries(t *testing.T) (dir string, intact func()) {
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 		require.NoError(t, os.WriteFile(path, []byte(name), 0o640))
 	}
-	digest := func() string {
-		sum := sha256.New()
-		require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
-			if err != nil {
-				return err
-			}
-			info, err := entry.Info()
-			if err != nil {
-				return err
-			}
-			status := info.Sys().(*syscall.Stat_t)
-			fmt.Fprintln(sum, path, info.Mode(), status.Ino, info.ModTime())
-			if entry.Type().IsRegular() {
-				content, err := os.ReadFile(path)
-				fmt.Fprintf(sum, "%q %v\n", content, err)
-			}
-			return nil
-		}))
-		return fmt.Sprintf("%x", sum.Sum(nil))
-	}
-	before := digest()
+	before := testfs.Snapshot(t, dir)
 	return dir, func() {
 		t.Helper()
-		require.Equal(t, before, digest(), "what was behind a mount has changed")
+		require.Equal(t, before, testfs.Snapshot(t, dir), "what was behind a mount has changed")
 	}
 }
 
 // mounted counts the mounts that this process sees at or below path.
-func mounted(t *testing.T, path string) int { return len(mountsBelow(t, path)) }
-
-func mountsBelow(t *testing.T, path string) (found []string) {
-	table, err := os.ReadFile("/proc/self/mountinfo")
-	require.NoError(t, err)
-	for line := range strings.Lines(string(table)) {
-		at := strings.Fields(line)[4]
-		if at == path || strings.HasPrefix(at, path+"/") {
-			found = append(found, at)
-		}
-	}
-	return found
-}
+func mounted(t *testing.T, path string) int { return len(testfs.MountsBelow(t, path)) }
 
 // rootWithMounts is a root of which nothing stays mounted after the test, also
 // if a removal that failed has moved a mount to another path.
 func rootWithMounts(t *testing.T) string {
 	root := t.TempDir()
-	t.Cleanup(func() {
-		found := mountsBelow(t, root)
-		for i := range found {
-			unix.Unmount(found[len(found)-1-i], unix.MNT_DETACH)
-		}
-	})
+	testfs.DetachBelow(t, root)
 	return root
 }
 
@@ -341,7 +303,7 @@ func TestMountThatMayNotBeDetached(t *testing.T) {
 	instance(t, root, decimal, true, true)
 	data := filepath.Join(root, "temp-dir-"+decimal)
 	testfs.Bind(t, outside, directory(t, data, "1-layer", "merged"))
-	hook(t, &hooks{detach: func() error { return unix.EPERM }})
+	hook(t, before(seam.Detach, func() error { return unix.EPERM }))
 	_, err := compat.RecoverStaleDirsReport(root)
 	require.ErrorIs(t, err, tempdir.ErrMountPoint)
 	require.Equal(t, []string{"merged"}, names(t, filepath.Join(data, "1-layer")))

@@ -63,7 +63,7 @@ func TestPortableStaysOnTheFileSystem(t *testing.T) {
 	merged := filepath.Join(addition.Path, "merged")
 	require.NoError(t, os.MkdirAll(merged, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(addition.Path, "file"), nil, 0o600))
-	mountTmpfs(t, merged)
+	testfs.MountAt(t, "tmpfs", merged, "tmpfs", "size=1m")
 	precious := filepath.Join(merged, "precious")
 	require.NoError(t, os.WriteFile(precious, nil, 0o600))
 
@@ -77,18 +77,6 @@ func TestPortableStaysOnTheFileSystem(t *testing.T) {
 	require.NoError(t, unix.Unmount(merged, 0))
 	require.NoError(t, compat.RecoverStaleDirs(root))
 	require.Empty(t, names(t, root))
-}
-
-// mountTmpfs mounts an empty file system over target.
-func mountTmpfs(t *testing.T, target string) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("skipped, because only root may mount")
-	}
-	if err := unix.Mount("tmpfs", target, "tmpfs", 0, "size=1m"); err != nil {
-		t.Skipf("skipped, because nothing can be mounted: %v", err)
-	}
-	t.Cleanup(func() { unix.Unmount(target, unix.MNT_DETACH) })
 }
 
 // TestPortableAsOrdinaryUser: directories that their owner may not write go.

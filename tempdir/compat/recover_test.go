@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/afterlock/afterlock/internal/seam"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/compat"
@@ -84,12 +85,12 @@ func TestOneLeftoverFailsNobody(t *testing.T) {
 		warned++
 		standard(rootDir, id, err)
 	}
-	hook(t, &hooks{removeEntry: func(name string) error {
-		if stuck && name == "0-x-"+decimal {
+	hook(t, seam.HookFunc(func(c *seam.Call) error {
+		if stuck && c.Method == seam.RemoveEntry && c.Name == "0-x-"+decimal {
 			return unix.EPERM
 		}
 		return nil
-	}})
+	}))
 	instance(t, root, decimal, true, true)
 	instance(t, root, hexadecimal, true, true)
 
@@ -111,7 +112,7 @@ func TestOneLeftoverFailsNobody(t *testing.T) {
 
 func TestLocksThatCannotBeTriedAreReported(t *testing.T) {
 	root := t.TempDir()
-	hook(t, &hooks{takeLock: func() error { return unix.ENOLCK }})
+	hook(t, before(seam.TakeLock, func() error { return unix.ENOLCK }))
 	instance(t, root, decimal, true, true)
 	_, err := compat.RecoverStaleDirsReport(root)
 	require.ErrorIs(t, err, unix.ENOLCK)
@@ -128,7 +129,7 @@ func TestWhatAnUpstreamProcessMayBeUsingStays(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			root, age := t.TempDir(), time.Duration(0)
-			hook(t, &hooks{age: func(a *tempdir.Attributes) { a.Changed = time.Now().Add(-age) }})
+			hook(t, aged{&age})
 			instance(t, root, decimal, c.lock, c.data)
 
 			age = c.grace - time.Second*10
@@ -211,7 +212,7 @@ func TestReadOnlyRoot(t *testing.T) {
 func TestNothingCanBeRecoveredHere(t *testing.T) {
 	root := t.TempDir()
 	instance(t, root, decimal, true, true)
-	hook(t, &hooks{openRoot: func() error { return unix.ENOSYS }})
+	hook(t, before(seam.OpenRoot, func() error { return unix.ENOSYS }))
 	standard, warned := compat.Warn, []string{}
 	defer func() { compat.Warn = standard }()
 	compat.Warn = func(rootDir, id string, err error) { warned = append(warned, rootDir+id) }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/seam"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/compat"
 	"github.com/stretchr/testify/require"
@@ -180,7 +181,7 @@ func TestPartsOfInstancesAreNoVictims(t *testing.T) {
 
 func TestFailureToLockLeavesNothing(t *testing.T) {
 	root, open, attempts := t.TempDir(), descriptors(t), 0
-	hook(t, &hooks{takeLock: func() error { attempts++; return unix.ENOLCK }})
+	hook(t, before(seam.TakeLock, func() error { attempts++; return unix.ENOLCK }))
 	_, err := compat.NewTempDir(root)
 	require.ErrorIs(t, err, unix.ENOLCK)
 	require.Equal(t, 1, attempts)
@@ -191,7 +192,7 @@ func TestFailureToLockLeavesNothing(t *testing.T) {
 func TestFailureToMakeDataLeavesNothing(t *testing.T) {
 	for _, errno := range []unix.Errno{unix.ENOSPC, unix.EEXIST} {
 		root, open := t.TempDir(), descriptors(t)
-		hook(t, &hooks{makeData: func() error { return errno }})
+		hook(t, before(seam.MakeData, func() error { return errno }))
 		_, err := compat.NewTempDir(root)
 		require.ErrorIs(t, err, errno)
 		require.Empty(t, names(t, root))
@@ -202,12 +203,12 @@ func TestFailureToMakeDataLeavesNothing(t *testing.T) {
 func TestFailedCleanupReleasesTheLock(t *testing.T) {
 	root, open := t.TempDir(), descriptors(t)
 	stuck := true
-	hook(t, &hooks{removeEntry: func(string) error {
+	hook(t, before(seam.RemoveEntry, func() error {
 		if stuck {
 			return unix.EPERM
 		}
 		return nil
-	}})
+	}))
 	td, lockFile, data := newTempDir(t, root)
 	require.NoError(t, td.StageDeletion(victim(t, "file")))
 	require.ErrorIs(t, td.Cleanup(), tempdir.ErrLeftover)

@@ -141,7 +141,7 @@ func (deaf) TestLock(int, layerstore.ByteRange) (bool, error) { return false, un
 // gets it next would be removed by the other.
 func TestClaimThatCannotBeTried(t *testing.T) {
 	path := filepath.Join(scratch(t), "store")
-	across := seam.Around(tempdir.LinuxKernel(), refusal{seam.StageDeletion, unix.EXDEV})
+	across := seam.Around(tempdir.LinuxKernel(), &refusals{[]seam.Method{seam.StageDeletion}, unix.EXDEV})
 	s := openStore(t, path, layerstore.WithKernel(across))
 	create(t, s, "a", someFiles(3, "a"))
 	receipt, err := s.DeferredDelete(background, "a")
@@ -163,21 +163,6 @@ func TestClaimThatCannotBeTried(t *testing.T) {
 	assertWhole(t, other, "a", 3)
 	assertWhole(t, other, "b", 3)
 }
-
-// A refusal is a hook that answers calls of one method with an errno.
-type refusal struct {
-	method seam.Method
-	errno  error
-}
-
-func (r refusal) Before(c *seam.Call) error {
-	if c.Method == r.method {
-		return r.errno
-	}
-	return nil
-}
-
-func (refusal) After(*seam.Call) {}
 
 // A call that is refused every time, by whatever errno, leads to no lie: nil means
 // that the layer is there, or gone, whole; an error says whether it took effect; and

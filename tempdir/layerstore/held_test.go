@@ -84,10 +84,8 @@ func init() {
 	}
 }
 
-// A truncater truncates each file before it is unlinked, as a removal must not.
-type truncater struct{}
-
-func (truncater) Before(c *seam.Call) error {
+// truncate truncates each file before it is unlinked, as a removal must not.
+func truncate(c *seam.Call) error {
 	if c.Method != seam.RemoveEntry {
 		return nil
 	}
@@ -98,8 +96,6 @@ func (truncater) Before(c *seam.Call) error {
 	defer unix.Close(fd)
 	return unix.Ftruncate(fd, 1)
 }
-
-func (truncater) After(*seam.Call) {}
 
 // What a reader in another process holds of a layer stays whole while the layer is
 // deleted, moved aside or where it is, and what it does not hold is missing, never
@@ -129,7 +125,7 @@ func TestReadersHoldALayerThatIsDeleted(t *testing.T) {
 			t.Run(driver.Name()+", "+name, func(t *testing.T) {
 				dir := scratch(t)
 				assert.Regexp(t, "^whole 3 cloned [03] missing 3$", held(t, dir, driver, hooks...))
-				assert.Equal(t, "whole 0 cloned 0 missing 3", held(t, dir, driver, append(hooks, truncater{})...))
+				assert.Equal(t, "whole 0 cloned 0 missing 3", held(t, dir, driver, append(hooks, seam.HookFunc(truncate))...))
 			})
 		}
 	}

@@ -6,13 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -280,25 +277,14 @@ func TestMountsOfOthers(t *testing.T) {
 		require.ErrorIs(t, err, layerstore.ErrMounted, "a store beside it cannot know")
 	})
 	t.Run("with a server that died", func(t *testing.T) {
-		bindfs, err := exec.LookPath("bindfs")
-		if err != nil {
-			t.Skip("skipped, because there is no bindfs")
-		}
 		m := newMountScene(t, layerstore.Overlay)
-		lower, shown := filepath.Join(m.dir, "lower"), filepath.Join(m.dir, "shown")
-		require.NoError(t, os.Mkdir(lower, 0o700))
+		shown := filepath.Join(m.dir, "shown")
 		require.NoError(t, os.Mkdir(shown, 0o700))
-		require.NoError(t, exec.Command(bindfs, lower, shown).Run())
-		t.Cleanup(func() { unix.Unmount(shown, unix.MNT_DETACH) })
+		kill := testfs.FuseAt(t, shown)
 		testfs.OverlayIn(t, "/", m.at, m.fill("lowerdir="+shown+",$UP"))
-		_, err = m.s.Delete(background, "bystander")
+		_, err := m.s.Delete(background, "bystander")
 		require.NoError(t, err)
-		servers, err := exec.Command("pgrep", "-f", "^"+bindfs+" "+lower+" ").Output()
-		require.NoError(t, err)
-		for _, server := range strings.Fields(string(servers)) {
-			require.NoError(t, syscall.Kill(must(strconv.Atoi(server)), syscall.SIGKILL))
-		}
-		require.Eventually(t, func() bool { _, err := os.Stat(shown); return errors.Is(err, unix.ENOTCONN) }, time.Minute, time.Millisecond)
+		kill()
 		_, err = m.s.Delete(background, "base")
 		require.NoError(t, err)
 	})
@@ -332,11 +318,7 @@ func init() {
 func asUser(t *testing.T, dir, child string, arguments ...string) error {
 	t.Helper()
 	const user = 12345
-	for at := filepath.Dir(dir); at != "/"; at = filepath.Dir(at) {
-		info, err := os.Stat(at)
-		require.NoError(t, err)
-		require.NoError(t, os.Chmod(at, info.Mode()|0o111))
-	}
+	testfs.Reachable(t, filepath.Dir(dir))
 	require.NoError(t, filepath.WalkDir(dir, func(path string, _ os.DirEntry, err error) error {
 		require.NoError(t, err)
 		if strings.HasPrefix(path, filepath.Join(dir, "engine")) {

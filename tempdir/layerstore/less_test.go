@@ -6,7 +6,6 @@ import (
 	"archive/tar"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -63,17 +62,8 @@ func TestStoreWithLess(t *testing.T) {
 // of a rename, FUSE has no unnamed files (FIELD 23, 24).
 func TestStoreOnPoorFileSystems(t *testing.T) {
 	for name, mount := range map[string]func(testing.TB) string{
-		"fuse": testfs.Fuse,
-		"bindfs": func(t testing.TB) string {
-			bindfs, err := exec.LookPath("bindfs")
-			if err != nil || os.Geteuid() != 0 {
-				t.Skip("skipped, because there is no bindfs, or no permission to mount it")
-			}
-			source, at := scratch(t), t.TempDir()
-			require.NoError(t, exec.Command(bindfs, source, at).Run())
-			t.Cleanup(func() { assert.NoError(t, unix.Unmount(at, unix.MNT_DETACH)) })
-			return at
-		},
+		"fuse":   testfs.Fuse,
+		"bindfs": testfs.Bindfs,
 	} {
 		for _, driver := range layouts {
 			t.Run(name+"/"+driver.Name(), func(t *testing.T) {

@@ -7,7 +7,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -16,11 +15,11 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
@@ -49,33 +48,10 @@ func childCommand(t testing.TB, name string, arguments ...string) *exec.Cmd {
 	return cmd
 }
 
-// ownMounts runs the calling test in a child with a mount namespace of its own,
-// and returns true there: an overlay whose names lead nowhere refuses every
-// deletion in its namespace, those of tests of other packages too.
-func ownMounts(t *testing.T) bool {
-	t.Helper()
-	const variable = "AFTERLOCK_TEST_OWN_MOUNTS"
-	if os.Getenv(variable) != "" {
-		return true
-	}
-	if os.Geteuid() != 0 {
-		t.Skip("skipped, because mounting needs root")
-	}
-	cmd := exec.Command("/proc/self/exe", "-test.v", fmt.Sprintf("-test.short=%t", testing.Short()), "-test.run=^"+t.Name()+"$")
-	cmd.Env = append(os.Environ(), variable+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
-	output, err := cmd.CombinedOutput()
-	switch {
-	case errors.Is(err, syscall.EPERM):
-		t.Skip("skipped, because mounting is not permitted here")
-	case err != nil:
-		t.Fatalf("%v\n%s", err, output)
-	case bytes.Contains(output, []byte("--- SKIP: "+t.Name()+" ")):
-		t.Skipf("%s", output)
-	}
-	require.Contains(t, string(output), "--- PASS: "+t.Name()+" ")
-	return false
-}
+// ownMounts gives the calling test a mount namespace of its own: an overlay whose
+// names lead nowhere refuses every deletion in its namespace, those of tests of
+// other packages too.
+var ownMounts = testfs.OwnMounts
 
 // A process is a running child, which ends with the test.
 type process struct {
@@ -122,15 +98,8 @@ var background = context.Background()
 // layouts are the deferring ones.
 var layouts = []layerstore.Driver{layerstore.VFS, layerstore.Overlay}
 
-// scratch returns a directory in memory, if there is some: these tests sync a lot.
-func scratch(t testing.TB) string {
-	dir, err := os.MkdirTemp("/dev/shm", "layerstore-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
-}
+// scratch is a directory for tests that sync a lot.
+func scratch(t testing.TB) string { return testfs.InMemory(t) }
 
 func openStore(t testing.TB, path string, opts ...layerstore.Option) *layerstore.Store {
 	t.Helper()

@@ -80,22 +80,10 @@ func TestWhateverRefusesTheMove(t *testing.T) {
 	}
 }
 
-// flag sets or clears the immutable flag of a file.
+// immutable sets or clears the immutable flag of a file.
 func immutable(t testing.TB, path string, on bool) {
 	t.Helper()
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	require.NoError(t, err)
-	defer unix.Close(fd)
-	flags, err := unix.IoctlGetInt(fd, unix.FS_IOC_GETFLAGS)
-	if err == nil {
-		if flags &^= unix.STATX_ATTR_IMMUTABLE; on {
-			flags |= unix.STATX_ATTR_IMMUTABLE // FS_IMMUTABLE_FL has the same value
-		}
-		err = unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, flags)
-	}
-	if err != nil {
-		t.Skipf("skipped, because no file can be made immutable here: %v", err)
-	}
+	testfs.SetFlags(t, path, map[bool]int{true: testfs.Immutable}[on])
 }
 
 // mutable clears the immutable flag of what has one.
@@ -258,7 +246,12 @@ func TestLoadReportsWhatIsGone(t *testing.T) {
 		setFlag(t, path, id)
 	}
 	stuck := filepath.Join(path, "vfs/dir/b")
-	broken := &at{path: stuck}
+	broken := seam.HookFunc(func(c *seam.Call) error {
+		if c.Method == seam.StageDeletion && c.Name == stuck || c.Method == seam.OpenDirectory && c.Name == "b" {
+			return unix.EIO
+		}
+		return nil
+	})
 	again := openStore(t, path, layerstore.WithoutRecovery(), layerstore.WithKernel(seam.Around(tempdir.LinuxKernel(), broken)))
 	finished, err := again.Load(background)
 	require.ErrorIs(t, err, unix.EIO)
@@ -300,18 +293,6 @@ func TestIDOfWhatCannotBeMoved(t *testing.T) {
 		assert.FileExists(t, filepath.Join(path, driver.Files(layerstore.Placed{ID: "other"}), "dir0/file0"))
 	}
 }
-
-// at refuses to move one path, and to open a directory of its name.
-type at struct{ path string }
-
-func (a *at) Before(c *seam.Call) error {
-	if c.Method == seam.StageDeletion && c.Name == a.path || c.Method == seam.OpenDirectory && c.Name == filepath.Base(a.path) {
-		return unix.EIO
-	}
-	return nil
-}
-
-func (*at) After(*seam.Call) {}
 
 // Who wants something of the store pays nothing for what others left: flagged
 // layers are moved aside and released, never removed (REVIEW B7).

@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -267,25 +266,9 @@ func TestCreateThatCouldNotBeCommitted(t *testing.T) {
 
 // setProject gives the directory a project id that what is made in it inherits; 0
 // takes it away.
-func setProject(t *testing.T, dir string, project uint32) {
+func setProject(t *testing.T, dir string, project int) {
 	t.Helper()
-	type attributes struct {
-		flags, extent, extents, project, cow uint32
-		_                                    [8]byte
-	}
-	f, err := os.Open(dir)
-	require.NoError(t, err)
-	defer f.Close()
-	var a attributes
-	const get, set, inherit = 0x801c581f, 0x401c5820, 0x200
-	_, _, errno := unix.Syscall(unix.SYS_IOCTL, f.Fd(), get, uintptr(unsafe.Pointer(&a)))
-	require.Zero(t, errno)
-	a.project = project
-	if a.flags |= inherit; project == 0 {
-		a.flags &^= inherit
-	}
-	_, _, errno = unix.Syscall(unix.SYS_IOCTL, f.Fd(), set, uintptr(unsafe.Pointer(&a)))
-	require.Zero(t, errno)
+	run(t, "chattr", "-p", fmt.Sprint(project), map[bool]string{true: "+P", false: "-P"}[project != 0], dir)
 }
 
 // An Open that fails, at whatever call, leaves nothing of what it made, or a store

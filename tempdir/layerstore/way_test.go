@@ -5,6 +5,7 @@ package layerstore_test
 import (
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -111,8 +112,14 @@ func TestWhatIsInTheWayOfALayer(t *testing.T) {
 						create(t, s, "keep", someFiles(3, "keep"))
 						home := filepath.Join(path, driver.Parts(layerstore.Placed{ID: "a"})[part])
 						if late {
-							once := &first{func(c *seam.Call) { thing.put(t, home, outside) }}
-							s = openStore(t, path, layerstore.WithDriver(driver), layerstore.WithKernel(seam.Around(tempdir.LinuxKernel(), once)))
+							put := sync.OnceFunc(func() { thing.put(t, home, outside) })
+							beforeCommit := seam.HookFunc(func(c *seam.Call) error {
+								if c.Method == seam.Commit {
+									put()
+								}
+								return nil
+							})
+							s = openStore(t, path, layerstore.WithDriver(driver), layerstore.WithKernel(seam.Around(tempdir.LinuxKernel(), beforeCommit)))
 						} else {
 							thing.put(t, home, outside)
 						}
@@ -141,20 +148,6 @@ func TestWhatIsInTheWayOfALayer(t *testing.T) {
 		}
 	}
 }
-
-// first calls f before the first commit.
-type first struct{ f func(*seam.Call) }
-
-func (f *first) Before(c *seam.Call) error {
-	if c.Method == seam.Commit && f.f != nil {
-		do := f.f
-		f.f = nil
-		do(c)
-	}
-	return nil
-}
-
-func (*first) After(*seam.Call) {}
 
 // What is in the place of a layer's part goes with the layer, by its own name alone:
 // no link is followed, no mount is touched, and what cannot be removed is left until
