@@ -130,7 +130,7 @@ func TestOpenRefusesAnExposedRoot(t *testing.T) {
 
 // Not even with a mask of the process that takes no permission away.
 func TestRootThatIsMadeIsNotExposed(t *testing.T) {
-	if !alone(t, nil) {
+	if !testfs.Alone(t, nil) {
 		return
 	}
 	unix.Umask(0)

@@ -142,7 +142,7 @@ func TestDeepTreeInPlaceWhenDescriptorsRunOut(t *testing.T) {
 	})
 	t.Run("flags", func(t *testing.T) {
 		needsRoot(t, "a flag")
-		remove(t, func(path string) { setFlags(t, path, immutable) })
+		remove(t, func(path string) { testfs.SetFlags(t, path, testfs.Immutable) })
 	})
 }
 
