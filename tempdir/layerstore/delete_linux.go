@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 )
 
@@ -31,6 +32,9 @@ import (
 // the table. Nothing but the counts protects what a server in user space shows
 // (fuse-overlayfs), what another mount namespace has mounted, and what is mounted
 // outside this process's root: count those.
+//
+// A layer that is not there any more is deleted like others; one whose directory of
+// layers is not there is an [ErrDamaged] and stays, as its disk may not be mounted.
 //
 // A layer that cannot be moved aside, for want of space or whatever the reason, is
 // removed where it is, and [Deletion.InPlace] says so. Until that is done the id of
@@ -83,6 +87,9 @@ func (s *Store) DeferredDelete(ctx context.Context, layers ...string) (*Receipt,
 		return err
 	})
 	if err == nil {
+		err = s.checkHomes(op, victims)
+	}
+	if err == nil {
 		err = s.checkMounts(op, victims)
 	}
 	for i := 0; err == nil && i < len(victims); i++ {
@@ -104,6 +111,19 @@ func (s *Store) DeferredDelete(ctx context.Context, layers ...string) (*Receipt,
 		return nil, err
 	}
 	return &Receipt{removal: r}, err
+}
+
+// checkHomes refuses layers whose directory of layers is not there.
+func (s *Store) checkHomes(op string, layers []record) error {
+	for i := range layers {
+		r := &layers[i]
+		for _, part := range r.driver().Parts(r.placed()) {
+			if path := filepath.Join(s.graphOf(r).path, part); home(path) != nil {
+				return &Error{Op: op, Layer: r.ID, Path: filepath.Dir(path), Effect: NoEffect, Kind: ErrDamaged, Err: bareErrno(home(path))}
+			}
+		}
+	}
+	return nil
 }
 
 // deleteLocked is the part under the store lock.

@@ -5,6 +5,7 @@ package layerstore_test
 import (
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -385,5 +386,45 @@ func TestDirectoriesThatAreLinks(t *testing.T) {
 				assert.Empty(t, leftovers(t, path))
 			})
 		})
+	}
+}
+
+// Where the directory of layers is not there, a disk may not be mounted: nothing is
+// known about the layers in it, and none of them is gone.
+func TestDiskOfLayersThatIsNotThere(t *testing.T) {
+	for _, driver := range []layerstore.Driver{layerstore.VFS, layerstore.Overlay, layerstore.Direct} {
+		for _, staging := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%s/staging %t", driver.Name(), staging), func(t *testing.T) {
+				refuse := &refusals{}
+				images := filepath.Join(scratch(t), "images")
+				s, path := newStore(t, layerstore.WithDriver(driver), layerstore.ImageStore(images), layerstore.WithKernel(seam.Around(tempdir.LinuxKernel(), refuse)))
+				_, err := s.Create(background, layerstore.Layer{ID: "a", Image: true}, someFiles(3, "a"))
+				require.NoError(t, err)
+				create(t, s, "b", someFiles(3, "b"))
+				layers := filepath.Join(images, driver.Name())
+				require.NoError(t, os.Rename(layers, layers+".unmounted"))
+				if !staging {
+					*refuse = refusals{[]seam.Method{seam.StageDeletion}, unix.EXDEV}
+				}
+				_, err = s.Delete(background, "b", "a")
+				require.ErrorIs(t, err, layerstore.ErrDamaged)
+				require.ErrorIs(t, err, fs.ErrNotExist)
+				assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
+				assert.ErrorContains(t, err, layers)
+				require.Equal(t, []string{"a", "b"}, listIDs(t, s))
+				setFlag(t, path, "a") // flagged before the disk went away
+				for range 2 {
+					report, err := s.Recover(background)
+					require.ErrorIs(t, err, layerstore.ErrLeftover)
+					assert.NotContains(t, report.Finished, "a")
+				}
+				create(t, s, "c", layerstore.Empty()) // nobody else is held up
+				require.NoError(t, os.Rename(layers+".unmounted", layers))
+				report, err := s.Recover(background)
+				require.NoError(t, err)
+				assert.Equal(t, []string{"a"}, report.Finished)
+				assert.Empty(t, leftovers(t, images))
+			})
+		}
 	}
 }

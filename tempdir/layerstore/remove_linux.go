@@ -3,6 +3,7 @@ package layerstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -171,10 +172,17 @@ func (s *Store) orders(g *graph, dir string) bool {
 }
 
 // absent reports whether nothing is at the path: what is not there any more is as
-// good as removed, but nobody's word is taken for it.
+// good as removed, but nobody's word is taken for it, and nothing is known where the
+// directory of layers is missing: its disk may not be mounted.
 func absent(path string) bool {
 	_, err := os.Lstat(path)
-	return errors.Is(err, fs.ErrNotExist)
+	return errors.Is(err, fs.ErrNotExist) && home(path) == nil
+}
+
+// home returns why there is no directory that the path could be in, or nil.
+func home(path string) error {
+	_, err := os.Stat(filepath.Dir(path))
+	return err
 }
 
 // finish removes the data, after the store lock was dropped (spec: Remove). What
@@ -270,6 +278,9 @@ func (r *removal) failure(layer *record, path string, kind, err error) error {
 func (s *Store) removeInPlace(ctx context.Context, g *graph, layer *record) error {
 	for _, part := range layer.driver().Parts(layer.placed()) {
 		path := filepath.Join(g.path, part)
+		if err := home(path); err != nil {
+			return fmt.Errorf("what is in the directory of layers cannot be told: %w", err)
+		}
 		err := tempdir.Remove(ctx, path, append([]tempdir.Option{tempdir.WithKernel(s.kernel)}, s.options.roots...)...)
 		if err != nil && !errors.Is(err, tempdir.ErrVictimGone) {
 			return err
