@@ -5,7 +5,6 @@ package tempdir_test
 import (
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -15,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -125,10 +125,6 @@ close(<root/temp-dir-2/0-hoisted>)`,
 }
 
 func TestArgumentsBelowTheSeam(t *testing.T) {
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		t.Skip("skipped, because there is no strace")
-	}
 	if os.Geteuid() != 0 {
 		t.Skip("skipped, because flags of files need root")
 	}
@@ -141,24 +137,13 @@ func TestArgumentsBelowTheSeam(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(base, "victim", name), nil, 0o600))
 	}
 	require.NoError(t, os.Mkdir(filepath.Join(base, "victim", "closed"), 0o700))
-	log := filepath.Join(t.TempDir(), "strace")
-	cmd := childCommand(t, "golden", base)
-	cmd.Args = append([]string{strace, "-f", "-qq", "-y", "-o", log, cmd.Path}, cmd.Args[1:]...)
-	cmd.Path = strace
-	cmd.Stderr = nil
-	output, err := cmd.CombinedOutput()
-	if err != nil && strings.Contains(string(output), "ptrace") {
-		t.Skipf("skipped, because strace may not trace here: %s", output)
-	}
-	require.NoError(t, err, "%s", output)
-	content, err := os.ReadFile(log)
-	require.NoError(t, err)
+	content := testfs.Strace(t, childCommand(t, "golden", base), "-y")
 
 	short := regexp.MustCompile(`AT_FDCWD<[^>]*>|\d+<[^>]*>(\(deleted\))?|/proc/self/fd/\d+|0x[0-9a-f]+( /\*.*\*/)?|, ?\{(stx_mask|f_type).*|\) += .*|RESOLVE_[A-Z_|]+|FLAGS, \[.*`)
 	calls := map[string][]string{}
 	thread, section := "", ""
 	whole := map[string]string{} // by thread: a call that another interrupted in the log
-	for line := range strings.Lines(string(content)) {
+	for line := range strings.Lines(content) {
 		tid, text, _ := strings.Cut(strings.TrimSpace(line), " ")
 		if begun, cut := strings.CutSuffix(text, "<unfinished ...>"); cut {
 			whole[tid] = strings.TrimSpace(begun)
@@ -180,7 +165,7 @@ func TestArgumentsBelowTheSeam(t *testing.T) {
 			continue
 		}
 		ofThread := match[1] == thread || slices.Contains([]string{"unshare", "fchdir", "umount2"}, match[2])
-		if !ofThread || section == "" || slices.Contains(runtimeCalls, match[2]) {
+		if !ofThread || section == "" || slices.Contains(testfs.RuntimeCalls, match[2]) {
 			continue
 		}
 		text = short.ReplaceAllStringFunc(match[3], func(s string) string {
@@ -207,7 +192,7 @@ func TestArgumentsBelowTheSeam(t *testing.T) {
 			}
 			return s
 		})
-		text = any32.Replace(match[2]) + strings.NewReplacer(base, "BASE", "FS_IOC32", "FS_IOC", "O_LARGEFILE|", "", "<root>, 84", "<root>", "16380", "16384").Replace(text)
+		text = testfs.Any32.Replace(match[2]) + strings.NewReplacer(base, "BASE", "FS_IOC32", "FS_IOC", "O_LARGEFILE|", "", "<root>, 84", "<root>", "16380", "16384").Replace(text)
 		if match[2] == "syscall_0x1c4" || match[2] == "fchmodat2" { // not all know it
 			text = "fchmodat2"
 		}

@@ -78,22 +78,3 @@ func TestRemoveInPlaceRefusesInstancesAlone(t *testing.T) {
 	require.NoError(t, err)
 	s.end(t)
 }
-
-// What Remove cannot remove is a leftover with its reason, mounts above all.
-func TestRemoveInPlaceCrossesNoMount(t *testing.T) {
-	if !mounting(t) {
-		return
-	}
-	s := newScene(t)
-	mounted := filepath.Join(s.victim, "mounted")
-	require.NoError(t, os.Mkdir(mounted, 0o700))
-	outside := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(outside, "precious"), nil, 0o600))
-	require.NoError(t, unix.Mount(outside, mounted, "", unix.MS_BIND, ""))
-	err := tempdir.Remove(background, s.victim)
-	require.NoError(t, unix.Unmount(mounted, unix.MNT_DETACH))
-	require.ErrorIs(t, err, tempdir.ErrLeftover)
-	require.ErrorIs(t, err, tempdir.ErrMountPoint)
-	assert.FileExists(t, filepath.Join(outside, "precious"))
-	require.NoError(t, tempdir.Remove(background, s.victim))
-}

@@ -90,15 +90,7 @@ func TestWhatWasMendedIsChangedBack(t *testing.T) {
 		require.NoError(t, err)
 		frozen := makeLayer(t, beside(root, "frozen"))
 		testfs.SetFlags(t, frozen, testfs.Immutable)
-		tries := 0
-		k.set(func(method, _ string) error {
-			if method == "StageDeletion" {
-				if tries++; tries > 1 {
-					return unix.EIO
-				}
-			}
-			return nil
-		})
+		k.set(refuseAgain("StageDeletion"))
 		require.ErrorIs(t, blocked.StageDeletion(frozen), unix.EIO)
 		require.Equal(t, testfs.Immutable, testfs.Flags(t, frozen))
 		require.NoError(t, blocked.Close(background))
@@ -116,15 +108,7 @@ func TestModeThatWasMendedIsChangedBack(t *testing.T) {
 		require.NoError(t, err)
 		victim := makeLayer(t, beside(root, "victim"))
 		require.NoError(t, os.Chmod(victim, 0o555))
-		tries := 0
-		k.set(func(method, _ string) error {
-			if method == "StageDeletion" {
-				if tries++; tries > 1 {
-					return unix.EIO
-				}
-			}
-			return nil
-		})
+		k.set(refuseAgain("StageDeletion"))
 		require.ErrorIs(t, dir.StageDeletion(victim), unix.EIO)
 		requireMode(t, victim, 0o555)
 		k.set(nil)
@@ -152,15 +136,7 @@ func TestModeThatWasMendedIsChangedBack(t *testing.T) {
 		unrestored, err := dir.StageAddition()
 		require.NoError(t, err)
 		require.NoError(t, os.Mkdir(unrestored.Path(), 0o555))
-		changes := 0
-		k.set(func(method, _ string) error {
-			if method == "ChangeMode" {
-				if changes++; changes > 1 {
-					return unix.EIO
-				}
-			}
-			return nil
-		})
+		k.set(refuseAgain("ChangeMode"))
 		require.ErrorIs(t, unrestored.Commit(beside(root, "unrestored")), tempdir.ErrUnrestored)
 		require.DirExists(t, beside(root, "unrestored"))
 		require.ErrorIs(t, unrestored.Commit(beside(root, "again")), tempdir.ErrCommitted)
@@ -252,4 +228,17 @@ func TestFlagsOfDevicesAreNotLookedFor(t *testing.T) {
 			require.NotContains(t, looked, name)
 		}
 	})
+}
+
+// refuseAgain lets the method be called once, and fail from then on.
+func refuseAgain(refused string) func(method, name string) error {
+	calls := 0
+	return func(method, _ string) error {
+		if method == refused {
+			if calls++; calls > 1 {
+				return unix.EIO
+			}
+		}
+		return nil
+	}
 }

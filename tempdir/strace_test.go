@@ -4,7 +4,6 @@ package tempdir_test
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -12,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -38,48 +38,22 @@ func init() {
 	}
 }
 
-// any32 gives calls that are called otherwise on 32 bits the names of 64 bits.
-var any32 = strings.NewReplacer("fcntl64", "fcntl", "fstat64", "fstat", "fstatfs64", "fstatfs")
-
-// runtimeCalls are made by the Go runtime when it likes to, and by nothing here.
-var runtimeCalls = []string{
-	"clone", "clone3", "epoll_create1", "epoll_ctl", "epoll_pwait", "exit", "futex", "getpid", "gettid", "madvise",
-	"mmap", "munmap", "mprotect", "nanosleep", "prctl", "rseq", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn",
-	"sched_getaffinity", "sched_yield", "set_robust_list", "sigaltstack", "tgkill", "timer_create", "timer_delete",
-	"timer_settime", "restart_syscall", "futex_time64", "mmap2", "timer_settime64",
-}
-
 // The view from outside, which no call can bypass: what one create, stage and
 // close cost. Upstream needs 12 for the first.
 func TestSystemCallsAsStraceListsThem(t *testing.T) {
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		t.Skip("skipped, because there is no strace")
-	}
 	root := openRoot(t)
 	victim := beside(root, "victim")
 	require.NoError(t, os.Mkdir(victim, 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(victim, "file"), nil, 0o644))
-	log := beside(root, "strace")
-	cmd := childCommand(t, "traced", root.Path(), victim)
-	cmd.Args = append([]string{strace, "-f", "-qq", "-o", log, cmd.Path}, cmd.Args[1:]...)
-	cmd.Path = strace
-	cmd.Stderr = nil
-	output, err := cmd.CombinedOutput()
-	if err != nil && strings.Contains(string(output), "ptrace") {
-		t.Skipf("skipped, because strace may not trace here: %s", output)
-	}
-	require.NoError(t, err, "%s", output)
-	content, err := os.ReadFile(log)
-	require.NoError(t, err)
+	content := testfs.Strace(t, childCommand(t, "traced", root.Path(), victim))
 
 	calls := map[string][]string{}
 	thread, section := "", ""
-	for _, match := range regexp.MustCompile(`(?m)^(\d+) +(\w+)\((.*)$`).FindAllStringSubmatch(string(content), -1) {
+	for _, match := range regexp.MustCompile(`(?m)^(\d+) +(\w+)\((.*)$`).FindAllStringSubmatch(content, -1) {
 		if _, name, ok := strings.Cut(match[3], `"/mark/`); ok {
 			thread, section = match[1], name[:strings.IndexByte(name, '"')]
-		} else if match[1] == thread && section != "" && !slices.Contains(runtimeCalls, match[2]) {
-			calls[section] = append(calls[section], any32.Replace(match[2]))
+		} else if match[1] == thread && section != "" && !slices.Contains(testfs.RuntimeCalls, match[2]) {
+			calls[section] = append(calls[section], testfs.Any32.Replace(match[2]))
 		}
 	}
 	delete(calls, "end")

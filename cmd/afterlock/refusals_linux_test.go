@@ -14,12 +14,6 @@ import (
 	"github.com/afterlock/afterlock/tempdir"
 )
 
-// A refusal answers some methods with an errno instead of making them.
-type refusal map[seam.Method]error
-
-func (r refusal) Before(c *seam.Call) error { return r[c.Method] }
-func (r refusal) After(*seam.Call)          {}
-
 // Nothing that rm does before it deletes is worth a failure: whichever of it is
 // refused, with whatever errno, the path goes, and nothing that was made stays.
 func TestWhateverIsRefusedBeforeTheDeletionThePathGoes(t *testing.T) {
@@ -35,13 +29,14 @@ func TestWhateverIsRefusedBeforeTheDeletionThePathGoes(t *testing.T) {
 	noLocks := []unix.Errno{unix.ENOLCK, unix.EINVAL, unix.ENOSYS, unix.EOPNOTSUPP}
 	for _, method := range methods {
 		for _, errno := range errnos {
-			for _, more := range []refusal{{}, {seam.OpenUnnamed: unix.EOPNOTSUPP}} {
+			for _, more := range []map[seam.Method]error{{}, {seam.OpenUnnamed: unix.EOPNOTSUPP}} {
 				if method == seam.TakeLock && len(more) > 0 && !slices.Contains(noLocks, errno) {
 					continue // the lock file, visible already, may be a recoverer's by now
 				}
 				more[method] = errno
 				tree(t, dir+"/victim")
-				r := remover{kernel: seam.Around(tempdir.LinuxKernel(), more)}
+				refuse := seam.HookFunc(func(c *seam.Call) error { return more[c.Method] })
+				r := remover{kernel: seam.Around(tempdir.LinuxKernel(), refuse)}
 				r.removeAll(t.Context(), []string{dir + "/victim"})
 				assert.NoError(t, r.results[0].err, "%v: %v", method, errno)
 				assert.Empty(t, r.leftovers)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/model"
 )
 
@@ -19,16 +20,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// scratch is a directory in memory if there is one, since ext4 is slow at
-// making inodes.
-func scratch(t *testing.T) string {
-	dir, err := os.MkdirTemp("/dev/shm", "conformance-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
-	return dir
-}
+// scratch: ext4 is slow at making inodes.
+var scratch = testfs.InMemory
 
 func TestEveryCounterexampleDoesItsDamage(t *testing.T) {
 	dir := scratch(t)

@@ -148,7 +148,12 @@ func (p *Process) OpenLock(dir int, name string) (int, error) {
 	return p.opened(at, true), nil
 }
 
-func (p *Process) TakeLock(fd int) error {
+func (p *Process) TakeLock(fd int) error { return p.lock(fd, true) }
+
+// ShareLock takes the lock like TakeLock: who asks for it closes fd next.
+func (p *Process) ShareLock(fd int) error { return p.lock(fd, false) }
+
+func (p *Process) lock(fd int, writes bool) error {
 	if err := p.begin(); err != nil {
 		return err
 	}
@@ -159,7 +164,7 @@ func (p *Process) TakeLock(fd int) error {
 	}
 	of := &p.disk.nodes[f.node]
 	switch {
-	case !f.writable:
+	case writes && !f.writable:
 		return unix.EBADF
 	case of.locker != nil && of.locker != f:
 		return unix.EAGAIN
@@ -304,24 +309,6 @@ func (p *Process) LockHolder(fd int) (tempdir.Holder, error) {
 	}
 	locker := p.disk.nodes[f.node].locker
 	return tempdir.Holder{Held: locker != nil && locker != f}, nil
-}
-
-// ShareLock takes the lock like TakeLock: who asks for it closes fd next.
-func (p *Process) ShareLock(fd int) error {
-	if err := p.begin(); err != nil {
-		return err
-	}
-	defer p.end()
-	f, err := p.fd(fd)
-	if err != nil {
-		return err
-	}
-	of := &p.disk.nodes[f.node]
-	if of.locker != nil && of.locker != f {
-		return unix.EAGAIN
-	}
-	of.locker = f
-	return nil
 }
 
 func (p *Process) ReadOwner(fd int) ([]byte, error) {

@@ -84,23 +84,21 @@ func (s *Store) Record(id string) error {
 	return nil
 }
 
-// refusal lets one method of the kernel fail.
-type refusal struct {
-	method seam.Method
-	errno  unix.Errno
-}
-
-func (r refusal) Before(c *seam.Call) error {
-	if r.errno != 0 && c.Method == r.method {
-		return r.errno
+// refuse lets one method of the kernel fail.
+func refuse(method seam.Method, errno unix.Errno) seam.HookFunc {
+	return func(c *seam.Call) error {
+		if c.Method == method {
+			return errno
+		}
+		return nil
 	}
-	return nil
 }
 
-func (refusal) After(*seam.Call) {}
+// nothing fails.
+func nothing(*seam.Call) error { return nil }
 
 // newStore makes a store with one layer, and a root whose kernel fails.
-func newStore(t *testing.T, fails refusal) (*Store, *tempdir.Root) {
+func newStore(t *testing.T, fails seam.HookFunc) (*Store, *tempdir.Root) {
 	t.Helper()
 	s := &Store{dir: t.TempDir(), records: map[string]bool{}}
 	require.NoError(t, os.MkdirAll(filepath.Join(s.Path("layer"), "usr", "bin"), 0o755))
@@ -129,7 +127,7 @@ func TestTheSnippetKeepsTheRecordOfALayerThatCouldNotBeStaged(t *testing.T) {
 		unix.EACCES, unix.EPERM, unix.EXDEV, unix.ENOSPC, unix.EDQUOT, unix.EROFS, unix.EBUSY,
 		unix.EIO, unix.EMLINK, unix.EINVAL, unix.ENAMETOOLONG, unix.ESTALE,
 	} {
-		store, root := newStore(t, refusal{seam.StageDeletion, errno})
+		store, root := newStore(t, refuse(seam.StageDeletion, errno))
 		err := deleteLayer(t.Context(), root, store, "layer")
 		if assert.ErrorIs(t, err, errno) {
 			assert.NotErrorIs(t, err, fs.ErrNotExist, "%v is not taken for 'already deleted'", errno)
@@ -139,7 +137,7 @@ func TestTheSnippetKeepsTheRecordOfALayerThatCouldNotBeStaged(t *testing.T) {
 		emptyRoot(t, root)
 	}
 	// Without the seam: a layer that has the root in it, and one that is a mount.
-	store, _ := newStore(t, refusal{})
+	store, _ := newStore(t, nothing)
 	inside, err := tempdir.Open(filepath.Join(store.Path("layer"), "tempdirs"), tempdir.Make(0o700))
 	require.NoError(t, err)
 	defer inside.Close()
@@ -153,7 +151,7 @@ func TestTheSnippetKeepsTheRecordOfALayerThatCouldNotBeStaged(t *testing.T) {
 }
 
 func TestTheSnippetForgetsALayerThatIsStagedOrGone(t *testing.T) {
-	store, root := newStore(t, refusal{})
+	store, root := newStore(t, nothing)
 	require.NoError(t, deleteLayer(t.Context(), root, store, "layer"))
 	assert.Empty(t, store.records)
 	assert.NoDirExists(t, store.Path("layer"))
@@ -167,7 +165,7 @@ func TestTheSnippetForgetsALayerThatIsStagedOrGone(t *testing.T) {
 
 // The layer is out of reach, its record is gone; the rest is for a recovery.
 func TestTheSnippetReportsWhatCouldNotBeRemoved(t *testing.T) {
-	store, root := newStore(t, refusal{seam.RemoveEntry, unix.EIO})
+	store, root := newStore(t, refuse(seam.RemoveEntry, unix.EIO))
 	assert.ErrorIs(t, deleteLayer(t.Context(), root, store, "layer"), tempdir.ErrLeftover)
 	assert.Empty(t, store.records)
 	assert.NoDirExists(t, store.Path("layer"))
@@ -179,7 +177,7 @@ func TestTheSnippetReportsWhatCouldNotBeRemoved(t *testing.T) {
 
 func TestTheSnippetAddsALayerAsAWholeOrNotAtAll(t *testing.T) {
 	build := func(path string) error { return os.MkdirAll(filepath.Join(path, "etc"), 0o755) }
-	store, root := newStore(t, refusal{})
+	store, root := newStore(t, nothing)
 	require.NoError(t, addLayer(t.Context(), root, store, "new", build))
 	assert.True(t, store.records["new"])
 	assert.DirExists(t, filepath.Join(store.Path("new"), "etc"))
@@ -193,7 +191,7 @@ func TestTheSnippetAddsALayerAsAWholeOrNotAtAll(t *testing.T) {
 	assert.NoDirExists(t, store.Path("other"))
 	emptyRoot(t, root)
 
-	store, root = newStore(t, refusal{seam.Commit, unix.ENOSPC})
+	store, root = newStore(t, refuse(seam.Commit, unix.ENOSPC))
 	assert.ErrorIs(t, addLayer(t.Context(), root, store, "new", build), syscall.ENOSPC)
 	assert.NotContains(t, store.records, "new")
 	emptyRoot(t, root)

@@ -9,11 +9,9 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
-	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/internal/upstream"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/compat"
@@ -90,24 +88,6 @@ func TestUpstreamOwnerInTheSameProcess(t *testing.T) {
 		require.LessOrEqual(t, descriptors(t), open+2, "its own, and one that is kept")
 		requireHeld(t, otherLock)
 		require.NoError(t, other.Cleanup())
-	})
-}
-
-// TestUpstreamOwnerWhoCannotBeTold: a sandbox that does not say who holds a lock
-// is no reason to drop it, nor to keep more descriptors each time.
-func TestUpstreamOwnerWhoCannotBeTold(t *testing.T) {
-	notPortably(t)
-	testfs.Without(t, testfs.Lack{Calls: map[string]syscall.Errno{testfs.GetLock: unix.EINVAL}}, func(t *testing.T) {
-		root, open := t.TempDir(), descriptors(t)
-		dir, addition, lockFile := upstreamOwner(t, root)
-		for range 5 {
-			require.NoError(t, compat.RecoverStaleDirs(root))
-			_, err := compat.TryLockPath(lockFile)
-			require.Error(t, err)
-			require.FileExists(t, addition.Path())
-			require.LessOrEqual(t, descriptors(t), open+2)
-		}
-		require.NoError(t, dir.Cleanup())
 	})
 }
 

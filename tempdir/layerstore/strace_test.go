@@ -3,8 +3,6 @@
 package layerstore_test
 
 import (
-	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -17,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
@@ -63,25 +62,10 @@ func (m *marker) Close(fd int) error {
 	return err
 }
 
-// any32 gives calls that are called otherwise on 32 bits the names of 64 bits.
-var any32 = strings.NewReplacer("fcntl64", "fcntl", "fstat64", "fstat")
-
-// runtimeCalls are made by the Go runtime when it likes to, and by nothing here.
-var runtimeCalls = []string{
-	"clone", "clone3", "epoll_create1", "epoll_ctl", "epoll_pwait", "exit", "futex", "getpid", "gettid", "madvise",
-	"mmap", "munmap", "mprotect", "nanosleep", "prctl", "rseq", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn",
-	"sched_getaffinity", "sched_yield", "set_robust_list", "sigaltstack", "tgkill", "timer_create", "timer_delete",
-	"timer_settime", "restart_syscall", "futex_time64", "mmap2", "timer_settime64", "getrandom",
-}
-
 // The view from outside of what a deletion does under the store lock: a constant,
 // and one rename for each part of a layer. Upstream makes two instances for each
 // layer, under the lock (F26); here it is one for all of them, before it.
 func TestSystemCallsUnderTheLock(t *testing.T) {
-	strace, err := exec.LookPath("strace")
-	if err != nil {
-		t.Skip("skipped, because there is no strace")
-	}
 	look := []string{"statx", "pread64", "statx"}
 	save := []string{
 		"openat", "statx", "pwrite64", "fsync", "close", // the spare
@@ -101,29 +85,16 @@ func TestSystemCallsUnderTheLock(t *testing.T) {
 			for i := range c.layers {
 				create(t, s, "layer"+strconv.Itoa(i), someFiles(9, "x"))
 			}
-			log := filepath.Join(filepath.Dir(path), "strace")
-			cmd := childCommand(t, "traced", path, c.driver.Name(), strconv.Itoa(c.layers))
-			self, err := os.Executable() // "/proc/self/exe" would be strace
-			require.NoError(t, err)
-			cmd.Args = append([]string{strace, "-f", "-qq", "-o", log, self}, cmd.Args[1:]...)
-			cmd.Path = strace
-			cmd.Stderr = nil
-			output, err := cmd.CombinedOutput()
-			if err != nil && strings.Contains(string(output), "ptrace") {
-				t.Skipf("skipped, because strace may not trace here: %s", output)
-			}
-			require.NoError(t, err, "%s", output)
-			content, err := os.ReadFile(log)
-			require.NoError(t, err)
+			content := testfs.Strace(t, childCommand(t, "traced", path, c.driver.Name(), strconv.Itoa(c.layers)))
 
 			calls := map[string][]string{}
 			thread, section, deleting := "", "", false
-			for _, match := range regexp.MustCompile(`(?m)^(\d+) +(\w+)\((.*)$`).FindAllStringSubmatch(string(content), -1) {
+			for _, match := range regexp.MustCompile(`(?m)^(\d+) +(\w+)\((.*)$`).FindAllStringSubmatch(content, -1) {
 				if _, name, ok := strings.Cut(match[3], `"/mark/`); ok {
 					thread, section = match[1], name[:strings.IndexByte(name, '"')]
 					deleting = deleting || section == "deletion"
-				} else if match[1] == thread && deleting && !slices.Contains(runtimeCalls, match[2]) {
-					calls[section] = append(calls[section], any32.Replace(match[2]))
+				} else if match[1] == thread && deleting && match[2] != "getrandom" && !slices.Contains(testfs.RuntimeCalls, match[2]) {
+					calls[section] = append(calls[section], testfs.Any32.Replace(match[2]))
 				}
 			}
 			root, err := tempdir.Open(filepath.Join(path, "tempdirs"))

@@ -1,0 +1,48 @@
+package testfs
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Strace runs cmd, which is not started, and returns the calls of all its threads
+// as strace lists them with the options; or it skips the test.
+func Strace(t testing.TB, cmd *exec.Cmd, options ...string) string {
+	t.Helper()
+	strace, err := exec.LookPath("strace")
+	if err != nil {
+		t.Skip("skipped, because there is no strace")
+	}
+	log := filepath.Join(t.TempDir(), "strace")
+	// By its path: "/proc/self/exe" would be strace.
+	cmd.Args = slices.Concat([]string{strace, "-f", "-qq", "-o", log}, options, []string{executable(t)}, cmd.Args[1:])
+	cmd.Path = strace
+	cmd.Stderr = nil
+	output, err := cmd.CombinedOutput()
+	if err != nil && strings.Contains(string(output), "ptrace") {
+		t.Skipf("skipped, because strace may not trace here: %s", output)
+	}
+	if err != nil {
+		t.Fatalf("%v: %s", err, output)
+	}
+	calls, err := os.ReadFile(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(calls)
+}
+
+// Any32 gives calls that are called otherwise on 32 bits the names of 64 bits.
+var Any32 = strings.NewReplacer("fcntl64", "fcntl", "fstat64", "fstat", "fstatfs64", "fstatfs")
+
+// RuntimeCalls are made by the Go runtime when it likes to.
+var RuntimeCalls = []string{
+	"clone", "clone3", "epoll_create1", "epoll_ctl", "epoll_pwait", "exit", "futex", "getpid", "gettid", "madvise",
+	"mmap", "munmap", "mprotect", "nanosleep", "prctl", "rseq", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn",
+	"sched_getaffinity", "sched_yield", "set_robust_list", "sigaltstack", "tgkill", "timer_create", "timer_delete",
+	"timer_settime", "restart_syscall", "futex_time64", "mmap2", "timer_settime64",
+}
