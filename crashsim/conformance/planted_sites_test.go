@@ -281,11 +281,7 @@ var sites = []site{
 	switch {
 	case err == errTaken && planted("adoption fails when it is late"):
 		return -1, Failed, err`},
-	{"recover.go", `	found, err := r.removeData(ctx, op, n.id, true)
-	if err == nil && !found && n.data {
-		err = r.confirmGone(op, dataName(n.id))
-	}
-	if err != nil {
+	{"recover.go", `	if _, err := r.removeData(ctx, op, n.id, true); err != nil {
 		r.kernel.Close(lock) // the lock is released; both names stay (rule 5)
 		return Failed, !n.lock, err
 	}
@@ -298,11 +294,7 @@ var sites = []site{
 	if planted("data is left") {
 		return Recovered, false, r.removeLock(op, lockName(n.id), lock)
 	}
-	found, err := r.removeData(ctx, op, n.id, true)
-	if err == nil && !found && n.data {
-		err = r.confirmGone(op, dataName(n.id))
-	}
-	if err != nil && !planted("lock file goes although data is left") {
+	if _, err := r.removeData(ctx, op, n.id, true); err != nil && !planted("lock file goes although data is left") {
 		if !planted("lock kept after a failed removal") {
 			r.kernel.Close(lock) // the lock is released; both names stay (rule 5)
 		}
@@ -342,12 +334,18 @@ var sites = []site{
 	case errDenied:`},
 
 	{"remove.go", `	if is("OpenDirectory", err, gone) {
-		return false, nil
-	}`, `	if is("OpenDirectory", err, gone) && !planted("data that is gone fails the removal") {
+		return false,`, `	if is("OpenDirectory", err, gone) && planted("data that is gone fails the removal") {
+		return true, v.leftover(v.explain(-1, name, "OpenDirectory", err, why))
+	}
+	if is("OpenDirectory", err, gone) {
+		return false,`},
+	{"remove.go", `	if err != nil {
+		return true, v.leftover(v.explain(-1, name, "OpenDirectory", err, why))
+	}`, `	if err != nil && planted("data that cannot be opened is gone") {
 		return false, nil
 	}
-	if err != nil && planted("data that cannot be opened is gone") {
-		return false, nil
+	if err != nil {
+		return true, v.leftover(v.explain(-1, name, "OpenDirectory", err, why))
 	}`},
 	{"remove.go", `	for _, l := range v.levels {
 		v.kernel.Close(l.fd)
@@ -397,8 +395,12 @@ var sites = []site{
 		}
 	}
 }`},
-	{"remove.go", `		case err == nil, is(call, err, gone):
-`, `		case err == nil, is(call, err, gone) && !planted("what is gone already fails the removal"), planted("failed unlink is success"):
+	{"remove.go", `		case err == nil:
+			return nil
+		case is(call, err, gone):
+`, `		case err == nil, planted("failed unlink is success"):
+			return nil
+		case is(call, err, gone) && !planted("what is gone already fails the removal"):
 `},
 
 	{"stage.go", `		if gone := d.instanceGone(op); gone != nil {
