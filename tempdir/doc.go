@@ -26,7 +26,7 @@
 // that removes what was staged before. A record whose victim is staged already,
 // after a crash in between, goes the same way: staging answers ErrVictimGone.
 //
-// The root is opened once ([Open]), beside the data. [Root.Recover] finishes what
+// The root is opened once ([Open]), on the file system of the data. [Root.Recover] finishes what
 // crashed processes left, in any process, at any time, without a lock.
 //
 // # On disk
@@ -39,7 +39,7 @@
 //	    0-<hint>       entry 0: a staged deletion or a staged addition
 //
 // The names are those of containers/storage, so that both can share a root.
-// Beside its processes open the root with [MixedFleet]; package compat in the
+// If its processes use the root too, open it with [MixedFleet]; package compat in the
 // folder below has its programming interface too.
 //
 // An instance is live while some process holds the lock of its lock file, an
@@ -55,8 +55,8 @@
 // processes, is in spec/README.md.
 //
 //  1. A lock file has its lock before it has its name.
-//  2. Whoever takes a lock rechecks that the name still is the inode it holds,
-//     before acting on it. Owners on the fallback path do, and recoverers.
+//  2. A process that takes a lock rechecks that the name still is the inode it
+//     holds, before acting on it. Owners on the fallback path do, and recoverers.
 //  3. Recovery never creates by opening. An orphan is adopted by linking a
 //     locked file.
 //  4. Data goes first, the lock file last, unlinked only by its verified holder.
@@ -211,7 +211,7 @@
 //
 // # Systems
 //
-// Linux, 32 and 64 bits. What is missing or refused is told apart call by call;
+// Linux, 32 and 64 bits. What is missing or refused is found out call by call;
 // every line was tried by refusing the calls to Linux 6.18, alone and together, not on
 // old kernels.
 //
@@ -219,11 +219,11 @@
 //     recovered or locked without them.
 //   - openat2 (5.6; old sandboxes say EPERM): names are opened one level at a
 //     time, with seven system calls for each directory that is removed instead of
-//     two. Mounts are told apart by the number that statx (5.8),
+//     two. Mounts are distinguished by the number that statx (5.8),
 //     name_to_handle_at or /proc/self/fdinfo gives, never by device. Where none
 //     of them answers, [Open] and every removal return an error that matches
 //     [errors.ErrUnsupported], before anything is unlinked.
-//   - statx (4.11): fstatat. What is immutable is not told then.
+//   - statx (4.11): fstatat. What is immutable is not known then.
 //   - STATX_ATTR_MOUNT_ROOT (5.8): no decision about live data needs it.
 //   - O_TMPFILE, or hard links to such a file: the lock file is created by name,
 //     then locked and rechecked. To link it takes /proc or Linux 6.10.

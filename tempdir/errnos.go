@@ -31,7 +31,7 @@ var meaningNames = map[meaning]string{
 // String returns the meaning as the documentation has it.
 func (m meaning) String() string { return enumName(meaningNames, m) }
 
-// A look is what has to be seen before an errno is told as a kind.
+// A look is what has to be seen before an errno is reported as a kind.
 type look uint8
 
 const (
@@ -208,7 +208,7 @@ type place struct {
 // explain says what a call that was refused was about: f has the operation and
 // the path. It looks at what was in the way, the first of the places, and at the
 // directories that hold it, and changes nothing; what it cannot see it does not
-// say. The errno is told in any case.
+// say. The errno is reported in any case.
 func (r *Root) explain(f Error, call string, err error, why error, places ...place) *Error {
 	row := meaningOf(call, err)
 	f.Err = err

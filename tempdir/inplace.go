@@ -38,7 +38,7 @@ func Remove(ctx context.Context, path string, opts ...Option) error {
 	}
 	r := &Root{options: newOptions(opts), path: dir, ordered: true, parent: true}
 	r.kernel = r.options.kernel
-	r.options.mixed = true // whoever has a lock file open here may be anybody
+	r.options.mixed = true // a lock file here may be upstream's
 	if !strings.Contains(path, "/") {
 		r.path = ""
 	}
@@ -105,7 +105,7 @@ func (r *Root) removeInPlace(ctx context.Context, op, path, name string) error {
 
 // refuseInstance refuses a name that is an instance's, whose inode is a. A name
 // that is only of the grammar is not: a lock file is locked or has its data
-// beside it, and data has its lock file beside it.
+// next to it, and data has its lock file.
 func (r *Root) refuseInstance(op, name string, a Attributes) error {
 	id, lock, ok := parseName(name, true)
 	other, wanted := lockName(id), fs.FileMode(0)

@@ -272,7 +272,7 @@ func (r *Root) claim(op string, lock int, name string) (locked bool, err error) 
 		}
 		return false, r.explainIn(op, name, "TakeLock", err) // not being able to lock is not being live
 	}
-	// spec: StatName. The lock may be a ghost lock: whoever had it before may
+	// spec: StatName. The lock may be a ghost lock: its last holder may
 	// have unlinked the file between our open and our lock (rule 2).
 	ours, err := r.recheck(lock, name)
 	switch {

@@ -79,8 +79,8 @@ func AllowOthers() Option {
 
 // DetachMounts detaches mounts that are found inside an instance whose lock is
 // held and verified, instead of reporting them, and then goes on. A mount is
-// never entered: it is detached lazily (MNT_DETACH), and whoever has files of it
-// open keeps them. It needs CAP_SYS_ADMIN in the mount namespace.
+// never entered: it is detached lazily (MNT_DETACH), and processes that have
+// files of it open keep them. It needs CAP_SYS_ADMIN in the mount namespace.
 func DetachMounts() Option {
 	return func(o *options) { o.detachMounts = true }
 }

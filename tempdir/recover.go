@@ -224,8 +224,8 @@ func (r *Root) takeStale(op, id string) (lock int, outcome Outcome, err error) {
 	return -1, Failed, err
 }
 
-// adopt makes a lock file for data that has none, with its lock held. Whoever
-// links first has the instance; a lock file that the listing missed is found
+// adopt makes a lock file for data that has none, with its lock held. The
+// process that links first has the instance; a lock file that the listing missed is found
 // out here, by EEXIST (rule 3).
 func (r *Root) adopt(op, id string) (lock int, outcome Outcome, err error) {
 	lock, err = r.publishLocked(op, lockName(id))

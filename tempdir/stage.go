@@ -142,7 +142,7 @@ func (a *Addition) Path() string { return a.dir.root.join(a.entry) }
 // [errors.ErrUnsupported] (the file system can do none of this),
 // [fs.ErrPermission], [ErrInstanceGone], [ErrCommitted], [ErrClosed], or
 // [fs.ErrNotExist] with the destination's path (its directory is missing); the
-// addition is then where it was and may be committed elsewhere. One error is told
+// addition is then where it was and may be committed elsewhere. One error comes
 // after the effect: [ErrUnrestored], the content is at destination with another mode.
 func (a *Addition) Commit(destination string) error {
 	const op = "commit"

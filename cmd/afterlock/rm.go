@@ -16,7 +16,7 @@ func newRm() *cobra.Command {
 		Use:   "rm PATH...",
 		Short: "Move paths aside at once, then delete them",
 		Long: `Rm removes every PATH, of whatever type, with everything below it. It moves it
-into a root beside it with one rename, and deletes it then: so a path is there as
+into a root next to it with one rename, and deletes it then: so a path is there as
 a whole or not at all, however long the deletion takes. Symbolic links are
 removed, not followed; nothing behind a mount point is touched.
 
@@ -31,7 +31,7 @@ layer of an overlay, or for whatever reason, it is removed where it is, as rm -r
 does; --json says why. Only a mount point is refused.
 
 Exit codes: 0 every PATH is removed, 1 one could not be, 2 usage. What an earlier
-rm left, and this one cannot remove either, is told and changes no exit code.`,
+rm left, and this one cannot remove either, is reported and changes no exit code.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, path := range args {

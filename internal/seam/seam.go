@@ -80,7 +80,7 @@ type Call struct {
 	Err        error
 }
 
-// A Hook is told of every call. It must be safe for concurrent use if the kernel
+// A Hook is called for every call. It must be safe for concurrent use if the kernel
 // is used so. The Call is the hook's until After returns, and not after that.
 type Hook interface {
 	// Before comes before the call and may change its arguments. If it returns

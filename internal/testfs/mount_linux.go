@@ -89,7 +89,7 @@ func Bind(t testing.TB, from, to string) {
 	mount(t, from, to, "", unix.MS_BIND, "")
 }
 
-// ReadOnly makes what is below dir read-only for whoever reaches it by path.
+// ReadOnly makes what is below dir read-only for every process that reaches it by path.
 // Descriptors opened before still lead to the writable mount.
 func ReadOnly(t testing.TB, dir string) {
 	t.Helper()

@@ -20,8 +20,8 @@
 //
 //   - A lock file has its lock before it has its name. There it is visible and
 //     unlocked for a moment, and a recoverer takes a lock that is being born.
-//   - Whoever takes a lock rechecks that the name is still the file it locked,
-//     and recovery never creates by opening. There a process can hold the lock
+//   - A process that takes a lock rechecks that the name is still the file it
+//     locked, and recovery never creates by opening. There a process can hold the lock
 //     of a file without a name, and others remove its data, also after it was
 //     committed.
 //   - A lock file is unlinked only after the same recheck. There it is unlinked
@@ -53,8 +53,8 @@
 //     until the process ends. The failure is reported once: the instance
 //     is not this caller's any more, and later calls return nil.
 //   - Recovery that cannot remove an instance leaves both its names, goes on
-//     with the others and is no error of [RecoverStaleDirs]: it is told to
-//     [Warn]; [RecoverStaleDirsReport] returns it. There the lock file is
+//     with the others and is no error of [RecoverStaleDirs]: it is reported
+//     to [Warn]; [RecoverStaleDirsReport] returns it. There the lock file is
 //     deleted, the data stays, and every command fails because the store fails
 //     to load.
 //   - "The lock is held" ([tempdir.ErrHeld]) and "the lock cannot be tried" are
@@ -144,10 +144,9 @@
 // some of its cleanups, under the store lock. The older staging directories of
 // partial pulls have their lock file inside, made after the directory: their
 // pruner can remove one that is being made, and the pull then fails, with an
-// error. An upstream process that holds the lock of a file
-// without a name unlinks by path, so a name that is used again for another lock
-// file is not safe from it; ids are never used again. Two instances a layer are
-// two lock files. Deletion needs an inode on a full disk.
+// error. An upstream process that holds the lock of a file without a name unlinks
+// by path, so a name that is used again for another lock file is not safe from it; ids are never used again. Two instances for each
+// layer are two lock files. Deletion needs an inode on a full disk.
 //
 // Nothing depends on a shutdown: a process that ends without Cleanup leaves
 // stale instances, and the next one that loads the store removes them.
@@ -166,7 +165,7 @@
 //     a regular file: what appears there in between is replaced if it is an empty
 //     directory and the addition is a directory, or if neither is one. A regular
 //     file is linked, which never replaces, where the file system has links.
-//   - Removal goes by package os: deep trees need descriptors, mounts are told by
+//   - Removal goes by package os: deep trees need descriptors, mounts are known by
 //     their device number, never detached, and whatever they hide stays; file
 //     flags are cleared on the BSDs, as upstream does on FreeBSD.
 //   - The age of what may be young is that of its modification alone.

@@ -23,7 +23,7 @@ var Warn = func(rootDir, id string, err error) {
 //
 // The error is about the root as a whole: it cannot be opened or listed. An
 // instance that cannot be removed is no error, so that no store is refused
-// service because of one leftover: it is told to [Warn], it keeps its names, and
+// service because of one leftover: it is reported to [Warn], it keeps its names, and
 // the next call tries again. [RecoverStaleDirsReport] tells more.
 //
 // It needs no store lock and should be called without one. It may run at any

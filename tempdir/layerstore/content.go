@@ -39,6 +39,6 @@ type Maintenance struct {
 	Every time.Duration // between looks, jittered by a quarter; 0: 10 s
 	Slice time.Duration // bounds the work of one look; 0: 1 s
 	// Report is called after every look that found something to do, with what
-	// Recover returned. nil: nobody is told.
+	// Recover returned. It may be nil.
 	Report func(Report, error)
 }

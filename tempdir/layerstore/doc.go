@@ -43,11 +43,12 @@
 //
 // A record carries the incomplete flag from before the first file moves until
 // after the last one did. A flagged layer is not listed and cannot be read; its
-// id is not free either. Whoever takes the store lock for writing next moves it
-// aside first, and gives it up to recovery: an operation removes nothing that others
-// left, so nobody pays for them. What cannot be moved is left to [Store.Load],
-// [Store.Recover] and [Store.Maintain], or to a [Store.Create] that wants its id. So a deletion takes effect when its flag is saved and an addition
-// when its flag is gone; a crash leaves a layer whole, or flagged.
+// id is not free either. The next operation that takes the store lock for
+// writing moves it aside first, and gives it up to recovery: an operation removes
+// nothing that others left, so nobody pays for them. What cannot be moved is left
+// to [Store.Load], [Store.Recover] and [Store.Maintain], or to a [Store.Create]
+// of its id. So a deletion takes effect when its flag is saved and an addition when
+// its flag is gone; a crash leaves a layer whole, or flagged.
 //
 // Nothing is removed under the store lock, neither by operations nor by
 // recovery. The exceptions have names: the layout direct, which is there to
@@ -56,11 +57,11 @@
 // # Locks
 //
 // The store lock and the claims are open file description locks on byte ranges
-// of store.lock, a descriptor an operation, so that goroutines and processes
+// of store.lock, one descriptor for each operation, so that goroutines and processes
 // exclude each other alike and a kill frees everything. Readers share it, and need
 // no permission to write to it; on a read-only file system without the file they
 // read without a lock. The file is unlinked by nobody but an [Open] that fails to
-// make a store; whoever takes the lock looks whether it still has its name.
+// make a store; a process that takes the lock looks whether it still has its name.
 //
 // Readers that never stop coming, each before the last one leaves, keep a writer
 // waiting: the kernel has no queue. One was built and taken back: a byte of the

@@ -243,10 +243,10 @@ func (u *usage) resolveIn(bases []string, name string) (v *victim, found []strin
 		v, known := u.resolve(name)
 		switch at := filepath.Clean(name); {
 		case v != nil || below(at, "/proc") || below(at, "/dev/fd"):
-			return v, nil // a descriptor of whoever mounted it, perhaps
+			return v, nil // a descriptor of the process that mounted it, perhaps
 		case known:
 			return nil, []string{at}
-		} // or whoever mounted it had another root
+		} // or the process that mounted it had another root
 	}
 	number := strings.Trim(name, "0123456789") == "" // of a descriptor, perhaps
 	for n, base := range slices.Concat(bases, u.bases) {

@@ -136,8 +136,8 @@ func (s *Store) claim(r *record) (fd int, err error) {
 
 // claimed reports whether somebody is removing the layer where it is; it takes
 // nothing, so that two who ask do not see each other. If it cannot be found out,
-// it counts as claimed: whoever removes the layer would go on with whatever gets
-// its name next.
+// it counts as claimed: the remover would go on with the layer that gets its
+// name next.
 func (s *Store) claimed(r *record) (bool, error) {
 	fd, err := s.disk.OpenLock(s.file(lockFile), false)
 	if err == nil {

@@ -11,7 +11,7 @@ import ()
 //	write and sync the metadata file; clear the mark
 //	sync the lock file before the next write to the spare
 //
-// Readers obey the mark. Whoever saves next finishes first. Without the second
+// Readers obey the mark. The next save finishes this one first. Without the second
 // sync the overwriting could reach the disk before the mark, and without the third
 // the next spare before the clearing.
 const (
@@ -69,7 +69,7 @@ func (s *Store) settle(h *held) error {
 
 // overwrite is the second half of a save by mark.
 func (s *Store) overwrite(h *held) error {
-	if err := s.disk.SyncSpare(h.fd); err != nil { // whoever set it may have died before
+	if err := s.disk.SyncSpare(h.fd); err != nil { // the process that set it may have died before
 		return err
 	}
 	text, err := s.disk.ReadMetadata(s.file(spareFile))
@@ -110,6 +110,6 @@ func (s *Store) saveByMark(h *held, token Token) (took bool, err error) {
 	if err := s.disk.SyncSpare(h.fd); err != nil {
 		return true, err
 	}
-	s.overwrite(h) // if that fails, whoever saves next does it
+	s.overwrite(h) // if that fails, the next save does it
 	return true, nil
 }

@@ -137,7 +137,7 @@ func (r *removal) moveLayer(g *graph, layer *record) error {
 		case err == nil:
 			r.moved++
 		case errors.Is(err, tempdir.ErrVictimGone) && absent(path):
-			// Whoever crashed had moved this part already, or somebody deleted it
+			// The process that crashed had moved this part already, or somebody deleted it
 			// by hand. An instance that is gone is another error (rule 10).
 			if dir := filepath.Dir(path); !r.store.orders(g, dir) {
 				r.lost = append(r.lost, dir)
@@ -226,7 +226,7 @@ func (r *removal) finish(ctx context.Context) (removed []record, err error) {
 	return removed, errors.Join(failures...)
 }
 
-// release gives what was moved aside to whoever recovers next, without removing
+// release leaves what was moved aside to the next recovery, without removing
 // anything (spec: Release).
 func (r *removal) release() {
 	for _, dir := range r.dirs {

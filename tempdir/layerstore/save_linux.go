@@ -140,8 +140,8 @@ func (s *Store) save(op string, h *held, m *metadata) error {
 	return nil
 }
 
-// makeDurable makes the metadata durable that was read under the lock: whoever saved
-// it may have died before (spec: SyncFlag, SyncNamesFirst).
+// makeDurable makes the metadata durable that was read under the lock: the process that
+// saved it may have died before (spec: SyncFlag, SyncNamesFirst).
 func (s *Store) makeDurable(h *held) error {
 	if synced := s.synced.Load(); synced != nil && *synced == h.token {
 		return nil
@@ -183,7 +183,7 @@ func (s *Store) shared(ctx context.Context, op, id string, f func(*metadata) err
 
 // exclusively calls f with the metadata under the store lock, for writing, after
 // it moved aside what others left flagged (spec: TakeStoreLock, FinishFlagged,
-// Forget, DropStoreLock, Release). It removes none of that: whoever recovers next
+// Forget, DropStoreLock, Release). It removes none of that: the next recovery
 // does. What cannot be moved stays as it is, for [Store.Load] to complain about: it
 // is not this operation's failure.
 func (s *Store) exclusively(ctx context.Context, op, id string, f func(*held, *metadata) error) error {
@@ -201,7 +201,7 @@ func (s *Store) exclusively(ctx context.Context, op, id string, f func(*held, *m
 		}
 		r := s.newRemoval("load")
 		r.movesOnly = true
-		r.move(h, m, left) // whoever calls Load is told
+		r.move(h, m, left) // Load reports what cannot be
 		if r.moved > 0 {
 			r.release()
 		} else {
