@@ -36,7 +36,7 @@ func (x *extraction) returned(p *process, ret *Event) {
 		x.onID(p, call, ret, makeDataKinds)
 	case seam.StageDeletion:
 		x.stageDeletion(p, call, ret)
-	case seam.Commit:
+	case seam.Commit, seam.CommitPlainly, seam.LinkEntry:
 		x.commit(p, call, ret)
 	case seam.OpenDirectory:
 		x.openDirectory(p, call, ret)

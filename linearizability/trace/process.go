@@ -160,7 +160,7 @@ func (e *Event) foreign() bool {
 		return e.Name != LockName
 	case seam.MakeData, seam.RemoveData:
 		return e.Name != DataName
-	case seam.StageDeletion, seam.Commit:
+	case seam.StageDeletion, seam.Commit, seam.CommitPlainly, seam.LinkEntry:
 		return e.Name != EntryName || e.ID == (ID{})
 	}
 	return false

@@ -143,3 +143,37 @@ const attempts = 50
 type named struct{ tempdir.Kernel }
 
 func (named) OpenUnnamed(int) (int, error) { return -1, unix.EOPNOTSUPP }
+
+// replacing has no rename that never replaces.
+type replacing struct{ tempdir.Kernel }
+
+func (replacing) Commit(int, string, string) error { return unix.EINVAL }
+
+func TestCommitByAnotherCallIsABehaviour(t *testing.T) {
+	dir := t.TempDir()
+	recording, err := Create(filepath.Join(dir, "recording"), 1<<10, 2)
+	require.NoError(t, err)
+	defer recording.Close()
+	kernel := seam.Around(replacing{tempdir.LinuxKernel()}, recording.Recorder(1))
+	root, err := tempdir.Open(filepath.Join(dir, "root"), tempdir.Make(0o700), tempdir.WithKernel(kernel))
+	require.NoError(t, err)
+	for name, build := range map[string]func(path string) error{
+		"directory": func(path string) error { return os.Mkdir(path, 0o700) },
+		"file":      func(path string) error { return os.WriteFile(path, nil, 0o600) },
+	} {
+		instance, err := root.Create()
+		require.NoError(t, err)
+		addition, err := instance.StageAddition()
+		require.NoError(t, err)
+		require.NoError(t, build(addition.Path()))
+		require.NoError(t, addition.Commit(filepath.Join(dir, name)))
+		require.NoError(t, instance.Close(t.Context()))
+	}
+	require.NoError(t, root.Close())
+	trace, err := recording.Trace()
+	require.NoError(t, err)
+	report, err := Validate(t.Context(), trace)
+	require.NoError(t, err)
+	require.Equal(t, Valid, report.Verdict, "%s %v", strings.Join(report.Problems, "\n"), report.Because)
+	require.EqualValues(t, 2, report.Instances)
+}
