@@ -118,8 +118,9 @@ func (s *Store) checkHomes(op string, layers []record) error {
 	for i := range layers {
 		r := &layers[i]
 		for _, part := range r.driver().Parts(r.placed()) {
-			if path := filepath.Join(s.graphOf(r).path, part); home(path) != nil {
-				return &Error{Op: op, Layer: r.ID, Path: filepath.Dir(path), Effect: NoEffect, Kind: ErrDamaged, Err: bareErrno(home(path))}
+			path := filepath.Join(s.graphOf(r).path, part)
+			if err := home(path); err != nil {
+				return &Error{Op: op, Layer: r.ID, Path: filepath.Dir(path), Effect: NoEffect, Kind: damaged(filepath.Dir(path)), Err: bareErrno(err)}
 			}
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // List returns the layers, parents before their children. What is flagged is no
@@ -64,11 +66,21 @@ func (s *Store) Read(ctx context.Context, id string, f func(fs.FS) error) error 
 		}
 		root, err := os.OpenRoot(path)
 		if err != nil {
-			return &Error{Op: op, Layer: id, Path: path, Effect: NoEffect, Kind: ErrDamaged, Err: bareErrno(err)}
+			return &Error{Op: op, Layer: id, Path: path, Effect: NoEffect, Kind: damaged(path), Err: bareErrno(err)}
 		}
 		defer root.Close()
 		return f(root.FS())
 	})
+}
+
+// damaged is ErrDamaged if there is no such directory, and nil if that cannot be
+// told: whoever makes damaged layers anew must not do so for want of a descriptor.
+func damaged(path string) error {
+	switch a, err := os.Stat(path); {
+	case err == nil && !a.IsDir(), errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP):
+		return ErrDamaged
+	}
+	return nil
 }
 
 // ReadFile returns the content of one file of the layer, see [Store.Read]. If the

@@ -112,6 +112,8 @@ func TestReaderWithoutPermissionToWrite(t *testing.T) {
 	s, err := layerstore.Open(path, layerstore.Make(0o755))
 	require.NoError(t, err)
 	create(t, s, "a", someFiles(3, "a"))
+	create(t, s, "private", layerstore.Empty())
+	require.NoError(t, os.Chmod(filepath.Join(path, "vfs/dir/private"), 0o700))
 	for _, name := range []string{"store.lock", "layers.json"} {
 		require.NoError(t, os.Chmod(filepath.Join(path, name), 0o644))
 	}
@@ -126,7 +128,7 @@ func TestReaderWithoutPermissionToWrite(t *testing.T) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 12345, Gid: 12345}}
 	output, err := cmd.Output()
 	require.NoError(t, err)
-	assert.Equal(t, "a no effect true\n", string(output))
+	assert.Equal(t, "a no effect true; true false\n", string(output))
 }
 
 func init() {
@@ -134,6 +136,8 @@ func init() {
 		s := must(layerstore.Open(arguments[0]))
 		content := must(s.ReadFile(background, "a", "dir0/file0"))
 		err := s.Save(background, "a", nil)
-		fmt.Println(string(content), layerstore.EffectOf(err), errors.Is(err, os.ErrPermission))
+		_, unreadable := s.ReadFile(background, "private", "file")
+		fmt.Printf("%s %v %t; %t %t\n", content, layerstore.EffectOf(err), errors.Is(err, os.ErrPermission),
+			errors.Is(unreadable, os.ErrPermission), errors.Is(unreadable, layerstore.ErrDamaged))
 	}
 }
