@@ -22,7 +22,6 @@ const (
 	emfile    Errno = 24
 	enospc    Errno = 28
 	erofs     Errno = 30
-	enosys    Errno = 38
 	enotempty Errno = 39
 	eloop     Errno = 40
 	enotsup   Errno = 95
@@ -33,7 +32,7 @@ const (
 var errnoNames = map[Errno]string{
 	eperm: "EPERM", enoent: "ENOENT", eio: "EIO", eagain: "EAGAIN", enomem: "ENOMEM", eacces: "EACCES", ebusy: "EBUSY",
 	eexist: "EEXIST", exdev: "EXDEV", enotdir: "ENOTDIR", eisdir: "EISDIR", einval: "EINVAL", emfile: "EMFILE",
-	enospc: "ENOSPC", erofs: "EROFS", enosys: "ENOSYS", enotempty: "ENOTEMPTY", eloop: "ELOOP", enotsup: "EOPNOTSUPP", unknownErrno: "EUNKNOWN",
+	enospc: "ENOSPC", erofs: "EROFS", enotempty: "ENOTEMPTY", eloop: "ELOOP", enotsup: "EOPNOTSUPP", unknownErrno: "EUNKNOWN",
 }
 
 var errnoNumbers = func() map[string]Errno {

@@ -43,14 +43,10 @@ func (x *extraction) compete(call, ret *Event) {
 	}
 }
 
-// commit: an ENOENT says that nothing was staged, or no destination is there. Where
-// no rename is to be had that never replaces, another call is the commit.
+// commit: an ENOENT says that nothing was staged, or no destination is there.
 func (x *extraction) commit(p *process, call, ret *Event) {
 	part, s := x.session(p, call)
 	if s == nil || call.Name != EntryName || ret.Errno == enoent {
-		return
-	}
-	if call.Method == seam.Commit && (ret.Errno == einval || ret.Errno == enosys || ret.Errno == enotsup) {
 		return
 	}
 	kind := opCommit
