@@ -27,6 +27,10 @@ import (
 // what was not removed yet under its name. Excluding others, and finishing, is
 // for the caller. The cost is that of the unlinks.
 //
+// A deep tree is removed with few descriptors by renaming directories up within
+// it. Where no rename works either (a lower layer of an overlay, Landlock), it takes
+// one descriptor for each level.
+//
 // Errors match [ErrVictimGone], [ErrForeign] (path is the lock file or the data
 // directory of an instance: recover its root) or [ErrLeftover]. A directory that
 // is only called like one is removed like any other.

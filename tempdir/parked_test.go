@@ -129,30 +129,37 @@ func TestParkedOnceForAllRoots(t *testing.T) {
 
 // What nobody can tell is not "nobody": the descriptor is kept.
 func TestParkedIfTheHolderCannotBeTold(t *testing.T) {
-	k := newTap()
-	root := openRoot(t, tempdir.WithKernel(k), tempdir.MixedFleet(0, 0))
-	owner, id, entry := upstreamOwner(t, root)
-	k.set(func(method, _ string) error {
-		if method == "LockHolder" {
-			return unix.ENOLCK
+	for _, refused := range []string{"LockHolder", "LockHolder Stat"} {
+		k := newTap()
+		root := openRoot(t, tempdir.WithKernel(k), tempdir.MixedFleet(0, 0))
+		owner, id, entry := upstreamOwner(t, root)
+		k.set(func(method, _ string) error {
+			if strings.Contains(refused, method) {
+				return unix.ENOLCK
+			}
+			return nil
+		})
+		for range 3 {
+			report, _ := root.Recover(background)
+			require.NotEqual(t, tempdir.Recovered, outcomeOf(t, report, id).Outcome)
+			require.Equal(t, tempdir.Unknown, instanceOf(t, root, id).State)
+			if refused != "LockHolder" {
+				break // what it is that is parked cannot be told either
+			}
 		}
-		return nil
-	})
-	for range 3 {
-		report, _ := root.Recover(background)
-		require.NotEqual(t, tempdir.Recovered, outcomeOf(t, report, id).Outcome)
-		require.Equal(t, tempdir.Unknown, instanceOf(t, root, id).State)
+		k.set(nil)
+		report, err := root.Recover(background)
+		require.NoError(t, err)
+		require.Equal(t, tempdir.Skipped, outcomeOf(t, report, id).Outcome)
+		requireLayer(t, entry)
+		if refused == "LockHolder" {
+			require.Equal(t, 2, openFiles(t, filepath.Join(root.Path(), "lock-"+id)))
+		}
+		require.NoError(t, owner.Cleanup())
+		_, err = root.Recover(background)
+		require.NoError(t, err)
+		require.Empty(t, k.open)
 	}
-	k.set(nil)
-	report, err := root.Recover(background)
-	require.NoError(t, err)
-	require.Equal(t, tempdir.Skipped, outcomeOf(t, report, id).Outcome)
-	requireLayer(t, entry)
-	require.Equal(t, 2, openFiles(t, filepath.Join(root.Path(), "lock-"+id)))
-	require.NoError(t, owner.Cleanup())
-	_, err = root.Recover(background)
-	require.NoError(t, err)
-	require.Empty(t, k.open)
 }
 
 // A lock file of upstream's that is young and has no data yet may be about to be

@@ -290,7 +290,8 @@ func (d *Dir) Close(ctx context.Context) error {
 // Release gives the instance up: it releases the lock and leaves both names, so
 // that any process may finish with [Root.Recover] (spec: Release). It is for a
 // caller that cannot wait for the removal, such as one that holds a store lock:
-// it makes one system call and does not wait for the disk.
+// it makes one system call and does not wait for the disk. A child process that is
+// between its fork and its exec shares the descriptor, and with it the lock, until then.
 //
 // The Dir is closed then: later calls return [ErrClosed], as Release itself does
 // if it comes after [Dir.Close], and what was staged as an [Addition] and not
