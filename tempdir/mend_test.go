@@ -95,6 +95,7 @@ func TestWhatWasMendedIsChangedBack(t *testing.T) {
 		require.ErrorIs(t, blocked.StageDeletion(frozen), unix.EIO)
 		require.Equal(t, testfs.Immutable, testfs.Flags(t, frozen))
 		require.NoError(t, blocked.Close(background))
+		require.Empty(t, k.open)
 	})
 	require.ErrorIs(t, dir.StageDeletion(victim), tempdir.ErrCrossDevice)
 	require.NoError(t, dir.Close(background))
@@ -108,17 +109,17 @@ func TestModeThatWasMendedIsChangedBack(t *testing.T) {
 		dir, err := root.Create()
 		require.NoError(t, err)
 		victim := makeLayer(t, beside(root, "victim"))
-		require.NoError(t, os.Chmod(victim, 0o555))
+		require.NoError(t, os.Chmod(victim, 0o577)) // its owner alone may not write it
 		k.set(refuseAgain("StageDeletion"))
 		require.ErrorIs(t, dir.StageDeletion(victim), unix.EIO)
-		requireMode(t, victim, 0o555)
+		requireMode(t, victim, 0o577)
 		k.set(nil)
 		parent := filepath.Dir(victim)
 		require.NoError(t, os.Chmod(parent, 0o555)) // the parent is not ours to change
 		err = dir.StageDeletion(victim)
 		require.NoError(t, os.Chmod(parent, 0o755))
 		require.ErrorIs(t, err, fs.ErrPermission)
-		requireMode(t, victim, 0o555)
+		requireMode(t, victim, 0o577)
 		k.take()
 		require.NoError(t, dir.StageDeletion(victim))
 		calls := k.take()
@@ -127,13 +128,22 @@ func TestModeThatWasMendedIsChangedBack(t *testing.T) {
 		addition, err := dir.StageAddition()
 		require.NoError(t, err)
 		makeLayer(t, addition.Path())
-		require.NoError(t, os.Chmod(addition.Path(), 0o555))
+		require.NoError(t, os.Chmod(addition.Path(), 0o577))
 		missing := beside(root, "no/where")
 		require.ErrorIs(t, addition.Commit(missing), fs.ErrNotExist)
-		requireMode(t, addition.Path(), 0o555)
+		requireMode(t, addition.Path(), 0o577)
+		k.set(func(method, _ string) error {
+			if method == "OpenDirectory" {
+				return unix.EIO
+			}
+			return nil
+		})
+		require.ErrorIs(t, addition.Commit(beside(root, "layer")), fs.ErrPermission)
+		requireMode(t, addition.Path(), 0o577)
+		k.set(nil)
 		destination := beside(root, "layer")
 		require.NoError(t, addition.Commit(destination))
-		requireMode(t, destination, 0o555)
+		requireMode(t, destination, 0o577)
 		requireLayer(t, destination)
 		require.NoError(t, os.Chmod(destination, 0o755))
 

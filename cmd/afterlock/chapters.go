@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 	"time"
 
@@ -134,7 +133,7 @@ func (p place) pulls() [][]string {
 		if one.Holder != 0 {
 			holder = fmt.Sprint(one.Holder)
 		}
-		row := []string{printable(strings.TrimPrefix(one.Path, filepath.Clean(p.Path)+"/")), one.State, age(time.Since(one.Changed)), holder}
+		row := []string{printable(strings.TrimPrefix(one.Path, p.join(""))), one.State, age(time.Since(one.Changed)), holder}
 		if one.Error != "" {
 			row = append(row, printable(one.Error))
 		}

@@ -94,9 +94,15 @@ func look(path string) (place, error) {
 	return p, err
 }
 
+// join is the path of a name in the place. It leaves ".." to the kernel: "a/.." need
+// not be "." if a is a symbolic link.
+func (p place) join(names ...string) string {
+	return strings.TrimRight(p.Path, "/") + "/" + strings.Join(names, "/")
+}
+
 // addRoot adds the root at the names below the place, if it is there.
 func (p *place) addRoot(names ...string) error {
-	root := filepath.Join(append([]string{p.Path}, names...)...)
+	root := p.join(names...)
 	info, err := os.Lstat(root)
 	switch {
 	case missing(err):
@@ -139,18 +145,18 @@ const (
 // Afterlock lists them and never removes them: their lock file is made inside
 // after the directory, so that one without a lock may be one that is being made.
 func (p *place) addPulls(names ...string) error {
-	staging := filepath.Join(append([]string{p.Path}, names...)...)
+	staging := p.join(names...)
 	entries, err := os.ReadDir(staging)
 	if missing(err) {
 		return nil
 	}
 	for _, entry := range entries {
-		one := pull{Path: filepath.Join(staging, entry.Name())}
+		one := pull{Path: staging + "/" + entry.Name()}
 		one.PathBytes = bytesOf(one.Path)
 		if info, err := entry.Info(); err == nil {
 			one.Changed = info.ModTime()
 		}
-		held, holder, err := lockHolder(filepath.Join(one.Path, "staging.lock"))
+		held, holder, err := lockHolder(one.Path + "/staging.lock")
 		switch {
 		case missing(err):
 			one.State = pullNoLock

@@ -85,10 +85,15 @@ func TestTheRootOfALayerStoreIsFound(t *testing.T) {
 	store, err := layerstore.Open(path, layerstore.Make(0o700))
 	require.NoError(t, err)
 	require.NoError(t, store.Close())
-	id := stale(t, filepath.Join(path, "tempdirs"))
-	stdout, _, code := call(t, "recover", path)
-	assert.Zero(t, code)
-	assert.Equal(t, "recovered", row(t, stdout, id)[1])
+	root := filepath.Join(path, "tempdirs")
+	link := filepath.Join(t.TempDir(), "link") // "link/.." is what the kernel says
+	require.NoError(t, os.Symlink(root, link))
+	for _, path := range []string{path, path + "//", link + "/.."} {
+		id := stale(t, root)
+		stdout, _, code := call(t, "recover", path)
+		assert.Zero(t, code)
+		assert.Equal(t, "recovered", row(t, stdout, id)[1])
+	}
 }
 
 func TestWhatCannotBeLookedAtIsNotTakenForNothing(t *testing.T) {
