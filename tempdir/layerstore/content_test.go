@@ -10,9 +10,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/iotest"
 	"time"
@@ -236,4 +238,23 @@ func TestCreateIsCancelled(t *testing.T) {
 	_, err = s.Recover(background)
 	require.NoError(t, err)
 	assert.Empty(t, leftovers(t, path))
+}
+
+// What the file system refuses, for whatever reason, is not the content's fault:
+// whoever throws bad content away would throw away good one.
+func TestContentIsNotToBlame(t *testing.T) {
+	_, path := newStore(t)
+	output, err := childCommand(t, "limited", path).Output()
+	require.NoError(t, err)
+	assert.Equal(t, "true false\n", string(output))
+}
+
+func init() {
+	children["limited"] = func(arguments []string) {
+		s := must(layerstore.Open(arguments[0]))
+		signal.Ignore(syscall.SIGXFSZ)
+		must(0, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 1 << 16, Max: 1 << 16}))
+		_, err := s.Create(background, layerstore.Layer{ID: "a"}, layerstore.Tar(archive(file("big", strings.Repeat("x", 1<<17)))))
+		fmt.Println(errors.Is(err, syscall.EFBIG), errors.Is(err, layerstore.ErrBadContent))
+	}
 }

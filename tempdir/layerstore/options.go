@@ -33,7 +33,8 @@ func Make(perm fs.FileMode) Option { return func(o *options) { o.make = perm } }
 func WithDriver(d Driver) Option { return func(o *options) { o.driver = d } }
 
 // ImageStore is a second directory for the layers with [Layer.Image], usually on
-// another file system. It has a root of its own.
+// another file system. It has a root of its own. It belongs to one store: another
+// one's lock does not protect what is in it.
 func ImageStore(path string) Option {
 	return func(o *options) { o.images = filepath.Clean(path) }
 }

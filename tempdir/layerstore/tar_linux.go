@@ -218,17 +218,21 @@ func (b *builder) hideAll(dir string, own map[string]bool) error {
 	return nil
 }
 
-// explain makes an error of the file system an ErrBadContent, unless the file
-// system itself is at fault: what is wrong then is the entry.
+// explain makes an error of the file system an ErrBadContent, if an entry can be
+// the reason; for any other errno the file system itself is at fault.
 func explain(name string, err error) error {
-	for _, fault := range []error{
-		ErrBadContent, unix.ENOSPC, unix.EDQUOT, unix.EIO, unix.EROFS, unix.ENOMEM, unix.EMFILE, unix.ENFILE, unix.EACCES,
-		io.ErrUnexpectedEOF,
-	} {
-		if errors.Is(err, fault) {
-			if fault == io.ErrUnexpectedEOF {
-				return refusedArchive(err)
-			}
+	if errors.Is(err, ErrBadContent) {
+		return err
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) {
+		return refusedArchive(err)
+	}
+	var errno unix.Errno
+	if errors.As(err, &errno) {
+		switch errno {
+		case unix.ENOENT, unix.EEXIST, unix.ENOTDIR, unix.EISDIR, unix.ENOTEMPTY, unix.ELOOP, unix.ENAMETOOLONG, unix.EINVAL, unix.EMLINK,
+			unix.EPERM: // a hard link to a directory
+		default:
 			return err
 		}
 	}
