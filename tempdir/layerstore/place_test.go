@@ -428,3 +428,30 @@ func TestDiskOfLayersThatIsNotThere(t *testing.T) {
 		}
 	}
 }
+
+// A revenant is a file system like fuse-overlayfs, which shows what is below a
+// directory that was moved away.
+type revenant struct{ path string }
+
+func (*revenant) Before(*seam.Call) error { return nil }
+
+func (r *revenant) After(c *seam.Call) {
+	switch {
+	case c.Method == seam.OpenRoot:
+		c.Ordered = false
+	case c.Method == seam.StageDeletion:
+		must(0, os.MkdirAll(filepath.Join(r.path, "below"), 0o700))
+	}
+}
+
+func TestNameThatShowsAgain(t *testing.T) {
+	hook := &revenant{}
+	s, path := newStore(t, layerstore.WithKernel(seam.Around(tempdir.LinuxKernel(), hook)))
+	create(t, s, "a", someFiles(3, "a"))
+	hook.path = filepath.Join(path, "vfs/dir/a")
+	deletion, err := s.Delete(background, "a")
+	require.NoError(t, err)
+	require.Len(t, deletion.InPlace, 1)
+	assert.ErrorContains(t, deletion.InPlace[0].Reason, "is still there")
+	assert.Empty(t, leftovers(t, path))
+}

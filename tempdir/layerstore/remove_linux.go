@@ -136,6 +136,10 @@ func (r *removal) moveLayer(g *graph, layer *record) error {
 		switch {
 		case err == nil:
 			r.moved++
+			if !g.ordered && !absent(path) {
+				// As fuse-overlayfs does: what is below shows again.
+				reason = fmt.Errorf("%s is still there after it was moved", quote(path))
+			}
 		case errors.Is(err, tempdir.ErrVictimGone) && absent(path):
 			// The process that crashed had moved this part already, or somebody deleted it
 			// by hand. An instance that is gone is another error (rule 10).
