@@ -8,6 +8,8 @@ import (
 	"github.com/afterlock/afterlock/tempdir"
 )
 
+func kernel() string { return "" }
+
 func lockHolder(string) (bool, int, error) { return false, 0, errors.ErrUnsupported }
 
 func isNotDirectory(error) bool { return false }
