@@ -139,7 +139,12 @@ func mountID(fd int) (uint64, error) {
 	if err == nil && s.Mask&unix.STATX_MNT_ID != 0 && s.Mnt_id != 0 {
 		return s.Mnt_id, nil
 	}
-	if _, id, err := unix.NameToHandleAt(fd, "", unix.AT_EMPTY_PATH); err == nil {
+	id := 0
+	err = again(func() (err error) {
+		_, id, err = unix.NameToHandleAt(fd, "", unix.AT_EMPTY_PATH)
+		return err
+	})
+	if err == nil {
 		return uint64(id), nil
 	}
 	info, err := os.ReadFile("/proc/self/fdinfo/" + strconv.Itoa(fd))

@@ -124,11 +124,11 @@ close(<root/temp-dir-2/0-hoisted>)`,
 	"WriteOwner":    `pwrite64(<unnamed>, "owner", 5, 0)`,
 }
 
-func TestArgumentsBelowTheSeam(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("skipped, because flags of files need root")
-	}
-	base := t.TempDir()
+// goldenBase makes what the child "golden" works on.
+func goldenBase(t *testing.T) (base string) {
+	t.Helper()
+	needsRoot(t, "to set flags of files")
+	base = t.TempDir()
 	for _, dir := range []string{"root", "victim"} {
 		require.NoError(t, os.Mkdir(filepath.Join(base, dir), 0o700))
 	}
@@ -137,6 +137,20 @@ func TestArgumentsBelowTheSeam(t *testing.T) {
 		require.NoError(t, os.WriteFile(filepath.Join(base, "victim", name), nil, 0o600))
 	}
 	require.NoError(t, os.Mkdir(filepath.Join(base, "victim", "closed"), 0o700))
+	return base
+}
+
+// Every system call that a signal, or a server of a file system, may interrupt is
+// made again. What the program needs to be loaded is left out.
+func TestEveryInterruptedCallIsMadeAgain(t *testing.T) {
+	const interrupted = "openat2,statx,pwrite64,linkat,mkdirat,renameat,renameat2,fsync,unlinkat,getdents64,?fchmodat2,ioctl,fstatfs,umount2"
+	base := goldenBase(t)
+	calls := testfs.Strace(t, childCommand(t, "golden", base), "-e", "inject="+interrupted+":error=EINTR:when=1+2")
+	require.Greater(t, strings.Count(calls, "(INJECTED)"), 20)
+}
+
+func TestArgumentsBelowTheSeam(t *testing.T) {
+	base := goldenBase(t)
 	content := testfs.Strace(t, childCommand(t, "golden", base), "-y")
 
 	short := regexp.MustCompile(`AT_FDCWD<[^>]*>|\d+<[^>]*>(\(deleted\))?|/proc/self/fd/\d+|0x[0-9a-f]+( /\*.*\*/)?|, ?\{(stx_mask|f_type).*|\) += .*|RESOLVE_[A-Z_|]+|FLAGS, \[.*`)

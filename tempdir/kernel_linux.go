@@ -325,12 +325,16 @@ func changeFlags(dir int, name string, change func(uint32) uint32) error {
 		return err
 	}
 	defer unix.Close(fd)
-	flags, err := unix.IoctlGetUint32(fd, unix.FS_IOC_GETFLAGS)
+	var flags uint32
+	err = again(func() (err error) {
+		flags, err = unix.IoctlGetUint32(fd, unix.FS_IOC_GETFLAGS)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	if changed := change(flags); changed != flags {
-		err = unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, int(changed))
+		err = again(func() error { return unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, int(changed)) })
 	}
 	return err
 }

@@ -72,7 +72,7 @@ func TestAStoreWithoutRootsIsAStoreWithNothingToRecover(t *testing.T) {
 }
 
 func TestADirectoryThatIsNoStoreIsARoot(t *testing.T) {
-	root := makeNames(t, t.TempDir(), "notes.txt", "layers/", "tempdirs/", "storage.lock")
+	root := makeNames(t, filepath.Join(t.TempDir(), "root"), "notes.txt", "layers/", "tempdirs/", "storage.lock")
 	id := stale(t, root)
 	stdout, _, code := call(t, "recover", root)
 	assert.Zero(t, code)

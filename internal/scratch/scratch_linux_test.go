@@ -31,7 +31,8 @@ func TestMain(m *testing.M) {
 		fmt.Println(err)
 		os.Exit(1)
 	}
-	_ = os.MkdirAll(filepath.Join(d.Path(), "a", "b"), 0o500)
+	_ = os.MkdirAll(filepath.Join(d.Path(), "a", "b"), 0o700)
+	_ = os.Chmod(filepath.Join(d.Path(), "a"), 0o500)
 	fmt.Println(d.Path())
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }

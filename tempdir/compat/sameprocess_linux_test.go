@@ -94,6 +94,7 @@ func TestUpstreamOwnerInTheSameProcess(t *testing.T) {
 func TestListingKeepsAnUpstreamOwnerInTheSameProcess(t *testing.T) {
 	notPortably(t)
 	path := t.TempDir()
+	require.NoError(t, os.Chmod(path, 0o700)) // whatever the mask of the process
 	dir, _, lockFile := upstreamOwner(t, path)
 	root, err := tempdir.Open(path, tempdir.MixedFleet(0, 0))
 	require.NoError(t, err)

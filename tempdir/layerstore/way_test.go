@@ -5,7 +5,6 @@ package layerstore_test
 import (
 	"os"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"testing"
 
@@ -112,10 +111,11 @@ func TestWhatIsInTheWayOfALayer(t *testing.T) {
 						create(t, s, "keep", someFiles(3, "keep"))
 						home := filepath.Join(path, driver.Parts(layerstore.Placed{ID: "a"})[part])
 						if late {
-							put := sync.OnceFunc(func() { thing.put(t, home, outside) })
+							done := false
 							beforeCommit := seam.HookFunc(func(c *seam.Call) error {
-								if c.Method == seam.Commit {
-									put()
+								if c.Method == seam.Commit && !done {
+									done = true
+									thing.put(t, home, outside)
 								}
 								return nil
 							})
