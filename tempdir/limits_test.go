@@ -262,3 +262,16 @@ func TestReportsInJSON(t *testing.T) {
 	}
 	require.Len(t, names, 4)
 }
+
+// Usage says that it did not look deeper than 64 levels, and not before.
+func TestUsageAtItsDepth(t *testing.T) {
+	root := openRoot(t)
+	for levels, partial := range map[int]bool{62: false, 63: false, 64: true, 65: true} {
+		dir, _ := stageNew(t, root, func(path string) { makeDeep(t, path, levels, "d") })
+		usage, err := root.Usage(background, dir.ID())
+		require.NoError(t, err)
+		require.Equal(t, partial, usage.Partial, levels)
+		require.Equal(t, min(int64(2*levels+1), 2*64+1), usage.Files)
+		require.NoError(t, dir.Close(background))
+	}
+}

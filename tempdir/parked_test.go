@@ -55,6 +55,13 @@ func TestUpstreamOwnerInThisProcessKeepsItsLock(t *testing.T) {
 	root := openRoot(t, tempdir.WithKernel(k), tempdir.MixedFleet(0, 0))
 	owner, id, entry := upstreamOwner(t, root)
 	lock := filepath.Join(root.Path(), "lock-"+id)
+
+	// Remove opens a lock file that has no data beside it.
+	data, away := filepath.Join(root.Path(), "temp-dir-"+id), beside(root, "away")
+	require.NoError(t, os.Rename(data, away))
+	require.ErrorIs(t, tempdir.Remove(background, lock, tempdir.WithKernel(k)), tempdir.ErrForeign)
+	require.NoError(t, os.Rename(away, data))
+
 	looks := map[string]func(){
 		"recover": func() {
 			report, err := root.Recover(background)

@@ -74,7 +74,7 @@ func TestDeepTreesAreRemovedWithFewDescriptors(t *testing.T) {
 			}
 			require.NoError(t, err)
 			assert.Empty(t, rootNames(t, root))
-			assert.LessOrEqual(t, kernel.most, 36, "descriptors open at a time")
+			assert.LessOrEqual(t, kernel.most, 34, "descriptors open at a time")
 			assert.Empty(t, kernel.open)
 			if c.levels > 1000 {
 				assert.Less(t, strings.Count(kernel.take(), "Hoist"), c.levels/30)
