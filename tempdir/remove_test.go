@@ -282,50 +282,33 @@ func TestVictimOfEveryType(t *testing.T) {
 	assert.Empty(t, rootNames(t, root))
 }
 
-func init() {
-	// unreadable PATH: stages and removes a tree of directories that its owner
-	// may neither read, nor write, nor search.
-	children["unreadable"] = func(arguments []string) {
-		root := must(tempdir.Open(arguments[0]))
-		dir := must(root.Create())
-		addition := must(dir.StageAddition())
-		deep := addition.Path()
-		for i := range 40 {
-			deep = filepath.Join(deep, fmt.Sprint(i))
-		}
-		must(0, os.MkdirAll(deep, 0o700))
-		must(0, os.WriteFile(filepath.Join(deep, "file"), nil, 0o000))
-		for ; deep != filepath.Dir(addition.Path()); deep = filepath.Dir(deep) {
-			must(0, os.Mkdir(filepath.Join(deep, "e"), 0o700))
-			must(0, os.WriteFile(filepath.Join(deep, "f"), nil, 0o444))
-			must(0, os.Chmod(filepath.Join(deep, "e"), 0o000))
-			must(0, os.Chmod(deep, os.FileMode(len(deep)%2)*0o555)) // 0000 and 0555
-		}
-		must(0, dir.Close(background))
-		say("%d names left", len(must(os.ReadDir(arguments[0]))))
-	}
-}
-
 // Nobody needs the modes of directories that go, so they do not keep an
 // ordinary user from removing them (F37).
 func TestUnreadableDirectoriesOfAnOrdinaryUser(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "root")
-	require.NoError(t, os.Mkdir(path, 0o700))
-	cmd := childCommand(t, "unreadable", path)
-	if os.Getuid() == 0 {
-		asOrdinaryUser(t, cmd, path)
+	if !asNobody(t) {
+		return
 	}
-	assert.Equal(t, "0 names left", start(t, cmd).line(t))
+	root := openRoot(t)
+	dir, _ := stageNew(t, root, func(path string) {
+		deep := path
+		for i := range 40 {
+			deep = filepath.Join(deep, fmt.Sprint(i))
+		}
+		require.NoError(t, os.MkdirAll(deep, 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(deep, "file"), nil, 0o000))
+		for ; deep != filepath.Dir(path); deep = filepath.Dir(deep) {
+			require.NoError(t, os.Mkdir(filepath.Join(deep, "e"), 0o000))
+			require.NoError(t, os.WriteFile(filepath.Join(deep, "f"), nil, 0o444))
+			require.NoError(t, os.Chmod(deep, os.FileMode(len(deep)%2)*0o555)) // 0000 and 0555
+		}
+	})
+	require.NoError(t, dir.Close(background))
+	assert.Empty(t, rootNames(t, root))
 }
 
 // asOrdinaryUser makes cmd run without privileges and path that user's.
 func asOrdinaryUser(t testing.TB, cmd *exec.Cmd, path string) {
-	const nobody = 65534
-	for dir := filepath.Dir(path); dir != "/"; dir = filepath.Dir(dir) {
-		if info, err := os.Stat(dir); err != nil || info.Mode().Perm()&0o001 == 0 {
-			require.NoError(t, os.Chmod(dir, 0o755))
-		}
-	}
+	testfs.Reachable(t, filepath.Dir(path))
 	require.NoError(t, os.Chown(path, nobody, nobody))
 	binary := filepath.Join(filepath.Dir(path), "binary") // the test binary may be out of reach
 	require.NoError(t, exec.Command("cp", cmd.Path, binary).Run())
@@ -337,9 +320,6 @@ func asOrdinaryUser(t testing.TB, cmd *exec.Cmd, path string) {
 // Mounts are reported with their path, and nothing behind them is touched,
 // neither another file system nor the same one bound again (F33).
 func TestMountsInTheDataAreReportedAndKept(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("skipped, because mounting needs root")
-	}
 	root := openRoot(t)
 	outside := makeLayer(t, beside(root, "outside"))
 	dir, entry := stageNew(t, root, func(path string) { makeLayer(t, path) })
@@ -347,15 +327,9 @@ func TestMountsInTheDataAreReportedAndKept(t *testing.T) {
 	require.NoError(t, os.Mkdir(bind, 0o755))
 	require.NoError(t, os.Mkdir(other, 0o755))
 	require.NoError(t, os.WriteFile(file, nil, 0o644))
-	mount := func(source, target, kind string, flags uintptr) {
-		if err := unix.Mount(source, target, kind, flags, ""); err != nil {
-			t.Skipf("skipped, because this root may not mount: %v", err)
-		}
-		t.Cleanup(func() { unix.Unmount(target, unix.MNT_DETACH) })
-	}
-	mount(outside, bind, "", unix.MS_BIND)
-	mount("none", other, "tmpfs", 0)
-	mount(filepath.Join(outside, "readme"), file, "", unix.MS_BIND)
+	testfs.Bind(t, outside, bind)
+	testfs.MountAt(t, "none", other, "tmpfs", "")
+	testfs.Bind(t, filepath.Join(outside, "readme"), file)
 	require.NoError(t, os.WriteFile(filepath.Join(other, "kept"), nil, 0o644))
 
 	err := dir.Close(background)

@@ -15,7 +15,6 @@ import (
 
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/compat"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -110,73 +109,6 @@ func TestPortableCommitNeverReplaces(t *testing.T) {
 	}
 }
 
-// TestPortableProcesses has processes that hold instances and a lock, are
-// killed, and are recovered by another. Nobody calls Cleanup or Shutdown.
-func TestPortableProcesses(t *testing.T) {
-	portably(t)
-	root := t.TempDir()
-	path := filepath.Join(root, "staging.lock")
-	kills := []func(){child(t, "instance", root), child(t, "instance", root), child(t, "lock", path)}
-	require.NoError(t, compat.RecoverStaleDirs(root))
-	require.Len(t, names(t, root), 5, "live: skipped")
-	_, err := compat.TryLockPath(path)
-	require.ErrorIs(t, err, tempdir.ErrHeld)
-	for _, kill := range kills {
-		kill()
-	}
-	require.NoError(t, compat.RecoverStaleDirs(root))
-	require.Equal(t, []string{"staging.lock"}, names(t, root), "a name that is no instance's stays")
-	lock, err := compat.TryLockPath(path)
-	require.NoError(t, err)
-	require.NoError(t, lock.UnlockAndDelete())
-	require.Empty(t, names(t, root))
-}
-
-func TestPortableStress(t *testing.T) {
-	portably(t)
-	root, lockPath := t.TempDir(), filepath.Join(t.TempDir(), "lock")
-	holders := make(chan struct{}, 1)
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() { // an owner
-			for i := range 30 {
-				td, err := compat.NewTempDir(root)
-				if !assert.NoError(t, err) {
-					return
-				}
-				addition, err := td.StageAddition()
-				assert.NoError(t, err)
-				assert.NoError(t, os.Mkdir(addition.Path, 0o700))
-				assert.NoError(t, os.WriteFile(filepath.Join(addition.Path, "file"), nil, 0o600))
-				destination := fmt.Sprintf("%s-%p-%d", lockPath, td, i)
-				assert.NoError(t, addition.Commit(destination))
-				assert.FileExists(t, filepath.Join(destination, "file"))
-				assert.NoError(t, td.StageDeletion(destination))
-				assert.NoError(t, td.Cleanup())
-			}
-		})
-		wg.Go(func() { // a recoverer and locker
-			for range 30 {
-				_, err := compat.RecoverStaleDirsReport(root)
-				assert.NoError(t, err)
-				lock, err := compat.TryLockPath(lockPath)
-				if err != nil {
-					continue
-				}
-				select {
-				case holders <- struct{}{}:
-				default:
-					assert.Fail(t, "two holders of one lock file")
-				}
-				<-holders
-				assert.NoError(t, lock.UnlockAndDelete())
-			}
-		})
-	}
-	wg.Wait()
-	require.Empty(t, names(t, root))
-}
-
 // TestPortableRecheck follows one schedule: the lock file is unlinked and made
 // again between open and lock, so that the lock taken is a ghost lock.
 func TestPortableRecheck(t *testing.T) {
@@ -222,20 +154,6 @@ func TestPortableNeverTakesWhatExists(t *testing.T) {
 	_, err := compat.NewTempDir(root)
 	require.ErrorIs(t, err, fs.ErrExist)
 	require.Equal(t, []string{"lock", filepath.Base(data)}, names(t, root))
-}
-
-func TestPortableLeavesWhatHasAnotherType(t *testing.T) {
-	portably(t)
-	root := t.TempDir()
-	require.NoError(t, os.Mkdir(filepath.Join(root, "lock-7"), 0o700))
-	require.NoError(t, os.WriteFile(filepath.Join(root, "temp-dir-8"), nil, 0o600))
-	for _, name := range names(t, root) {
-		age(t, filepath.Join(root, name))
-	}
-	report, err := compat.RecoverStaleDirsReport(root)
-	require.ErrorIs(t, err, tempdir.ErrForeign)
-	require.Equal(t, 2, report.Count(tempdir.Failed))
-	require.Len(t, names(t, root), 2)
 }
 
 func TestPortableGraces(t *testing.T) {

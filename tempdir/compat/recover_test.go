@@ -71,6 +71,7 @@ func TestRecoverLeavesForeignNames(t *testing.T) {
 	require.Equal(t, before, names(t, root))
 	report, err := compat.RecoverStaleDirsReport(root)
 	require.ErrorIs(t, err, tempdir.ErrForeign, "an id, and not the type")
+	require.Equal(t, 2, report.Count(tempdir.Failed))
 	require.ElementsMatch(t, foreign, report.Foreign)
 }
 
