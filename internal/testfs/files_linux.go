@@ -2,9 +2,11 @@ package testfs
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -77,7 +79,7 @@ func Snapshot(t testing.TB, dir string) map[string]string {
 		if err != nil {
 			return err
 		}
-		what := info.Mode().String()
+		what := fmt.Sprint(info.Mode(), " inode ", info.Sys().(*syscall.Stat_t).Ino, " of ", info.ModTime())
 		switch {
 		case info.Mode().IsRegular():
 			content, err := os.ReadFile(path)
