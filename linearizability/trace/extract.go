@@ -243,6 +243,10 @@ func (x *extraction) stat(p *process, call, ret *Event) {
 // nothing, so a pending one is no step.
 func (x *extraction) statName(p *process, call, ret *Event) {
 	part, s := x.session(p, call)
+	if call.Name == DataName && s != nil && s.absent && ret.Errno != enoent && ret.Ticket != never {
+		// What was not found is looked for by its name, and the look refutes it or fails.
+		part.emit(s, op{kind: opFails}, call, ret)
+	}
 	if call.Name != LockName || s == nil || s.file == nil || ret.Ticket == never {
 		return
 	}

@@ -103,9 +103,9 @@ func (x *extraction) openData(p *process, call, ret *Event) {
 		}
 		s.removing = true
 	case ret.Errno == enoent && !s.removing:
-		o.kind = opOpenDataGone
+		o.kind, s.absent = opOpenDataGone, true
 	case ret.Errno == enoent:
-		o.kind = opRemoveDataGone
+		o.kind, s.absent = opRemoveDataGone, true
 	case s.removing:
 		s.failed = true
 		return
@@ -167,6 +167,7 @@ func (x *extraction) removeData(p *process, call, ret *Event) {
 	case ret.ok():
 		part.emit(s, op{kind: opRemoveData}, call, ret)
 	case ret.Errno == enoent:
+		s.absent = true
 		part.emit(s, op{kind: opRemoveDataGone}, call, ret)
 	case ret.Errno == enotempty || ret.Errno == eexist:
 	case s.removing:

@@ -98,6 +98,7 @@ type session struct {
 	file      *file
 	removing  bool // it has the data directory open, or had
 	failed    bool // its removal has met a failure
+	absent    bool // a call of its removal has said that there is no data directory
 	slot      uint8
 	outer     *session // of the same process on the same id: it meets its own live instance
 }
