@@ -154,6 +154,20 @@ func TestModeThatWasMendedIsChangedBack(t *testing.T) {
 		require.ErrorIs(t, unrestored.Commit(beside(root, "unrestored")), tempdir.ErrUnrestored)
 		require.DirExists(t, beside(root, "unrestored"))
 		require.ErrorIs(t, unrestored.Commit(beside(root, "again")), tempdir.ErrCommitted)
+
+		unmoved, err := dir.StageAddition()
+		require.NoError(t, err)
+		require.NoError(t, os.Mkdir(unmoved.Path(), 0o555))
+		commits, changes := refuseAgain("Commit"), refuseAgain("ChangeMode")
+		k.set(func(method, name string) error {
+			if err := commits(method, name); err != nil {
+				return err
+			}
+			return changes(method, name)
+		})
+		err = unmoved.Commit(beside(root, "unmoved"))
+		require.ErrorIs(t, err, unix.EIO)
+		require.ErrorContains(t, err, "has another mode now", "not even a failure is silent about that")
 		k.set(nil)
 		require.NoError(t, dir.Close(background))
 		require.Empty(t, rootNames(t, root))

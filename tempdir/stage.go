@@ -174,6 +174,9 @@ func (a *Addition) Commit(destination string) error {
 		}
 		return nil
 	}
+	if unrestored != nil {
+		why = fmt.Errorf("it has another mode now: %w", unrestored)
+	}
 	return a.explain(op, destination, call, err, why)
 }
 
