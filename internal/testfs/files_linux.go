@@ -16,9 +16,10 @@ import (
 const (
 	Immutable  = unix.STATX_ATTR_IMMUTABLE // the bits are the same
 	AppendOnly = unix.STATX_ATTR_APPEND
+	NoDump     = 0x40 // which nothing may touch
 )
 
-// SetFlags sets which of the two flags path has, and clears both when the test
+// SetFlags sets which of the flags path has, and clears both when the test
 // ends, whatever its name is then; or it skips the test.
 func SetFlags(t testing.TB, path string, flags int) {
 	t.Helper()
@@ -37,7 +38,7 @@ func SetFlags(t testing.TB, path string, flags int) {
 	})
 }
 
-// Flags returns which of the two flags path has.
+// Flags returns which of the three flags path has.
 func Flags(t testing.TB, path string) int {
 	t.Helper()
 	f := openForFlags(t, path)
@@ -46,7 +47,7 @@ func Flags(t testing.TB, path string) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return flags & (Immutable | AppendOnly)
+	return flags & (Immutable | AppendOnly | NoDump)
 }
 
 func openForFlags(t testing.TB, path string) *os.File {
