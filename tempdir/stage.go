@@ -35,6 +35,8 @@ func (d *Dir) ID() string { return d.id }
 // one renameat2 (spec: StageDeletion). When it returns nil the victim is
 // unreachable under its name; [Dir.Close] removes it, and so does any process
 // that recovers after a crash.
+// (A union file system in user space, fuse-overlayfs for one, may then show what is
+// below under that name; [Remove] removes that.)
 //
 // This is the call to make under the store lock. It does not wait for the disk
 // and its cost does not depend on what is below path. A crash leaves the victim

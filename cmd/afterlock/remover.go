@@ -191,10 +191,25 @@ func (r *remover) remove(ctx context.Context, b *batch) {
 		if err != nil && (len(staged) < len(b.victims) || left(v.entry)) {
 			r.done(v, fmt.Errorf("%s is moved aside, and not all of it is deleted: %w", printable(v.path), err))
 		} else {
-			r.done(v, nil)
+			r.done(v, r.removeShown(ctx, v.path))
 		}
 	}
 	r.finishOld(ctx, b.parent)
+}
+
+// removeShown removes what shows under the path of a victim that is deleted: a
+// union file system in user space, such as fuse-overlayfs, may show what is below
+// a directory again once it was moved away. Elsewhere a thing of that name is
+// somebody else's and new.
+func (r *remover) removeShown(ctx context.Context, path string) error {
+	if !inUserSpace(path) {
+		return nil
+	}
+	err := tempdir.Remove(ctx, path, r.options()...)
+	if errors.Is(err, tempdir.ErrVictimGone) {
+		return nil
+	}
+	return err
 }
 
 // leftIn says which entries are left in a data directory, into which n victims were

@@ -364,6 +364,24 @@ func TestAMountInOneVictimIsNoFailureOfTheOthers(t *testing.T) {
 	assert.Equal(t, []string{"removed", "missing", "failed", "removed"}, outcomes)
 }
 
+// fuse-overlayfs shows what is below a directory again once that was moved away.
+func TestWhatShowsAgainIsRemovedToo(t *testing.T) {
+	dir, mnt := t.TempDir(), t.TempDir()
+	require.NoError(t, os.MkdirAll(dir+"/lower/dir/z", 0o755))
+	require.NoError(t, os.WriteFile(dir+"/lower/dir/z/a", nil, 0o644))
+	testfs.FuseOverlayfs(t, dir, mnt)
+	path := mnt + "/dir/z"
+	require.NoError(t, os.RemoveAll(path))
+	require.NoError(t, os.Mkdir(mnt+"/dir/n", 0o755))
+	require.NoError(t, os.Rename(mnt+"/dir/n", path))
+	require.NoError(t, os.WriteFile(path+"/q", nil, 0o644))
+	_, stderr, code := call(t, "rm", path)
+	assert.Zero(t, code, stderr)
+	assert.NoFileExists(t, path+"/a")
+	assert.NoDirExists(t, path)
+	onlyNames(t, mnt+"/dir")
+}
+
 // Every rm makes and removes the root that they all share.
 func TestManyRmsInOneDirectoryDoNotDisturbEachOther(t *testing.T) {
 	dir := t.TempDir()

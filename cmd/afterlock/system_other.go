@@ -15,3 +15,5 @@ func lockHolder(string) (bool, int, error) { return false, 0, errors.ErrUnsuppor
 func isNotDirectory(error) bool { return false }
 
 func unordered(k tempdir.Kernel) tempdir.Option { return tempdir.WithKernel(k) }
+
+func inUserSpace(string) bool { return false }

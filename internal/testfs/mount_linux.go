@@ -70,15 +70,36 @@ func Bindfs(t testing.TB) string {
 // BindfsAt is Bindfs that shows source at target.
 func BindfsAt(t testing.TB, source, target string) {
 	t.Helper()
+	inUserSpace(t, target, "bindfs", source)
+}
+
+// FuseOverlayfs mounts a union of the directories below dir, which it makes: lower,
+// upper and work.
+func FuseOverlayfs(t testing.TB, dir, target string) {
+	t.Helper()
+	options := "lowerdir=lower,upperdir=upper,workdir=work"
+	for _, name := range []string{"lower", "upper", "work"} {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		options = strings.Replace(options, "="+name, "="+path, 1)
+	}
+	inUserSpace(t, target, "fuse-overlayfs", "-o", options)
+}
+
+// inUserSpace mounts what the program serves, for the time of the test.
+func inUserSpace(t testing.TB, target, name string, arguments ...string) {
+	t.Helper()
 	needRoot(t)
-	program, err := exec.LookPath("bindfs")
+	program, err := exec.LookPath(name)
 	if err != nil {
-		t.Skip("skipped, because bindfs is not installed")
+		t.Skipf("skipped, because %s is not installed", name)
 	}
 	guard := newGuard(t, target)
 	t.Cleanup(guard.dismiss)
-	if output, err := exec.Command(program, source, target).CombinedOutput(); err != nil {
-		t.Skipf("skipped, because bindfs does not work here: %v: %s", err, output)
+	if output, err := exec.Command(program, append(arguments, target)...).CombinedOutput(); err != nil {
+		t.Skipf("skipped, because %s does not work here: %v: %s", name, err, output)
 	}
 	t.Cleanup(func() { unmount(t, target) })
 }
