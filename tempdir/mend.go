@@ -3,6 +3,7 @@
 package tempdir
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 
@@ -89,16 +90,23 @@ func (m *mending) clearFlags() bool {
 	return len(m.flags) > 0
 }
 
-// end changes back what has to be: everything, if the victim was not moved.
+// end changes back what has to be: everything, if the victim was not moved. What
+// cannot be is told with the refusal.
 func (m *mending) end(moved bool) {
 	k := m.root.kernel
 	if m.mode != nil && !moved {
-		_ = k.ChangeMode(unix.AT_FDCWD, m.path, *m.mode)
+		m.unrestored("mode", k.ChangeMode(unix.AT_FDCWD, m.path, *m.mode))
 	}
 	for _, f := range m.flags {
 		if !moved || f.parent {
-			_ = k.SetFlags(f.dir, f.name, f.flags)
+			m.unrestored("flags", k.SetFlags(f.dir, f.name, f.flags))
 		}
 		k.Close(f.dir)
+	}
+}
+
+func (m *mending) unrestored(what string, err error) {
+	if err != nil {
+		m.why = errors.Join(m.why, fmt.Errorf("its %s, changed for this, cannot be changed back: %w", what, err))
 	}
 }

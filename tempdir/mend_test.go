@@ -3,6 +3,7 @@
 package tempdir_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -117,6 +118,12 @@ func TestModeThatWasMendedIsChangedBack(t *testing.T) {
 		k.set(refuseAgain("StageDeletion"))
 		require.ErrorIs(t, dir.StageDeletion(victim), unix.EIO)
 		requireMode(t, victim, 0o577)
+		moves, changes := refuseAgain("StageDeletion"), refuseAgain("ChangeMode")
+		both := func(method, name string) error { return cmp.Or(moves(method, name), changes(method, name)) }
+		k.set(both)
+		err = dir.StageDeletion(victim)
+		require.ErrorContains(t, err, "its mode, changed for this, cannot be changed back")
+		require.NoError(t, os.Chmod(victim, 0o577))
 		k.set(nil)
 		parent := filepath.Dir(victim)
 		require.NoError(t, os.Chmod(parent, 0o555)) // the parent is not ours to change
@@ -162,7 +169,8 @@ func TestModeThatWasMendedIsChangedBack(t *testing.T) {
 		unmoved, err := dir.StageAddition()
 		require.NoError(t, err)
 		require.NoError(t, os.Mkdir(unmoved.Path(), 0o555))
-		commits, changes := refuseAgain("Commit"), refuseAgain("ChangeMode")
+		commits := refuseAgain("Commit")
+		changes = refuseAgain("ChangeMode")
 		k.set(func(method, name string) error {
 			if err := commits(method, name); err != nil {
 				return err

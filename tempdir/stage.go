@@ -45,8 +45,9 @@ func (d *Dir) ID() string { return d.id }
 // The last element of path is not followed if it is a symbolic link. A directory
 // that its owner may not write cannot be moved by an ordinary user: it is made
 // writable first. With [ClearFlags], flags of the victim and of its parent are
-// cleared; the parent's are set again afterwards. What was changed is changed
-// back if the victim is not moved. A crash in between leaves it changed. Where
+// cleared; the parent's are set again afterwards, if they can be. What was changed
+// is changed back if the victim is not moved, or the error says that it cannot be.
+// A crash in between leaves it changed. Where
 // the file system cannot rename without replacing, it renames plainly: the entry
 // is in this instance's own directory, under a number that is never used again.
 //
