@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -100,6 +101,7 @@ func (l Lack) wrap(t testing.TB, cmd *exec.Cmd) {
 	}
 	cmd.Env = append(cmd.Env, lackVariable+"="+string(text))
 	if l.User != 0 {
+		NeedUser(t, l.User)
 		Reachable(t, os.TempDir())
 	}
 	if l.Proc {
@@ -108,6 +110,26 @@ func (l Lack) wrap(t testing.TB, cmd *exec.Cmd) {
 		}
 		cmd.SysProcAttr.Unshareflags |= unix.CLONE_NEWNS
 	}
+}
+
+// NeedUser skips the test if this process cannot become the user: it is not root,
+// or root of a user namespace that does not have the user.
+func NeedUser(t testing.TB, user int) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("skipped, because only root can become another user")
+	}
+	users, err := os.ReadFile("/proc/self/uid_map")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(users)) {
+		var first, outside, count int64 // up to 4294967295, on 32 bits too
+		if n, _ := fmt.Sscan(line, &first, &outside, &count); n == 3 && int64(user) >= first && int64(user)-first < count {
+			return
+		}
+	}
+	t.Skipf("skipped, because this user namespace has no user %d", user)
 }
 
 // Apply takes what l names from this process, for good. With Proc the process has

@@ -254,9 +254,7 @@ func TestErrorTexts(t *testing.T) {
 // TestInstanceOfAnotherUser: who may not open its lock file cannot remove it by
 // other means either, so that is no warning at every load.
 func TestInstanceOfAnotherUser(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("skipped, because only root has other users")
-	}
+	testfs.NeedUser(t, 65534)
 	root := t.TempDir()
 	for dir := root; dir != os.TempDir() && dir != "/"; dir = filepath.Dir(dir) {
 		require.NoError(t, os.Chmod(dir, 0o755))
