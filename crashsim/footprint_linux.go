@@ -100,9 +100,13 @@ func (w *world) pending(a *actor) footprint {
 		if top := w.topName(a.process.NodeOf(c.Dir)); top != "" {
 			return footprint{reads: belowBit(top)}
 		}
-	case seam.OpenLock, seam.StatName:
+	case seam.OpenLock:
 		if inRoot {
 			return footprint{reads: nameBit(name)}
+		}
+	case seam.StatName: // the links of a directory are what is below
+		if inRoot {
+			return footprint{reads: nameBit(name) | belowBit(name)}
 		}
 	case seam.LinkLock, seam.RemoveLock:
 		if inRoot {

@@ -4,6 +4,7 @@ package disk
 
 import (
 	"io/fs"
+	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -235,6 +236,7 @@ func (d *Disk) attributes(at place) tempdir.Attributes {
 	return tempdir.Attributes{
 		Device: device, Inode: uint64(of.number), Links: uint32(of.links), Mode: of.kind, Permissions: of.perm,
 		Bytes: int64(len(of.data)), Changed: epoch,
+		UID:       uint32(os.Geteuid()), // every inode is this user's
 		MountRoot: at.node == at.mount, Immutable: of.immutable,
 	}
 }
