@@ -65,6 +65,6 @@
 //
 // Power loss, the kernel's own mounts and labels. What a look sees of a layer with
 // children in the layout vfs, because they have copies of its files. An id may be
-// busy for a while after a process was killed: until a recovery that is alone leaves
-// nothing.
+// busy for a while after a process was killed, if anybody else is at work or opens the
+// store: until a recovery that is alone leaves nothing.
 package linearizability

@@ -148,13 +148,14 @@ func mountOutcome(err error) Outcome {
 	return Failed
 }
 
-// nothingLeft reports whether recovery met no instance that it had to leave. It
-// does not ask what else the store says is left: if there is anything, look sees it.
+// nothingLeft reports whether recovery met no instance and no flagged layer that it
+// had to leave. It does not ask what else the store says is left: if there is
+// anything, look sees it.
 func nothingLeft(report layerstore.Report) bool {
 	for _, root := range report.Roots {
 		if root.Count(tempdir.Skipped)+root.Count(tempdir.Young)+root.Count(tempdir.Failed) > 0 {
 			return false
 		}
 	}
-	return len(report.Roots) > 0
+	return len(report.Roots) > 0 && len(report.Flagged) == 0
 }

@@ -145,8 +145,9 @@ func (s *subject) unfinished(w world, layer string, look *Operation) bool {
 // descendants: the record of a parent stays as long as theirs. An operation that
 // could not remove what it was to is finished by somebody, nobody knows when, unless
 // a recovery leaves nothing while nobody else is at work. One whose process was
-// killed keeps nothing busy: its claims are gone, and whoever wants the id moves aside
-// what it left.
+// killed keeps nothing busy by itself: its claims are gone, and an addition that
+// wants the id moves aside what it left. But somebody else may be finishing it, such
+// as a process that opens the store, and has the claim.
 func (s *subject) mayBeBusy(op *Operation) bool {
 	family := []string{op.Layers[0]}
 	for i := 0; i < len(family); i++ {
@@ -170,7 +171,7 @@ func (s *subject) mayBeBusy(op *Operation) bool {
 			continue
 		}
 		made = made || other.Kind == Create && other.Layers[0] == op.Layers[0]
-		left := other.Result.Outcome == Indefinite || other.Result.Outcome == Leftover
+		left := other.Result.Outcome == Indefinite || other.Result.Outcome == Leftover || other.Return == 0 && !s.alone(op)
 		if (left || s.h.until(other) > op.Call) && s.h.until(other) > clean && intersect(other.Layers, family) {
 			unfinished = true
 		}
@@ -202,6 +203,11 @@ func (s *subject) chain(w world, layer string) (names []string) {
 // alone reports whether nobody but the operation's client can have had anything
 // locked while it ran: all others had ended, and no other process was alive.
 func (s *subject) alone(op *Operation) bool {
+	for _, kill := range s.h.Kills {
+		if kill.Process != op.Client.Process && kill.Ticket > op.Call {
+			return false // it may not have got farther than to open the store
+		}
+	}
 	for i := range s.h.Operations {
 		other := &s.h.Operations[i]
 		switch {

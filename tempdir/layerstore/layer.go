@@ -72,5 +72,6 @@ type InPlace struct {
 type Report struct {
 	Finished   []string                  // ids of flagged layers of which nothing is left
 	Roots      map[string]tempdir.Report // what was done about instances, by path of the root
+	Flagged    []string                  // ids of deleted layers that are still there: somebody else is removing them where they are, or the error says why
 	Unrecorded []string                  // paths of layers without a record; never touched
 }

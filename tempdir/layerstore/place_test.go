@@ -228,10 +228,16 @@ func TestInPlaceRemovalIsClaimed(t *testing.T) {
 	assert.ErrorIs(t, err, layerstore.ErrBusy)
 	_, err = other.Delete(background, "a")
 	assert.ErrorIs(t, err, layerstore.ErrLayerUnknown)
+	report, err := other.Recover(background)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"a"}, report.Flagged, "somebody else is at it")
 	assert.DirExists(t, layer, "claimed")
 	_, err = receipt.Finish(background)
 	require.NoError(t, err)
 	assert.NoDirExists(t, layer)
+	report, err = other.Recover(background)
+	require.NoError(t, err)
+	assert.Empty(t, report.Flagged)
 	create(t, other, "a", layerstore.Empty())
 }
 

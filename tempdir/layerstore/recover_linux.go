@@ -35,21 +35,21 @@ func (s *Store) Recover(ctx context.Context) (Report, error) {
 			failures = append(failures, &Error{Op: "recover", Path: g.root.Path(), Effect: TookEffect, Kind: ErrLeftover, Err: err})
 		}
 	}
-	report.Unrecorded, err = s.unrecorded(ctx)
+	report.Unrecorded, report.Flagged, err = s.left(ctx)
 	return report, errors.Join(append(failures, err)...)
 }
 
-// unrecorded returns the paths of layers and links without a record. The names are
-// listed first, without a lock; only those that seem to have no record are looked
-// at again under it, when nobody commits or stages.
-func (s *Store) unrecorded(ctx context.Context) ([]string, error) {
+// left returns the paths of layers and links without a record, and the ids of those
+// that are still flagged. The names are listed first, without a lock; only those that
+// seem to have no record are looked at again under it, when nobody commits or stages.
+func (s *Store) left(ctx context.Context) (found, flagged []string, err error) {
 	var listed []string
 	for _, g := range s.graphs() {
 		for _, name := range slices.Sorted(maps.Keys(drivers)) {
 			for _, dir := range drivers[name].Directories() {
 				entries, err := os.ReadDir(filepath.Join(g.path, dir))
 				if err != nil && !errors.Is(err, fs.ErrNotExist) {
-					return nil, &Error{Op: "recover", Path: filepath.Join(g.path, dir), Effect: NoEffect, Err: bareErrno(err)}
+					return nil, nil, &Error{Op: "recover", Path: filepath.Join(g.path, dir), Effect: NoEffect, Err: bareErrno(err)}
 				}
 				for _, entry := range entries {
 					if !reservedIDs[entry.Name()] {
@@ -59,8 +59,8 @@ func (s *Store) unrecorded(ctx context.Context) ([]string, error) {
 			}
 		}
 	}
-	var found []string
-	err := s.shared(ctx, "recover", "", func(m *metadata) error {
+	err = s.shared(ctx, "recover", "", func(m *metadata) error {
+		flagged = ids(m.flagged())
 		recorded := map[string]bool{}
 		for i := range m.Layers {
 			r := &m.Layers[i]
@@ -80,7 +80,7 @@ func (s *Store) unrecorded(ctx context.Context) ([]string, error) {
 		return nil
 	})
 	slices.Sort(found)
-	return found, err
+	return found, flagged, err
 }
 
 // MaybeDirty reports whether there may be something to recover, with one pread
