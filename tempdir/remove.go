@@ -5,7 +5,6 @@ package tempdir
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"slices"
 
@@ -439,56 +438,6 @@ func (v *removal) remove(top int, name, call string) error {
 			return v.explain(top, name, call, err, nil)
 		}
 	}
-}
-
-// mendPermissions makes the level's directory writable, once. Nobody needs its
-// mode any more. Modes of files are left alone: a file may have other names.
-func (v *removal) mendPermissions(top int) (tried bool, why error) {
-	if top < 0 || v.levels[top].mended {
-		return false, nil // the root is not ours to change
-	}
-	v.levels[top].mended = true
-	if err := v.kernel.ChangeMode(v.dir(top-1), v.levels[top].name, traversable); err != nil {
-		why = v.unchanged("mode", top-1, v.levels[top].name, err)
-	}
-	return true, why
-}
-
-// detach detaches what is mounted at name in the level, if the caller of Open
-// asked for that: the top of a stack first. Nothing behind it is touched.
-func (v *removal) detach(top int, name string) (tried bool, why error) {
-	if !v.root.options.detachMounts {
-		return false, nil
-	}
-	for range mountsAtAName {
-		if err := v.kernel.Detach(v.dir(top), name); err == unix.EINVAL {
-			break // no mount is left
-		} else if err != nil {
-			return true, v.unchanged("mount", top, name, err)
-		}
-		tried = true
-	}
-	return tried, nil
-}
-
-// unchanged says that something of a name could not be changed.
-func (v *removal) unchanged(what string, top int, name string, err error) error {
-	return fmt.Errorf("the %s of %s cannot be changed: %w", what, quotePath(v.path(top, name)), err)
-}
-
-// clearFlags clears the flags of the places that have any, if the caller of Open
-// asked for that, and reports whether it cleared one.
-func (r *Root) clearFlags(places ...place) (cleared bool) {
-	if !r.options.clearFlags {
-		return false
-	}
-	for _, p := range places {
-		if a, err := r.kernel.StatName(p.dir, p.name); err == nil && a.mayHaveFlags() {
-			_, err := r.kernel.ClearFlags(p.dir, p.name)
-			cleared = cleared || err == nil
-		}
-	}
-	return cleared
 }
 
 // path is where name in the level is.
