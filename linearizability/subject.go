@@ -203,11 +203,6 @@ func (s *subject) chain(w world, layer string) (names []string) {
 // alone reports whether nobody but the operation's client can have had anything
 // locked while it ran: all others had ended, and no other process was alive.
 func (s *subject) alone(op *Operation) bool {
-	for _, kill := range s.h.Kills {
-		if kill.Process != op.Client.Process && kill.Ticket > op.Call {
-			return false // it may not have got farther than to open the store
-		}
-	}
 	for i := range s.h.Operations {
 		other := &s.h.Operations[i]
 		switch {

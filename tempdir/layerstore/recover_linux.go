@@ -23,6 +23,9 @@ import (
 // root. Failures are contained: what cannot be recovered stays where it is, for a
 // later call, and the others go on. If ctx is done, it stops; whatever it began,
 // the next call goes on with.
+//
+// Nil does not say that nothing is left: what others are removing at that moment is
+// theirs. [Report.Flagged] and the live instances in [Report.Roots] name it.
 func (s *Store) Recover(ctx context.Context) (Report, error) {
 	report := Report{Roots: map[string]tempdir.Report{}}
 	finished, err := s.Load(ctx)
