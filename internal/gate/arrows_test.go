@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 	"crashsim/blackbox":         {"golang.org/x/sys/", "golang.org/x/net/bpf", module + "model", module + "tempdir"},
 	"crashsim/blackbox/driver":  {"golang.org/x/sys/", module + "tempdir", module + "internal/upstream", module + "tempdir/layerstore"},
 	"crashsim/blackbox/drivers": {"golang.org/x/sys/", "golang.org/x/net/bpf", module + "model", module + "tempdir", module + "crashsim/blackbox", module + "crashsim/blackbox/driver", module + "internal/upstream", module + "internal/seam", module + "tempdir/layerstore"},
+	"crashsim/subjects":         {"golang.org/x/", module},
 	"internal/scratch":          {"golang.org/x/sys/", module + "tempdir"},
 	"internal/gate":             {"golang.org/x/", module, "github.com/anishathalye/porcupine", "github.com/vbauerster/mpb/", "github.com/VividCortex/", "github.com/acarl005/", "github.com/mattn/", "github.com/rivo/", "github.com/clipperhouse/"},
 	"cmd/afterlock":             {"*"},
