@@ -68,16 +68,16 @@ func isUpstreamID(id string) bool {
 const hintBytes = 48
 
 // entryName is the name of the n-th entry of an instance. The hint comes from
-// the victim's own name; every byte that could confuse a terminal or a shell
-// becomes '_', and the length is bounded, so that a 255-byte victim can be
-// staged too. Nothing is ever decided from it.
+// the victim's own name; every byte that could confuse a terminal, or that a shell
+// would expand, becomes '_', and the length is bounded, so that a 255-byte victim
+// can be staged too. Nothing is ever decided from it.
 func entryName(n uint64, hint string) string {
 	name := make([]byte, 0, 20+1+hintBytes)
 	name = strconv.AppendUint(name, n, 10)
 	name = append(name, '-')
 	for _, c := range []byte(hint[:min(len(hint), hintBytes)]) {
 		switch {
-		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == '.', c == '-', c == '_':
+		case c >= '0' && c <= '9', c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c == '.', c == '-', c == '_', c == ' ':
 		default:
 			c = '_'
 		}

@@ -102,7 +102,7 @@
 // Staging:
 //
 //   - Names of entries keep at most 48 bytes of the victim's name, with '_' for
-//     every byte that a terminal or a shell could misread, so that a victim
+//     every byte but letters, digits, blanks and ".-_", so that a victim
 //     with 255 bytes can be staged. Nothing is decided from them.
 //   - StageDeletion and Commit never replace an existing name: Commit onto an
 //     empty directory, or onto a file, fails with fs.ErrExist; see
@@ -121,7 +121,7 @@
 // compares texts meets these:
 //
 //	there                                             here
-//	failed to acquire lock on "P": …                  try lock P: the lock is held
+//	failed to acquire lock on "P": <errno>            failed to acquire lock on "P": try lock P: the lock is held
 //	lock "P" is used already with other thread        the same
 //	failed to allocate lock in "D" after 1000 …       create lock P: <errno>
 //	creating root temp directory failed: …            open root P: <errno>

@@ -2,6 +2,7 @@ package compat
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -78,6 +79,9 @@ func TryLockPath(path string) (*StagingLockFile, error) {
 		}
 		return l, err
 	})
+	if errors.Is(err, tempdir.ErrHeld) {
+		err = fmt.Errorf("failed to acquire lock on %q: %w", absolute, err) // as upstream says it
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -105,7 +105,7 @@ type portableDir struct {
 // reserve returns the path of the next entry. The hint is for people.
 func (d *portableDir) reserve(hint string) string {
 	safe := strings.Map(func(c rune) rune {
-		if c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '.' || c == '-' {
+		if c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '.' || c == '-' || c == ' ' {
 			return c
 		}
 		return '_'

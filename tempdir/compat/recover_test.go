@@ -5,6 +5,7 @@ package compat_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -234,7 +235,7 @@ func TestErrorTexts(t *testing.T) {
 	lock, err := compat.TryLockPath(path)
 	require.NoError(t, err)
 	_, err = compat.TryLockPath(path)
-	require.EqualError(t, err, "try lock "+path+": the lock is held")
+	require.EqualError(t, err, fmt.Sprintf("failed to acquire lock on %q: try lock %s: the lock is held", path, path))
 	require.NoError(t, lock.UnlockAndDelete())
 	require.EqualError(t, lock.UnlockAndDelete(), "delete lock "+path+": already closed")
 

@@ -42,7 +42,7 @@ func TestStageDeletionNumbersEntries(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "5-addition", filepath.Base(addition.Path))
 	require.Equal(t, []string{
-		"0-simple.txt", "1-with_spaces", "2--dashes", "3-__2J", "4-" + strings.Repeat("n", 48),
+		"0-simple.txt", "1-with spaces", "2--dashes", "3-__2J", "4-" + strings.Repeat("n", 48),
 	}, names(t, filepath.Dir(addition.Path)))
 }
 
