@@ -1,0 +1,43 @@
+package subjects
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// released opens the workshop of a release that is in the module cache.
+func released(t *testing.T) *Workshop {
+	t.Setenv("GOPROXY", "off")
+	w, err := Open(t.Context(), Options{Version: "v1.65.1", Dir: t.TempDir()})
+	if err != nil {
+		t.Skip("skipped, because the module cache has no release: ", err)
+	}
+	return w
+}
+
+func TestEveryVariantCanBeMadeOfTheNewestRelease(t *testing.T) {
+	w := released(t)
+	for _, variant := range Variants() {
+		_, err := w.Copy(t.Context(), variant)
+		require.NoError(t, err)
+	}
+	_, err := w.Copy(t.Context(), "other")
+	require.EqualError(t, err, `no variant "other"`)
+}
+
+func TestWhatCannotBeHadIsUnavailable(t *testing.T) {
+	t.Setenv("GOPROXY", "off")
+	_, err := Open(t.Context(), Options{Version: "v0.0.1", Dir: t.TempDir()})
+	require.ErrorIs(t, err, ErrUnavailable)
+	require.ErrorContains(t, err, "go.podman.io/storage@v0.0.1")
+
+	_, err = Open(t.Context(), Options{Checkout: t.TempDir(), Dir: t.TempDir()})
+	require.ErrorIs(t, err, ErrUnavailable)
+	require.ErrorContains(t, err, "needs a checkout")
+
+	t.Setenv("PATH", t.TempDir())
+	_, err = Open(t.Context(), Options{Dir: t.TempDir()})
+	require.ErrorIs(t, err, ErrUnavailable)
+	require.ErrorContains(t, err, "there is no go command")
+}
