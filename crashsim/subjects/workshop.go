@@ -16,10 +16,6 @@ import (
 	"sync"
 )
 
-// ErrUnavailable is matched by the errors of a subject that cannot be had here: no
-// go command, no checkout with the driver's source, no such version, no network.
-var ErrUnavailable = errors.New("the released store cannot be had")
-
 // Storage is the module of the store since v1.60.
 const Storage = "go.podman.io/storage"
 

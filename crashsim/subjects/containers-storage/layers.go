@@ -111,6 +111,10 @@ func whole(store storage.Store, id string, files int) error {
 			found++
 		}
 	}
+	// To the very end: closed before, it leaves a goroutine of the store that spins.
+	if _, err := io.Copy(io.Discard, reader); err != nil {
+		return fmt.Errorf("layer %s: %w: %w", id, errIncomplete, err)
+	}
 	if found != files {
 		return fmt.Errorf("layer %s: %w: %d of %d files", id, errIncomplete, found, files)
 	}
