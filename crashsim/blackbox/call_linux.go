@@ -117,8 +117,10 @@ func (c *call) String() string {
 // mutating reports whether the call changes what is on disk if it succeeds.
 func (c *call) mutating() bool { return c.mutates != nil && c.mutates(&c.arguments) }
 
-// resolve finds out the paths of the call that tid of the process is stopped at.
-func (c *call) resolve(tid int) {
+// resolve finds out the paths of the call that tid of the process is stopped at:
+// as the supervisor sees them, if the process may have a root or a working
+// directory of its own.
+func (c *call) resolve(tid int, elsewhere bool) {
 	c.paths = c.paths[:0]
 	if c.fd > 0 {
 		c.paths = append(c.paths, descriptorPath(tid, int32(c.arguments[c.fd-1])))
@@ -128,6 +130,12 @@ func (c *call) resolve(tid int) {
 		if !filepath.IsAbs(path) && p.dir >= 0 && int32(c.arguments[p.dir]) != unix.AT_FDCWD {
 			dir := descriptorPath(tid, int32(c.arguments[p.dir]))
 			path = strings.TrimSuffix(dir+"/"+path, "/")
+		} else if elsewhere && path != "" {
+			from := "root"
+			if !filepath.IsAbs(path) {
+				from = "cwd"
+			}
+			path = filepath.Join(linkOf(fmt.Sprintf("/proc/%d/%s", tid, from)), path)
 		}
 		c.paths = append(c.paths, path)
 	}
@@ -135,8 +143,13 @@ func (c *call) resolve(tid int) {
 
 // descriptorPath is what /proc says that the descriptor leads to, or "".
 func descriptorPath(tid int, fd int32) string {
+	return linkOf(fmt.Sprintf("/proc/%d/fd/%d", tid, fd))
+}
+
+// linkOf is where the link of /proc leads, or "".
+func linkOf(link string) string {
 	var buf [512]byte
-	n, err := unix.Readlink(fmt.Sprintf("/proc/%d/fd/%d", tid, fd), buf[:])
+	n, err := unix.Readlink(link, buf[:])
 	if err != nil {
 		return ""
 	}

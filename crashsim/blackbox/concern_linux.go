@@ -16,7 +16,7 @@ import (
 
 // concerns reports whether one of the paths of the stopped call is in the scene.
 func (s *supervisor) concerns(p *process, at *stop) bool {
-	remembers := s.closes && !p.warm // sees each descriptor closed
+	remembers := s.closes && !p.warm && !at.started // sees each descriptor of its closed
 	if remembers && s.known(p, at) {
 		return true
 	}

@@ -13,10 +13,10 @@ import (
 	"github.com/afterlock/afterlock/model"
 )
 
-// An action is one step of a counterexample: of the spec's name, by a process.
-type action struct {
-	name    string
-	process int // in the order of letters
+// An Action is one step of a counterexample.
+type Action struct {
+	Name    string // in the spec
+	Process int    // 0: the creator; 1, 2: the recoverers
 }
 
 // counterexamples are the models of upstream that are refuted, and the contests
@@ -28,8 +28,9 @@ var counterexamples = []struct{ model, contest string }{
 	{"UpstreamRecovererRechecks", "upstream-recovererrechecks-delete"},
 }
 
-// counterexample is how the model says that upstream loses live data.
-func counterexample(ctx context.Context, name string) ([]action, error) {
+// Counterexample is how the model, one of upstream that is refuted, says that
+// live data is lost. It takes some milliseconds.
+func Counterexample(ctx context.Context, name string) ([]Action, error) {
 	r, err := model.Find(name).Refute(ctx, model.Options{})
 	if err != nil {
 		return nil, err
@@ -37,45 +38,45 @@ func counterexample(ctx context.Context, name string) ([]action, error) {
 	if r.Counterexample == nil {
 		return nil, fmt.Errorf("the model %s is not refuted", name)
 	}
-	var actions []action
+	var actions []Action
 	for _, s := range r.Counterexample.States[1:] {
 		name, arguments, _ := strings.Cut(strings.TrimSuffix(s.Action, ")"), "(")
 		who, _, _ := strings.Cut(arguments, ",")
 		i := map[string]int{"c1": 0, "r1": 1, "r2": 2}[who]
-		actions = append(actions, action{name, i})
+		actions = append(actions, Action{name, i})
 	}
 	return actions, nil
 }
 
-// takes reports whether the fixture's call is the action's.
-func (a action) takes(c *call) bool {
+// Takes reports whether upstream's call, in a root of its instances, is the action's.
+func (a Action) Takes(c Call) bool {
 	last := ""
-	if len(c.paths) > 0 {
-		last = path.Base(c.paths[len(c.paths)-1])
+	if len(c.Paths) > 0 {
+		last = path.Base(c.Paths[len(c.Paths)-1])
 	}
 	lock, data := strings.HasPrefix(last, "lock-"), strings.HasPrefix(last, "temp-dir-")
-	flags := func(argument int, mask uint64) bool { return c.arguments[argument]&mask != 0 }
-	switch a.name {
+	flags := func(argument int, mask uint64) bool { return c.Arguments[argument]&mask != 0 }
+	switch a.Name {
 	case "UpstreamCreateLock":
-		return c.name == "openat" && lock && flags(2, unix.O_EXCL)
+		return c.Name == "openat" && lock && flags(2, unix.O_EXCL)
 	case "UpstreamOpenLock":
-		return c.name == "openat" && lock && !flags(2, unix.O_EXCL)
+		return c.Name == "openat" && lock && !flags(2, unix.O_EXCL)
 	case "UpstreamStatName":
-		return c.name == "newfstatat" && lock
+		return c.Name == "newfstatat" && lock
 	case "UpstreamTakeLock":
-		return c.name == "fcntl"
+		return c.Name == "fcntl"
 	case "MakeData":
-		return c.name == "mkdirat" && data
+		return c.Name == "mkdirat" && data
 	case "List":
-		return c.name == "getdents64"
+		return c.Name == "getdents64"
 	case "OpenDirectory":
-		return c.name == "unlinkat" && data && !flags(2, unix.AT_REMOVEDIR)
+		return c.Name == "unlinkat" && data && !flags(2, unix.AT_REMOVEDIR)
 	case "RemoveData":
-		return c.name == "unlinkat" && data && flags(2, unix.AT_REMOVEDIR)
+		return c.Name == "unlinkat" && data && flags(2, unix.AT_REMOVEDIR)
 	case "UpstreamRemoveLock":
-		return c.name == "unlinkat" && lock
+		return c.Name == "unlinkat" && lock
 	case "Close":
-		return c.name == "close" && lock
+		return c.Name == "close" && lock
 	}
 	return false
 }
@@ -86,16 +87,16 @@ const maxCalls = 100
 // direct plays the actions on the fixture: each process makes calls until it has
 // made the one of its action. Then all run to their ends. The letters that were
 // played repeat it without the model.
-func (w *worker) direct(c *contest, actions []action) (*match, []string, error) {
+func (w *worker) direct(c *contest, actions []Action) (*match, []string, error) {
 	m, err := w.newMatch(c, len(letters))
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, a := range actions {
 		for n := 0; ; n++ {
-			d := m.processes[a.process]
-			taken := d.busy() && a.takes(w.super.resolve(d.at))
-			going, err := m.step(a.process)
+			d := m.processes[a.Process]
+			taken := d.busy() && a.Takes(w.super.resolve(d.at).export())
+			going, err := m.step(a.Process)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -103,7 +104,7 @@ func (w *worker) direct(c *contest, actions []action) (*match, []string, error) 
 				break
 			}
 			if !going || n == maxCalls {
-				return nil, nil, fmt.Errorf("process %c never comes to %s; played %s", letters[a.process], a.name, m.played)
+				return nil, nil, fmt.Errorf("process %c never comes to %s; played %s", letters[a.Process], a.Name, m.played)
 			}
 		}
 	}
@@ -124,7 +125,7 @@ func (c *campaign) directed(ctx context.Context) error {
 		return err
 	}
 	for i, e := range counterexamples {
-		actions, err := counterexample(ctx, e.model)
+		actions, err := Counterexample(ctx, e.model)
 		if err != nil {
 			return err
 		}

@@ -26,6 +26,7 @@ var built struct {
 const commandVariable = "AFTERLOCK_TEST_COMMAND"
 
 func TestMain(m *testing.M) {
+	becomeChrooted()
 	code := m.Run()
 	if built.dir != "" {
 		os.RemoveAll(built.dir)

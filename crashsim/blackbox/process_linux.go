@@ -25,6 +25,7 @@ type stop struct {
 	tid  int
 	call call
 
+	started  bool // the thread is of a process that ours has started
 	resolved bool // the call's paths are known; see supervisor.resolve
 }
 

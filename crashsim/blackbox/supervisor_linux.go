@@ -27,6 +27,7 @@ type supervisor struct {
 	launcher *launcher
 	scene    string        // the path that calls must be below to be stops
 	closes   bool          // it sees descriptors closed
+	follows  bool          // what its processes start belongs to them; else it is foreign
 	patience time.Duration // how long a process may run between two stops
 	tids     map[int]*process
 	stray    []notification // of threads that are not known yet
@@ -88,7 +89,7 @@ func (s *supervisor) start(name string, program image, arguments ...string) (*pr
 			return nil, fmt.Errorf("start %s: %w", program.path, err)
 		}
 		if int(n.pid) != s.launcher.tid {
-			if n.data.number == unix.SYS_WRITE {
+			if p, _ := s.owner(int(n.pid)); p == nil && n.data.number == unix.SYS_WRITE {
 				// Not the program yet: a child that cannot become it says so
 				// to the launcher. A program opens before it writes.
 				s.proceed(n.id)
@@ -138,28 +139,35 @@ func (s *supervisor) proceed(id uint64) {
 }
 
 // owner is the process that the thread belongs to, nil if it is none of ours.
-func (s *supervisor) owner(tid int) *process {
+// started: the thread is of a process that ours has started, itself or through
+// others. Each of ours has a process group of its own, which those inherit.
+func (s *supervisor) owner(tid int) (p *process, started bool) {
 	if p := s.tids[tid]; p != nil {
-		return p
+		return p, false
 	}
 	status, err := os.ReadFile("/proc/" + strconv.Itoa(tid) + "/status")
 	if err != nil {
-		return nil
+		return nil, false
 	}
 	_, rest, _ := strings.Cut(string(status), "\nTgid:")
 	line, _, _ := strings.Cut(rest, "\n")
 	pid, _ := strconv.Atoi(strings.TrimSpace(line))
-	p := s.tids[pid]
-	if p != nil {
+	if p := s.tids[pid]; p != nil {
 		s.adopt(p, tid)
+		return p, false
 	}
-	return p
+	if s.follows { // not remembered: the number may soon be another's
+		if group, err := unix.Getpgid(pid); err == nil {
+			p = s.tids[group]
+		}
+	}
+	return p, p != nil
 }
 
 // sort gives a notification to its process, or lets the thread go on if it is
 // not about the scene.
 func (s *supervisor) sort(n notification) {
-	p := s.owner(int(n.pid))
+	p, started := s.owner(int(n.pid))
 	number := uint32(n.data.number)
 	if p == nil && s.foreign == nil && valid(s.listener, n.id) {
 		s.foreign = fmt.Errorf("process %d makes calls, and one of those under supervision has started it: %s", n.pid, layouts[number].name)
@@ -174,11 +182,17 @@ func (s *supervisor) sort(n notification) {
 	} else {
 		at = &stop{}
 	}
-	*at = stop{id: n.id, tid: int(n.pid), call: call{layout: layouts[number], number: number, arguments: n.data.arguments, paths: at.call.paths}}
+	*at = stop{id: n.id, tid: int(n.pid), started: started, call: call{layout: layouts[number], number: number, arguments: n.data.arguments, paths: at.call.paths}}
 	switch at.kind = at.call.kind; at.kind {
 	case stopRefused:
 		_ = send(s.listener, response{id: n.id, err: -int32(unix.ENOSYS)})
 		return
+	case stopIdle, stopExit:
+		if started { // neither a driver, nor to be waited for here
+			p.spare = append(p.spare, at)
+			s.proceed(n.id)
+			return
+		}
 	case stopCall:
 		if p.warm && number != unix.SYS_WRITE {
 			// A driver that does a command works on the scene and nothing else,
@@ -202,7 +216,7 @@ func (s *supervisor) sort(n notification) {
 // A thread that died meanwhile has none, since its number may be another's.
 func (s *supervisor) resolve(at *stop) *call {
 	if !at.resolved {
-		at.call.resolve(at.tid)
+		at.call.resolve(at.tid, s.follows)
 		if at.resolved = true; !valid(s.listener, at.id) {
 			at.call.paths = nil
 		}
@@ -262,11 +276,11 @@ func (s *supervisor) command(p *process, words ...string) error {
 	return s.step(p)
 }
 
-// kill sends SIGKILL and waits for the process to be gone. A call that it is
-// stopped at is never made.
+// kill sends SIGKILL to the process and what it has started, and waits for the
+// process to be gone. A call that it is stopped at is never made.
 func (s *supervisor) kill(p *process) {
 	if !p.dead {
-		_ = unix.Kill(p.pid, unix.SIGKILL)
+		_ = unix.Kill(-p.pid, unix.SIGKILL)
 		s.reap(p)
 	}
 }
