@@ -186,7 +186,7 @@ func TestHelpOfEveryCommandSaysItsExitCodes(t *testing.T) {
 	for _, cmd := range newRoot().Commands() {
 		commands = append(commands, []string{cmd.Name(), "--help"})
 	}
-	require.Len(t, commands, 9)
+	require.Len(t, commands, 10)
 	for _, args := range commands {
 		stdout, stderr, code := call(t, args...)
 		assert.Zero(t, code, args)
@@ -209,6 +209,9 @@ func TestUsageErrorsAreOneLineAndExitCode2(t *testing.T) {
 		{"recover", "/no/such/root"},
 		{"rm"},
 		{"rm", "/"},
+		{"upstream", "x"},
+		{"upstream", "--runs", "-1"},
+		{"upstream", "--dir", "/no/such/directory"},
 		{"verify", "--run", "no-such-stage"},
 		{"verify", "--duration", "-1s"},
 		{"verify", "--duration", "0s"},

@@ -9,7 +9,7 @@ import (
 // ErrUnavailable is matched by the error of what cannot be run here: the module
 // cannot be had, this user may not mount, the kernel has no such file system. The
 // verdict is then skipped.
-var ErrUnavailable = errors.New("cannot be run here")
+var ErrUnavailable = errors.New("not available here")
 
 // A Verdict is one of four words.
 type Verdict string

@@ -129,23 +129,23 @@ func stress(store storage.Store, words []string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	tried, failed, incomplete := 0, 0, 0
+	tried, failed, incomplete, undeleted := 0, 0, 0, 0
 	for end := time.Now().Add(time.Duration(seconds * float64(time.Second))); time.Now().Before(end); {
 		tried++
 		layer, _, err := store.PutLayer("", "", nil, "", false, nil, archive(stressFiles, 100))
-		if err == nil {
-			if err = whole(store, layer.ID, stressFiles); errors.Is(err, errIncomplete) {
-				incomplete++
-			} else if err != nil {
-				return "", err
-			}
-			err = errors.Join(err, store.DeleteLayer(layer.ID))
-		} else {
-			failed++
-		}
 		if err != nil {
-			fmt.Fprintln(os.Stderr, err)
+			failed++
+			fmt.Fprintln(os.Stderr, oneLine(err))
+			continue
+		}
+		if err := whole(store, layer.ID, stressFiles); err != nil {
+			incomplete++
+			fmt.Fprintln(os.Stderr, oneLine(err))
+		}
+		if err := store.DeleteLayer(layer.ID); err != nil {
+			undeleted++
+			fmt.Fprintln(os.Stderr, oneLine(err))
 		}
 	}
-	return fmt.Sprint(tried, failed, incomplete), nil
+	return fmt.Sprint(tried, failed, incomplete, undeleted), nil
 }

@@ -12,7 +12,7 @@
 //	list                         how many layers there are
 //	mount ID
 //	unmount ID
-//	stress SECONDS               put, read back and delete layers: tried, failed, incomplete
+//	stress SECONDS               put, read back and delete layers: tried, failed, incomplete, not deleted
 //	shutdown
 //
 // Each is answered by a line: "ok", the nanoseconds that it took, and more words;
@@ -83,12 +83,14 @@ func answer(s *server, words []string) bool {
 	start := time.Now()
 	said, err := do(s, words)
 	if err != nil {
-		fmt.Println("error:", strings.ReplaceAll(err.Error(), "\n", "; "))
+		fmt.Println("error:", oneLine(err))
 		return false
 	}
 	fmt.Println(strings.TrimSpace(fmt.Sprint("ok ", time.Since(start).Nanoseconds(), " ", said)))
 	return true
 }
+
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 func do(s *server, words []string) (string, error) {
 	if len(words) == 0 || commands[words[0]] == nil {

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/crashsim/subjects"
+)
+
+// upstreamModes are all of them.
+var upstreamModes = []upstreamMode{
+	{"", "", func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
+		return w.Fixed(ctx, subjects.FixedOptions{Runs: o.runs, Seconds: o.seconds, Dir: o.dir, Log: o.log})
+	}},
+}
+
+// mountsVariable says that the process has mounts of its own.
+const mountsVariable = "AFTERLOCK_OWN_MOUNTS"
+
+// ownMounts starts the program anew in a mount name space of its own, if root may
+// have one: whatever is mounted by this process, or by what it starts, is gone when
+// they are, however they end. It is the same process, so that signals find it. Who
+// is not root cannot mount.
+func ownMounts() error {
+	if os.Geteuid() != 0 || os.Getenv(mountsVariable) != "" {
+		return os.Unsetenv(mountsVariable)
+	}
+	runtime.LockOSThread() // exec(2) keeps the name space of the thread that calls it
+	defer runtime.UnlockOSThread()
+	err := unix.Unshare(unix.CLONE_NEWNS)
+	if errors.Is(err, unix.EPERM) {
+		return nil // nothing can be mounted, either, and what needs it is skipped
+	}
+	if err == nil {
+		err = unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
+	}
+	if err == nil {
+		err = syscall.Exec("/proc/self/exe", os.Args, append(os.Environ(), mountsVariable+"=1"))
+	}
+	return fmt.Errorf("start anew with mounts of its own: %w", err)
+}
+
+// load is the average load of the last minute.
+func load() (average float64) {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err == nil {
+		_, _ = fmt.Sscan(string(text), &average)
+	}
+	return average
+}

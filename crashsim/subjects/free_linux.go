@@ -1,0 +1,269 @@
+package subjects
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Fixed says whether the release still loses data: free-running processes on one
+// store, and on one root, as released, with compat, and mixed. The stores are on
+// tmpfs, which is mounted for them below Dir and unmounted before Fixed returns. Its
+// error matches [ErrUnavailable] if this user cannot mount, or the driver cannot be
+// built. It takes about four times Seconds for the puts and once for the instances,
+// and up to three times that on a machine that is too slow.
+func (w *Workshop) Fixed(ctx context.Context, o FixedOptions) (*Report, error) {
+	o.Seconds = cmp.Or(o.Seconds, 20)
+	if o.Log == nil {
+		o.Log = io.Discard
+	}
+	r := &Report{}
+	drivers := map[string]string{}
+	for _, variant := range []string{"released", "compat"} {
+		path, err := w.Driver(ctx, variant)
+		if err != nil {
+			return r, err
+		}
+		drivers[variant] = path
+	}
+	for _, check := range []func(context.Context, *Report, map[string]string, FixedOptions) error{w.freePuts, w.freeInstances} {
+		if err := check(ctx, r, drivers, o); err != nil {
+			return r, err
+		}
+	}
+	return r, nil
+}
+
+// freePuts runs the fleets that put layers.
+func (w *Workshop) freePuts(ctx context.Context, r *Report, drivers map[string]string, o FixedOptions) error {
+	table := r.Table(fmt.Sprintf("Puts: processes that put, read back and delete layers in one overlay store on tmpfs, %g s a fleet", o.Seconds),
+		"fleet", "kind", "puts", "failed", "incomplete", "not deleted")
+	for _, fleet := range putFleets {
+		var released, compat puts
+		for round := 0; round < mostRounds && released.lost()+compat.lost() == 0 && released.tried+compat.tried < leastPuts; round++ {
+			fmt.Fprintf(o.Log, "puts: %s, %g s\n", fleet, o.Seconds)
+			if err := onTmpfs(ctx, o.Dir, func(dir string) error { return fleet.run(ctx, drivers, dir, o.Seconds, &released, &compat) }); err != nil {
+				return err
+			}
+		}
+		judgePuts(r, table, fleet, released, compat)
+	}
+	return nil
+}
+
+// run runs the fleet once, and adds to what its kinds have done.
+func (f putFleet) run(ctx context.Context, drivers map[string]string, dir string, seconds float64, released, compat *puts) error {
+	// One opens the store before the others do: the driver's kernel features are tested then.
+	first, err := start(ctx, drivers["compat"], dir, "list")
+	if err != nil {
+		return err
+	}
+	if _, err := first.numbers(1); err != nil {
+		return fmt.Errorf("%w: no overlay store can be made: %w", ErrUnavailable, err)
+	}
+	var processes []*process
+	for i := range f.released + f.compat {
+		kind := "released"
+		if i >= f.released {
+			kind = "compat"
+		}
+		p, err := start(ctx, drivers[kind], dir, "stress", fmt.Sprint(seconds))
+		if err != nil {
+			return errors.Join(err, killAll(processes))
+		}
+		processes = append(processes, p)
+	}
+	for i, p := range processes {
+		n, err := p.numbers(4)
+		if err != nil {
+			return errors.Join(err, killAll(processes[i+1:]))
+		}
+		example, other := errorLines(p.losses(dir))
+		did := puts{tried: n[0], failed: n[1], incomplete: n[2], undeleted: n[3], other: other, example: example}
+		if i < f.released {
+			released.add(did)
+		} else {
+			compat.add(did)
+		}
+	}
+	return nil
+}
+
+// freeInstances runs creators beside recoverers, of each kind.
+func (w *Workshop) freeInstances(ctx context.Context, r *Report, drivers map[string]string, o FixedOptions) error {
+	dir, err := w.Copy(ctx, "released")
+	if err != nil {
+		return err
+	}
+	if !(&tree{w, dir}).hasInternals() {
+		r.Skip("instances", errors.New("this release has no package that stages additions"))
+		return nil
+	}
+	seconds := o.Seconds / 4
+	table := r.Table(fmt.Sprintf("Instances: 2 processes that stage and commit, 2 that recover, one of either killed again and again, %g s a pair", seconds),
+		"creators", "recoverers", "instances", "lost", "incomplete", "recoveries", "kills", "data left")
+	for _, creators := range []string{"released", "compat"} {
+		for _, recoverers := range []string{"released", "compat"} {
+			var did instances
+			for round := 0; round < mostRounds && did.lost+did.incomplete == 0 && did.made < leastInstances; round++ {
+				fmt.Fprintf(o.Log, "instances: %s beside recovery of %s, %g s\n", creators, recoverers, seconds)
+				if err := onTmpfs(ctx, o.Dir, func(dir string) error {
+					return did.run(ctx, drivers[creators], drivers[recoverers], dir, seconds)
+				}); err != nil {
+					return err
+				}
+			}
+			judgeInstances(r, table, creators, recoverers, did)
+		}
+	}
+	return nil
+}
+
+// run runs a pair once, and adds to what it has done.
+func (did *instances) run(ctx context.Context, creator, recoverer, dir string, seconds float64) error {
+	root := filepath.Join(dir, "root")
+	var processes []*process
+	for _, p := range [][2]string{{creator, "create"}, {creator, "create"}, {recoverer, "recover"}, {recoverer, "recover"}} {
+		p, err := start(ctx, p[0], dir, p[1], root, fmt.Sprint(seconds))
+		if err != nil {
+			return errors.Join(err, killAll(processes))
+		}
+		processes = append(processes, p)
+	}
+	err := did.kill(ctx, creator, recoverer, dir, root, seconds)
+	for i, p := range processes {
+		count := 3
+		if i >= 2 {
+			count = 2
+		}
+		n, waitErr := p.numbers(count)
+		if err = errors.Join(err, waitErr); err != nil {
+			return errors.Join(err, killAll(processes[i+1:]))
+		}
+		if i >= 2 {
+			did.recoveries, did.failed = did.recoveries+n[0], did.failed+n[1]
+			continue
+		}
+		did.made, did.lost, did.incomplete = did.made+n[0], did.lost+n[1], did.incomplete+n[2]
+		if example, _ := errorLines(p.losses(dir)); did.example == "" {
+			did.example = example
+		}
+	}
+	last, err := start(ctx, recoverer, dir, "recover", root, "0.2")
+	if err != nil {
+		return err
+	}
+	if _, err := last.numbers(2); err != nil {
+		return err
+	}
+	// A lock file without data may be a moment old, and is left alone by compat.
+	left, err := filepath.Glob(filepath.Join(root, "temp-dir-*"))
+	did.left += len(left)
+	return err
+}
+
+// kill starts creators and recoverers, and kills each at a random moment, for so long.
+func (did *instances) kill(ctx context.Context, creator, recoverer, dir, root string, seconds float64) error {
+	for end := time.Now().Add(time.Duration(seconds * float64(time.Second))); time.Now().Before(end) && ctx.Err() == nil; {
+		driver, word := creator, "create"
+		if did.kills%4 == 3 {
+			driver, word = recoverer, "recover"
+		}
+		victim, err := start(ctx, driver, dir, word, root, "3600")
+		if err != nil {
+			return err
+		}
+		time.Sleep(20*time.Millisecond + rand.N(60*time.Millisecond)) // it takes a few to start
+		if err := killAll([]*process{victim}); err != nil {
+			return err
+		}
+		did.kills++
+	}
+	return ctx.Err()
+}
+
+// A process is a driver that answers once, and ends.
+type process struct {
+	cmd             *exec.Cmd
+	answer, failure bytes.Buffer
+}
+
+// start starts a driver on the store in dir. It ends with this program.
+func start(ctx context.Context, driver, dir string, words ...string) (*process, error) {
+	args := append([]string{"--graph", filepath.Join(dir, "graph"), "--run", filepath.Join(dir, "run")}, words...)
+	p := &process{cmd: exec.CommandContext(ctx, driver, args...)}
+	p.cmd.Stdout, p.cmd.Stderr = &p.answer, &p.failure
+	// A group of its own: an interrupt on the terminal is for this program alone.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	p.cmd.Cancel = func() error { return syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) }
+	p.cmd.WaitDelay = time.Second // what it has started may have its pipes
+	return p, p.cmd.Start()
+}
+
+// numbers waits for the answer, which has so many numbers after the time it took.
+func (p *process) numbers(count int) ([]int, error) {
+	err := p.cmd.Wait()
+	words := strings.Fields(p.answer.String())
+	if err != nil || len(words) != count+2 || words[0] != "ok" {
+		return nil, fmt.Errorf("driver %s: %w: %s %s", p.cmd.Args[5:], cmp.Or(err, errors.New("no answer")), firstLine(p.answer.String()), firstLine(p.failure.String()))
+	}
+	numbers := make([]int, count)
+	for i := range numbers {
+		if numbers[i], err = strconv.Atoi(words[i+2]); err != nil {
+			return nil, err
+		}
+	}
+	return numbers, nil
+}
+
+// losses are what the process has printed, a line each, with paths below dir.
+func (p *process) losses(dir string) string {
+	return strings.ReplaceAll(p.failure.String(), dir+"/", "")
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return line
+}
+
+// killAll ends processes with what they have started, and waits for them.
+func killAll(processes []*process) (err error) {
+	for _, p := range processes {
+		err = errors.Join(err, p.cmd.Cancel())
+	}
+	for _, p := range processes {
+		_ = p.cmd.Wait() // it was killed
+	}
+	return err
+}
+
+// storeSize bounds the stores: layers are small, and deleted at once.
+const storeSize = "512m"
+
+// onTmpfs mounts a tmpfs in dir, for as long as do runs.
+func onTmpfs(ctx context.Context, dir string, do func(dir string) error) (err error) {
+	dir, err = os.MkdirTemp(dir, "store-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(dir)
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=700,size="+storeSize); err != nil {
+		return fmt.Errorf("%w: mount a tmpfs: %w", ErrUnavailable, err)
+	}
+	// Whatever was mounted below goes with it.
+	defer func() { err = errors.Join(err, unix.Unmount(dir, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW), ctx.Err()) }()
+	return do(dir)
+}

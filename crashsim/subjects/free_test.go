@@ -1,0 +1,85 @@
+package subjects
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// What a fleet has done, and what the report says of it.
+func TestPutsAreJudgedByWhoLostThem(t *testing.T) {
+	enough := puts{tried: leastPuts}
+	some := puts{tried: leastInFleet}
+	lost := puts{tried: 3901, failed: 23, example: "rename: no such file or directory"}
+	for _, c := range []struct {
+		name             string
+		fleet            putFleet
+		released, compat puts
+		verdict          Verdict
+		because          string
+	}{
+		{"nothing done", putFleet{8, 0}, puts{}, puts{}, Undecided, "0 puts of released in a fleet of 8 released"},
+		{"too little done", putFleet{0, 8}, puts{}, puts{tried: leastPuts - 1}, Undecided, "1999 puts of compat in a fleet of 8 compat, at least 2000 expected"},
+		{"fixed", putFleet{8, 0}, enough, puts{}, Pass, ""},
+		{"fleet", putFleet{4, 4}, some, some, Pass, ""},
+		{"one kind took no part", putFleet{1, 7}, puts{}, enough, Undecided, "0 puts of released"},
+		{"not fixed", putFleet{8, 0}, lost, puts{}, Fail, "released loses 23 of 3,901 puts: rename"},
+		{"compat loses", putFleet{0, 8}, puts{}, lost, Fail, "compat loses 23"},
+		{"compat takes it", putFleet{1, 7}, lost, enough, Fail, "released, which has nobody but compat beside it, loses 23"},
+		{"not whole", putFleet{8, 0}, puts{tried: 9, incomplete: 1}, puts{}, Fail, "released loses 1 of 9"},
+		{"not deleted", putFleet{8, 0}, puts{tried: 9, undeleted: 1}, puts{}, Fail, "released loses 1 of 9"},
+		{"a full disk is no loss", putFleet{8, 0}, puts{tried: 5000, failed: 7, other: 7}, puts{}, Undecided, "7 puts of released failed because the machine"},
+	} {
+		var r Report
+		judgePuts(&r, r.Table("puts", "fleet", "kind", "puts", "failed", "incomplete", "not deleted"), c.fleet, c.released, c.compat)
+		assert.Equal(t, c.verdict, r.Verdict(), c.name)
+		assert.Contains(t, r.Because(), c.because, c.name)
+	}
+}
+
+func TestInstancesAreJudgedByWhoLostThem(t *testing.T) {
+	enough := instances{made: leastInstances, recoveries: 1, kills: 1}
+	but := func(change func(*instances)) instances {
+		i := enough
+		change(&i)
+		return i
+	}
+	for _, c := range []struct {
+		name, creators, recoverers string
+		did                        instances
+		verdict                    Verdict
+		because                    string
+	}{
+		{"fixed", "released", "released", enough, Pass, ""},
+		{"too little done", "compat", "compat", but(func(i *instances) { i.made-- }), Undecided, "1999 instances of compat"},
+		{"no recovery", "compat", "compat", but(func(i *instances) { i.recoveries = 0 }), Undecided, "0 recoveries of compat"},
+		{"no kill", "compat", "compat", but(func(i *instances) { i.kills = 0 }), Undecided, "0 kills"},
+		{"lost", "released", "released", but(func(i *instances) { i.lost = 2 }), Fail, "released beside recovery of released loses 2 of 2,000"},
+		{"incomplete", "released", "compat", but(func(i *instances) { i.incomplete = 1 }), Fail, "released beside recovery of compat loses 1"},
+		{"released leaves what it likes", "released", "released", but(func(i *instances) { i.left = 1 }), Pass, ""},
+		{"left", "compat", "compat", but(func(i *instances) { i.left = 1 }), Fail, "leaves 1 data directories"},
+	} {
+		var r Report
+		table := r.Table("instances", "creators", "recoverers", "instances", "lost", "incomplete", "recoveries", "kills", "data left")
+		judgeInstances(&r, table, c.creators, c.recoverers, c.did)
+		assert.Equal(t, c.verdict, r.Verdict(), c.name)
+		assert.Contains(t, r.Because(), c.because, c.name)
+	}
+}
+
+func TestErrorsOfTheMachineAreNoLosses(t *testing.T) {
+	example, other := errorLines("write 0/1: no space left on device\nrename x: no such file or directory\nrename y: no such file or directory\n")
+	assert.Equal(t, "rename x: no such file or directory", example)
+	assert.Equal(t, 1, other)
+	for _, resource := range resources {
+		_, other := errorLines(strings.ToLower("put: " + resource))
+		assert.Equal(t, 1, other, resource)
+	}
+}
+
+func TestNumbersHaveCommas(t *testing.T) {
+	for n, text := range map[int]string{0: "0", 999: "999", 1000: "1,000", 3901: "3,901", 1234567: "1,234,567"} {
+		assert.Equal(t, text, Number(n))
+	}
+}
