@@ -25,6 +25,12 @@ const (
 	mostRounds     = 3  // for a fleet that is too slow to reach its count in one
 )
 
+// again reports whether a fleet that has done so much, and lost so much, goes on:
+// a problem that there is already cannot be undone by more.
+func again(r *Report, round, lost, done, least int) bool {
+	return round == 0 || round < mostRounds && len(r.Problems) == 0 && lost == 0 && done < least
+}
+
 // A put fleet is processes of two kinds on one store.
 type putFleet struct {
 	released, compat int // processes
@@ -97,11 +103,11 @@ func judgePuts(r *Report, table *Table, fleet putFleet, released, compat puts) {
 			r.AtLeast(kind.tried, least, fmt.Sprintf("puts of %s in a fleet of %s", kind.name, fleet))
 			continue
 		}
-		who := kind.name
-		if kind.name == "released" && fleet.released == 1 && fleet.compat > 0 {
-			who = "released, which has nobody but compat beside it," // so compat has taken it
+		blame := kind.name
+		if fleet.released == 1 && fleet.compat > 0 {
+			blame = "compat" // a process of the release that is alone has nobody else beside it
 		}
-		r.Problem("puts, fleet of %s: %s loses %s of %s puts: %s", fleet, who, Number(kind.lost()), Number(kind.tried), kind.example)
+		r.Problem("%s: %s of %s puts of %s are lost in a fleet of %s: %s", blame, Number(kind.lost()), Number(kind.tried), kind.name, fleet, kind.example)
 	}
 }
 
@@ -114,20 +120,24 @@ type instances struct {
 
 // judgeInstances adds the row of a pair, and what it means.
 func judgeInstances(r *Report, table *Table, creators, recoverers string, i instances) {
-	pair := creators + " beside recovery of " + recoverers
+	pair := "of " + creators + " beside recovery of " + recoverers
 	table.Row(creators, recoverers, i.made, i.lost, i.incomplete, i.recoveries, i.kills, i.left)
-	if lost := i.lost + i.incomplete; lost > 0 {
-		r.Problem("instances: %s loses %s of %s: %s", pair, Number(lost), Number(i.made), i.example)
-	} else {
-		r.AtLeast(i.made, leastInstances, "instances of "+pair)
+	blame := "compat"
+	if creators == recoverers {
+		blame = creators
 	}
-	r.AtLeast(i.recoveries, 1, "recoveries of "+recoverers+" beside instances of "+creators)
-	r.AtLeast(i.kills, 1, "kills of "+pair)
-	if i.left > 0 && (creators == "compat" || recoverers == "compat") {
-		r.Problem("instances: %s leaves %d data directories after the last recovery", pair, i.left)
+	if lost := i.lost + i.incomplete; lost > 0 {
+		r.Problem("%s: %s of %s instances %s are lost: %s", blame, Number(lost), Number(i.made), pair, i.example)
+	} else {
+		r.AtLeast(i.made, leastInstances, "instances "+pair)
+	}
+	r.AtLeast(i.recoveries, 1, "recoveries beside instances "+pair)
+	r.AtLeast(i.kills, 1, "kills of instances "+pair)
+	if i.left > 0 && blame == "compat" {
+		r.Problem("compat: %d data directories are left after the last recovery of instances %s", i.left, pair)
 	}
 	if i.failed > 0 {
-		r.Note("instances: %d of %s recoveries of %s failed beside instances of %s", i.failed, Number(i.recoveries), recoverers, creators)
+		r.Note("%d of %s recoveries beside instances %s failed", i.failed, Number(i.recoveries), pair)
 	}
 }
 

@@ -24,7 +24,7 @@ import (
 // tmpfs, which is mounted for them below Dir and unmounted before Fixed returns. Its
 // error matches [ErrUnavailable] if this user cannot mount, or the driver cannot be
 // built. It takes about four times Seconds for the puts and once for the instances,
-// and up to three times that on a machine that is too slow.
+// and up to three times that on a slow machine where nobody loses anything.
 func (w *Workshop) Fixed(ctx context.Context, o FixedOptions) (*Report, error) {
 	o.Seconds = cmp.Or(o.Seconds, 20)
 	if o.Log == nil {
@@ -53,7 +53,7 @@ func (w *Workshop) freePuts(ctx context.Context, r *Report, drivers map[string]s
 		"fleet", "kind", "puts", "failed", "incomplete", "not deleted")
 	for _, fleet := range putFleets {
 		var released, compat puts
-		for round := 0; round < mostRounds && released.lost()+compat.lost() == 0 && released.tried+compat.tried < leastPuts; round++ {
+		for round := 0; again(r, round, released.lost()+compat.lost(), released.tried+compat.tried, leastPuts); round++ {
 			fmt.Fprintf(o.Log, "puts: %s, %g s\n", fleet, o.Seconds)
 			if err := onTmpfs(ctx, o.Dir, func(dir string) error { return fleet.run(ctx, drivers, dir, o.Seconds, &released, &compat) }); err != nil {
 				return err
@@ -118,7 +118,7 @@ func (w *Workshop) freeInstances(ctx context.Context, r *Report, drivers map[str
 	for _, creators := range []string{"released", "compat"} {
 		for _, recoverers := range []string{"released", "compat"} {
 			var did instances
-			for round := 0; round < mostRounds && did.lost+did.incomplete == 0 && did.made < leastInstances; round++ {
+			for round := 0; again(r, round, did.lost+did.incomplete, did.made, leastInstances); round++ {
 				fmt.Fprintf(o.Log, "instances: %s beside recovery of %s, %g s\n", creators, recoverers, seconds)
 				if err := onTmpfs(ctx, o.Dir, func(dir string) error {
 					return did.run(ctx, drivers[creators], drivers[recoverers], dir, seconds)

@@ -24,11 +24,11 @@ func TestPutsAreJudgedByWhoLostThem(t *testing.T) {
 		{"fixed", putFleet{8, 0}, enough, puts{}, Pass, ""},
 		{"fleet", putFleet{4, 4}, some, some, Pass, ""},
 		{"one kind took no part", putFleet{1, 7}, puts{}, enough, Undecided, "0 puts of released"},
-		{"not fixed", putFleet{8, 0}, lost, puts{}, Fail, "released loses 23 of 3,901 puts: rename"},
-		{"compat loses", putFleet{0, 8}, puts{}, lost, Fail, "compat loses 23"},
-		{"compat takes it", putFleet{1, 7}, lost, enough, Fail, "released, which has nobody but compat beside it, loses 23"},
-		{"not whole", putFleet{8, 0}, puts{tried: 9, incomplete: 1}, puts{}, Fail, "released loses 1 of 9"},
-		{"not deleted", putFleet{8, 0}, puts{tried: 9, undeleted: 1}, puts{}, Fail, "released loses 1 of 9"},
+		{"not fixed", putFleet{8, 0}, lost, puts{}, Fail, "released: 23 of 3,901 puts of released are lost in a fleet of 8 released: rename"},
+		{"compat loses", putFleet{0, 8}, puts{}, lost, Fail, "compat: 23 of 3,901 puts of compat are lost in a fleet of 8 compat"},
+		{"compat takes it", putFleet{1, 7}, lost, enough, Fail, "compat: 23 of 3,901 puts of released are lost in a fleet of 1 released, 7 compat"},
+		{"not whole", putFleet{8, 0}, puts{tried: 9, incomplete: 1}, puts{}, Fail, "released: 1 of 9 puts"},
+		{"not deleted", putFleet{8, 0}, puts{tried: 9, undeleted: 1}, puts{}, Fail, "released: 1 of 9 puts"},
 		{"a full disk is no loss", putFleet{8, 0}, puts{tried: 5000, failed: 7, other: 7}, puts{}, Undecided, "7 puts of released failed because the machine"},
 	} {
 		var r Report
@@ -53,12 +53,13 @@ func TestInstancesAreJudgedByWhoLostThem(t *testing.T) {
 	}{
 		{"fixed", "released", "released", enough, Pass, ""},
 		{"too little done", "compat", "compat", but(func(i *instances) { i.made-- }), Undecided, "1999 instances of compat"},
-		{"no recovery", "compat", "compat", but(func(i *instances) { i.recoveries = 0 }), Undecided, "0 recoveries of compat"},
-		{"no kill", "compat", "compat", but(func(i *instances) { i.kills = 0 }), Undecided, "0 kills"},
-		{"lost", "released", "released", but(func(i *instances) { i.lost = 2 }), Fail, "released beside recovery of released loses 2 of 2,000"},
-		{"incomplete", "released", "compat", but(func(i *instances) { i.incomplete = 1 }), Fail, "released beside recovery of compat loses 1"},
+		{"no recovery", "compat", "compat", but(func(i *instances) { i.recoveries = 0 }), Undecided, "0 recoveries beside instances of compat"},
+		{"no kill", "compat", "compat", but(func(i *instances) { i.kills = 0 }), Undecided, "0 kills of instances of compat"},
+		{"lost", "released", "released", but(func(i *instances) { i.lost = 2 }), Fail, "released: 2 of 2,000 instances of released beside recovery of released are lost"},
+		{"incomplete", "released", "compat", but(func(i *instances) { i.incomplete = 1 }), Fail, "compat: 1 of 2,000 instances of released beside recovery of compat are lost"},
 		{"released leaves what it likes", "released", "released", but(func(i *instances) { i.left = 1 }), Pass, ""},
-		{"left", "compat", "compat", but(func(i *instances) { i.left = 1 }), Fail, "leaves 1 data directories"},
+		{"taken by what was released", "compat", "released", but(func(i *instances) { i.lost = 1 }), Fail, "compat: 1 of 2,000 instances of compat beside recovery of released"},
+		{"left", "compat", "compat", but(func(i *instances) { i.left = 1 }), Fail, "compat: 1 data directories are left"},
 	} {
 		var r Report
 		table := r.Table("instances", "creators", "recoverers", "instances", "lost", "incomplete", "recoveries", "kills", "data left")
@@ -81,5 +82,26 @@ func TestErrorsOfTheMachineAreNoLosses(t *testing.T) {
 func TestNumbersHaveCommas(t *testing.T) {
 	for n, text := range map[int]string{0: "0", 999: "999", 1000: "1,000", 3901: "3,901", 1234567: "1,234,567"} {
 		assert.Equal(t, text, Number(n))
+	}
+}
+
+// More is done only where that can still change the verdict.
+func TestAFleetGoesOnUntilItHasDoneEnough(t *testing.T) {
+	lost := &Report{Problems: []string{"released: lost"}}
+	for _, c := range []struct {
+		name       string
+		r          *Report
+		round      int
+		lost, done int
+		goes       bool
+	}{
+		{"the first round", lost, 0, 0, 0, true},
+		{"too little", &Report{}, 1, 0, 99, true},
+		{"enough", &Report{}, 1, 0, 100, false},
+		{"a loss", &Report{}, 1, 1, 1, false},
+		{"somebody else's loss", lost, 1, 0, 1, false},
+		{"too slow a machine", &Report{}, mostRounds, 0, 99, false},
+	} {
+		assert.Equal(t, c.goes, again(c.r, c.round, c.lost, c.done, 100), c.name)
 	}
 }

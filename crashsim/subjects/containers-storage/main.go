@@ -12,6 +12,7 @@
 //	list                         how many layers there are
 //	mount ID
 //	unmount ID
+//	unread ID                    close its archive too early: what that costs
 //	stress SECONDS               put, read back and delete layers: tried, failed, incomplete, not deleted
 //	shutdown
 //
