@@ -31,7 +31,9 @@ type upstreamOptions struct {
 	args    []string
 	runs    int
 	seconds float64
+	seed    uint64
 	dir     string    // for what is not the workshop's
+	out     io.Writer // for a mode without a report
 	log     io.Writer // progress
 }
 
@@ -81,7 +83,7 @@ cannot do it.`,
 			if err := ownMounts(); err != nil {
 				return err
 			}
-			o.args, o.log = args, cmd.ErrOrStderr()
+			o.args, o.out, o.log = args, cmd.OutOrStdout(), cmd.ErrOrStderr()
 			return upstream(cmd, mode, options, o, keep, asJSON)
 		},
 	}
@@ -93,6 +95,7 @@ cannot do it.`,
 	flags.StringVar(&keep, "keep", "", "`directory` to work in instead, which is made and kept")
 	flags.IntVar(&o.runs, "runs", 0, "`number` of runs of what is repeated (default: the mode's)")
 	flags.Float64Var(&o.seconds, "seconds", 0, "how long processes run free (default: the mode's)")
+	flags.Uint64Var(&o.seed, "seed", 1, "of what is drawn")
 	flags.BoolVar(&asJSON, "json", false, "print the report as JSON")
 	for i, mode := range upstreamModes {
 		if mode.name != "" {

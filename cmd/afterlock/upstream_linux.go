@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -18,6 +19,15 @@ var upstreamModes = []upstreamMode{
 	{"", "", func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
 		return w.Fixed(ctx, subjects.FixedOptions{Runs: o.runs, Seconds: o.seconds, Dir: o.dir, Log: o.log})
 	}},
+	{"policy", "who waits when a store recovers, and until when space is taken: one trace with kills, under each policy (20 min; words: policies, or \"trace\" to print it)",
+		func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
+			options := subjects.PolicyOptions{Dir: o.dir, Seed: o.seed, Runs: o.runs, Only: o.args, Log: o.log}
+			if slices.Equal(o.args, []string{"trace"}) {
+				_, err := fmt.Fprint(o.out, options.Trace())
+				return nil, err
+			}
+			return w.Policies(ctx, options)
+		}},
 }
 
 // mountsVariable says that the process has mounts of its own.

@@ -55,7 +55,7 @@ func (w *Workshop) freePuts(ctx context.Context, r *Report, drivers map[string]s
 		var released, compat puts
 		for round := 0; again(r, round, released.lost()+compat.lost(), released.tried+compat.tried, leastPuts); round++ {
 			fmt.Fprintf(o.Log, "puts: %s, %g s\n", fleet, o.Seconds)
-			if err := onTmpfs(ctx, o.Dir, func(dir string) error { return fleet.run(ctx, drivers, dir, o.Seconds, &released, &compat) }); err != nil {
+			if err := onTmpfs(ctx, o.Dir, storeSize, func(dir string) error { return fleet.run(ctx, drivers, dir, o.Seconds, &released, &compat) }); err != nil {
 				return err
 			}
 		}
@@ -120,7 +120,7 @@ func (w *Workshop) freeInstances(ctx context.Context, r *Report, drivers map[str
 			var did instances
 			for round := 0; again(r, round, did.lost+did.incomplete, did.made, leastInstances); round++ {
 				fmt.Fprintf(o.Log, "instances: %s beside recovery of %s, %g s\n", creators, recoverers, seconds)
-				if err := onTmpfs(ctx, o.Dir, func(dir string) error {
+				if err := onTmpfs(ctx, o.Dir, storeSize, func(dir string) error {
 					return did.run(ctx, drivers[creators], drivers[recoverers], dir, seconds)
 				}); err != nil {
 					return err
@@ -253,14 +253,14 @@ func killAll(processes []*process) (err error) {
 // storeSize bounds the stores: layers are small, and deleted at once.
 const storeSize = "512m"
 
-// onTmpfs mounts a tmpfs in dir, for as long as do runs.
-func onTmpfs(ctx context.Context, dir string, do func(dir string) error) (err error) {
+// onTmpfs mounts a tmpfs of that size in dir, for as long as do runs.
+func onTmpfs(ctx context.Context, dir, size string, do func(dir string) error) (err error) {
 	dir, err = os.MkdirTemp(dir, "store-")
 	if err != nil {
 		return err
 	}
 	defer os.Remove(dir)
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=700,size="+storeSize); err != nil {
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=700,size="+size); err != nil {
 		return fmt.Errorf("%w: mount a tmpfs: %w", ErrUnavailable, err)
 	}
 	// Whatever was mounted below goes with it.

@@ -1,0 +1,337 @@
+package subjects
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/tempdir/compat"
+)
+
+// Policies replays one trace against stores that differ in when they recover, and
+// reports who waits, and for how long space is taken by what nobody uses. Its error
+// matches [ErrUnavailable] if this user cannot mount, or a driver cannot be built. One
+// run of one policy takes as long as the trace, and about half as long to put the layers.
+func (w *Workshop) Policies(ctx context.Context, o PolicyOptions) (*Report, error) {
+	if o.Log == nil {
+		o.Log = io.Discard
+	}
+	var chosen []policy
+	for _, p := range policies {
+		if len(o.Only) == 0 || slices.Contains(o.Only, p.name) {
+			chosen = append(chosen, p)
+		}
+	}
+	if len(chosen) < max(len(o.Only), 1) {
+		return nil, fmt.Errorf("%q are not all policies", o.Only)
+	}
+	o.Runs = cmp.Or(o.Runs, 3)
+	trace := o.Trace()
+	runs := make([][]bystander, len(chosen))
+	for run := range o.Runs { // every policy in turn, so that a busy hour hits them all
+		for i, p := range chosen {
+			b, err := replayPolicy(ctx, w, o.Dir, p, trace)
+			if err != nil {
+				return nil, fmt.Errorf("policy %s, run %d: %w", p.name, run+1, err)
+			}
+			runs[i] = append(runs[i], b)
+			fmt.Fprintf(o.Log, "run %d of %d, %s: %s\n", run+1, o.Runs, p.name, b)
+		}
+	}
+	report := &Report{}
+	policyTables(report, trace, chosen, runs)
+	return report, policyCalls(ctx, w, o, chosen, report)
+}
+
+// replayPolicy replays the trace once, on a new file system.
+func replayPolicy(ctx context.Context, w *Workshop, dir string, p policy, trace Trace) (b bystander, err error) {
+	err = onTmpfs(ctx, dir, sceneSize, func(dir string) (err error) {
+		b, err = replayPolicyIn(ctx, w, &scene{dir}, p, trace)
+		return err
+	})
+	return b, err
+}
+
+func replayPolicyIn(ctx context.Context, w *Workshop, s *scene, p policy, trace Trace) (b bystander, err error) {
+	driver, err := w.Driver(ctx, p.variant)
+	if err != nil {
+		return b, err
+	}
+	safe, err := w.Driver(ctx, "compat")
+	if err != nil {
+		return b, err
+	}
+	// Released processes lose pulls to each other, which is not the question yet.
+	if err := s.putAll(ctx, safe, append(slices.Clone(trace.Base), trace.Victims...)); err != nil {
+		return b, err
+	}
+	watch, err := s.watch(trace)
+	if err != nil {
+		return b, err
+	}
+	defer watch.close()
+	r := &replaying{scene: s, driver: driver, watch: watch}
+	if !p.alone {
+		if r.server, err = s.serve(ctx, driver); err != nil {
+			return b, err
+		}
+		defer r.server.end()
+		if _, err := r.server.ask("list"); err != nil { // opens the store
+			return b, err
+		}
+	}
+	b.loadBefore = load()
+	ticking, stop := context.WithCancel(ctx)
+	defer stop()
+	var timer sync.WaitGroup
+	if p.timer > 0 {
+		timer.Go(func() { s.recoverEvery(ticking, p.timer) })
+	}
+	r.start = time.Now()
+	var lanes sync.WaitGroup
+	for lane := range traceLanes {
+		lanes.Go(func() { r.lane(ctx, lane, trace) })
+	}
+	lanes.Wait()
+	end := time.Now()
+	stop()
+	timer.Wait()
+	b.loadAfter = load()
+	b.waits, b.looks, b.deletions, b.failed, b.missed = r.waits, r.looks, r.deletions, r.failed, r.missed
+	b.kills = watch.kills(end)
+	if ctx.Err() != nil {
+		return b, ctx.Err()
+	}
+	if r.server != nil {
+		r.server.end()
+	}
+	held, err := s.used()
+	if err != nil {
+		return b, err
+	}
+	for _, root := range s.roots() {
+		if err := compat.RecoverStaleDirs(root); err != nil {
+			return b, err
+		}
+	}
+	after, err := s.used()
+	if err != nil {
+		return b, err
+	}
+	b.notBack = held - after
+	b.damaged, err = s.check(ctx, safe, append(slices.Clone(trace.Base), r.alive()...))
+	return b, err
+}
+
+// A replaying is one replay of a trace.
+type replaying struct {
+	*scene
+	driver string
+	server *serving // nil: there is none
+	watch  *watching
+	start  time.Time
+
+	mu        sync.Mutex
+	waits     []time.Duration // of commands that delete nothing
+	looks     []time.Duration // of those that neither pull
+	deletions []time.Duration
+	failed    []string
+	missed    int // commands on layers that failed to be pulled
+	pulled    map[string]TraceLayer
+}
+
+// lane does what the trace has for one lane.
+func (r *replaying) lane(ctx context.Context, lane int, trace Trace) {
+	failed := map[string]bool{}
+	for _, c := range trace.Commands {
+		if c.Lane != lane {
+			continue
+		}
+		timer := time.NewTimer(time.Until(r.start.Add(c.At)))
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		if failed[c.Layer.ID] {
+			r.mu.Lock()
+			r.missed++
+			r.mu.Unlock()
+			continue
+		}
+		wait, err := r.do(ctx, c)
+		failed[c.Layer.ID] = err != nil && c.Do == "pull"
+		r.note(c, wait, err)
+	}
+}
+
+// do does one command, and returns how long it took in the store.
+func (r *replaying) do(ctx context.Context, c TraceCommand) (time.Duration, error) {
+	var words []string
+	switch c.Do {
+	case "pull":
+		words = putWords(c.Layer)
+	case "mount":
+		words = []string{"use", c.Layer.ID}
+	case "list":
+		words = []string{"list"}
+	default:
+		words = []string{"delete", c.Layer.ID}
+	}
+	if c.Lane == 0 && r.server != nil {
+		return r.server.ask(words...)
+	}
+	p, err := start(ctx, r.driver, r.dir, words...)
+	if err != nil {
+		return 0, err
+	}
+	if c.Left > 0 {
+		r.watch.arm(c, p.cmd.Process)
+	}
+	_ = p.cmd.Wait() // the answer says more
+	took, _, err := answer(p.answer.String())
+	if err != nil {
+		err = fmt.Errorf("%w %s", err, firstLine(p.failure.String()))
+	}
+	return took, err
+}
+
+func (r *replaying) note(c TraceCommand, wait time.Duration, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case c.Left > 0: // there is no answer; whether it was killed in time the watch knows
+	case err != nil:
+		r.failed = append(r.failed, fmt.Sprintf("%v: %v", c, err))
+	case c.Do == "delete":
+		r.deletions = append(r.deletions, wait)
+		delete(r.pulled, c.Layer.ID)
+	default:
+		r.waits = append(r.waits, wait)
+		if c.Do != "pull" {
+			r.looks = append(r.looks, wait)
+		} else {
+			if r.pulled == nil {
+				r.pulled = map[string]TraceLayer{}
+			}
+			r.pulled[c.Layer.ID] = c.Layer
+		}
+	}
+}
+
+// alive returns the layers that were pulled and not deleted.
+func (r *replaying) alive() (layers []TraceLayer) {
+	for _, l := range r.pulled {
+		layers = append(layers, l)
+	}
+	return layers
+}
+
+// A scene is a store on a file system of its own.
+type scene struct{ dir string }
+
+// sceneSize bounds what a replay can take of the machine's memory.
+const sceneSize = "4g,nr_inodes=2m"
+
+func (s *scene) graph(names ...string) string {
+	return filepath.Join(append([]string{s.dir, "graph"}, names...)...)
+}
+
+func (s *scene) roots() []string {
+	return []string{s.graph("overlay", "tempdirs"), s.graph("overlay-layers", "tmp")}
+}
+
+// used is how many bytes the file system has in use.
+func (s *scene) used() (int64, error) {
+	var info unix.Statfs_t
+	err := unix.Statfs(s.dir, &info)
+	return int64(info.Blocks-info.Bfree) * info.Bsize, err
+}
+
+// recoverEvery is the timer of a machine that has one.
+func (s *scene) recoverEvery(ctx context.Context, every time.Duration) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			for _, root := range s.roots() {
+				_ = compat.RecoverStaleDirs(root) // what it cannot do is counted at the end
+			}
+		}
+	}
+}
+
+func putWords(l TraceLayer) []string {
+	return []string{"put", l.ID, "-", fmt.Sprint(l.Files), fmt.Sprint(traceFileSize)}
+}
+
+// putAll puts the layers, two at a time.
+func (s *scene) putAll(ctx context.Context, driver string, layers []TraceLayer) error {
+	next, failed := make(chan TraceLayer, len(layers)), make(chan error, 2)
+	for _, l := range layers {
+		next <- l
+	}
+	close(next)
+	for range cap(failed) {
+		go func() {
+			server, err := s.serve(ctx, driver)
+			if err != nil {
+				failed <- err
+				return
+			}
+			defer server.end()
+			for l := range next {
+				if _, err = server.ask(putWords(l)...); err != nil {
+					break
+				}
+			}
+			failed <- err
+		}()
+	}
+	for range cap(failed) {
+		if err := <-failed; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// check reads all layers back and returns those that are not whole, and the count
+// if there are others than these.
+func (s *scene) check(ctx context.Context, driver string, layers []TraceLayer) (damaged []string, err error) {
+	server, err := s.serve(ctx, driver)
+	if err != nil {
+		return nil, err
+	}
+	defer server.end()
+	for _, l := range layers {
+		if _, err := server.ask("check", l.ID, fmt.Sprint(l.Files)); err != nil {
+			damaged = append(damaged, err.Error())
+		}
+	}
+	if _, err := server.ask("list"); err != nil {
+		return damaged, err
+	}
+	if n := server.said; n != fmt.Sprint(len(layers)) {
+		damaged = append(damaged, fmt.Sprintf("%s layers, and not %d", n, len(layers)))
+	}
+	return damaged, nil
+}
+
+func load() string {
+	text, _ := os.ReadFile("/proc/loadavg")
+	one, _, _ := strings.Cut(string(text), " ")
+	return one
+}

@@ -1,0 +1,190 @@
+package subjects
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A serving is a driver that keeps its store open. One goroutine uses it.
+type serving struct {
+	process *exec.Cmd
+	lines   *bufio.Reader
+	in      io.WriteCloser
+	once    sync.Once
+	said    string // the words of the last answer
+}
+
+// arguments are those of a driver on the store, as [start] has them.
+func (s *scene) arguments(words ...string) []string {
+	return append([]string{"--graph", s.graph(), "--run", filepath.Join(s.dir, "run")}, words...)
+}
+
+// serve starts a driver without a command, by another program if there is one.
+func (s *scene) serve(ctx context.Context, driver string, by ...string) (*serving, error) {
+	line := append(append(by, driver), s.arguments()...)
+	v := &serving{process: exec.CommandContext(ctx, line[0], line[1:]...)}
+	out, err := v.process.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if v.in, err = v.process.StdinPipe(); err != nil {
+		return nil, err
+	}
+	v.lines = bufio.NewReader(out)
+	return v, v.process.Start()
+}
+
+// ask gives the server a command and waits for the answer. It returns how long the
+// server says that it took.
+func (v *serving) ask(words ...string) (time.Duration, error) {
+	if _, err := fmt.Fprintln(v.in, strings.Join(words, " ")); err != nil {
+		return 0, err
+	}
+	line, err := v.lines.ReadString('\n')
+	if err != nil {
+		return 0, err
+	}
+	took, said, err := answer(line)
+	v.said = said
+	return took, err
+}
+
+// end ends the server, and waits for it.
+func (v *serving) end() {
+	v.once.Do(func() {
+		v.in.Close()
+		_ = v.process.Wait()
+	})
+}
+
+// answer reads one line of a driver.
+func answer(line string) (time.Duration, string, error) {
+	line = strings.TrimSpace(line)
+	rest, ok := strings.CutPrefix(line, "ok ")
+	if !ok {
+		return 0, "", errors.New(cmp.Or(strings.TrimPrefix(line, "error: "), "no answer"))
+	}
+	number, said, _ := strings.Cut(rest, " ")
+	took, err := strconv.ParseInt(number, 10, 64)
+	return time.Duration(took), said, err
+}
+
+// A watching kills processes that delete victims, and sees when these are gone. It is
+// told by inotify, which follows a directory wherever it is renamed to.
+type watching struct {
+	file *os.File
+	done chan struct{}
+
+	mu      sync.Mutex
+	victims map[int32]*victim
+}
+
+type victim struct {
+	layer   TraceLayer
+	gone    int // directories
+	left    int // when the process is to be killed
+	process *os.Process
+	killed  time.Time
+	back    time.Time // when the last of the data was gone
+}
+
+// watch watches the data of the victims.
+func (s *scene) watch(trace Trace) (*watching, error) {
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		return nil, err
+	}
+	w := &watching{file: os.NewFile(uintptr(fd), "inotify"), done: make(chan struct{}), victims: map[int32]*victim{}}
+	for _, l := range trace.Victims {
+		wd, err := unix.InotifyAddWatch(fd, s.graph("overlay", l.ID, "diff"), unix.IN_DELETE|unix.IN_DELETE_SELF|unix.IN_ONLYDIR)
+		if err != nil {
+			w.file.Close()
+			return nil, fmt.Errorf("watch layer %s: %w", l.ID, err)
+		}
+		w.victims[int32(wd)] = &victim{layer: l}
+	}
+	go w.listen()
+	return w, nil
+}
+
+func (w *watching) listen() {
+	defer close(w.done)
+	buffer := make([]byte, 1<<16)
+	for {
+		n, err := w.file.Read(buffer)
+		if err != nil {
+			return // closed
+		}
+		now := time.Now()
+		w.mu.Lock()
+		for rest := buffer[:n]; len(rest) >= unix.SizeofInotifyEvent; {
+			event := (*unix.InotifyEvent)(unsafe.Pointer(&rest[0]))
+			rest = rest[unix.SizeofInotifyEvent+int(event.Len):]
+			w.take(event.Wd, event.Mask, now)
+		}
+		w.mu.Unlock()
+	}
+}
+
+func (w *watching) take(wd int32, mask uint32, now time.Time) {
+	v := w.victims[wd]
+	switch {
+	case v == nil:
+	case mask&unix.IN_DELETE_SELF != 0:
+		v.back = now
+	case mask&unix.IN_DELETE != 0:
+		v.gone++
+		if v.process != nil && v.killed.IsZero() && v.layer.Directories()-v.gone <= v.left {
+			if v.process.Kill() == nil {
+				v.killed = now
+			}
+		}
+	}
+}
+
+// arm has the process killed at the moment that the command names.
+func (w *watching) arm(c TraceCommand, p *os.Process) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, v := range w.victims {
+		if v.layer.ID == c.Layer.ID {
+			v.left, v.process = c.Left, p
+		}
+	}
+}
+
+// kills returns what the kills left.
+func (w *watching) kills(end time.Time) (found []killing) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, v := range w.victims {
+		if v.killed.IsZero() {
+			continue
+		}
+		k := killing{bytes: int64(v.left) * 100 * traceFileSize, after: end.Sub(v.killed)}
+		if !v.back.IsZero() {
+			k.back, k.after = true, v.back.Sub(v.killed)
+		}
+		found = append(found, k)
+	}
+	return found
+}
+
+func (w *watching) close() {
+	w.file.Close()
+	<-w.done
+}
