@@ -270,6 +270,18 @@ var otherModels = []Model{
 		}),
 	},
 	{
+		Name: "PatchedUpstream", Kind: "harmless", Formula: "MixedSpec",
+		Purpose:    "Upstream with the patch of docs/UPSTREAM.md, in one process and in two; ids are used again.",
+		Properties: []string{"MixedTypeOK", "LiveKept", "LockKept", "LiveIsLocked", "OneOwner", "ReachableWhole", "NeverLost", "UnlinkedByHolder"},
+		Protocol: small(func(c *Config) {
+			c.Upstream = []string{"c1", "r1", "r2"}
+			c.Repaired = []string{"c1", "r1", "r2"}
+			c.Pid = "Server"
+			c.MaxFailures = 1
+			c.Swap = map[string]string{"Fresh": "NotOnDisk"}
+		}),
+	},
+	{
 		Name: "RepairedUpstream", Kind: "harmless", Formula: "MixedSpec",
 		Purpose:    "Upstream with the recheck on both sides.",
 		Properties: []string{"MixedTypeOK", "LiveKept", "ReachableWhole"},

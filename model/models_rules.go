@@ -233,6 +233,19 @@ var ruleModels = []Model{
 		}),
 	},
 	{
+		Name: "UpstreamClosesCreated", Kind: "mustfail", Formula: "MixedSpec",
+		Purpose:    "Upstream with the recheck on both sides: the close in CreateAndLock drops a lock of the same process.",
+		Properties: []string{"LiveKept"},
+		Protocol: small(func(c *Config) {
+			c.Upstream = []string{"c1", "r1", "r2"}
+			c.Repaired = []string{"c1", "r1", "r2"}
+			c.Victim = nil
+			c.Pid = "Server"
+			c.MaxCrashes = 0
+			c.Swap = map[string]string{"UpstreamCreateLock": "CreatesLockOpen", "UpstreamOpenLock": "ClosesThenOpens"}
+		}),
+	},
+	{
 		Name: "UpstreamCommit", Kind: "mustfail", Formula: "MixedSpec",
 		Purpose:    "Upstream as shipped: a commit succeeds and loses files.",
 		Properties: []string{"ReachableWhole"},
@@ -277,6 +290,20 @@ var ruleModels = []Model{
 			c.Repaired = []string{"r1", "r2"}
 			c.Victim = nil
 			c.MaxCrashes = 0
+		}),
+	},
+	{
+		Name: "UpstreamReopensOnly", Kind: "mustfail", Formula: "MixedSpec",
+		Purpose:    "The same, and a creator that does not create when it opens the second time.",
+		Properties: []string{"LiveKept"},
+		Protocol: small(func(c *Config) {
+			c.Recoverer = []string{"r1", "r2", "r3"}
+			c.Upstream = []string{"c1", "r1", "r2", "r3"}
+			c.Repaired = []string{"c1", "r1", "r2", "r3"}
+			c.Victim = nil
+			c.Pid = "Server"
+			c.MaxCrashes = 0
+			c.Swap = map[string]string{"UpstreamCreateLock": "CreatesLockOpen", "UpstreamOpenLock": "ClosesThenOpens", "OpenCreates": "RecovererCreates"}
 		}),
 	},
 	{

@@ -18,7 +18,7 @@ type Config struct {
 	Orphan             []string // of ID
 	TmpFile            bool
 	LockKind           string // "ofd", "posix" or "table"
-	Pid                string // "Apart", "Together" or "ListerTogether"
+	Pid                string // "Apart", "Together", "ListerTogether" or "Server"
 	Package            string // "OneCopy", the default, or "TwoCopies"
 	RootName           string // "OneName" or "TwoNames"
 	MixedFleet         bool
@@ -53,6 +53,7 @@ type Protocol struct {
 	sameProcess                             [maxProcs + 1]uint8
 	maxCrashes, maxFailures                 uint8
 	notOnDisk, leaseRunsOut, forgotten      bool // swapped for Fresh, CanLock, Free
+	recovererCreates                        bool // swapped for OpenCreates
 
 	procNames, idNames, itemNames []string // from 0
 	table                         []Action
@@ -115,6 +116,7 @@ func newProtocol(c Config, formula, symmetry string, properties []string) *Proto
 	m.notOnDisk = c.Swap["Fresh"] == "NotOnDisk"
 	m.leaseRunsOut = c.Swap["CanLock"] == "LeaseRunsOut"
 	m.forgotten = c.Swap["Free"] == "Forgotten"
+	m.recovererCreates = c.Swap["OpenCreates"] == "RecovererCreates"
 	m.buildTable(formula)
 	m.buildProperties(properties)
 	m.symmetry = m.permutations(symmetry)
@@ -128,6 +130,8 @@ func (m *Protocol) oneProcess(pid string) uint8 {
 		return setOf(m.procNames, m.procNames)
 	case "ListerTogether":
 		return m.allCreators | m.inspector
+	case "Server": // TLC chooses the first recoverer
+		return m.allCreators | 2<<m.creators
 	}
 	return 0
 }
@@ -244,6 +248,8 @@ var mutants = map[string]func(t *step, p, i uint8){
 	"ListsLocksOnly":        (*step).ListsLocksOnly,
 	"FinishesCommit":        (*step).FinishesCommit,
 	"PutsVictimBack":        (*step).PutsVictimBack,
+	"CreatesLockOpen":       (*step).CreatesLockOpen,
+	"ClosesThenOpens":       one((*step).ClosesThenOpens),
 }
 
 // takes says whether p is of the domain: an action that only some models have is

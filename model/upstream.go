@@ -27,11 +27,16 @@ func (t *step) UpstreamOpenLock(p Proc) {
 		t.not(upstreamOpenPCs.has(s.PC[p]), `pc[p] \in {"upstreamNamed", "sawLock", "sawData", "sawBoth"}`) {
 		return
 	}
+	t.openByName(p, t.inTable(p, s.ID[p]))
+}
+
+// openByName opens the lock file of p's id, unless it is refused.
+func (t *step) openByName(p Proc, refused bool) {
 	n := t.next()
-	if i := s.ID[p]; t.inTable(p, i) {
+	if i := t.s.ID[p]; refused {
 		n.PC[p] = Closing
 	} else {
-		if s.Lock[i] == None {
+		if t.s.Lock[i] == None {
 			n.Lock[i] = t.newInode()
 		}
 		n.Fd[p] = n.Lock[i]
