@@ -11,6 +11,11 @@ var variants = map[string][]edit{
 	"released": nil,
 	// The release on our library: two import paths are changed, nothing else.
 	"compat": useCompat,
+	// The release with the patch of docs/UPSTREAM.md, and without one part of it each.
+	"patched":           patched(checksBothSides, closesAlone),
+	"patched-creator":   patched(checksOneSide("CreateAndLock"), closesAlone),
+	"patched-recoverer": patched(checksOneSide("TryLockPath"), closesAlone),
+	"patched-rechecks":  patched(checksBothSides),
 }
 
 // useCompat puts package compat in the place of the two packages.

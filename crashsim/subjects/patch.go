@@ -1,0 +1,161 @@
+package subjects
+
+import (
+	"context"
+	"go/format"
+	"os"
+	"slices"
+	"strings"
+)
+
+// The patch of docs/UPSTREAM.md, and what it is without one of its three parts. The
+// texts are ours; docs/UPSTREAM.md shows them as they are here.
+const (
+	lockFiles   = "internal/rawfilelock/"
+	stagingLock = "internal/staging_lockfile/staging_lockfile.go"
+)
+
+const checkPath = `
+// CheckPath returns an error unless path leads to the file that fd has open.
+//
+// Whoever locks a file by its path has to call it once the lock is held: the path
+// may have been removed, or made anew, between the open and the lock.
+func CheckPath(fd FileHandle, path string) error {
+	return checkPath(fd, path)
+}
+`
+
+const checkPathUnix = `
+func checkPath(fd fileHandle, path string) error {
+	var held, named unix.Stat_t
+	if err := unix.Fstat(int(fd), &held); err != nil {
+		return err
+	}
+	if err := unix.Stat(path, &named); err != nil {
+		return err
+	}
+	if held.Dev != named.Dev || held.Ino != named.Ino {
+		return unix.ESTALE
+	}
+	return nil
+}
+`
+
+const checkPathWindows = `
+// Who has a file open without FILE_SHARE_DELETE keeps its name where it is.
+func checkPath(fileHandle, string) error {
+	return nil
+}
+`
+
+// recheck follows the locking in tryAcquireLockForFile.
+const recheck = `
+	if err := rawfilelock.CheckPath(fd, cleanPath); err != nil {
+		// The lock is on a file that has lost its name since it was opened, so it
+		// says nothing about what is named now. Nobody else in this process has the
+		// path, so this close drops no lock but the one that was just taken.
+		rawfilelock.UnlockAndCloseHandle(fd)
+		return nil, fmt.Errorf("lock file %q was removed before it was locked: %w", cleanPath, err)
+	}
+`
+
+const createTemp = `
+// createTemp creates a file as os.CreateTemp does, and closes it. Nobody in this
+// process can lock it in between: the close would drop that lock.
+func createTemp(dir, pattern string) (string, error) {
+	stagingLockFileLock.Lock()
+	defer stagingLockFileLock.Unlock()
+	file, err := os.CreateTemp(dir, pattern)
+	if err != nil {
+		return "", err
+	}
+	file.Close()
+	return file.Name(), nil
+}
+`
+
+const callCreateTemp = `path, err := createTemp(dir, pattern)`
+
+var (
+	canCheckPath = []edit{
+		atEnd(lockFiles+"rawfilelock.go", checkPath),
+		atEnd(lockFiles+"rawfilelock_unix.go", checkPathUnix),
+		atEnd(lockFiles+"rawfilelock_windows.go", checkPathWindows),
+	}
+	checksBothSides = []edit{
+		replaceCalls(stagingLock, "tryAcquireLockForFile", "rawfilelock.TryLockFile", followedBy(recheck)),
+	}
+	closesAlone = []edit{
+		replaceCalls(stagingLock, "CreateAndLock", "os.CreateTemp", becomes(callCreateTemp)),
+		replaceCalls(stagingLock, "CreateAndLock", "file.Close", becomes("")),
+		replaceCalls(stagingLock, "CreateAndLock", "file.Name", becomes("")),
+		atEnd(stagingLock, createTemp),
+	}
+)
+
+// One side alone. It needs a function more, since both sides share the one that the
+// patch changes.
+const checkedOneSide = `
+// checked gives up a lock if its file has lost its name.
+func checked(l *StagingLockFile, err error) (*StagingLockFile, error) {
+	if err != nil {
+		return nil, err
+	}
+	stagingLockFileLock.Lock()
+	defer stagingLockFileLock.Unlock()
+	if err := rawfilelock.CheckPath(l.fd, l.file); err != nil {
+		rawfilelock.UnlockAndCloseHandle(l.fd)
+		delete(stagingLockFiles, l.file)
+		return nil, err
+	}
+	return l, nil
+}
+`
+
+// patched is a variant of the patch.
+func patched(parts ...[]edit) []edit {
+	return append(slices.Concat(append([][]edit{canCheckPath}, parts...)...), formatted(stagingLock))
+}
+
+func checksOneSide(function string) []edit {
+	return []edit{
+		replaceCalls(stagingLock, function, "tryAcquireLockForFile", func(statement, call string) string {
+			return strings.Replace(statement, call, "checked("+call+")", 1)
+		}),
+		atEnd(stagingLock, checkedOneSide),
+	}
+}
+
+// formatted is gofmt.
+func formatted(path string) edit {
+	return func(_ context.Context, t *tree) error {
+		s, err := t.parse(path)
+		if err != nil {
+			return err
+		}
+		text, err := format.Source([]byte(s.text))
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(s.path, text, 0o644)
+	}
+}
+
+// atEnd puts text behind everything else in a file.
+func atEnd(path, text string) edit {
+	return func(_ context.Context, t *tree) error {
+		s, err := t.parse(path)
+		if err != nil {
+			return err
+		}
+		return s.replace(s.file.FileEnd, s.file.FileEnd, text)
+	}
+}
+
+func followedBy(text string) func(statement, call string) string {
+	return func(statement, _ string) string { return statement + text }
+}
+
+func becomes(text string) func(statement, call string) string {
+	return func(string, string) string { return text }
+}
