@@ -60,7 +60,7 @@ func (a Action) Takes(c Call) bool {
 	case "UpstreamCreateLock":
 		return c.Name == "openat" && lock && flags(2, unix.O_EXCL)
 	case "UpstreamOpenLock":
-		return c.Name == "openat" && lock && !flags(2, unix.O_EXCL)
+		return lock && (c.Name == "openat2" || c.Name == "openat" && !flags(2, unix.O_EXCL))
 	case "UpstreamStatName":
 		return c.Name == "newfstatat" && lock
 	case "UpstreamTakeLock":

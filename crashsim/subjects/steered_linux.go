@@ -1,0 +1,394 @@
+//go:build amd64 || arm64
+
+package subjects
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/crashsim/blackbox"
+)
+
+// steeredModels are the models whose counterexamples are played on a variant: the
+// one that is of it; on a variant that has none, all of them.
+func steeredModels(variant string) []string {
+	switch variant {
+	case "released":
+		return []string{"UpstreamAsShipped"}
+	case "patched-creator":
+		return []string{"UpstreamCreatorRechecks"}
+	case "patched-recoverer":
+		return []string{"UpstreamRecovererRechecks"}
+	}
+	return []string{"UpstreamAsShipped", "UpstreamCreatorRechecks", "UpstreamRecovererRechecks"}
+}
+
+// A moment is how far the put goes once its data directory is made, before a
+// recovery goes on to remove that. The models know no difference.
+type moment struct {
+	name string
+	at   func(blackbox.Call) bool // the call that it stops before
+	made bool                     // it makes that call as well
+	ends bool                     // it ends while the recovery is between two removals
+}
+
+var moments = []moment{
+	// At once: nothing is in the directory.
+	{name: "empty", at: func(blackbox.Call) bool { return true }},
+	// The directory to unpack into is open. This ends with the message of podman#29641.
+	{name: "unpack", at: isStaged("openat", unix.O_DIRECTORY), made: true},
+	// All is unpacked, and is moved to its place while the recovery, which has the
+	// directory open, is about to remove its first file.
+	{name: "commit", at: isStaged("getdents64", 0), ends: true},
+}
+
+// isStaged is a call whose first path is what a put has staged.
+func isStaged(name string, flags uint64) func(blackbox.Call) bool {
+	return func(c blackbox.Call) bool {
+		return strings.HasPrefix(c.Name, name) && c.Arguments[2]&flags == flags && len(c.Paths) > 0 &&
+			strings.HasPrefix(filepath.Base(filepath.Dir(c.Paths[0])), "temp-dir-")
+	}
+}
+
+// removesStaged is a removal of something in what a put has staged.
+func removesStaged(c blackbox.Call) bool {
+	return c.Name == "unlinkat" && strings.Contains(filepath.Dir(filepath.Dir(c.Paths[0])), "/temp-dir-")
+}
+
+// Steered plays the counterexamples of the models on the variant, runs times each at
+// each moment. "variant/moment" is one moment only. A put of a small layer is the
+// creator. The recoverers are other commands that look at the store, each of which
+// recovers when it opens it, and a server that does so when it finds it changed.
+// Everybody makes a call when the counterexample says so, and in the end all that are
+// left. A run loses data if the put fails, or succeeds and its layer is not whole.
+//
+// It needs root, since the store's driver is overlay. The error matches
+// [ErrUnavailable] if that, or supervision, cannot be had. It takes about a tenth of
+// a second for each run.
+func (w *Workshop) Steered(ctx context.Context, variant string, runs int) (report SteeredReport, err error) {
+	variant, only, _ := strings.Cut(variant, "/")
+	if only != "" && !slices.ContainsFunc(moments, func(m moment) bool { return m.name == only }) {
+		return report, fmt.Errorf("no moment %q", only)
+	}
+	if os.Geteuid() != 0 {
+		return report, fmt.Errorf("%w: the driver overlay needs root", ErrUnavailable)
+	}
+	models, s := steeredModels(variant), &steered{}
+	if s.command, err = w.Command(ctx, variant); err != nil {
+		return report, err
+	}
+	if !slices.Equal(models, []string{"UpstreamAsShipped"}) { // which has one recoverer
+		if s.driver, err = w.Driver(ctx, variant); err != nil {
+			return report, err
+		}
+	}
+	if s.dir, err = os.MkdirTemp(w.dir, "steered-"); err != nil {
+		return report, err
+	}
+	defer os.RemoveAll(s.dir)
+	if s.dir, err = filepath.EvalSymlinks(s.dir); err != nil {
+		return report, err
+	}
+	if err := os.WriteFile(s.path("layer.tar"), steeredLayer(), 0o600); err != nil {
+		return report, err
+	}
+	report.Model = strings.Join(models, ", ")
+	start := time.Now()
+	for _, m := range moments {
+		if only != "" && only != m.name {
+			continue
+		}
+		result := SteeredMoment{Name: m.name, Repeat: fmt.Sprintf("afterlock upstream --version %s --steered %s/%s", w.Version, variant, m.name)}
+		for _, model := range models {
+			actions, err := blackbox.Counterexample(ctx, model)
+			if err != nil {
+				return report, err
+			}
+			for range runs {
+				if err := s.run(ctx, actions, m, &result); err != nil {
+					return report, fmt.Errorf("%s %s, %s, the counterexample of %s, %s: %w", w.Module, w.Version, variant, model, m.name, err)
+				}
+			}
+		}
+		report.Moments = append(report.Moments, result)
+	}
+	report.Took = time.Since(start)
+	return report, nil
+}
+
+// steeredFiles is how many files the layer has.
+const steeredFiles = 20
+
+func steeredLayer() []byte {
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	for i := range steeredFiles {
+		_ = w.WriteHeader(&tar.Header{Name: fmt.Sprintf("file%d", i), Mode: 0o600, Size: 6})
+		_, _ = w.Write([]byte("layer\n"))
+	}
+	_ = w.Close()
+	return archive.Bytes()
+}
+
+// A steered is one store under steering, made anew for each run.
+type steered struct {
+	command, driver, dir string
+
+	steering *blackbox.Steering
+	put      *blackbox.Steered
+	server   *blackbox.Steered
+	looker   *blackbox.Steered // of the commands that look at the store, the last
+
+	arrived bool // the put is at the moment
+	met     bool // a recovery tried to lock its instance then
+}
+
+func (s *steered) path(name string) string { return filepath.Join(s.dir, name) }
+
+// root is where the driver has the instances of its layers.
+func (s *steered) root() string { return s.path("graph/overlay/tempdirs") }
+
+var steeredEnvironment = []string{"STORAGE_CONF=/dev/null"}
+
+// arguments are those of the store's command. Without the option it would leave a
+// mount behind, as it does wherever it runs.
+func (s *steered) arguments(words ...string) []string {
+	return append([]string{"--graph", s.path("graph"), "--run", s.path("run"), "--storage-driver", "overlay",
+		"--storage-opt", "overlay.skip_mount_home=true"}, words...)
+}
+
+// alone runs the store's command without supervision.
+func (s *steered) alone(ctx context.Context, words ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, s.command, s.arguments(words...)...)
+	cmd.Env = append(os.Environ(), steeredEnvironment...)
+	output, err := cmd.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("containers-storage %s: %w: %s", words[0], err, bytes.TrimSpace(output))
+	}
+	return string(output), err
+}
+
+// steeredPatience bounds how long a process may run between two stops.
+const steeredPatience = 30 * time.Second
+
+const steeredID = "5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed"
+
+// run plays the actions on a new store, and counts what becomes of the put.
+func (s *steered) run(ctx context.Context, actions []blackbox.Action, m moment, result *SteeredMoment) (err error) {
+	defer func() {
+		// The driver has mounted its home, as it does wherever it runs.
+		_ = unix.Unmount(s.path("graph/overlay"), unix.MNT_DETACH)
+		err = errors.Join(err, os.RemoveAll(s.path("graph")), os.RemoveAll(s.path("run")))
+	}()
+	if _, err := s.alone(ctx, "layers"); err != nil {
+		if ctx.Err() == nil {
+			err = fmt.Errorf("%w: no store with driver overlay: %w", ErrUnavailable, err)
+		}
+		return err
+	}
+	if s.steering, err = blackbox.NewSteering(s.root(), false, steeredPatience); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	played, err := s.play(ctx, actions, m)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		s.steering.Close()
+		return err
+	}
+	result.Runs++
+	if played {
+		result.Played++
+	}
+	if s.met {
+		result.Met++
+	}
+	code, _ := s.put.Exit()
+	said := s.put.Output()
+	s.steering.Close()
+	if code != 0 {
+		result.Failed++
+		result.Example = "the put failed: " + strings.ReplaceAll(said, "\n", "; ")
+		return nil
+	}
+	listed, err := s.alone(ctx, "layers")
+	if err != nil {
+		return err
+	}
+	whole := 0
+	for i := range steeredFiles {
+		if text, err := os.ReadFile(s.path(fmt.Sprintf("graph/overlay/%s/diff/file%d", steeredID, i))); err == nil && string(text) == "layer\n" {
+			whole++
+		}
+	}
+	if isListed := strings.Contains(listed, steeredID); !isListed || whole < steeredFiles {
+		result.Incomplete++
+		result.Example = fmt.Sprintf("the put succeeded, listed: %t, files of its layer that are there: %d of %d", isListed, whole, steeredFiles)
+	}
+	return nil
+}
+
+// play plays the actions, and lets everybody end. It reports false if somebody did
+// not make the call of an action.
+func (s *steered) play(ctx context.Context, actions []blackbox.Action, m moment) (all bool, err error) {
+	if err := s.position(ctx, actions); err != nil {
+		return false, err
+	}
+	all = true
+	for _, a := range actions {
+		made, err := s.act(a)
+		if err != nil {
+			return false, err
+		}
+		all = all && made
+		if a.Name == "MakeData" {
+			if err := s.advance(m); err != nil {
+				return false, err
+			}
+		}
+	}
+	if !s.met { // what is left of the schedule kept everybody away from the instance
+		for _, p := range []*blackbox.Steered{s.server, s.looker} {
+			if err := s.until(p, never); err != nil {
+				return false, err
+			}
+		}
+		if err := s.look(); err != nil {
+			return false, err
+		}
+		if err := s.until(s.looker, isLock); err != nil {
+			return false, err
+		}
+	}
+	order := []*blackbox.Steered{s.looker, s.server, s.put}
+	if m.ends {
+		if err := s.until(s.looker, removesStaged); err != nil {
+			return false, err
+		}
+		order = []*blackbox.Steered{s.put, s.looker, s.server}
+	}
+	for _, p := range order {
+		if err := s.until(p, never); err != nil {
+			return false, err
+		}
+	}
+	return all, nil
+}
+
+func never(blackbox.Call) bool { return false }
+
+// look starts another command that looks at the store.
+func (s *steered) look() (err error) {
+	s.looker, err = s.steering.Start(s.command, steeredEnvironment, s.arguments("layers")...)
+	return err
+}
+
+// until lets the process, if there is one, make its calls until it is stopped before
+// one that is wanted, or ends.
+func (s *steered) until(p *blackbox.Steered, wanted func(blackbox.Call) bool) error {
+	if p == nil {
+		return nil
+	}
+	_, err := p.Until(func(c blackbox.Call) bool {
+		s.met = s.met || s.arrived && p != s.put && c.Name == "fcntl" && isLock(c)
+		return wanted(c)
+	})
+	return err
+}
+
+// position starts the put and, if the second recoverer has something to do, the
+// server. Both stop before their first calls in the root: what they lock on their
+// way is free then.
+func (s *steered) position(ctx context.Context, actions []blackbox.Action) (err error) {
+	s.looker, s.server, s.arrived, s.met = nil, nil, false, false
+	serves := slices.ContainsFunc(actions, func(a blackbox.Action) bool { return a.Process == 2 })
+	if serves {
+		if s.server, err = s.steering.Start(s.driver, steeredEnvironment, "--graph", s.path("graph"), "--run", s.path("run")); err != nil {
+			return err
+		}
+		if err := s.server.Command("list"); err != nil {
+			return err
+		}
+		if err := s.server.Run(); err != nil {
+			return err
+		}
+		if _, err := s.alone(ctx, "create-layer"); err != nil { // which it will find
+			return err
+		}
+	}
+	if s.put, err = s.steering.Start(s.command, steeredEnvironment, s.arguments("import-layer", "-f", s.path("layer.tar"), "--id", steeredID)...); err != nil {
+		return err
+	}
+	// Its own recoveries come first.
+	if err := s.until(s.put, func(c blackbox.Call) bool { return isLock(c) || isData(c) }); err != nil || !serves {
+		return err
+	}
+	return s.server.Command("list")
+}
+
+func isLock(c blackbox.Call) bool { return isOf(c, "lock-") }
+func isData(c blackbox.Call) bool { return isOf(c, "temp-dir-") }
+
+func isOf(c blackbox.Call, prefix string) bool {
+	return len(c.Paths) > 0 && strings.HasPrefix(filepath.Base(c.Paths[len(c.Paths)-1]), prefix)
+}
+
+// act lets the process of the action make its calls up to the action's. It reports
+// false if there is none: the recovery ends without, or the put comes to the making
+// of its data directory.
+func (s *steered) act(a blackbox.Action) (made bool, err error) {
+	p := []*blackbox.Steered{s.put, s.looker, s.server}[a.Process]
+	if a.Process == 1 && a.Name == "List" {
+		if err := s.until(p, never); err != nil {
+			return false, err
+		}
+		if err := s.look(); err != nil {
+			return false, err
+		}
+		p = s.looker
+	}
+	if p == nil {
+		return false, nil
+	}
+	barrier := func(c blackbox.Call) bool { return a.Process == 0 && c.Name == "mkdirat" && isData(c) }
+	if err := s.until(p, func(c blackbox.Call) bool { return a.Takes(c) || barrier(c) }); err != nil {
+		return false, err
+	}
+	c, stopped := p.Stopped()
+	if !stopped || !a.Takes(c) {
+		return false, nil
+	}
+	if err := p.Step(); err != nil {
+		return false, err
+	}
+	if a.Name == "Close" { // what follows has its turn at another time
+		return true, s.until(p, never)
+	}
+	return true, nil
+}
+
+// advance lets the put come to the moment.
+func (s *steered) advance(m moment) error {
+	if err := s.until(s.put, m.at); err != nil {
+		return err
+	}
+	if m.made {
+		if err := s.put.Step(); err != nil {
+			return err
+		}
+	}
+	s.arrived = true
+	return nil
+}
