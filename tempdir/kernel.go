@@ -131,6 +131,7 @@ type Kernel interface {
 type Attributes struct {
 	Device      uint64      // with Inode, the identity of the inode while it is held open
 	Inode       uint64      // reused once the inode has no name and no descriptor (rule 7)
+	Mount       uint64      // by which the inode was reached; 0: not known (Linux before 5.8)
 	Links       uint32      // 0: the inode has no name
 	UID         uint32      // the owner
 	Mode        fs.FileMode // type bits only

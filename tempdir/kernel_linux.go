@@ -139,9 +139,13 @@ func attributes(dir int, name string, flags int) (Attributes, error) {
 	if ctime := time.Unix(s.Ctime.Sec, int64(s.Ctime.Nsec)); ctime.After(changed) {
 		changed = ctime
 	}
+	if s.Mask&unix.STATX_MNT_ID == 0 { // it is told without being asked for
+		s.Mnt_id = 0
+	}
 	return Attributes{
 		Device:       unix.Mkdev(s.Dev_major, s.Dev_minor),
 		Inode:        s.Ino,
+		Mount:        s.Mnt_id,
 		Links:        s.Nlink,
 		UID:          s.Uid,
 		Mode:         typeOf(uint32(s.Mode) & unix.S_IFMT >> 12),

@@ -124,3 +124,58 @@ func TestDeadMount(t *testing.T) {
 	require.ErrorContains(t, err, unix.ENOTCONN.Error())
 	require.DirExists(t, victim)
 }
+
+// The overlay driver mounts its home, with the root in it, upon itself, and whoever
+// shuts the store down takes that mount away from all that use the store.
+func TestMountsThatComeAndGo(t *testing.T) {
+	if !mounting(t) {
+		return
+	}
+	home := t.TempDir()
+	mountHome := func() { require.NoError(t, unix.Mount(home, home, "", unix.MS_BIND, "")) }
+	unmountHome := func() { require.NoError(t, unix.Unmount(home, unix.MNT_DETACH)) }
+	for name, change := range map[string]struct{ before, during func() }{
+		"gone":         {mountHome, unmountHome},
+		"new":          {func() {}, mountHome},
+		"another":      {mountHome, func() { unmountHome(); mountHome() }},
+		"on the other": {mountHome, mountHome},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Cleanup(func() {
+				for unix.Unmount(home, unix.MNT_DETACH) == nil {
+				}
+			})
+			change.before()
+			root := openAt(t, filepath.Join(home, "root"))
+			dir, entry := stageNew(t, root, func(path string) { makeLayer(t, path) })
+			victim := makeLayer(t, filepath.Join(home, "victim"))
+			change.during()
+			require.NoError(t, dir.StageDeletion(victim))
+			require.NoDirExists(t, victim)
+			requireLayer(t, entry)
+			addition, err := dir.StageAddition()
+			require.NoError(t, err)
+			makeLayer(t, addition.Path())
+			require.NoError(t, addition.Commit(victim))
+			requireLayer(t, victim)
+			require.NoError(t, os.RemoveAll(victim))
+			require.NoError(t, dir.Close(background))
+			require.Empty(t, rootNames(t, root))
+		})
+	}
+
+	// What another mount shows at the root's path is not the root.
+	root := openAt(t, filepath.Join(home, "root"))
+	dir, err := root.Create()
+	require.NoError(t, err)
+	victim := makeLayer(t, filepath.Join(home, "victim"))
+	other := makeLayer(t, t.TempDir())
+	require.NoError(t, os.Mkdir(filepath.Join(other, "root"), 0o700))
+	require.NoError(t, unix.Mount(home, home, "", unix.MS_BIND, ""))
+	require.NoError(t, unix.Mount(other, root.Path(), "", unix.MS_BIND, ""))
+	require.ErrorIs(t, dir.StageDeletion(victim), tempdir.ErrCrossDevice)
+	requireLayer(t, victim)
+	for unix.Unmount(home, unix.MNT_DETACH) == nil {
+	}
+	require.NoError(t, dir.Close(background))
+}

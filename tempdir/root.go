@@ -51,7 +51,9 @@ type Root struct {
 // root that every user may write, without the sticky bit, is [ErrExposed], unless
 // [AllowOthers] is given. Close the Root when it is not needed any more.
 // Every later call uses the descriptor opened here, so renaming the root or
-// mounting over it does not redirect them; only [Addition.Path] is a path.
+// mounting over it does not redirect them; only [Addition.Path] is a path. If a
+// move is refused because another mount leads to the root by now, the root is opened
+// by that one for it.
 //
 // Open changes nothing on disk, except with [Make], and does not recover: call
 // [Root.Recover] when no store lock is held. It returns an error that matches
@@ -149,6 +151,33 @@ func (r *Root) release() {
 	if last {
 		r.kernel.Close(r.fd) // nothing to recover: nothing was written through it
 	}
+}
+
+// remounts bounds how often a move is made again because mounts have changed.
+const remounts = 100
+
+// sameMount makes a move by the root's descriptor. Where a directory above the root
+// is mounted upon itself while it is in use, as the overlay driver's home is, that
+// mount goes away and comes back as other processes end and begin. The descriptor
+// is then in another mount than what every path leads to now, and the kernel refuses
+// to rename between the two. The move is made again by a new descriptor, if the
+// path leads to this same root, by another mount than before.
+func (r *Root) sameMount(move func(root int) error) error {
+	err := move(r.fd)
+	for last, tries := r.fd, 0; err == unix.EXDEV && tries < remounts; tries++ {
+		fd, _, openErr := r.kernel.OpenRoot(r.path)
+		if openErr != nil {
+			return err
+		}
+		defer r.kernel.Close(fd) // all at the end: what is held is compared (rule 7)
+		before, beforeErr := r.kernel.Stat(last)
+		now, nowErr := r.kernel.Stat(fd)
+		if beforeErr != nil || nowErr != nil || !now.same(before) || now.Mount == before.Mount && now.Mount != 0 {
+			return err
+		}
+		last, err = fd, move(fd)
+	}
+	return err
 }
 
 func defaultKernel() Kernel { return LinuxKernel() }

@@ -69,7 +69,8 @@ func (d *Dir) StageDeletion(path string) error {
 	dir, hint := splitPath(path)
 	m := d.root.newMending(dir, hint, path)
 	for range stageAttempts {
-		err := d.root.kernel.StageDeletion(path, d.root.fd, d.reserve(hint))
+		entry := d.reserve(hint)
+		err := d.root.sameMount(func(root int) error { return d.root.kernel.StageDeletion(path, root, entry) })
 		if err == nil {
 			m.end(true)
 			return nil
@@ -228,16 +229,19 @@ func (a *Addition) makeWritable() (restore func() error, err error) {
 
 // move moves the entry to destination, in the way that is to be had.
 func (a *Addition) move(destination string) (call string, err error) {
-	err = a.dir.root.kernel.Commit(a.dir.root.fd, a.entry, destination)
-	if is("Commit", err, fallBack) {
-		return a.commitWithout(destination)
-	}
-	return "Commit", err
+	err = a.dir.root.sameMount(func(root int) error {
+		call, err = "Commit", a.dir.root.kernel.Commit(root, a.entry, destination)
+		if is("Commit", err, fallBack) {
+			call, err = a.commitWithout(root, destination)
+		}
+		return err
+	})
+	return call, err
 }
 
 // commitWithout is the commit where no rename is to be had that never replaces.
-func (a *Addition) commitWithout(destination string) (call string, err error) {
-	k, root := a.dir.root.kernel, a.dir.root.fd
+func (a *Addition) commitWithout(root int, destination string) (call string, err error) {
+	k := a.dir.root.kernel
 	seen, err := k.StatName(root, a.entry)
 	if err != nil {
 		return "StatName", err

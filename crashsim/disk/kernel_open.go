@@ -225,8 +225,8 @@ func (p *Process) StatName(dir int, name string) (tempdir.Attributes, error) {
 	return p.disk.attributes(at), nil
 }
 
-// device is the device number of every node.
-const device = 1
+// device is the device number of every node, and mount what leads to all of them.
+const device, mount = 1, 1
 
 // epoch is when everything was changed last: time stands still on the disk.
 var epoch = time.Unix(0, 0)
@@ -234,7 +234,7 @@ var epoch = time.Unix(0, 0)
 func (d *Disk) attributes(at place) tempdir.Attributes {
 	of := &d.nodes[at.node]
 	return tempdir.Attributes{
-		Device: device, Inode: uint64(of.number), Links: uint32(of.links), Mode: of.kind, Permissions: of.perm,
+		Device: device, Inode: uint64(of.number), Mount: mount, Links: uint32(of.links), Mode: of.kind, Permissions: of.perm,
 		Bytes: int64(len(of.data)), Changed: epoch,
 		UID:       uint32(os.Geteuid()), // every inode is this user's
 		MountRoot: at.node == at.mount, Immutable: of.immutable,
