@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +20,15 @@ var upstreamModes = []upstreamMode{
 	{"", "", func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
 		return w.Fixed(ctx, subjects.FixedOptions{Runs: o.runs, Seconds: o.seconds, Dir: o.dir, Log: o.log})
 	}},
+	{"steered", "the schedule alone, --runs times (1); words: VARIANT or VARIANT/MOMENT (released)",
+		func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
+			variants := o.args
+			if len(variants) == 0 {
+				variants = []string{"released"}
+			}
+			r := &subjects.Report{}
+			return r, w.Schedule(ctx, r, variants, cmp.Or(o.runs, 1), o.log)
+		}},
 	{"policy", "who waits when a store recovers, and until when space is taken: one trace with kills, under each policy (20 min; words: policies, or \"trace\" to print it)",
 		func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
 			options := subjects.PolicyOptions{Dir: o.dir, Seed: o.seed, Runs: o.runs, Only: o.args, Log: o.log}

@@ -1,6 +1,7 @@
 package subjects
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"slices"
@@ -29,6 +30,43 @@ const (
 // a problem that there is already cannot be undone by more.
 func again(r *Report, round, lost, done, least int) bool {
 	return round == 0 || round < mostRounds && len(r.Problems) == 0 && lost == 0 && done < least
+}
+
+// Schedule plays the models' counterexamples on the variants, each a name or
+// "variant/moment", and reports who loses data. Its error matches [ErrUnavailable]
+// if that cannot be done here; see [Workshop.Steered].
+func (w *Workshop) Schedule(ctx context.Context, r *Report, variants []string, runs int, log io.Writer) error {
+	table := r.Table("Schedule: the models' counterexamples, steered call by call on commands of the store; runs in which data was lost",
+		"variant", "moment", "runs", "recovery met it", "played to the end", "failed puts", "incomplete layers")
+	for _, variant := range variants {
+		fmt.Fprintf(log, "schedule: %s, %d runs at each moment\n", variant, runs)
+		steered, err := w.Steered(ctx, variant, runs)
+		if err != nil {
+			return err
+		}
+		for i := range steered.Moments {
+			example := &steered.Moments[i].Example
+			*example = strings.ReplaceAll(*example, w.dir+"/", "")
+		}
+		judgeSteered(r, table, variant, steered)
+		r.Note("%s plays the counterexample of %s", variant, steered.Model)
+	}
+	return nil
+}
+
+// judgeSteered adds the rows of a variant, and what they mean.
+func judgeSteered(r *Report, table *Table, variant string, steered SteeredReport) {
+	r.AtLeast(len(steered.Moments), 1, "moments of the schedule on "+variant)
+	variant, _, _ = strings.Cut(variant, "/")
+	for _, m := range steered.Moments {
+		table.Row(variant, m.Name, m.Runs, m.Met, m.Played, m.Failed, m.Incomplete)
+		r.AtLeast(m.Runs, 1, "runs of the schedule on "+variant+", "+m.Name)
+		if m.Lost() > 0 {
+			r.Problem("%s: the schedule loses data in %d of %d runs, %s: %s; repeat: %s", variant, m.Lost(), m.Runs, m.Name, m.Example, m.Repeat)
+		} else { // and not because nobody looked
+			r.AtLeast(m.Met, m.Runs, fmt.Sprintf("recoveries that met the instance of %s, %s", variant, m.Name))
+		}
+	}
 }
 
 // A put fleet is processes of two kinds on one store.

@@ -19,8 +19,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Fixed says whether the release still loses data: free-running processes on one
-// store, and on one root, as released, with compat, and mixed. The stores are on
+// Fixed says whether the release still loses data: the models' counterexample,
+// steered; then free-running processes on one store, and on one root, as released,
+// with compat, and mixed. The stores are on
 // tmpfs, which is mounted for them below Dir and unmounted before Fixed returns. Its
 // error matches [ErrUnavailable] if this user cannot mount, or the driver cannot be
 // built. It takes about four times Seconds for the puts and once for the instances,
@@ -31,8 +32,14 @@ func (w *Workshop) Fixed(ctx context.Context, o FixedOptions) (*Report, error) {
 		o.Log = io.Discard
 	}
 	r := &Report{}
+	variants := []string{"released", "compat"}
+	if err := w.Schedule(ctx, r, variants, cmp.Or(o.Runs, 50), o.Log); errors.Is(err, ErrUnavailable) {
+		r.Skip("schedule", err) // there may be no supervision
+	} else if err != nil {
+		return r, err
+	}
 	drivers := map[string]string{}
-	for _, variant := range []string{"released", "compat"} {
+	for _, variant := range variants {
 		path, err := w.Driver(ctx, variant)
 		if err != nil {
 			return r, err

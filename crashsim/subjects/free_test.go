@@ -69,6 +69,26 @@ func TestInstancesAreJudgedByWhoLostThem(t *testing.T) {
 	}
 }
 
+func TestTheScheduleIsJudgedByWhoLostData(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		moments []SteeredMoment
+		verdict Verdict
+		because string
+	}{
+		{"nothing run", nil, Undecided, "0 moments of the schedule on released/unpack"},
+		{"no runs", []SteeredMoment{{Name: "unpack"}}, Undecided, "0 runs of the schedule on released, unpack"},
+		{"fixed", []SteeredMoment{{Name: "unpack", Runs: 9, Met: 9}}, Pass, ""},
+		{"nobody looked", []SteeredMoment{{Name: "unpack", Runs: 9, Met: 8}}, Undecided, "8 recoveries that met the instance of released, unpack, at least 9 expected"},
+		{"not fixed", []SteeredMoment{{Name: "unpack", Runs: 9, Played: 9, Failed: 6, Incomplete: 3, Example: "gone", Repeat: "again"}}, Fail, "released: the schedule loses data in 9 of 9 runs, unpack: gone; repeat: again"},
+	} {
+		var r Report
+		judgeSteered(&r, r.Table("schedule", "variant", "moment", "runs", "met", "played", "failed", "incomplete"), "released/unpack", SteeredReport{Model: "UpstreamAsShipped", Moments: c.moments})
+		assert.Equal(t, c.verdict, r.Verdict(), c.name)
+		assert.Contains(t, r.Because(), c.because, c.name)
+	}
+}
+
 func TestErrorsOfTheMachineAreNoLosses(t *testing.T) {
 	example, other := errorLines("write 0/1: no space left on device\nrename x: no such file or directory\nrename y: no such file or directory\n")
 	assert.Equal(t, "rename x: no such file or directory", example)
