@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -37,6 +38,10 @@ var upstreamModes = []upstreamMode{
 				return nil, err
 			}
 			return w.Policies(ctx, options)
+		}},
+	{"adopt", "its own tests and commands, with and without compat (words: " + strings.Join(subjects.AdoptionSteps(), ", ") + ")",
+		func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
+			return w.Adopt(ctx, subjects.AdoptOptions{Steps: o.args, Runs: o.runs})
 		}},
 }
 

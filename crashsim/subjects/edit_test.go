@@ -58,6 +58,7 @@ func TestEditsPutTextInItsPlace(t *testing.T) {
 		{"calls that go", replaceCalls("small.go", "store.load", "tempdir.Recover", func(string, string) string { return "// gone" }), "for range 2 {\n\t\t\t// gone\n", "tempdir.Recover"},
 		{"body of a function", replaceBody("small.go", "load", "return 2"), "func load() int {\nreturn 2\n}", "return 1"},
 		{"body of a method", replaceBody("small.go", "store.load", "return nil"), "func load() int { return 1 }", "tempdir.Recover"},
+		{"string", replaceString("small.go", "store.load", "b", "c"), `tempdir.Recover("c")`, `Recover("b")`},
 		{"start", atStart("small.go", "load", "var n int"), "func load() int {\nvar n int\n return 1 }", "func load() int { return"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -81,6 +82,7 @@ func TestEditsWithoutTheirPlaceFail(t *testing.T) {
 		"import":   {changeImport("internal/other", "example.org/ours"), "nothing imports internal/other"},
 		"function": {atStart("small.go", "store.save", ""), "small.go has no function store.save"},
 		"call":     {replaceCalls("small.go", "load", "tempdir.Recover", same), "load does not call tempdir.Recover"},
+		"string":   {replaceString("small.go", "load", "b", "c"), `load has no "b"`},
 		"file":     {replaceBody("other.go", "load", ""), "no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -210,6 +210,11 @@ type process struct {
 
 // start starts a driver on the store in dir. It ends with this program.
 func start(ctx context.Context, driver, dir string, words ...string) (*process, error) {
+	p := newProcess(ctx, driver, dir, words...)
+	return p, p.cmd.Start()
+}
+
+func newProcess(ctx context.Context, driver, dir string, words ...string) *process {
 	args := append([]string{"--graph", filepath.Join(dir, "graph"), "--run", filepath.Join(dir, "run")}, words...)
 	p := &process{cmd: exec.CommandContext(ctx, driver, args...)}
 	p.cmd.Stdout, p.cmd.Stderr = &p.answer, &p.failure
@@ -217,7 +222,7 @@ func start(ctx context.Context, driver, dir string, words ...string) (*process, 
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	p.cmd.Cancel = func() error { return syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) }
 	p.cmd.WaitDelay = time.Second // what it has started may have its pipes
-	return p, p.cmd.Start()
+	return p
 }
 
 // numbers waits for the answer, which has so many numbers after the time it took.

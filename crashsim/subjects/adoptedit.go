@@ -1,0 +1,76 @@
+package subjects
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// adopted are the files that [Workshop.Adopt] adds to copies.
+//
+//go:embed testdata/adopt
+var adopted embed.FS
+
+func addFile(path, name string) edit {
+	text, err := adopted.ReadFile("testdata/adopt/" + name)
+	if err != nil {
+		panic(err)
+	}
+	return writeFile(path, string(text))
+}
+
+// staleID is an id that a release could draw, in the place of the word that its
+// tests use.
+const staleID = "999999999"
+
+func init() {
+	// The two packages are compat, for their own tests, which stay.
+	variants["compat-shim"] = slices.Concat(useCompat, []edit{
+		addFile("internal/tempdir/tempdir.go", "tempdir.go"),
+		addFile("internal/staging_lockfile/staging_lockfile.go", "staging_lockfile.go"),
+	})
+	variants["compat-shim-ids"] = slices.Concat(variants["compat-shim"], []edit{
+		replaceString("internal/tempdir/tempdir_test.go", "TestRecoverStaleDirs", "stale", staleID),
+		replaceString("internal/tempdir/tempdir_test.go", "TestRecoverStaleDirsSkipsActiveDirs", "stale", staleID),
+	})
+	// The release, and compat in one process with it.
+	variants["released-together"] = []edit{
+		requireOurs,
+		addFile("internal/tempdir/together_test.go", "together_test.go"),
+	}
+	// What is printed when a write lock is given up.
+	held := []edit{
+		addFile("pkg/lockfile/held.go", "held.go"),
+		atStart("pkg/lockfile/lockfile.go", "LockFile.Lock", "defer afterlockTaken(l.file)"),
+		atStart("pkg/lockfile/lockfile.go", "LockFile.Unlock", "defer afterlockHeld(l.file)()"),
+	}
+	detach := func(_, call string) string { return "go " + call }
+	inLoad := replaceCalls("layers.go", "layerStore.load", "tempdir.RecoverStaleDirs", detach)
+	inInit := replaceCalls("drivers/overlay/overlay.go", "Init", "tempdir.RecoverStaleDirs", detach)
+	variants["released-held"] = held
+	variants["compat-held"] = slices.Concat(useCompat, held)
+	variants["compat-detached-held"] = slices.Concat(useCompat, held, []edit{inLoad})
+	variants["compat-detached-init-held"] = slices.Concat(useCompat, held, []edit{inLoad, inInit})
+}
+
+// replaceString replaces a string, all of it, wherever a function has it.
+func replaceString(path, function, from, to string) edit {
+	return func(_ context.Context, t *tree) error {
+		s, err := t.parse(path)
+		if err != nil {
+			return err
+		}
+		f, err := s.function(function)
+		if err != nil {
+			return err
+		}
+		body := s.of(f.Body)
+		changed := strings.ReplaceAll(body, fmt.Sprintf("%q", from), fmt.Sprintf("%q", to))
+		if changed == body {
+			return fmt.Errorf("%s: %s has no %q", path, function, from)
+		}
+		return s.replace(f.Body.Pos(), f.Body.End(), changed)
+	}
+}

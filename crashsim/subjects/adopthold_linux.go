@@ -1,0 +1,206 @@
+package subjects
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// heldFiles is how many files the layers have for whose deletion locks are held.
+const heldFiles = 10_000
+
+// A holding is what one run measures.
+type holding struct {
+	deletion, total time.Duration // layers.lock in a deletion, and all of that
+	layers, store   time.Duration // layers.lock and storage.lock by the next command after a kill
+	left            int           // names that the kill left
+}
+
+// holds measures how long locks of a store are held for writing.
+func (a *adoption) holds(ctx context.Context) error {
+	variants := []string{"released-held", "compat-held", "compat-detached-held", "compat-detached-init-held"}
+	t := a.report.Table(fmt.Sprintf("How long a lock is held, layers of %d files, median of %d [least..most] in milliseconds", heldFiles, a.runs),
+		"store", "", "released", "compat", "compat, go in load", "and in Init")
+	for _, graph := range []string{"overlay", "vfs"} {
+		for _, on := range []string{"disk", "tmpfs"} {
+			runs := make(map[string][]holding)
+			for range a.runs { // one after another, so that all meet the same load
+				for _, variant := range variants {
+					h, err := a.hold(ctx, variant, graph, on)
+					if err != nil {
+						return fmt.Errorf("%s: %w", variant, err)
+					}
+					a.report.AtLeast(h.left, heldFiles/10, "names left by a kill")
+					runs[variant] = append(runs[variant], h)
+				}
+			}
+			for _, row := range []struct {
+				what string
+				of   func(holding) time.Duration
+			}{
+				{"deletion: layers.lock", func(h holding) time.Duration { return h.deletion }},
+				{"deletion: all of it", func(h holding) time.Duration { return h.total }},
+				{"next command after a kill: layers.lock", func(h holding) time.Duration { return h.layers }},
+				{"next command after a kill: storage.lock", func(h holding) time.Duration { return h.store }},
+			} {
+				cells := []any{graph + " on " + on, row.what}
+				for _, variant := range variants {
+					cells = append(cells, spread(runs[variant], row.of))
+				}
+				t.Row(cells...)
+			}
+		}
+	}
+	return nil
+}
+
+// spread is median, least and most in milliseconds.
+func spread(runs []holding, of func(holding) time.Duration) string {
+	var times []float64
+	for _, run := range runs {
+		times = append(times, float64(of(run).Microseconds())/1000)
+	}
+	slices.Sort(times)
+	return fmt.Sprintf("%.1f [%.1f..%.1f]", times[len(times)/2], times[0], times[len(times)-1])
+}
+
+// hold deletes one layer, and is killed while it deletes another.
+func (a *adoption) hold(ctx context.Context, variant, graph, on string) (h holding, err error) {
+	driver, err := a.Driver(ctx, variant)
+	if err != nil {
+		return h, err
+	}
+	within := a.onDisk
+	if on == "tmpfs" {
+		within = func(do func(string) error) error { return onTmpfs(ctx, a.dir, storeSize, do) }
+	}
+	err = within(func(dir string) error {
+		killed, err := startTalk(ctx, driver, dir, graph)
+		if err != nil {
+			return err
+		}
+		defer killed.end()
+		for _, layer := range []string{"one", "two"} {
+			if _, err := killed.say(fmt.Sprint("put ", layer, " - ", heldFiles, " 0")); err != nil {
+				return err
+			}
+		}
+		did, err := killed.say("delete one")
+		if err != nil {
+			return err
+		}
+		h.deletion, h.total = did.held["layers.lock"], did.took
+		// It has moved the layer when it gives the lock up, and begins to remove it.
+		if err := killed.sayUntilHeld("delete two", "layers.lock"); err != nil {
+			return err
+		}
+		killed.end()
+		if h.left, err = inInstances(filepath.Join(dir, "graph")); err != nil {
+			return err
+		}
+		next, err := startTalk(ctx, driver, dir, graph)
+		if err != nil {
+			return err
+		}
+		defer next.end()
+		did, err = next.say("list")
+		h.layers, h.store = did.held["layers.lock"], did.held["storage.lock"]
+		return err
+	})
+	return h, err
+}
+
+// inInstances counts the names in all instances of a store.
+func inInstances(root string) (n int, err error) {
+	instances, err := filepath.Glob(filepath.Join(root, "*", "t*mp*", "temp-dir-*"))
+	for _, instance := range instances {
+		err = errors.Join(err, filepath.WalkDir(instance, func(string, fs.DirEntry, error) error { n++; return nil }))
+	}
+	return n, err
+}
+
+// A talk is with a driver whose store stays open, and which says how long it held
+// which lock.
+type talk struct {
+	*process
+	to    io.Writer
+	lines *bufio.Scanner
+}
+
+func startTalk(ctx context.Context, driver, dir, graph string) (*talk, error) {
+	p := newProcess(ctx, driver, dir, "--driver", graph)
+	p.cmd.Stdout = nil
+	to, err := p.cmd.StdinPipe()
+	from, err2 := p.cmd.StdoutPipe()
+	if err := errors.Join(err, err2); err != nil {
+		return nil, err
+	}
+	return &talk{p, to, bufio.NewScanner(from)}, p.cmd.Start()
+}
+
+// did is what a driver did: how long that took, and the longest time for which it
+// held each lock.
+type did struct {
+	took time.Duration
+	held map[string]time.Duration
+}
+
+// end kills the driver.
+func (t *talk) end() { _ = killAll([]*process{t.process}) }
+
+// next reads a line: how long a lock was held, or, if no lock is named, how long
+// the whole command took.
+func (t *talk) next() (lock string, took time.Duration, err error) {
+	if !t.lines.Scan() {
+		return "", 0, errors.Join(errors.New("the driver ended"), t.lines.Err())
+	}
+	line := t.lines.Text()
+	if strings.HasPrefix(line, "held ") {
+		_, err = fmt.Sscanf(line, "held %s %d", &lock, &took)
+		return lock, took, err
+	}
+	took, _, err = answer(line)
+	return "", took, err
+}
+
+// say has a command done.
+func (t *talk) say(command string) (did, error) {
+	d := did{held: make(map[string]time.Duration)}
+	if _, err := fmt.Fprintln(t.to, command); err != nil {
+		return d, err
+	}
+	for {
+		lock, took, err := t.next()
+		if err != nil {
+			return d, fmt.Errorf("%s: %w", command, err)
+		}
+		if lock == "" {
+			d.took = took
+			return d, nil
+		}
+		d.held[lock] = max(d.held[lock], took)
+	}
+}
+
+// sayUntilHeld begins a command, and returns when it gives the lock up.
+func (t *talk) sayUntilHeld(command, lock string) error {
+	if _, err := fmt.Fprintln(t.to, command); err != nil {
+		return err
+	}
+	for {
+		given, _, err := t.next()
+		if err != nil || given == lock {
+			return err
+		}
+		if given == "" {
+			return fmt.Errorf("%s: done, and %s was not held", command, lock)
+		}
+	}
+}
