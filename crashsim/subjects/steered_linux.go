@@ -63,7 +63,7 @@ func isStaged(name string, flags uint64) func(blackbox.Call) bool {
 
 // removesStaged is a removal of something in what a put has staged.
 func removesStaged(c blackbox.Call) bool {
-	return c.Name == "unlinkat" && strings.Contains(filepath.Dir(filepath.Dir(c.Paths[0])), "/temp-dir-")
+	return c.Name == "unlinkat" && strings.HasPrefix(filepath.Base(filepath.Dir(filepath.Dir(c.Paths[0]))), "temp-dir-")
 }
 
 // Steered plays the counterexamples of the models on the variant, runs times each at

@@ -20,6 +20,8 @@ func play(t *testing.T, variant string) SteeredReport {
 		t.Skip("skipped, because it builds the store's command")
 	}
 	w := released(t)
+	w.dir = filepath.Join(w.dir, "temp-dir-1") // as that of the command is called
+	require.NoError(t, os.Mkdir(w.dir, 0o700))
 	report, err := w.Steered(t.Context(), variant, 1)
 	if errors.Is(err, ErrUnavailable) || err != nil && strings.Contains(err.Error(), "GOPROXY=off") {
 		t.Skip("skipped, because the store cannot be built or run here: ", err)
