@@ -39,8 +39,9 @@ type launched struct {
 // in the order of all other stops, that a start has ended.
 const startedSignal = 0x7ffffffe
 
-// newLauncher starts the thread, on the processor, and returns its listener.
-func newLauncher(v view, processor int) (l *launcher, listener int, err error) {
+// newLauncher starts the thread, on the processor, and returns its listener. What
+// is mounted under it is mounted there only, if that is wanted and allowed.
+func newLauncher(v view, processor int, ownMounts bool) (l *launcher, listener int, err error) {
 	l = &launcher{requests: make(chan launch), results: make(chan launched, 1)}
 	type ready struct {
 		listener int
@@ -53,6 +54,9 @@ func newLauncher(v view, processor int) (l *launcher, listener int, err error) {
 		runtime.LockOSThread()
 		l.tid = unix.Gettid()
 		pin(processor)
+		if ownMounts && unix.Unshare(unix.CLONE_NEWNS) == nil {
+			_ = unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, "")
+		}
 		listener, err := install(v)
 		installed <- ready{listener, err}
 		if err != nil {

@@ -26,7 +26,7 @@ func (c *call) export() Call {
 // processes that they start. At any time all but one of them are stopped, as far
 // as the scene goes. What a program does elsewhere is not seen, so a program that
 // waits there for one that is stopped waits for ever, which is reported after the
-// patience.
+// patience. What they mount is mounted for them only, where that is allowed.
 //
 // Two threads of a program may be on their way to a call at a time. The one that
 // comes second stops, too, and is dealt with when the first has been.
@@ -43,11 +43,10 @@ func NewSteering(scene string, mutating bool, patience time.Duration) (*Steering
 	if mutating {
 		v = changes
 	}
-	super, err := newSupervisor(scene, v, 0, patience)
+	super, err := newSupervisor(scene, v, 0, patience, true)
 	if err != nil {
 		return nil, err
 	}
-	super.follows = true
 	return &Steering{super}, nil
 }
 

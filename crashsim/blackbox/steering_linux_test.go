@@ -110,6 +110,23 @@ func TestAProcessInAnotherRootIsSeenInTheScene(t *testing.T) {
 	assert.DirExists(t, filepath.Join(scene, "inside"))
 }
 
+func TestWhatAProgramMountsIsMountedForItOnly(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("skipped, because mounting needs root")
+	}
+	s, scene := steering(t, true)
+	p, err := s.Start(shell, nil, "-c", `/bin/mount -t tmpfs none "$0" && /bin/mkdir "$0/inside" && echo made`, scene)
+	require.NoError(t, err)
+	there, err := p.Until(makesDirectory("inside"))
+	require.NoError(t, err)
+	require.True(t, there, p.Output())
+	c, _ := p.Stopped()
+	assert.Equal(t, filepath.Join(scene, "inside"), c.Paths[0])
+	require.NoError(t, p.Run())
+	assert.Equal(t, "made", p.Output())
+	assert.NoDirExists(t, filepath.Join(scene, "inside"))
+}
+
 // chrootVariable names the root that this program changes to, to make a directory
 // there and exit.
 const chrootVariable = "AFTERLOCK_TEST_CHROOT"

@@ -41,14 +41,14 @@ type supervisor struct {
 // newSupervisor returns a supervisor whose processes run on the processor, or an
 // error that matches
 // [errors.ErrUnsupported] if this kernel or a filter around this process does
-// not allow it.
-func newSupervisor(scene string, v view, processor int, patience time.Duration) (*supervisor, error) {
-	l, listener, err := newLauncher(v, processor)
+// not allow it. With follows, what a process starts belongs to it.
+func newSupervisor(scene string, v view, processor int, patience time.Duration, follows bool) (*supervisor, error) {
+	l, listener, err := newLauncher(v, processor, follows)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
 	}
 	wakeOnSameCPU(listener)
-	s := &supervisor{listener: listener, launcher: l, scene: scene, closes: v == allCalls, patience: patience, tids: make(map[int]*process), done: make(chan struct{})}
+	s := &supervisor{listener: listener, launcher: l, scene: scene, closes: v == allCalls, follows: follows, patience: patience, tids: make(map[int]*process), done: make(chan struct{})}
 	go s.watch()
 	return s, nil
 }

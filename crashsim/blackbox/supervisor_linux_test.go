@@ -95,7 +95,7 @@ func TestAProcessThatNeverStopsIsReported(t *testing.T) {
 		t.Skipf("skipped, because there is no program that waits: %v", err)
 	}
 	newCampaign(t) // or skips
-	s, err := newSupervisor(t.TempDir(), allCalls, 0, 50*time.Millisecond)
+	s, err := newSupervisor(t.TempDir(), allCalls, 0, 50*time.Millisecond, false)
 	require.NoError(t, err)
 	defer s.close()
 	_, err = s.start("sleep", image{path: sleep, env: environment}, "1000")

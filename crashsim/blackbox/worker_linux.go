@@ -41,10 +41,10 @@ func newWorker(dir string, processor int, command string) (*worker, error) {
 		}
 	}
 	var err error
-	if w.super, err = newSupervisor(w.scene, allCalls, processor, patience); err != nil {
+	if w.super, err = newSupervisor(w.scene, allCalls, processor, patience, false); err != nil {
 		return nil, err
 	}
-	if w.changes, err = newSupervisor(w.scene, changes, processor, patience); err != nil {
+	if w.changes, err = newSupervisor(w.scene, changes, processor, patience, false); err != nil {
 		w.super.close()
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -161,17 +162,16 @@ func (s *steered) root() string { return s.path("graph/overlay/tempdirs") }
 
 var steeredEnvironment = []string{"STORAGE_CONF=/dev/null"}
 
-// arguments are those of the store's command. Without the option it would leave a
-// mount behind, as it does wherever it runs.
+// arguments are those of the store's command.
 func (s *steered) arguments(words ...string) []string {
-	return append([]string{"--graph", s.path("graph"), "--run", s.path("run"), "--storage-driver", "overlay",
-		"--storage-opt", "overlay.skip_mount_home=true"}, words...)
+	return append([]string{"--graph", s.path("graph"), "--run", s.path("run"), "--storage-driver", "overlay"}, words...)
 }
 
-// alone runs the store's command without supervision.
+// alone runs the store's command without supervision, with mounts of its own.
 func (s *steered) alone(ctx context.Context, words ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, s.command, s.arguments(words...)...)
 	cmd.Env = append(os.Environ(), steeredEnvironment...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	output, err := cmd.CombinedOutput()
 	if err != nil {
 		err = fmt.Errorf("containers-storage %s: %w: %s", words[0], err, bytes.TrimSpace(output))
@@ -186,11 +186,7 @@ const steeredID = "5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5
 
 // run plays the actions on a new store, and counts what becomes of the put.
 func (s *steered) run(ctx context.Context, actions []blackbox.Action, m moment, result *SteeredMoment) (err error) {
-	defer func() {
-		// The driver has mounted its home, as it does wherever it runs.
-		_ = unix.Unmount(s.path("graph/overlay"), unix.MNT_DETACH)
-		err = errors.Join(err, os.RemoveAll(s.path("graph")), os.RemoveAll(s.path("run")))
-	}()
+	defer func() { err = errors.Join(err, os.RemoveAll(s.path("graph")), os.RemoveAll(s.path("run"))) }()
 	if _, err := s.alone(ctx, "layers"); err != nil {
 		if ctx.Err() == nil {
 			err = fmt.Errorf("%w: no store with driver overlay: %w", ErrUnavailable, err)
