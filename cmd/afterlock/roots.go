@@ -100,9 +100,14 @@ func (p place) join(names ...string) string {
 	return strings.TrimRight(p.Path, "/") + "/" + strings.Join(names, "/")
 }
 
-// addRoot adds the root at the names below the place, if it is there.
+// addRoot adds the root at the names below the place, if it is there. A link is
+// followed to "l" beside it, which is how a store keeps its instances from releases
+// that would remove them (docs/operations.md), and nowhere else.
 func (p *place) addRoot(names ...string) error {
 	root := p.join(names...)
+	if target, err := os.Readlink(root); err == nil && target == "l/tempdirs" {
+		root = strings.TrimSuffix(root, "tempdirs") + target
+	}
 	info, err := os.Lstat(root)
 	switch {
 	case missing(err):

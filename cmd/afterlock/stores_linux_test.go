@@ -96,6 +96,28 @@ func TestTheRootOfALayerStoreIsFound(t *testing.T) {
 	}
 }
 
+// docs/operations.md has users make this link; any other is not followed.
+func TestARootThatIsALinkBesideOlderReleases(t *testing.T) {
+	store := makeNames(t, t.TempDir(), "storage.lock", "overlay/l/tempdirs/", "vfs/elsewhere/temp-dir-1/", "overlay-layers/layers.lock")
+	require.NoError(t, os.Symlink("l/tempdirs", store+"/overlay/tempdirs"))
+	require.NoError(t, os.Symlink("elsewhere", store+"/vfs/tempdirs"))
+	p, err := look(store)
+	require.NoError(t, err)
+	require.Equal(t, []string{store + "/overlay/l/tempdirs"}, p.roots)
+	root, err := tempdir.Open(store + "/overlay/l/tempdirs")
+	require.NoError(t, err)
+	defer root.Close()
+	dir, err := root.Create()
+	require.NoError(t, err)
+	require.NoError(t, dir.Release())
+	_, stderr, code := call(t, "recover", store)
+	require.Zero(t, code, stderr)
+	entries, err := os.ReadDir(store + "/overlay/l/tempdirs")
+	require.NoError(t, err)
+	require.Empty(t, entries)
+	require.DirExists(t, store+"/vfs/elsewhere/temp-dir-1")
+}
+
 func TestWhatCannotBeLookedAtIsNotTakenForNothing(t *testing.T) {
 	store := makeNames(t, t.TempDir(), "storage.lock", "overlay-layers/layers.lock")
 	require.NoError(t, os.Symlink("vfs-layers", filepath.Join(store, "vfs-layers"))) // ELOOP, to root as well

@@ -30,6 +30,10 @@ var upstreamModes = []upstreamMode{
 			r := &subjects.Report{}
 			return r, w.Schedule(ctx, r, variants, cmp.Or(o.runs, 1), o.log)
 		}},
+	{"older", "older releases, and Debian's podman and buildah, on one store with the newest and with compat (2 min; words: some of them)",
+		func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
+			return w.Older(ctx, subjects.OlderOptions{Dir: o.dir, Only: o.args, Log: o.log})
+		}},
 	{"policy", "who waits when a store recovers, and until when space is taken: one trace with kills, under each policy (20 min; words: policies, or \"trace\" to print it)",
 		func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
 			options := subjects.PolicyOptions{Dir: o.dir, Seed: o.seed, Runs: o.runs, Only: o.args, Log: o.log}

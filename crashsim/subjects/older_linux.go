@@ -1,0 +1,580 @@
+package subjects
+
+import (
+	"archive/tar"
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/tempdir/compat"
+)
+
+// olderReleases are those that share a store with the workshop's. The first does
+// not know the directories of instances, which came with v1.59.0.
+var olderReleases = []Options{
+	{Module: "github.com/containers/storage", Version: "v1.58.0"},
+	{Module: "github.com/containers/storage", Version: "v1.59.1"},
+	{Module: Storage, Version: "v1.61.0"},
+	{Module: Storage, Version: "v1.62.3"},
+	{Module: Storage, Version: "v1.64.2"},
+}
+
+// A layout is where instances of driver overlay are.
+type layout struct {
+	name, driver string
+	link         string // what overlay/tempdirs leads to, if it is a link
+}
+
+// Releases before v1.59.0 take every directory of overlay/ for a layer, but for
+// "l" and "staging". Until about v1.52 they also emptied staging at every
+// shutdown. So the one place within the mount of overlay/ that all of them leave
+// alone is below "l", and a link to it is no directory.
+var layouts = []layout{
+	{"overlay", "overlay", ""},
+	{"overlay, linked to l", "overlay", "l/tempdirs"},
+	{"vfs", "vfs", ""},
+}
+
+// An older is a program that knows less than the newest release.
+type older struct {
+	name    string
+	command func(ctx context.Context, s *shared, words string) *exec.Cmd
+	prepare []string // puts something into the store
+	actions []action
+	loses   func(l layout, a action) []string // what is known to be lost
+}
+
+// An action is a command, and what is special beside it.
+type action struct {
+	words, title string
+	unlinked     bool // the links of all layers are lost
+	noStaging    bool // no partial pull is in progress
+}
+
+func (a action) String() string { return cmp.Or(a.title, a.words) }
+
+// commands are actions with nothing special.
+func commands(all ...string) (actions []action) {
+	for _, words := range all {
+		actions = append(actions, action{words: words})
+	}
+	return actions
+}
+
+// OlderOptions are what [Workshop.Older] is told.
+type OlderOptions struct {
+	Dir  string    // scratch, where overlay can be mounted
+	Only []string  // releases, or "podman"; all, if there are none
+	Log  io.Writer // progress; may be nil
+}
+
+func (o OlderOptions) wants(name string) bool {
+	return len(o.Only) == 0 || slices.ContainsFunc(o.Only, func(only string) bool { return strings.HasPrefix(name, only) })
+}
+
+// Older tries older releases, and Debian's podman and buildah if they are
+// installed, on one store with the newest one and with compat: each command of
+// theirs beside live instances of compat and beside pulls in progress, and layers
+// that one puts and the other reads and deletes. It needs root. A loss that is not
+// known is a problem, and so is one that is known and does not show. It takes two
+// or three minutes, and longer when the releases are built for the first time.
+func (w *Workshop) Older(ctx context.Context, o OlderOptions) (*Report, error) {
+	r, log := &Report{}, o.Log
+	if log == nil {
+		log = io.Discard
+	}
+	if os.Geteuid() != 0 {
+		return r, fmt.Errorf("%w: mounts need root", ErrUnavailable)
+	}
+	pullers := map[string]string{}
+	for _, variant := range []string{"released", "compat"} {
+		path, err := w.Command(ctx, variant)
+		if err != nil {
+			return r, err
+		}
+		pullers[variant] = path
+	}
+	binaries := map[string]string{}
+	var olders []older
+	for _, release := range append([]Options{{Module: w.Module, Version: w.Version}}, olderReleases...) {
+		if !o.wants(release.Version) || binaries[release.Version] != "" {
+			continue
+		}
+		path, knows, err := pullers["released"], true, error(nil)
+		if release.Version != w.Version {
+			release.Dir, release.Checkout, release.Log = filepath.Join(o.Dir, release.Version), w.checkout, log
+			path, knows, err = olderCommand(ctx, release)
+		}
+		if err != nil {
+			r.Skip(release.Module+" "+release.Version, err)
+			continue
+		}
+		binaries[release.Version] = path
+		olders = append(olders, releaseAs(release.Version, path, knows))
+	}
+	var debian []older
+	if o.wants("podman") {
+		var err error
+		if debian, err = debians(ctx); err != nil {
+			r.Skip("podman and buildah of Debian 12", err)
+		}
+	}
+	f := &fleet{w, o.Dir, log, pullers}
+	return r, errors.Join(f.exchanges(ctx, r, binaries),
+		f.besides(ctx, r, "What commands of a release do to live instances of compat and to pulls in progress", olders),
+		f.besides(ctx, r, "What commands of Debian 12 do to them", debian))
+}
+
+// A fleet is who shares stores, which are made in dir.
+type fleet struct {
+	*Workshop
+	dir     string
+	log     io.Writer
+	pullers map[string]string // the newest release's command, by variant
+}
+
+// olderCommand builds the command of a release, and says whether that knows instances.
+func olderCommand(ctx context.Context, o Options) (path string, knows bool, err error) {
+	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+		return "", false, err
+	}
+	w, err := Open(ctx, o)
+	if err != nil {
+		return "", false, err
+	}
+	if path, err = w.Command(ctx, "released"); err != nil {
+		return "", false, err
+	}
+	_, err = os.Stat(filepath.Join(w.release, "internal", "tempdir"))
+	return path, err == nil, nil
+}
+
+// releaseAs is the containers-storage command of a release.
+func releaseAs(version, path string, knows bool) older {
+	return older{
+		name: version,
+		command: func(ctx context.Context, s *shared, words string) *exec.Cmd {
+			return s.storage(ctx, path, strings.Fields(words)...)
+		},
+		prepare: []string{"create-layer -i lower", "create-layer -i upper lower", "create-layer -i other"},
+		actions: append(commands("layers", "delete-layer other", "check", "check --repair --max 1ns", "gc", "shutdown"),
+			action{words: "shutdown", title: "shutdown, which unmounts overlay/", noStaging: true},
+			action{words: "mount upper", title: "mount upper, links of layers lost", unlinked: true}),
+		loses: func(l layout, a action) []string {
+			if !knows && l.name == "overlay" && (a.words == "gc" || strings.HasPrefix(a.words, "check --repair")) {
+				return []string{"overlay/tempdirs", "pull by released", "pull by compat"}
+			}
+			return nil
+		},
+	}
+}
+
+// debians are the programs of Debian 12, if this machine has them. What they do to
+// the whole machine, as "system renumber" does, is not tried.
+func debians(ctx context.Context) ([]older, error) {
+	for program, version := range map[string]string{"podman": "4.3.1", "buildah": "1.28.2"} {
+		output, err := exec.CommandContext(ctx, program, "--version").Output()
+		if err != nil {
+			return nil, err
+		}
+		if !strings.Contains(string(output), version) {
+			return nil, fmt.Errorf("%s is not %s", strings.TrimSpace(string(output)), version)
+		}
+	}
+	return []older{{
+		name: "podman 4.3.1, buildah 1.28.2",
+		command: func(ctx context.Context, s *shared, words string) *exec.Cmd {
+			args := strings.Fields(strings.ReplaceAll(words, "BASE", s.base))
+			options := []string{"--root", s.graph, "--runroot", s.run, "--storage-driver", s.driver}
+			if args[0] == "podman" {
+				options = append(options, "--tmpdir", filepath.Join(s.run, "tmp"))
+			}
+			return exec.CommandContext(ctx, args[0], append(options, args[1:]...)...)
+		},
+		prepare: []string{
+			"podman import -q BASE/content.tar localhost/base:1",
+			"podman build -q --network=host --isolation=chroot -t localhost/derived:1 BASE/context",
+			"buildah from --name working localhost/base:1",
+		},
+		actions: commands(
+			"podman images", "podman build -q --network=host --isolation=chroot -t localhost/more:1 BASE/context",
+			"buildah from scratch", "buildah commit -q working localhost/committed:1", "buildah rm working",
+			"podman rmi -f localhost/derived:1", "buildah rmi --prune", "podman system prune -af"),
+		// Every shutdown of its store removes overlay/staging.
+		loses: func(l layout, _ action) []string {
+			if l.driver == "overlay" {
+				return []string{"staging"}
+			}
+			return nil
+		},
+	}}, nil
+}
+
+// A shared is one store, which several programs use.
+type shared struct {
+	layout
+	base, graph, run string
+}
+
+// newShared makes an empty store in the layout.
+func (f *fleet) newShared(l layout) (*shared, error) {
+	base, err := os.MkdirTemp(f.dir, "shared-")
+	if err != nil {
+		return nil, err
+	}
+	run, err := os.MkdirTemp("/run", "afterlock-") // podman wants no more than 50 characters
+	s := &shared{l, base, filepath.Join(base, "graph"), run}
+	err = errors.Join(err, os.MkdirAll(filepath.Join(base, "context"), 0o700),
+		os.WriteFile(filepath.Join(base, "context", "Dockerfile"), []byte("FROM localhost/base:1\nCOPY Dockerfile /copied\n"), 0o600),
+		os.WriteFile(filepath.Join(base, "content.tar"), pulledLayer(), 0o600))
+	if l.link != "" {
+		// Relative, so that it is followed within the mount of overlay/ upon itself.
+		err = errors.Join(err, os.MkdirAll(filepath.Join(s.graph, "overlay", l.link), 0o755),
+			os.Symlink(l.link, filepath.Join(s.graph, "overlay", "tempdirs")))
+	}
+	return s, err
+}
+
+// remove unmounts what the programs have mounted, and removes all of it.
+func (s *shared) remove() error {
+	for unix.Unmount(filepath.Join(s.graph, "overlay"), unix.MNT_DETACH) == nil {
+	}
+	return errors.Join(os.RemoveAll(s.base), os.RemoveAll(s.run))
+}
+
+func (s *shared) storage(ctx context.Context, path string, words ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, path, append([]string{"--graph", s.graph, "--run", s.run, "--storage-driver", s.driver}, words...)...)
+}
+
+// besides has every command of every program beside what lives.
+func (f *fleet) besides(ctx context.Context, r *Report, title string, olders []older) error {
+	if len(olders) == 0 {
+		return nil
+	}
+	t := r.Table(title, "who", "command", layouts[0].name, layouts[1].name, layouts[2].name)
+	done := 0
+	for _, o := range olders {
+		for _, a := range o.actions {
+			fmt.Fprintf(f.log, "%s: %s\n", o.name, a)
+			row := []any{o.name, a.String()}
+			for _, l := range layouts {
+				if a.unlinked && l.driver != "overlay" {
+					row = append(row, "-")
+					continue
+				}
+				b, err := f.beside(ctx, o, l, a)
+				if err != nil {
+					return fmt.Errorf("%s, %s, %s: %w", o.name, l.name, a, err)
+				}
+				row = append(row, b.String())
+				if b.exit != 0 {
+					fmt.Fprintf(f.log, "%s, %s: exit %d: %s\n", a, l.name, b.exit, strings.ReplaceAll(strings.TrimSpace(b.said), "\n", "; "))
+				}
+				b.judge(r, fmt.Sprintf("%s of %s, %s", a, o.name, l.name), o.loses(l, a))
+				done++
+			}
+			t.Row(row...)
+		}
+	}
+	r.AtLeast(done, len(olders)*len(layouts), "commands beside live instances")
+	return nil
+}
+
+// A beside is what a command did to what lives: its exit code, and the lost.
+type beside struct {
+	exit int
+	said string
+	lost []string
+	why  error
+}
+
+// judge compares the lost with those that are known to be.
+func (b beside) judge(r *Report, what string, known []string) {
+	for _, name := range b.lost {
+		if !slices.Contains(known, name) {
+			r.Problem("%s: %s is lost, which was not known: %v", what, name, b.why)
+		}
+	}
+	for _, name := range known {
+		if !slices.Contains(b.lost, name) {
+			r.Problem("%s: %s is not lost, and was known to be: this check sees nothing, or the release is another", what, name)
+		}
+	}
+}
+
+func (b beside) String() string {
+	text := "intact"
+	if len(b.lost) > 0 {
+		text = "LOST " + strings.Join(b.lost, ", ")
+	}
+	if b.exit != 0 {
+		text += fmt.Sprintf("; exit %d", b.exit)
+	}
+	return text
+}
+
+// beside does the command beside a live instance of compat in each root, a staging
+// directory with its lock held, and a pull in progress of each puller.
+func (f *fleet) beside(ctx context.Context, o older, l layout, a action) (b beside, err error) {
+	s, err := f.newShared(l)
+	if err != nil {
+		return b, err
+	}
+	defer func() { err = errors.Join(err, s.remove()) }()
+	for _, words := range o.prepare {
+		if output, err := o.command(ctx, s, words).CombinedOutput(); err != nil {
+			return b, fmt.Errorf("%s: %w: %s", words, err, output)
+		}
+	}
+	var alive []living
+	for _, start := range []func() (living, error){
+		func() (living, error) { return liveIn(filepath.Join(s.graph, s.driver), "tempdirs") },
+		func() (living, error) { return liveIn(filepath.Join(s.graph, s.driver+"-layers"), "tmp") },
+		func() (living, error) { return s.liveStaging(!a.noStaging) },
+		func() (living, error) { return s.pull(ctx, "released", f.pullers["released"]) },
+		func() (living, error) { return s.pull(ctx, "compat", f.pullers["compat"]) },
+	} {
+		one, err := start()
+		if err != nil {
+			return b, err
+		}
+		if one.name != "" {
+			alive = append(alive, one)
+		}
+	}
+	if a.unlinked {
+		links, err := filepath.Glob(filepath.Join(s.graph, "overlay", "l", "*"))
+		if err != nil {
+			return b, err
+		}
+		for _, link := range links {
+			if _, err := os.Readlink(link); err != nil {
+				continue // the directory that a layout has there
+			}
+			if err := os.Remove(link); err != nil {
+				return b, err
+			}
+		}
+	}
+	output, err := o.command(ctx, s, a.words).CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return b, err
+	}
+	if b.said = string(output); exit != nil {
+		b.exit = exit.ExitCode()
+	}
+	for _, one := range alive {
+		if err := one.finish(); err != nil {
+			b.lost = append(b.lost, one.name)
+			b.why = errors.Join(b.why, err)
+		}
+	}
+	return b, nil
+}
+
+// A living is something that is under way. finish finishes it, and its error says
+// that something of it is gone.
+type living struct {
+	name   string
+	finish func() error
+}
+
+// liveIn has a live instance of compat, with an addition, in a root.
+func liveIn(dir, root string) (living, error) {
+	td, err := compat.NewTempDir(filepath.Join(dir, root))
+	if err != nil {
+		return living{}, err
+	}
+	addition, err := td.StageAddition()
+	if err != nil {
+		return living{}, err
+	}
+	file := filepath.Join(addition.Path, "file")
+	if err := errors.Join(os.MkdirAll(addition.Path, 0o700), os.WriteFile(file, []byte("whole"), 0o600)); err != nil {
+		return living{}, err
+	}
+	return living{filepath.Base(dir) + "/" + root, func() error {
+		text, err := os.ReadFile(file)
+		if err == nil && string(text) != "whole" {
+			err = errors.New("incomplete")
+		}
+		return errors.Join(err, td.Cleanup())
+	}}, nil
+}
+
+// liveStaging is the directory of a partial pull, with its lock held.
+func (s *shared) liveStaging(wanted bool) (living, error) {
+	if s.driver != "overlay" || !wanted {
+		return living{}, nil
+	}
+	dir := filepath.Join(s.graph, "overlay", "staging", "7")
+	if err := os.MkdirAll(filepath.Join(dir, "dir"), 0o700); err != nil {
+		return living{}, err
+	}
+	lock, err := compat.TryLockPath(filepath.Join(dir, "staging.lock"))
+	return living{"staging", func() error {
+		_, err := os.Stat(filepath.Join(dir, "dir"))
+		return errors.Join(err, lock.UnlockAndDelete())
+	}}, err
+}
+
+// pull starts to import a layer, and goes on until the store has unpacked a part.
+func (s *shared) pull(ctx context.Context, variant, path string) (living, error) {
+	if s.driver != "overlay" {
+		return living{}, nil // it has the locks while it unpacks, and everybody else waits
+	}
+	cmd := s.storage(ctx, path, "import-layer")
+	content, err := cmd.StdinPipe()
+	if err != nil {
+		return living{}, err
+	}
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if err := cmd.Start(); err != nil {
+		return living{}, err
+	}
+	// No pipe or buffer on the way holds as much as this, so that the first file is
+	// unpacked when it is written.
+	layer := pulledLayer()
+	half := len(layer) / 2
+	before := s.unpacked()
+	if _, err := content.Write(layer[:half]); err != nil {
+		return living{}, errors.Join(err, cmd.Wait(), errors.New(said.String()))
+	}
+	if s.unpacked() != before+1 {
+		return living{}, fmt.Errorf("the pull has unpacked nothing into %s/tempdirs", s.driver)
+	}
+	return living{"pull by " + variant, func() error {
+		_, err := content.Write(layer[half:])
+		err = errors.Join(err, content.Close(), cmd.Wait())
+		if err != nil {
+			return fmt.Errorf("%w: %s", err, said.String())
+		}
+		return s.same(ctx, path, strings.Fields(said.String())[0], layer)
+	}}, nil
+}
+
+// unpacked is how many pulls have their first file in an instance.
+func (s *shared) unpacked() (n int) {
+	// A walk does not follow a link that it starts at.
+	_ = filepath.WalkDir(filepath.Join(s.graph, s.driver, "tempdirs")+"/.", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Name() == "first" {
+			n++
+		}
+		return nil
+	})
+	return n
+}
+
+// same compares the layer that the store has with what was put.
+func (s *shared) same(ctx context.Context, path, id string, layer []byte) error {
+	output, err := s.storage(ctx, path, "diff", id).Output()
+	if err == nil && !bytes.Equal(output, layer) {
+		err = fmt.Errorf("%d bytes of the layer were put, and %d others are read", len(layer), len(output))
+	}
+	return err
+}
+
+// pulledLayer is a layer with a small file and a big one.
+func pulledLayer() []byte {
+	var buffer bytes.Buffer
+	w := tar.NewWriter(&buffer)
+	for _, file := range []struct {
+		name string
+		size int
+	}{{"first", 6}, {"big", 8 << 20}} {
+		// Writing to memory fails for a wrong size only.
+		if err := w.WriteHeader(&tar.Header{Name: file.name, Mode: 0o600, Size: int64(file.size)}); err != nil {
+			panic(err)
+		}
+		if _, err := io.CopyN(w, zeros{}, int64(file.size)); err != nil {
+			panic(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		panic(err)
+	}
+	return buffer.Bytes()
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
+
+// exchanges has layers put by one, and read and deleted by the other, both ways.
+func (f *fleet) exchanges(ctx context.Context, r *Report, releases map[string]string) error {
+	if len(releases) == 0 {
+		return nil
+	}
+	t := r.Table("Two layers are put by one, read and deleted by the other", "release", "with", "driver", "result")
+	versions := make([]string, 0, len(releases))
+	for version := range releases {
+		versions = append(versions, version)
+	}
+	slices.Sort(versions)
+	done := 0
+	for _, version := range versions {
+		for _, variant := range []string{"released", "compat"} {
+			for _, l := range layouts {
+				result := "pass"
+				for _, pair := range [][2]string{{releases[version], f.pullers[variant]}, {f.pullers[variant], releases[version]}} {
+					if err := f.exchange(ctx, l, pair[0], pair[1]); err != nil {
+						result = err.Error()
+						r.Problem("%s and %s of %s, %s: %v", version, variant, f.Version, l.name, err)
+					}
+				}
+				t.Row(version, variant+" "+f.Version, l.name, result)
+				done++
+			}
+		}
+	}
+	r.AtLeast(done, 2*len(releases)*len(layouts), "pairs of releases")
+	return nil
+}
+
+func (f *fleet) exchange(ctx context.Context, l layout, putter, deleter string) (err error) {
+	s, err := f.newShared(l)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.remove()) }()
+	content := filepath.Join(s.base, "content.tar")
+	layer, err := os.ReadFile(content)
+	if err != nil {
+		return err
+	}
+	var ids []string
+	for range 2 {
+		output, err := s.storage(ctx, putter, append([]string{"import-layer", "--file", content}, ids...)...).CombinedOutput()
+		words := strings.Fields(string(output))
+		if err != nil || len(words) == 0 {
+			return fmt.Errorf("import-layer: %w: %s", err, output)
+		}
+		ids = append(ids, words[0])
+	}
+	for i, id := range slices.Backward(ids) {
+		if err := s.same(ctx, deleter, id, layer); err != nil {
+			return err
+		}
+		if output, err := s.storage(ctx, deleter, "delete-layer", id).CombinedOutput(); err != nil {
+			return fmt.Errorf("delete-layer: %w: %s", err, output)
+		}
+		output, err := s.storage(ctx, putter, "layers").Output()
+		if listed := strings.Fields(string(output)); err != nil || len(listed) != i || i == 1 && listed[0] != ids[0] {
+			return fmt.Errorf("%d layers are left, and %q are listed: %w", i, output, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,61 @@
+package subjects
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestALossThatIsNotKnownAndAKnownOneThatDoesNotShowAreProblems(t *testing.T) {
+	for _, c := range []struct {
+		lost, known []string
+		problems    int
+	}{
+		{nil, nil, 0},
+		{[]string{"staging"}, []string{"staging"}, 0},
+		{[]string{"staging", "vfs/tempdirs"}, []string{"staging"}, 1},
+		{nil, []string{"staging"}, 1},
+	} {
+		var r Report
+		beside{lost: c.lost, why: errors.New("gone")}.judge(&r, "gc", c.known)
+		require.Len(t, r.Problems, c.problems, c)
+	}
+}
+
+// What lives in each layout is lost if its files are, and not otherwise.
+func TestWhatLivesIsSeenToBeLost(t *testing.T) {
+	for _, l := range layouts {
+		if os.Geteuid() != 0 {
+			t.Skip("skipped, because /run is root's")
+		}
+		f := &fleet{dir: t.TempDir()}
+		s, err := f.newShared(l)
+		require.NoError(t, err)
+		for _, lose := range []bool{false, true} {
+			one, err := liveIn(filepath.Join(s.graph, l.driver), "tempdirs")
+			require.NoError(t, err)
+			place := filepath.Join(s.graph, l.driver, "tempdirs")
+			if l.link != "" {
+				place = filepath.Join(s.graph, l.driver, l.link)
+			}
+			entries, err := os.ReadDir(place)
+			require.NoError(t, err)
+			require.Len(t, entries, 2)
+			staging, err := s.liveStaging(true)
+			require.NoError(t, err)
+			if lose {
+				require.NoError(t, os.RemoveAll(place))
+				require.NoError(t, os.RemoveAll(filepath.Join(s.graph, "overlay", "staging")))
+			}
+			require.Equal(t, lose, one.finish() != nil)
+			if staging.finish != nil {
+				require.Equal(t, lose, staging.finish() != nil)
+			}
+		}
+		require.NoError(t, s.remove())
+		require.NoDirExists(t, s.base)
+	}
+}
