@@ -124,6 +124,18 @@ func (s *source) function(name string) (*ast.FuncDecl, error) {
 	return nil, fmt.Errorf("%s has no function %s", s.set.Position(s.file.Pos()).Filename, name)
 }
 
+// addImport has a file import another package of the module.
+func addImport(path, pkg string) edit {
+	return func(_ context.Context, t *tree) error {
+		s, err := t.parse(path)
+		if err != nil {
+			return err
+		}
+		end := s.file.Name.End()
+		return s.replace(end, end, fmt.Sprintf("\n\nimport %q", t.Module+"/"+pkg))
+	}
+}
+
 // replaceBody gives a function another body, without the braces.
 func replaceBody(path, function, body string) edit {
 	return func(_ context.Context, t *tree) error {

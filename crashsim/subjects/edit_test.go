@@ -54,6 +54,7 @@ func TestEditsPutTextInItsPlace(t *testing.T) {
 		not  string // and what is not
 	}{
 		{"import", changeImport("internal/tempdir", "example.org/ours"), `import tempdir "example.org/ours"`, "store/internal"},
+		{"another import", addImport("small.go", "pkg/looks"), "package small\n\nimport \"example.org/store/pkg/looks\"\n", "pkg/looks"},
 		{"calls", replaceCalls("small.go", "store.load", "tempdir.Recover", detach), "go tempdir.Recover(\"a\")\n\t\tfor range 2 {\n\t\t\tgo tempdir.Recover(\"b\")\n", "return err"},
 		{"calls that go", replaceCalls("small.go", "store.load", "tempdir.Recover", func(string, string) string { return "// gone" }), "for range 2 {\n\t\t\t// gone\n", "tempdir.Recover"},
 		{"body of a function", replaceBody("small.go", "load", "return 2"), "func load() int {\nreturn 2\n}", "return 1"},

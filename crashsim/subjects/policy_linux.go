@@ -49,6 +49,9 @@ func (w *Workshop) Policies(ctx context.Context, o PolicyOptions) (*Report, erro
 	}
 	report := &Report{}
 	policyTables(report, trace, chosen, runs)
+	if err := policyLeft(ctx, w, o, chosen, report); err != nil {
+		return report, err
+	}
 	return report, policyCalls(ctx, w, o, chosen, report)
 }
 

@@ -1,14 +1,18 @@
 package subjects
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Policies are answers to: when does a store recover, and who waits for it? All but
 // released use package compat; they differ in where they call recovery, and nothing
 // else.
 func init() {
 	const (
-		call  = "tempdir.RecoverStaleDirs"
-		added = "afterlock_policy.go" // of package storage
+		call   = "tempdir.RecoverStaleDirs"
+		added  = "afterlock_policy.go" // of package storage
+		lookAt = "internal/looks"
 	)
 	drop := func(_, called string) string { return "_ = " + strings.TrimPrefix(called, call) }
 	detach := func(_, called string) string { return "go " + called }
@@ -25,19 +29,32 @@ func init() {
 		}
 		recoverWhenWriting(r)
 		return nil`)
-	// whenOpened calls recovery when all locks of the opening are free again.
-	whenOpened := replaceCalls("store.go", "GetStore", "s.load", func(statement, _ string) string {
-		return statement + "\n\trecoverWhenOpened(s)"
-	})
+	// whenOpened opens the driver's root where it is recovered in the release, before
+	// the driver mounts its home upon itself: the descriptor leads to the mounts below
+	// it for ever. It recovers when all locks of the opening are free again.
+	whenOpened := func(slice string) []edit {
+		return []edit{
+			inLoad(drop),
+			replaceCalls("drivers/overlay/overlay.go", "Init", call, func(_, called string) string {
+				return strings.Replace(called, call, "looks.Know", 1)
+			}),
+			addImport("drivers/overlay/overlay.go", lookAt),
+			replaceCalls("store.go", "GetStore", "s.load", func(statement, _ string) string {
+				return statement + "\n\trecoverWhenOpened(s)"
+			}),
+			writeFile(lookAt+"/looks.go", looks),
+			writeFile(added, fmt.Sprintf(opened, slice)),
+		}
+	}
 	policy := func(edits ...edit) []edit { return append(append([]edit{}, edits...), useCompat...) }
 
 	variants["compat-detached"] = policy(inLoad(detach))
 	variants["compat-detached-init"] = policy(inLoad(detach), inInit(detach))
 	variants["compat-timer"] = policy(inLoad(drop), inInit(drop))
 	variants["compat-everylock"] = policy(inLoad(drop), inInit(drop), whenWriting, writeFile(added, everyLock))
-	variants["compat-idle"] = policy(inLoad(drop), inInit(drop), whenWriting, writeFile(added, looks+idleLock))
-	variants["compat-opened"] = policy(inLoad(drop), inInit(drop), whenOpened, writeFile(added, looks+opened+"const slice = time.Second\n"))
-	variants["compat-opened-50ms"] = policy(inLoad(drop), inInit(drop), whenOpened, writeFile(added, looks+opened+"const slice = 50 * time.Millisecond\n"))
+	variants["compat-idle"] = policy(inLoad(drop), inInit(drop), whenWriting, writeFile(lookAt+"/looks.go", looks), writeFile(added, idleLock))
+	variants["compat-opened"] = policy(whenOpened("time.Second")...)
+	variants["compat-opened-50ms"] = policy(whenOpened("50 * time.Millisecond")...)
 }
 
 const everyLock = `package storage
@@ -56,37 +73,42 @@ func recoverWhenWriting(r *layerStore) {
 `
 
 // looks keeps the roots open, so that a look at one is one system call.
-const looks = `package storage
+const looks = `package looks
 
 import (
 	"context"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"` + ours + `/tempdir"
 )
 
-type roots struct {
-	mu   sync.Mutex
-	open map[string]*tempdir.Root
-	last time.Time
+const Every = 10 * time.Second
+
+var (
+	mu    sync.Mutex
+	roots = map[string]*tempdir.Root{} // nil: it did not exist
+	last  time.Time
+)
+
+// Know opens a root.
+func Know(path string) {
+	mu.Lock()
+	defer mu.Unlock()
+	if roots[path] == nil {
+		roots[path], _ = tempdir.Open(path, tempdir.MixedFleet(time.Minute, 24*time.Hour), tempdir.DetachMounts(), tempdir.AllowOthers())
+	}
 }
 
-// recover looks at every root, and recovers those that may be dirty.
-func (r *roots) recover(ctx context.Context, paths []string) {
-	if r.open == nil {
-		r.open = make(map[string]*tempdir.Root)
-	}
+// Recover recovers the roots that may be dirty.
+func Recover(ctx context.Context, paths ...string) {
 	for _, path := range paths {
-		root := r.open[path]
+		Know(path)
+		mu.Lock()
+		root := roots[path]
+		mu.Unlock()
 		if root == nil {
-			var err error
-			root, err = tempdir.Open(path, tempdir.MixedFleet(time.Minute, 24*time.Hour), tempdir.DetachMounts(), tempdir.AllowOthers())
-			if err != nil {
-				continue
-			}
-			r.open[path] = root
+			continue
 		}
 		if dirty, err := root.MaybeDirty(); dirty || err != nil {
 			_, _ = root.Recover(ctx)
@@ -94,38 +116,57 @@ func (r *roots) recover(ctx context.Context, paths []string) {
 	}
 }
 
-const every = 10 * time.Second
+// Due: it was not for a while.
+func Due() bool {
+	mu.Lock()
+	defer mu.Unlock()
+	if time.Since(last) < Every {
+		return false
+	}
+	last = time.Now()
+	return true
+}
 `
 
-const idleLock = `
-var recovered roots
+const idleLock = `package storage
+
+import (
+	"context"
+	"path/filepath"
+
+	"MODULE/internal/looks"
+)
 
 func recoverWhenWriting(r *layerStore) {
-	recovered.mu.Lock()
-	defer recovered.mu.Unlock()
-	if time.Since(recovered.last) < every {
-		return
+	if looks.Due() {
+		looks.Recover(context.Background(), append(r.driver.GetTempDirRootDirs(), filepath.Join(r.layerdir, tempDirPath))...)
 	}
-	recovered.recover(context.Background(), append(r.driver.GetTempDirRootDirs(), filepath.Join(r.layerdir, tempDirPath)))
-	recovered.last = time.Now()
 }
 `
 
 // opened is what package layerstore does, when it opens a store and in Maintain.
-const opened = `
+const opened = `package storage
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"MODULE/internal/looks"
+)
+
 func recoverWhenOpened(s *store) {
 	paths := append(s.graphDriver.GetTempDirRootDirs(), filepath.Join(s.graphRoot, s.graphDriverName+"-layers", tempDirPath))
-	var r roots
-	first, cancel := context.WithTimeout(context.Background(), slice)
-	defer cancel()
-	r.recover(first, paths)
+	look := func(slice time.Duration) {
+		ctx, cancel := context.WithTimeout(context.Background(), slice)
+		defer cancel()
+		looks.Recover(ctx, paths...)
+	}
+	look(%s)
 	go func() {
-		for range time.Tick(every) {
-			next, cancel := context.WithTimeout(context.Background(), time.Second)
-			r.recover(next, paths)
-			cancel()
+		for range time.Tick(looks.Every) {
+			look(time.Second)
 		}
 	}()
 }
-
 `
