@@ -32,6 +32,7 @@ type upstreamOptions struct {
 	runs    int
 	seconds float64
 	seed    uint64
+	ext4    bool
 	dir     string    // for what is not the workshop's
 	out     io.Writer // for a mode without a report
 	log     io.Writer // progress
@@ -95,6 +96,7 @@ cannot do it.`,
 	flags.StringVar(&keep, "keep", "", "`directory` to work in instead, which is made and kept")
 	flags.IntVar(&o.runs, "runs", 0, "`number` of runs of what is repeated (default: the mode's)")
 	flags.Float64Var(&o.seconds, "seconds", 0, "how long processes run free (default: the mode's)")
+	flags.BoolVar(&o.ext4, "ext4", false, "replay on ext4 in a file, and not on tmpfs (--policy)")
 	flags.Uint64Var(&o.seed, "seed", 1, "of what is drawn")
 	flags.BoolVar(&asJSON, "json", false, "print the report as JSON")
 	for i, mode := range upstreamModes {

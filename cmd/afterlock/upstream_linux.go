@@ -36,7 +36,7 @@ var upstreamModes = []upstreamMode{
 		}},
 	{"policy", "who waits when a store recovers, and until when space is taken: one trace with kills, under each policy (20 min; words: policies, or \"trace\" to print it)",
 		func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
-			options := subjects.PolicyOptions{Dir: o.dir, Seed: o.seed, Runs: o.runs, Only: o.args, Log: o.log}
+			options := subjects.PolicyOptions{Dir: o.dir, Ext4: o.ext4, Seed: o.seed, Runs: o.runs, Only: o.args, Log: o.log}
 			if slices.Equal(o.args, []string{"trace"}) {
 				_, err := fmt.Fprint(o.out, options.Trace())
 				return nil, err

@@ -3,9 +3,11 @@ package subjects
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -39,7 +41,11 @@ func (w *Workshop) Policies(ctx context.Context, o PolicyOptions) (*Report, erro
 	runs := make([][]bystander, len(chosen))
 	for run := range o.Runs { // every policy in turn, so that a busy hour hits them all
 		for i, p := range chosen {
-			b, err := replayPolicy(ctx, w, o.Dir, p, trace)
+			var b bystander
+			err := o.onScene(ctx, func(s *scene) (err error) {
+				b, err = replayPolicy(ctx, w, s, p, trace)
+				return err
+			})
 			if err != nil {
 				return nil, fmt.Errorf("policy %s, run %d: %w", p.name, run+1, err)
 			}
@@ -56,15 +62,7 @@ func (w *Workshop) Policies(ctx context.Context, o PolicyOptions) (*Report, erro
 }
 
 // replayPolicy replays the trace once, on a new file system.
-func replayPolicy(ctx context.Context, w *Workshop, dir string, p policy, trace Trace) (b bystander, err error) {
-	err = onTmpfs(ctx, dir, sceneSize, func(dir string) (err error) {
-		b, err = replayPolicyIn(ctx, w, &scene{dir}, p, trace)
-		return err
-	})
-	return b, err
-}
-
-func replayPolicyIn(ctx context.Context, w *Workshop, s *scene, p policy, trace Trace) (b bystander, err error) {
+func replayPolicy(ctx context.Context, w *Workshop, s *scene, p policy, trace Trace) (b bystander, err error) {
 	driver, err := w.Driver(ctx, p.variant)
 	if err != nil {
 		return b, err
@@ -242,8 +240,37 @@ func (r *replaying) alive() (layers []TraceLayer) {
 // A scene is a store on a file system of its own.
 type scene struct{ dir string }
 
-// sceneSize bounds what a replay can take of the machine's memory.
-const sceneSize = "4g,nr_inodes=2m"
+// onScene mounts a file system that is large enough for a replay, for as long as do
+// runs. What it can take of the machine's memory, or disk, is bounded.
+func (o PolicyOptions) onScene(ctx context.Context, do func(s *scene) error) error {
+	in := func(dir string) error { return do(&scene{dir}) }
+	if !o.Ext4 {
+		return onTmpfs(ctx, o.Dir, "4g,nr_inodes=2m", in)
+	}
+	image, err := os.CreateTemp(o.Dir, "image-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(image.Name())
+	if err := errors.Join(image.Truncate(8<<30), image.Close()); err != nil {
+		return err
+	}
+	return onTmpfs(ctx, o.Dir, "1m", func(dir string) error { // what is mounted below it goes with it
+		dir = filepath.Join(dir, "ext4")
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			return err
+		}
+		for _, line := range [][]string{
+			{"mkfs.ext4", "-q", "-F", "-N", "1000000", image.Name()},
+			{"mount", "-o", "loop", image.Name(), dir},
+		} {
+			if output, err := exec.CommandContext(ctx, line[0], line[1:]...).CombinedOutput(); err != nil {
+				return fmt.Errorf("%w: %s: %w: %s", ErrUnavailable, line[0], err, output)
+			}
+		}
+		return in(dir)
+	})
+}
 
 func (s *scene) graph(names ...string) string {
 	return filepath.Join(append([]string{s.dir, "graph"}, names...)...)

@@ -18,7 +18,7 @@ func policyCalls(ctx context.Context, w *Workshop, o PolicyOptions, chosen []pol
 		report.Skip("the system calls", err)
 		return nil
 	}
-	none, err := countPolicy(ctx, w, o.Dir, "compat-timer")
+	none, err := countPolicy(ctx, w, o, "compat-timer")
 	if err != nil {
 		return err
 	}
@@ -33,7 +33,7 @@ func policyCalls(ctx context.Context, w *Workshop, o PolicyOptions, chosen []pol
 		if p.variant == "compat-timer" || p.alone {
 			continue
 		}
-		counts, err := countPolicy(ctx, w, o.Dir, p.variant)
+		counts, err := countPolicy(ctx, w, o, p.variant)
 		if err != nil {
 			return err
 		}
@@ -48,13 +48,13 @@ func policyCalls(ctx context.Context, w *Workshop, o PolicyOptions, chosen []pol
 
 // countPolicy counts the calls of: opening and listing, opening and saving, listing
 // after somebody else saved, saving. The median of three each.
-func countPolicy(ctx context.Context, w *Workshop, dir, variant string) (counts [4]int, err error) {
+func countPolicy(ctx context.Context, w *Workshop, o PolicyOptions, variant string) (counts [4]int, err error) {
 	driver, err := w.Driver(ctx, variant)
 	if err != nil {
 		return counts, err
 	}
-	err = onTmpfs(ctx, dir, sceneSize, func(dir string) error {
-		counts, err = (&scene{dir}).countPolicy(ctx, driver)
+	err = o.onScene(ctx, func(s *scene) (err error) {
+		counts, err = s.countPolicy(ctx, driver)
 		return err
 	})
 	return counts, err

@@ -44,8 +44,8 @@ func policyLeft(ctx context.Context, w *Workshop, o PolicyOptions, chosen []poli
 		cells := []any{p.name}
 		for _, l := range leftovers {
 			left := 0
-			if err := onTmpfs(ctx, o.Dir, sceneSize, func(dir string) (err error) {
-				left, err = (&scene{dir}).leave(ctx, driver, l)
+			if err := o.onScene(ctx, func(s *scene) (err error) {
+				left, err = s.leave(ctx, driver, l)
 				return err
 			}); err != nil {
 				return err

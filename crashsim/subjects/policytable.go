@@ -36,6 +36,7 @@ var policies = []policy{
 // PolicyOptions say what [Workshop.Policies] compares, and how often.
 type PolicyOptions struct {
 	Dir             string // for the store's file system, which is mounted there
+	Ext4            bool   // on a loop device, and not tmpfs
 	Seed            uint64
 	Commands, Kills int       // of the trace: 1,000 and 20 by default
 	Runs            int       // 3 by default
@@ -119,7 +120,7 @@ func medianOf[T int | int64 | float64 | time.Duration](runs []bystander, measure
 func policyTables(report *Report, trace Trace, chosen []policy, runs [][]bystander) {
 	waits := report.Table(fmt.Sprintf("the bystander: commands that delete nothing, in one trace (seed %d, %d commands, %d kills); medians of %d runs",
 		trace.Seed, len(trace.Commands), len(trace.Victims), len(runs[0])),
-		"policy", "recovers in", "p50", "p99", "longest", "p99 without pulls", "longest", "p99 of deletions", "failed", "damaged", "load")
+		"policy", "recovers in", "p50", "p99", "longest", "p99 without pulls", "longest without", "p99 of deletions", "failed", "damaged", "load")
 	space := report.Table("space after a kill, until all of it is back; medians of the runs",
 		"policy", "kills", "median", "longest", "never", "MiB·s", "MiB at the end")
 	for i, p := range chosen {
