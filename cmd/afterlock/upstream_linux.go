@@ -47,6 +47,10 @@ var upstreamModes = []upstreamMode{
 		func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
 			return w.Adopt(ctx, subjects.AdoptOptions{Steps: o.args, Runs: o.runs})
 		}},
+	{"patch", "the patch of docs/UPSTREAM.md on a copy, whole and without each part: builds, schedules, puts, instances, cost, tests (5 min; words: parts)",
+		func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
+			return w.Patch(ctx, subjects.PatchOptions{Runs: o.runs, Seconds: o.seconds, Dir: o.dir, Parts: o.args})
+		}},
 }
 
 // mountsVariable says that the process has mounts of its own.

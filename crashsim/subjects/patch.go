@@ -2,6 +2,7 @@ package subjects
 
 import (
 	"context"
+	_ "embed"
 	"go/format"
 	"os"
 	"slices"
@@ -159,3 +160,52 @@ func followedBy(text string) func(statement, call string) string {
 func becomes(text string) func(statement, call string) string {
 	return func(string, string) string { return text }
 }
+
+//go:embed testdata/patch/together_test.go
+var togetherTest string
+
+// hook has a function of staging_lockfile, of the patch or of the release, say where
+// it is when it creates a lock file, and recovery when it has a lock. It adds a test
+// that plays the counterexample of the model UpstreamClosesCreated.
+func hook(creates string) []edit {
+	return []edit{
+		atEnd(stagingLock, `
+var Hook = func(where string) {}
+
+// Free reports whether goroutines of this process can lock files.
+func Free() bool {
+	if !stagingLockFileLock.TryLock() {
+		return false
+	}
+	stagingLockFileLock.Unlock()
+	return true
+}
+`),
+		replaceCalls(stagingLock, creates, "file.Close", func(statement, _ string) string {
+			return "Hook(\"created\")\n" + statement + "\nHook(\"closed\")"
+		}),
+		replaceCalls("internal/tempdir/tempdir.go", "RecoverStaleDirs", "system.EnsureRemoveAll", func(statement, _ string) string {
+			return "staging_lockfile.Hook(\"claimed\")\n" + statement
+		}),
+		writeFile("internal/tempdir/together_test.go", togetherTest),
+	}
+}
+
+// timed adds a benchmark.
+var timed = writeFile(internals+"/instance_test.go", `package afterlock
+
+import "testing"
+
+func BenchmarkInstance(b *testing.B) {
+	root := b.TempDir()
+	for b.Loop() {
+		dir, err := NewTempDir(root)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := dir.Cleanup(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+`)

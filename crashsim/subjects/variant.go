@@ -16,6 +16,12 @@ var variants = map[string][]edit{
 	"patched-creator":   patched(checksOneSide("CreateAndLock"), closesAlone),
 	"patched-recoverer": patched(checksOneSide("TryLockPath"), closesAlone),
 	"patched-rechecks":  patched(checksBothSides),
+	"released-timed":    {timed},
+	"patched-timed":     append(patched(checksBothSides, closesAlone), timed),
+	// The same with places to stop at, for goroutines of one process.
+	"released-together":         hook("CreateAndLock"),
+	"patched-together":          slices.Concat(patched(checksBothSides, closesAlone), hook("createTemp")),
+	"patched-rechecks-together": slices.Concat(patched(checksBothSides), hook("CreateAndLock")),
 }
 
 // useCompat puts package compat in the place of the two packages.

@@ -1,0 +1,332 @@
+package subjects
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// PatchOptions are for [Workshop.Patch].
+type PatchOptions struct {
+	Runs    int      // of each steered schedule; 20 by default
+	Seconds float64  // that puts run free; 20 by default, instances a quarter of it
+	Dir     string   // an existing directory, for the mount points of the stores
+	Parts   []string // of [PatchParts], all by default
+}
+
+// withoutPart are the variants that lack a part of the patch.
+var withoutPart = []string{"patched-creator", "patched-recoverer", "patched-rechecks"}
+
+// A patching is one run of [Workshop.Patch].
+type patching struct {
+	*Workshop
+	*Report
+	PatchOptions
+}
+
+var patchParts = []struct {
+	name string
+	do   func(*patching, context.Context) error
+}{
+	{"build", (*patching).builds},
+	{"together", (*patching).together},
+	{"schedule", (*patching).schedule},
+	{"instances", (*patching).instances},
+	{"puts", (*patching).puts},
+	{"cost", (*patching).cost},
+	{"tests", (*patching).tests},
+}
+
+// PatchParts are the names of what [Workshop.Patch] does.
+func PatchParts() (names []string) {
+	for _, part := range patchParts {
+		names = append(names, part.name)
+	}
+	return names
+}
+
+// Patch applies the patch of docs/UPSTREAM.md to copies of the release, whole and
+// without one of its parts each, and runs what there is on them: they build
+// elsewhere; the counterexamples of the models are steered; processes run free; the
+// release's own tests have the outcomes that they have without the patch. The
+// patched release has to lose nothing, and what lacks a part has to lose something,
+// or the checks are blind.
+//
+// What cannot be done here is skipped. It takes about four minutes.
+func (w *Workshop) Patch(ctx context.Context, o PatchOptions) (*Report, error) {
+	o.Runs, o.Seconds = cmp.Or(o.Runs, 20), cmp.Or(o.Seconds, 20)
+	p := &patching{w, &Report{}, o}
+	for _, name := range o.Parts {
+		if !slices.Contains(PatchParts(), name) {
+			return p.Report, fmt.Errorf("no part %q: they are %s", name, strings.Join(PatchParts(), ", "))
+		}
+	}
+	for _, part := range patchParts {
+		if len(o.Parts) > 0 && !slices.Contains(o.Parts, part.name) {
+			continue
+		}
+		fmt.Fprintf(w.log, "%s of the patch\n", part.name)
+		switch err := part.do(p, ctx); {
+		case ctx.Err() != nil:
+			return p.Report, ctx.Err()
+		case errors.Is(err, ErrUnavailable):
+			p.Skip(part.name, err)
+		case err != nil:
+			return p.Report, err
+		}
+	}
+	return p.Report, nil
+}
+
+// patchedPackages are those that the patch changes, and that use what it changes.
+var patchedPackages = []string{"./internal/rawfilelock", "./internal/staging_lockfile", "./internal/tempdir", "./pkg/lockfile"}
+
+func (p *patching) builds(ctx context.Context) error {
+	table := p.Table("Builds of the patched packages, their tests included", "system", "outcome")
+	for _, target := range []string{"linux/amd64", "linux/386", "linux/s390x", "freebsd/amd64", "darwin/arm64", "windows/amd64"} {
+		system, architecture, _ := strings.Cut(target, "/")
+		outcome := "builds"
+		if _, err := p.Go(ctx, "patched", []string{"GOOS=" + system, "GOARCH=" + architecture}, append([]string{"vet"}, patchedPackages...)...); err != nil {
+			outcome = "fails"
+			p.Problem("the patched packages do not build for %s: %v", target, err)
+		}
+		table.Row(target, outcome)
+	}
+	return nil
+}
+
+// judge wants the patched release to lose nothing, and what is wanted to lose.
+func (p *patching) judge(check, variant string, loses bool, lost, runs int, example string) {
+	switch {
+	case variant == "patched" && lost > 0:
+		p.Problem("%s: patched loses %d of %d: %s", check, lost, runs, example)
+	case loses && lost < runs:
+		p.Problem("%s: %s loses %d of %d, all expected: the check sees too little", check, variant, lost, runs)
+	}
+}
+
+// together plays the counterexample of UpstreamClosesCreated: goroutines of one
+// process, and another process.
+func (p *patching) together(ctx context.Context) error {
+	table := p.Table("Goroutines: one process creates and recovers, another recovers; the counterexample of UpstreamClosesCreated, played step by step", "variant", "runs", "live data lost")
+	for _, variant := range []string{"released", "patched-rechecks", "patched"} {
+		output, err := p.Go(ctx, variant+"-together", nil, "test", "-v", "-count="+strconv.Itoa(p.Runs), "-run=TestTogether", "./internal/tempdir")
+		if err != nil {
+			return fmt.Errorf("%w: %s", err, output)
+		}
+		lost, kept := bytes.Count(output, []byte("live data lost: true\n")), bytes.Count(output, []byte("live data lost: false\n"))
+		table.Row(variant, lost+kept, lost)
+		p.AtLeast(lost+kept, p.Runs, "runs of goroutines with "+variant)
+		p.judge("goroutines", variant, variant != "patched", lost, lost+kept, "see TestTogether")
+	}
+	return nil
+}
+
+// schedule steers the models' counterexamples, call by call.
+func (p *patching) schedule(ctx context.Context) error {
+	table := p.Table("Schedule: a put beside recoveries of other processes, steered call by call as in the models' counterexamples", "variant", "models", "moment", "runs", "exists in", "lost")
+	for _, variant := range []string{"released", "patched-creator", "patched-recoverer", "patched"} {
+		report, err := p.Steered(ctx, variant, p.Runs)
+		if err != nil {
+			return err
+		}
+		most := SteeredMoment{} // what a schedule does depends on the moment
+		for _, m := range report.Moments {
+			table.Row(variant, report.Model, m.Name, m.Runs, m.Played, m.Lost())
+			p.AtLeast(m.Runs, p.Runs, "steered runs of "+variant)
+			if m.Lost() >= most.Lost() {
+				most = m
+			}
+		}
+		p.judge("schedule, "+most.Name, variant, variant != "patched", most.Lost(), most.Runs, most.Example)
+	}
+	return nil
+}
+
+// instances runs creators beside recoverers.
+func (p *patching) instances(ctx context.Context) error {
+	seconds := p.Seconds / 4
+	table := p.Table(fmt.Sprintf("Instances: 2 processes that stage and commit, 2 that recover, one of either killed again and again, %g s a pair", seconds),
+		"creators", "recoverers", "instances", "lost", "incomplete", "recoveries", "kills", "data left")
+	pairs := [][2]string{{"released", "released"}, {"patched-creator", "patched-creator"}, {"patched-recoverer", "patched-recoverer"},
+		{"released", "patched"}, {"patched", "released"}, {"patched", "compat"}, {"compat", "patched"}, {"patched", "patched"}}
+	for _, pair := range pairs {
+		creator, err := p.Driver(ctx, pair[0])
+		if err != nil {
+			return err
+		}
+		recoverer, err := p.Driver(ctx, pair[1])
+		if err != nil {
+			return err
+		}
+		var did instances
+		safe := pair[0] != "released" && pair[1] != "released" && !slices.Contains(withoutPart, pair[0])
+		for round := 0; round == 0 || safe && again(p.Report, round, did.lost+did.incomplete, did.made, leastInstances); round++ {
+			fmt.Fprintf(p.log, "instances: %s beside recovery of %s, %g s\n", pair[0], pair[1], seconds)
+			if err := onTmpfs(ctx, p.Dir, storeSize, func(dir string) error { return did.run(ctx, creator, recoverer, dir, seconds) }); err != nil {
+				return err
+			}
+		}
+		table.Row(pair[0], pair[1], did.made, did.lost, did.incomplete, did.recoveries, did.kills, did.left)
+		if !safe {
+			continue
+		}
+		what := fmt.Sprintf("instances of %s beside recovery of %s", pair[0], pair[1])
+		p.AtLeast(did.made, leastInstances, what)
+		p.AtLeast(did.recoveries, 1, "recoveries beside "+what)
+		p.AtLeast(did.kills, 1, "kills of "+what)
+		if lost := did.lost + did.incomplete; lost > 0 {
+			p.Problem("%s of %s %s are lost: %s", Number(lost), Number(did.made), what, did.example)
+		}
+		if did.left > 0 {
+			p.Problem("%d data directories are left after the last recovery of %s", did.left, what)
+		}
+	}
+	return nil
+}
+
+// puts runs fleets that put layers by the public interface.
+func (p *patching) puts(ctx context.Context) error {
+	table := p.Table(fmt.Sprintf("Puts: 8 processes that put, read back and delete layers in one overlay store on tmpfs, %g s a fleet", p.Seconds),
+		"variant", "puts", "failed", "incomplete", "not deleted")
+	for _, variant := range []string{"released", "patched"} {
+		driver, err := p.Driver(ctx, variant)
+		if err != nil {
+			return err
+		}
+		var did, nobody puts
+		for round := 0; round == 0 || variant == "patched" && again(p.Report, round, did.lost(), did.tried, leastPuts); round++ {
+			fmt.Fprintf(p.log, "puts: 8 %s, %g s\n", variant, p.Seconds)
+			if err := onTmpfs(ctx, p.Dir, storeSize, func(dir string) error {
+				return putFleet{released: 8}.run(ctx, map[string]string{"released": driver, "compat": driver}, dir, p.Seconds, &did, &nobody)
+			}); err != nil {
+				return err
+			}
+		}
+		table.Row(variant, did.tried, did.failed, did.incomplete, did.undeleted)
+		if variant == "patched" {
+			p.AtLeast(did.tried, leastPuts, "puts of patched")
+			p.AtLeast(did.tried-did.failed, 1, "puts of patched that succeed")
+			if did.failed+did.incomplete+did.undeleted > 0 {
+				p.Problem("%d of %s puts of patched are lost: %s", did.failed+did.incomplete+did.undeleted, Number(did.tried), did.example)
+			}
+		}
+	}
+	return nil
+}
+
+// costRounds is how often a variant is timed, in turns.
+const costRounds = 7
+
+var benchmarkLine = regexp.MustCompile(`(?m)^BenchmarkInstance\S*\s+\d+\s+([\d.]+) ns/op`)
+
+// cost times the life of an instance with nothing in it.
+func (p *patching) cost(ctx context.Context) error {
+	table := p.Table(fmt.Sprintf("Cost: one instance made and cleaned up with nothing in it, on tmpfs, %d times in turns", costRounds), "variant", "median", "least", "most")
+	times := make(map[string][]time.Duration)
+	variants := []string{"released", "patched"}
+	err := onTmpfs(ctx, p.Dir, storeSize, func(dir string) error {
+		for range costRounds {
+			for _, variant := range variants {
+				output, err := p.Go(ctx, variant+"-timed", []string{"TMPDIR=" + dir, "GOTMPDIR=" + p.dir}, "test", "-run=-", "-bench=Instance", "-benchtime=5000x", "./"+internals)
+				if err != nil {
+					return fmt.Errorf("%w: %s", err, output)
+				}
+				found := benchmarkLine.FindSubmatch(output)
+				if found == nil {
+					return fmt.Errorf("no time in %q", output)
+				}
+				ns, err := strconv.ParseFloat(string(found[1]), 64)
+				if err != nil {
+					return err
+				}
+				times[variant] = append(times[variant], time.Duration(ns))
+			}
+		}
+		return nil
+	})
+	for _, variant := range variants {
+		if t := slices.Sorted(slices.Values(times[variant])); len(t) > 0 {
+			table.Row(variant, t[len(t)/2], t[0], t[len(t)-1])
+		}
+	}
+	return err
+}
+
+// tests runs the release's own tests, with the patch and without it.
+func (p *patching) tests(ctx context.Context) error {
+	table := p.Table("Tests of the release", "packages", "released", "patched", "differ")
+	for _, packages := range [][]string{patchedPackages, {".", "./drivers/overlay", "./drivers/vfs"}} {
+		released, err := p.outcomes(ctx, "released", packages)
+		if err != nil {
+			return err
+		}
+		patched, err := p.outcomes(ctx, "patched", packages)
+		if err != nil {
+			return err
+		}
+		differ := 0
+		both := maps.Clone(released)
+		maps.Copy(both, patched)
+		for name := range both {
+			if released[name] != patched[name] {
+				differ++
+				p.Problem("%s: %s without the patch, %s with it", name, cmp.Or(released[name], "not run"), cmp.Or(patched[name], "not run"))
+			}
+		}
+		p.AtLeast(count(patched, "pass"), 1, "tests that pass with the patch")
+		table.Row(strings.Join(packages, " "), describe(released), describe(patched), differ)
+	}
+	return nil
+}
+
+func count(outcomes map[string]string, word string) (n int) {
+	for _, outcome := range outcomes {
+		if outcome == word {
+			n++
+		}
+	}
+	return n
+}
+
+func describe(outcomes map[string]string) string {
+	return fmt.Sprintf("%d pass, %d fail, %d skip", count(outcomes, "pass"), count(outcomes, "fail"), count(outcomes, "skip"))
+}
+
+// outcomes runs tests and returns the word for each: pass, fail or skip.
+func (p *patching) outcomes(ctx context.Context, variant string, packages []string) (map[string]string, error) {
+	scratch, err := os.MkdirTemp(p.dir, "tests-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(scratch)
+	dir, err := p.Copy(ctx, variant)
+	if err != nil {
+		return nil, err
+	}
+	output, failure := p.Go(ctx, variant, []string{"TMPDIR=" + scratch}, append([]string{"test", "-json", "-count=1", "-tags", tags}, packages...)...)
+	found := make(map[string]string)
+	for decoder := json.NewDecoder(bytes.NewReader(output)); decoder.More(); {
+		var event struct{ Action, Package, Test string }
+		if err := decoder.Decode(&event); err != nil {
+			return nil, errors.Join(failure, err)
+		}
+		if slices.Contains([]string{"pass", "fail", "skip"}, event.Action) {
+			found[strings.TrimPrefix(event.Package, p.Module+"/")+" "+strings.ReplaceAll(event.Test, dir, "")] = event.Action
+		}
+	}
+	if len(found) == 0 {
+		return nil, errors.Join(failure, errors.New("no test was run"))
+	}
+	return found, nil
+}
