@@ -1,0 +1,41 @@
+package subjects
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A maintainer takes the patch from the document: it is the one that is checked.
+func TestThePatchIsTheOneOfTheDocument(t *testing.T) {
+	document, err := os.ReadFile("../../docs/UPSTREAM.md")
+	require.NoError(t, err)
+	for _, text := range []string{checkPath, checkPathUnix, checkPathWindows, recheck, createTemp} {
+		assert.Contains(t, string(document), "```go\n"+strings.TrimPrefix(text, "\n")+"```\n")
+	}
+	assert.Contains(t, string(document), "`"+callCreateTemp+"`")
+}
+
+func TestAPatchThatLosesFailsAndSoDoesABlindCheck(t *testing.T) {
+	for name, c := range map[string]struct {
+		variant    string
+		loses      bool
+		lost, runs int
+		want       string
+	}{
+		"patched, nothing":       {"patched", false, 0, 20, ""},
+		"patched, something":     {"patched", false, 1, 20, "schedule: patched loses 1 of 20: a file"},
+		"half, always":           {"patched-creator", true, 20, 20, ""},
+		"half, not always":       {"patched-creator", true, 19, 20, "schedule: patched-creator loses 19 of 20, all expected: the check sees too little"},
+		"released loses, freely": {"released", false, 3, 20, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := &patching{Report: &Report{}}
+			p.judge("schedule", c.variant, c.loses, c.lost, c.runs, "a file")
+			assert.Equal(t, c.want, strings.Join(p.Problems, "; "))
+		})
+	}
+}
