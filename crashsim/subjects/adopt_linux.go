@@ -190,6 +190,18 @@ func (o outcomes) String() string {
 	return strings.Join(words, ", ")
 }
 
+// differences are the names of tests whose outcomes differ, sorted.
+func differences(a, b outcomes) (names []string) {
+	both := maps.Clone(a)
+	maps.Copy(both, b)
+	for _, name := range slices.Sorted(maps.Keys(both)) {
+		if a[name] != b[name] {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // maxDiffering bounds how many tests that differ are named.
 const maxDiffering = 20
 
@@ -198,19 +210,12 @@ const maxDiffering = 20
 func (a *adoption) compare(what string, released, compat outcomes, explained map[string]string) {
 	a.report.AtLeast(released.count("pass"), 1, what+" that pass with the release")
 	remark := "the same, by name"
-	names := make(map[string]bool)
-	for name := range released {
-		names[name] = released[name] != compat[name]
-	}
-	for name := range compat {
-		names[name] = released[name] != compat[name]
-	}
-	maps.DeleteFunc(names, func(_ string, differs bool) bool { return !differs })
+	names := differences(released, compat)
 	if len(names) > 0 {
 		remark = fmt.Sprintf("all but %d the same, by name", len(names))
 	}
 	a.table.Row(what, released.String(), compat.String(), remark)
-	for i, name := range slices.Sorted(maps.Keys(names)) {
+	for i, name := range names {
 		if i == maxDiffering {
 			a.report.Problem("%s: %d more differ", what, len(names)-i)
 			break

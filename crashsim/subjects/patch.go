@@ -94,6 +94,16 @@ var (
 	}
 )
 
+// inBackground is the second step of docs/UPSTREAM.md.
+var inBackground = []edit{
+	replaceCalls("layers.go", "layerStore.load", "tempdir.RecoverStaleDirs", detached),
+	replaceCalls("drivers/overlay/overlay.go", "Init", "tempdir.RecoverStaleDirs", detached),
+}
+
+func detached(_, call string) string {
+	return "go func() {\nif err := " + call + "; err != nil {\nlogrus.Warn(err)\n}\n}()"
+}
+
 // One side alone. It needs a function more, since both sides share the one that the
 // patch changes.
 const checkedOneSide = `

@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
-	"os"
+	"os/exec"
 	"regexp"
 	"slices"
 	"strconv"
@@ -199,13 +197,13 @@ func (p *patching) instances(ctx context.Context) error {
 func (p *patching) puts(ctx context.Context) error {
 	table := p.Table(fmt.Sprintf("Puts: 8 processes that put, read back and delete layers in one overlay store on tmpfs, %g s a fleet", p.Seconds),
 		"variant", "puts", "failed", "incomplete", "not deleted")
-	for _, variant := range []string{"released", "patched"} {
+	for _, variant := range []string{"released", "patched", "patched-detached"} {
 		driver, err := p.Driver(ctx, variant)
 		if err != nil {
 			return err
 		}
 		var did, nobody puts
-		for round := 0; round == 0 || variant == "patched" && again(p.Report, round, did.lost(), did.tried, leastPuts); round++ {
+		for round := 0; round == 0 || variant != "released" && again(p.Report, round, did.lost(), did.tried, leastPuts); round++ {
 			fmt.Fprintf(p.log, "puts: 8 %s, %g s\n", variant, p.Seconds)
 			if err := onTmpfs(ctx, p.Dir, storeSize, func(dir string) error {
 				return putFleet{released: 8}.run(ctx, map[string]string{"released": driver, "compat": driver}, dir, p.Seconds, &did, &nobody)
@@ -214,11 +212,10 @@ func (p *patching) puts(ctx context.Context) error {
 			}
 		}
 		table.Row(variant, did.tried, did.failed, did.incomplete, did.undeleted)
-		if variant == "patched" {
-			p.AtLeast(did.tried, leastPuts, "puts of patched")
-			p.AtLeast(did.tried-did.failed, 1, "puts of patched that succeed")
-			if did.failed+did.incomplete+did.undeleted > 0 {
-				p.Problem("%d of %s puts of patched are lost: %s", did.failed+did.incomplete+did.undeleted, Number(did.tried), did.example)
+		if variant != "released" {
+			p.AtLeast(did.tried-did.failed, leastPuts, "puts of "+variant)
+			if did.lost() > 0 {
+				p.Problem("%d of %s puts of %s are lost: %s", did.lost(), Number(did.tried), variant, did.example)
 			}
 		}
 	}
@@ -263,70 +260,43 @@ func (p *patching) cost(ctx context.Context) error {
 	return err
 }
 
-// tests runs the release's own tests, with the patch and without it.
+// tests runs the release's own, with the patch and without it, and with recovery in
+// the background on top of it.
 func (p *patching) tests(ctx context.Context) error {
-	table := p.Table("Tests of the release", "packages", "released", "patched", "differ")
-	for _, packages := range [][]string{patchedPackages, {".", "./drivers/overlay", "./drivers/vfs"}} {
-		released, err := p.outcomes(ctx, "released", packages)
-		if err != nil {
-			return err
+	table := p.Table("Tests of the release; a test of the command itself needs bats", "tests", "variant", "outcomes", "differ")
+	a := &adoption{Workshop: p.Workshop, report: p.Report}
+	suites := []struct {
+		name string
+		run  func(variant string) (outcomes, error)
+	}{
+		{"unit", func(variant string) (outcomes, error) { return a.tests(ctx, variant, patchedPackages...) }},
+		{"store, overlay, vfs", func(variant string) (outcomes, error) {
+			return a.tests(ctx, variant, ".", "./drivers/overlay", "./drivers/vfs")
+		}},
+		{"bats, overlay", func(variant string) (outcomes, error) { return a.bats(ctx, variant, "overlay") }},
+		{"bats, vfs", func(variant string) (outcomes, error) { return a.bats(ctx, variant, "vfs") }},
+	}
+	for _, suite := range suites {
+		if _, err := exec.LookPath("bats"); err != nil && strings.HasPrefix(suite.name, "bats") {
+			p.Skip(suite.name, err)
+			continue
 		}
-		patched, err := p.outcomes(ctx, "patched", packages)
-		if err != nil {
-			return err
-		}
-		differ := 0
-		both := maps.Clone(released)
-		maps.Copy(both, patched)
-		for name := range both {
-			if released[name] != patched[name] {
-				differ++
-				p.Problem("%s: %s without the patch, %s with it", name, cmp.Or(released[name], "not run"), cmp.Or(patched[name], "not run"))
+		var released outcomes
+		for _, variant := range []string{"released", "patched", "patched-detached"} {
+			found, err := suite.run(variant)
+			if err != nil {
+				return err
 			}
+			if variant == "released" {
+				released = found
+			}
+			differ := differences(released, found)
+			for _, name := range differ {
+				p.Problem("%s: %s without the patch, %s with %s", name, cmp.Or(released[name], "not run"), cmp.Or(found[name], "not run"), variant)
+			}
+			p.AtLeast(found.count("pass"), 1, suite.name+" tests that pass with "+variant)
+			table.Row(suite.name, variant, found.String(), len(differ))
 		}
-		p.AtLeast(count(patched, "pass"), 1, "tests that pass with the patch")
-		table.Row(strings.Join(packages, " "), describe(released), describe(patched), differ)
 	}
 	return nil
-}
-
-func count(outcomes map[string]string, word string) (n int) {
-	for _, outcome := range outcomes {
-		if outcome == word {
-			n++
-		}
-	}
-	return n
-}
-
-func describe(outcomes map[string]string) string {
-	return fmt.Sprintf("%d pass, %d fail, %d skip", count(outcomes, "pass"), count(outcomes, "fail"), count(outcomes, "skip"))
-}
-
-// outcomes runs tests and returns the word for each: pass, fail or skip.
-func (p *patching) outcomes(ctx context.Context, variant string, packages []string) (map[string]string, error) {
-	scratch, err := os.MkdirTemp(p.dir, "tests-")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(scratch)
-	dir, err := p.Copy(ctx, variant)
-	if err != nil {
-		return nil, err
-	}
-	output, failure := p.Go(ctx, variant, []string{"TMPDIR=" + scratch}, append([]string{"test", "-json", "-count=1", "-tags", tags}, packages...)...)
-	found := make(map[string]string)
-	for decoder := json.NewDecoder(bytes.NewReader(output)); decoder.More(); {
-		var event struct{ Action, Package, Test string }
-		if err := decoder.Decode(&event); err != nil {
-			return nil, errors.Join(failure, err)
-		}
-		if slices.Contains([]string{"pass", "fail", "skip"}, event.Action) {
-			found[strings.TrimPrefix(event.Package, p.Module+"/")+" "+strings.ReplaceAll(event.Test, dir, "")] = event.Action
-		}
-	}
-	if len(found) == 0 {
-		return nil, errors.Join(failure, errors.New("no test was run"))
-	}
-	return found, nil
 }

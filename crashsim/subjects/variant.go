@@ -18,6 +18,7 @@ var variants = map[string][]edit{
 	"patched-rechecks":  patched(checksBothSides),
 	"released-timed":    {timed},
 	"patched-timed":     append(patched(checksBothSides, closesAlone), timed),
+	"patched-detached":  append(patched(checksBothSides, closesAlone), inBackground...),
 	// The same with places to stop at, for goroutines of one process.
 	"released-together":         hook("CreateAndLock"),
 	"patched-together":          slices.Concat(patched(checksBothSides, closesAlone), hook("createTemp")),
