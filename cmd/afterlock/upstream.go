@@ -47,7 +47,7 @@ func newUpstream() *cobra.Command {
 		chosen  = make([]bool, len(upstreamModes))
 	)
 	cmd := &cobra.Command{
-		Use:   "upstream [flags] [PART...]",
+		Use:   "upstream [flags] [WORD...]",
 		Short: "Is it fixed yet? The released containers/storage, beside itself with compat",
 		Long: `Upstream says whether a release of containers/storage (go.podman.io/storage, that
 Podman, Buildah and CRI-O are built with) still loses data (podman#29641):
@@ -60,9 +60,9 @@ Podman, Buildah and CRI-O are built with) still loses data (podman#29641):
 
 The same is done with the release whose two import paths are changed to compat, and
 with both in one store. Nothing of the release becomes part of this program: it is
-copied from the module cache, or the proxy, into a scratch directory and built there
-with the go command, which, and a checkout of this repository, it needs. The stores
-are on a tmpfs, in a mount name space of their own; that needs root.
+copied from the module cache, or the proxy, into a scratch directory and built there.
+That needs the go command and a checkout of this repository. The stores are on a
+tmpfs, in a mount name space of their own; that needs root.
 ` + modeList() + `
 Exit codes: 0 pass: nobody lost anything, and enough was done to say so; 1 fail: the
 table says who lost what; 2 usage, or the environment; 3 undecided: not enough was
@@ -99,6 +99,9 @@ cannot do it.`,
 	flags.BoolVar(&o.ext4, "ext4", false, "replay on ext4 in a file, and not on tmpfs (--policy)")
 	flags.Uint64Var(&o.seed, "seed", 1, "of what is drawn")
 	flags.BoolVar(&asJSON, "json", false, "print the report as JSON")
+	cmd.ValidArgsFunction = cobra.NoFileCompletions
+	_ = cmd.RegisterFlagCompletionFunc("version", cobra.NoFileCompletions)
+	_ = cmd.RegisterFlagCompletionFunc("module", cobra.FixedCompletions([]string{subjects.Storage, "github.com/containers/storage"}, cobra.ShellCompDirectiveNoFileComp))
 	for i, mode := range upstreamModes {
 		if mode.name != "" {
 			flags.BoolVar(&chosen[i], mode.name, false, mode.help)
@@ -215,6 +218,9 @@ func (d upstreamDocument) print(out io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s %s, %s, load %.2f before and %.2f after, %.0f s\n", d.Module, d.Version, d.Kernel, d.LoadBefore, d.LoadAfter, d.Seconds)
 	for _, table := range d.Tables {
+		if len(table.Rows) == 0 {
+			continue
+		}
 		rows := [][]string{table.Columns}
 		for _, row := range table.Rows {
 			var cells []string

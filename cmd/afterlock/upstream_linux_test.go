@@ -41,6 +41,7 @@ func TestUpstreamPrintsAReport(t *testing.T) {
 	table := report.Table("Puts", "kind", "puts", "rate", "took")
 	table.Row("released", 3901, 0.00589, 40*time.Second)
 	table.Row("\x1b[31mcompat", 12, 1., 1500*time.Microsecond)
+	report.Table("Nothing", "was", "counted")
 	report.Note("a note")
 	report.Skip("bats", os.ErrNotExist)
 	report.AtLeast(12, 2000, "puts")

@@ -23,8 +23,7 @@ import (
 // steered; then free-running processes on one store, and on one root, as released,
 // with compat, and mixed. The stores are on
 // tmpfs, which is mounted for them below Dir and unmounted before Fixed returns. Its
-// error matches [ErrUnavailable] if this user cannot mount, or the driver cannot be
-// built. It takes about four times Seconds for the puts and once for the instances,
+// error matches [ErrUnavailable] if this user cannot mount. It takes about four times Seconds for the puts and once for the instances,
 // and up to three times that on a slow machine where nobody loses anything.
 func (w *Workshop) Fixed(ctx context.Context, o FixedOptions) (*Report, error) {
 	o.Seconds = cmp.Or(o.Seconds, 20)
@@ -32,11 +31,24 @@ func (w *Workshop) Fixed(ctx context.Context, o FixedOptions) (*Report, error) {
 		o.Log = io.Discard
 	}
 	r := &Report{}
-	variants := []string{"released", "compat"}
-	if err := w.Schedule(ctx, r, variants, cmp.Or(o.Runs, 50), o.Log); errors.Is(err, ErrUnavailable) {
-		r.Skip("schedule", err) // there may be no supervision
-	} else if err != nil {
+	if os.Geteuid() != 0 {
+		return r, fmt.Errorf("%w: a store with the driver overlay needs root", ErrUnavailable)
+	}
+	dir, err := w.Copy(ctx, "released")
+	if err != nil {
 		return r, err
+	}
+	if _, err := os.Stat(filepath.Join(dir, "internal", "tempdir")); err != nil {
+		return r, fmt.Errorf("%w: this release has no internal/tempdir, which the race is in", ErrUnavailable)
+	}
+	variants := []string{"released", "compat"}
+	switch err := w.Schedule(ctx, r, variants, cmp.Or(o.Runs, 50), o.Log); {
+	case ctx.Err() != nil:
+		return r, ctx.Err()
+	case errors.Is(err, ErrUnavailable):
+		r.Skip("schedule", err) // there may be no supervision
+	case err != nil: // of a release that makes other calls
+		r.Short = append(r.Short, "the schedule was not played: "+err.Error())
 	}
 	drivers := map[string]string{}
 	for _, variant := range variants {
