@@ -1,0 +1,104 @@
+package subjects
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/testfs"
+)
+
+// fakeDriver is a shell script in the place of a driver; the command is $7.
+func fakeDriver(t *testing.T, script string) string {
+	path := filepath.Join(t.TempDir(), "driver")
+	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o700))
+	return path
+}
+
+func TestAFleetCountsForEachKind(t *testing.T) {
+	fleet := putFleet{released: 1, compat: 2}
+	drivers := map[string]string{
+		"released": fakeDriver(t, `echo "rename `+"$2"+`/x: no such file or directory" >&2; echo ok 5 10 1 2 3`),
+		"compat":   fakeDriver(t, `[ "$5" = list ] && echo ok 5 0 || { echo "no space left on device" >&2; echo ok 5 20 1 0 0; }`),
+	}
+	dir := t.TempDir()
+	var released, compat puts
+	require.NoError(t, fleet.run(t.Context(), drivers, dir, 1, &released, &compat))
+	assert.Equal(t, puts{tried: 10, failed: 1, incomplete: 2, undeleted: 3, example: "rename graph/x: no such file or directory"}, released)
+	assert.Equal(t, puts{tried: 40, failed: 2, other: 2}, compat)
+	assert.Equal(t, 6, released.lost())
+	assert.Zero(t, compat.lost())
+
+	drivers["compat"] = fakeDriver(t, `echo error: no overlay here; exit 1`)
+	err := fleet.run(t.Context(), drivers, dir, 1, &released, &compat)
+	assert.ErrorIs(t, err, ErrUnavailable)
+	assert.ErrorContains(t, err, "no overlay here")
+
+	// One that dies is no count of 0.
+	drivers["compat"] = fakeDriver(t, `[ "$5" != list ] || echo ok 5 0`)
+	err = fleet.run(t.Context(), drivers, dir, 1, &released, &compat)
+	assert.ErrorContains(t, err, "driver [stress 1]")
+	assert.NotErrorIs(t, err, ErrUnavailable)
+}
+
+// Whatever a driver has started ends with it, so that nothing keeps a mount.
+func TestADriverIsKilledWithWhatItHasStarted(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	require.NoError(t, unix.Mkfifo(fifo, 0o600))
+	for _, end := range []func(*process, context.CancelFunc){
+		func(p *process, _ context.CancelFunc) { assert.NoError(t, killAll([]*process{p})) },
+		func(p *process, cancel context.CancelFunc) {
+			cancel()
+			_, err := p.numbers(0)
+			assert.Error(t, err)
+		},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		p, err := start(ctx, fakeDriver(t, `sh -c 'echo started; exec sleep 1000' >`+fifo), t.TempDir(), "stress")
+		require.NoError(t, err)
+		file, err := os.Open(fifo)
+		require.NoError(t, err)
+		require.NoError(t, file.SetReadDeadline(time.Now().Add(time.Minute))) // of a test that fails
+		reader := bufio.NewReader(file)
+		_, err = reader.ReadString('\n')
+		require.NoError(t, err)
+		end(p, cancel)
+		_, err = io.ReadAll(reader) // ends when nobody has it open for writing
+		assert.NoError(t, err)
+		require.NoError(t, file.Close())
+		cancel()
+	}
+}
+
+func TestAStoreIsOnABoundedTmpfsThatGoesWithWhatIsMountedInIt(t *testing.T) {
+	if !testfs.OwnMounts(t) {
+		return
+	}
+	base := t.TempDir()
+	failed := errors.New("failed")
+	err := onTmpfs(t.Context(), base, "1m", func(dir string) error {
+		var stat unix.Statfs_t
+		require.NoError(t, unix.Statfs(dir, &stat))
+		assert.EqualValues(t, unix.TMPFS_MAGIC, stat.Type)
+		assert.EqualValues(t, 1<<20, int64(stat.Blocks)*stat.Bsize)
+		below := filepath.Join(dir, "below")
+		require.NoError(t, os.Mkdir(below, 0o700))
+		require.NoError(t, unix.Mount(dir, below, "", unix.MS_BIND, ""))
+		return fmt.Errorf("within: %w", failed)
+	})
+	assert.ErrorIs(t, err, failed)
+	entries, err := os.ReadDir(base)
+	require.NoError(t, err)
+	assert.Empty(t, entries)
+	assert.Empty(t, testfs.MountsBelow(t, base))
+}
