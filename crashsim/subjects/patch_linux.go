@@ -118,7 +118,7 @@ func (p *patching) judge(check, variant string, loses bool, lost, runs int, exam
 func (p *patching) together(ctx context.Context) error {
 	table := p.Table("Goroutines: one process creates and recovers, another recovers; the counterexample of UpstreamClosesCreated, played step by step", "variant", "runs", "live data lost")
 	for _, variant := range []string{"released", "patched-rechecks", "patched"} {
-		output, err := p.Go(ctx, variant+"-together", nil, "test", "-v", "-count="+strconv.Itoa(p.Runs), "-run=TestTogether", "./internal/tempdir")
+		output, err := p.Go(ctx, variant+"-played", nil, "test", "-v", "-count="+strconv.Itoa(p.Runs), "-run=TestTogether", "./internal/tempdir")
 		if err != nil {
 			return fmt.Errorf("%w: %s", err, output)
 		}

@@ -20,9 +20,9 @@ var variants = map[string][]edit{
 	"patched-timed":     append(patched(checksBothSides, closesAlone), timed),
 	"patched-detached":  append(patched(checksBothSides, closesAlone), inBackground...),
 	// The same with places to stop at, for goroutines of one process.
-	"released-together":         hook("CreateAndLock"),
-	"patched-together":          slices.Concat(patched(checksBothSides, closesAlone), hook("createTemp")),
-	"patched-rechecks-together": slices.Concat(patched(checksBothSides), hook("CreateAndLock")),
+	"released-played":         hook("CreateAndLock"),
+	"patched-played":          slices.Concat(patched(checksBothSides, closesAlone), hook("createTemp")),
+	"patched-rechecks-played": slices.Concat(patched(checksBothSides), hook("CreateAndLock")),
 }
 
 // useCompat puts package compat in the place of the two packages.
