@@ -39,6 +39,7 @@ var adoptionSteps = []struct {
 	{"together", false, (*adoption).together},
 	{"leftover", true, (*adoption).leftovers},
 	{"shutdown", true, (*adoption).failedPull},
+	{"archive", true, (*adoption).closedArchive},
 	{"hold", true, (*adoption).holds},
 	{"store", true, (*adoption).storeTests},
 	{"bats", true, (*adoption).integration},
