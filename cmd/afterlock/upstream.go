@@ -19,8 +19,8 @@ import (
 )
 
 // An upstreamMode is what the command does if the flag of its name is given; the
-// first, which has no name, if none is. One that prints something else than a report, and
-// needs no release, does so and returns nil.
+// first, which has no name, if none is. One that prints something else than a
+// report does so and returns nil.
 type upstreamMode struct {
 	name, help string
 	run        func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error)
@@ -104,7 +104,7 @@ cannot do it.`,
 	_ = cmd.RegisterFlagCompletionFunc("module", cobra.FixedCompletions([]string{subjects.Storage, "github.com/containers/storage"}, cobra.ShellCompDirectiveNoFileComp))
 	for i, mode := range upstreamModes {
 		if mode.name != "" {
-			flags.BoolVar(&chosen[i], mode.name, false, mode.help)
+			flags.BoolVar(&chosen[i], mode.name, false, "see above")
 		}
 	}
 	return cmd
