@@ -34,6 +34,10 @@ var upstreamModes = []upstreamMode{
 		func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
 			return w.Older(ctx, subjects.OlderOptions{Dir: o.dir, Only: o.args, Log: o.log})
 		}},
+	{"killed", "a process that deletes and ends, killed with its group at each mutating call, and what a server makes of it (5 min; words: RELEASED/DRIVER/COMMAND/POINT, or how one begins)",
+		func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
+			return w.Killed(ctx, subjects.KilledOptions{Dir: o.dir, Only: o.args, Log: o.log})
+		}},
 	{"policy", "who waits when a store recovers, and until when space is taken: one trace with kills, under each policy (20 min; words: policies, or \"trace\" to print it)",
 		func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
 			options := subjects.PolicyOptions{Dir: o.dir, Ext4: o.ext4, Seed: o.seed, Runs: o.runs, Only: o.args, Log: o.log}

@@ -1,0 +1,590 @@
+//go:build amd64 || arm64
+
+package subjects
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/crashsim/blackbox"
+	"github.com/afterlock/afterlock/tempdir"
+)
+
+// A deletion is a process that deletes and ends.
+type deletion struct {
+	name    string
+	command bool // of the store, else our driver
+	words   []string
+	victims []string
+	image   string // that they belong to
+}
+
+var deletions = []deletion{
+	{"delete-layer", true, []string{"delete-layer", "v-alone"}, []string{"v-alone"}, ""},
+	{"delete-image", true, []string{"delete-image", "v-image"}, []string{"v-low", "v-high"}, "v-image"},
+	{"driver", false, []string{"delete", "v-alone"}, []string{"v-alone"}, ""},
+}
+
+// What is done after a kill until nothing is left of the deletion: first by a
+// server that had the store open all the time, then by others.
+var afterKill = []struct {
+	name    string
+	server  []string
+	command []string
+	grace   bool // it is over
+}{
+	{name: "at once"},
+	{name: "list", server: []string{"list"}},
+	{name: "2nd list", server: []string{"list"}},
+	{name: "put", server: []string{"put", "x-extra", "-", "1", "1"}},
+	{name: "delete", server: []string{"delete", "x-extra"}},
+	{name: "other process", command: []string{"layers"}},
+	// To compat a lock file without data may be one that a released process is about
+	// to lock, as long as it is young.
+	{name: "a minute", grace: true},
+	{name: "gc", command: []string{"gc"}},
+	{name: "check -r", command: []string{"check", "--repair", "--max", "1ns"}},
+}
+
+// killedFiles is how many files each layer has.
+const killedFiles = 3
+
+// Killed ends the processes of a group, as systemd does (cgroup.kill), at each
+// mutating call of a process that deletes and ends, and sees what a server that had
+// the store open makes of it. What is lost is a problem; so is what stays for ever
+// with compat and not with the release. It needs root and a cgroup of version 2; the
+// error matches [ErrUnavailable] where one of them is missing. It takes a few minutes.
+func (w *Workshop) Killed(ctx context.Context, o KilledOptions) (*Report, error) {
+	r := &Report{}
+	if o.Log == nil {
+		o.Log = io.Discard
+	}
+	if os.Geteuid() != 0 {
+		return r, fmt.Errorf("%w: the driver overlay needs root", ErrUnavailable)
+	}
+	g, err := newGroup()
+	if err != nil {
+		return r, fmt.Errorf("%w: no group of processes can be killed: %w", ErrUnavailable, err)
+	}
+	defer g.remove()
+	columns := []string{"who", "points", "not begun", "lost"}
+	for _, a := range afterKill {
+		columns = append(columns, a.name)
+	}
+	t := r.Table("Killed at each mutating call: until which operation all of it is back", append(columns, "never", "server's ms")...)
+	stays := map[string]map[string]string{"released": {}, "compat": {}} // what stays for ever, and a point that leaves it
+	for _, variant := range []string{"released", "compat"} {
+		for _, driver := range []string{"overlay", "vfs"} {
+			for _, d := range deletions {
+				k := &cutoff{group: g, deletion: d, layout: driver, log: o.Log, repeat: variant + "/" + driver + "/" + d.name}
+				first, last := k.selected(o.Only)
+				if first == 0 {
+					continue
+				}
+				if err := k.prepare(ctx, w, variant, o.Dir); err != nil {
+					return r, fmt.Errorf("%s: %w", k.repeat, err)
+				}
+				err := k.all(ctx, first, last)
+				if err := errors.Join(err, k.end()); err != nil {
+					return r, fmt.Errorf("%s: %w", k.repeat, err)
+				}
+				t.Row(k.row()...)
+				for _, lost := range k.lost {
+					r.Problem("%s %s: %s", w.Module, w.Version, lost)
+				}
+				for what, point := range k.stays {
+					stays[variant][what] = cmp.Or(stays[variant][what], point)
+				}
+				r.AtLeast(k.points, 1, "points of "+k.repeat)
+			}
+		}
+	}
+	for what, point := range stays["released"] {
+		r.Note("%s stays for ever in the release: afterlock upstream --version %s --killed %s", what, w.Version, point)
+	}
+	for what, point := range stays["compat"] {
+		if stays["released"][what] == "" && len(o.Only) == 0 {
+			r.Problem("%s stays for ever with compat, and not in the release: afterlock upstream --version %s --killed %s", what, w.Version, point)
+		} else {
+			r.Note("%s stays for ever with compat: afterlock upstream --version %s --killed %s", what, w.Version, point)
+		}
+	}
+	slices.Sort(r.Notes)
+	return r, nil
+}
+
+// A cutoff is one deletion, killed at each of its points.
+type cutoff struct {
+	deletion
+	group                *group
+	layout, repeat       string
+	command, driver, dir string
+	log                  io.Writer
+
+	before listing // of the store with its victims
+
+	points, notBegun, never int
+	back                    []int // by operation
+	lost                    []string
+	stays                   map[string]string
+	longest                 time.Duration
+}
+
+func (k *cutoff) row() []any {
+	cells := []any{k.repeat, k.points, k.notBegun, len(k.lost)}
+	for _, n := range k.back {
+		cells = append(cells, n)
+	}
+	return append(cells, k.never, fmt.Sprintf("%.1f", float64(k.longest.Microseconds())/1000))
+}
+
+// selected are the first and the last point that are wanted: 0 if none is.
+func (k *cutoff) selected(only []string) (first, last int) {
+	if len(only) == 0 {
+		return 1, 1 << 30
+	}
+	for _, o := range only {
+		if rest, ok := strings.CutPrefix(o, k.repeat+"/"); ok {
+			if n, err := strconv.Atoi(rest); err == nil {
+				return n, n
+			}
+		}
+		if strings.HasPrefix(k.repeat+"/", o+"/") {
+			return 1, 1 << 30
+		}
+	}
+	return 0, 0
+}
+
+func (k *cutoff) path(name string) string { return filepath.Join(k.dir, name) }
+
+// prepare makes the store that every run begins with.
+func (k *cutoff) prepare(ctx context.Context, w *Workshop, variant, dir string) (err error) {
+	k.back, k.stays = make([]int, len(afterKill)), map[string]string{}
+	if k.command, err = w.Command(ctx, variant); err != nil {
+		return err
+	}
+	if k.driver, err = w.Driver(ctx, variant); err != nil {
+		return err
+	}
+	if k.dir, err = os.MkdirTemp(dir, "killed-"); err != nil {
+		return err
+	}
+	if k.dir, err = filepath.EvalSymlinks(k.dir); err != nil {
+		return err
+	}
+	server, err := k.serve(ctx)
+	if err != nil {
+		return err
+	}
+	defer server.end()
+	files := strconv.Itoa(killedFiles)
+	for _, words := range []string{"k-keep - ", "v-alone - ", "v-low - ", "v-high v-low "} {
+		if _, err := server.ask("put", words, files, "10"); err != nil {
+			return err
+		}
+	}
+	for image, layer := range map[string]string{"k-image": "k-keep", "v-image": "v-high"} {
+		if err := k.alone(ctx, "create-image", "-i", image, layer); err != nil {
+			return err
+		}
+	}
+	if _, err := server.ask("list"); err != nil {
+		return err
+	}
+	// The home is mounted upon itself, which the copy is not to have.
+	server.end()
+	k.unmount()
+	if k.before, err = list(k.path("graph")); err != nil {
+		return err
+	}
+	return os.Rename(k.path("graph"), k.path("template"))
+}
+
+// unmount takes away what the store's driver leaves mounted, wherever it runs.
+func (k *cutoff) unmount() {
+	for unix.Unmount(k.path("graph/"+k.layout), unix.MNT_DETACH) == nil {
+	}
+}
+
+func (k *cutoff) end() error {
+	k.unmount()
+	return os.RemoveAll(k.dir)
+}
+
+// serve starts a driver that keeps the store open.
+func (k *cutoff) serve(ctx context.Context) (*serving, error) {
+	v := &serving{process: exec.CommandContext(ctx, k.driver, "--graph", k.path("graph"), "--run", k.path("run"), "--driver", k.layout)}
+	out, err := v.process.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if v.in, err = v.process.StdinPipe(); err != nil {
+		return nil, err
+	}
+	v.lines = bufio.NewReader(out)
+	return v, v.process.Start()
+}
+
+// arguments are those of the store's command.
+func (k *cutoff) arguments(words ...string) []string {
+	return append([]string{"--graph", k.path("graph"), "--run", k.path("run"), "--storage-driver", k.layout}, words...)
+}
+
+func (k *cutoff) alone(ctx context.Context, words ...string) error {
+	output, err := exec.CommandContext(ctx, k.command, k.arguments(words...)...).CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("containers-storage %s: %w: %s", strings.Join(words, " "), err, output)
+	}
+	return err
+}
+
+// all kills at every point, until the process comes to its end.
+func (k *cutoff) all(ctx context.Context, first, last int) error {
+	for point := first; point <= last; point++ {
+		call, err := k.once(ctx, point)
+		if err != nil {
+			return fmt.Errorf("point %d, %s: %w", point, call, err)
+		}
+		if call == "" {
+			return nil
+		}
+		k.points++
+	}
+	return nil
+}
+
+// once kills at one point, and does what comes after it. The call is "" if the
+// process has fewer points.
+func (k *cutoff) once(ctx context.Context, point int) (call string, err error) {
+	k.unmount()
+	if err := errors.Join(os.RemoveAll(k.path("graph")), os.RemoveAll(k.path("run"))); err != nil {
+		return "", err
+	}
+	if output, err := exec.CommandContext(ctx, "cp", "-a", k.path("template"), k.path("graph")).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("cp: %w: %s", err, output)
+	}
+	server, err := k.serve(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer server.end()
+	if _, err := server.ask("list"); err != nil {
+		return "", err
+	}
+	call, err = k.kill(point)
+	if err != nil || call == "" {
+		return call, err
+	}
+	id := fmt.Sprintf("%s/%d", k.repeat, point)
+	var waited time.Duration
+	var last state
+	for i, a := range afterKill {
+		switch {
+		case a.server != nil:
+			took, err := server.ask(a.server...)
+			if err != nil {
+				return call, fmt.Errorf("%s: %w", a.name, err)
+			}
+			waited += took
+		case a.command != nil:
+			start := time.Now()
+			if err := k.alone(ctx, a.command...); err != nil && a.name != "check -r" {
+				return call, err
+			}
+			waited += time.Since(start)
+		case a.grace:
+			if slices.ContainsFunc(last.left, func(name string) bool { return !bareLock.MatchString(name) }) {
+				continue
+			}
+			if err := k.recover(ctx); err != nil {
+				return call, err
+			}
+		}
+		if last, err = k.look(a.name == "check -r"); err != nil {
+			return call, err
+		}
+		if last.lost != "" {
+			k.lost = append(k.lost, fmt.Sprintf("%s (%s), %s: %s", id, call, a.name, last.lost))
+			return call, nil
+		}
+		if len(last.left) == 0 {
+			k.back[i]++
+			if last.notBegun {
+				k.notBegun++
+			}
+			if a.server != nil {
+				k.longest = max(k.longest, waited)
+			}
+			fmt.Fprintf(k.log, "%s, %s: %s\n", id, call, a.name)
+			return call, k.whole(server, last.notBegun, id)
+		}
+	}
+	k.never++
+	for _, name := range last.left {
+		if kind := varying.ReplaceAllString(name, "N"); k.stays[kind] == "" {
+			k.stays[kind] = id
+		}
+	}
+	fmt.Fprintf(k.log, "%s, %s: never: %s\n", id, call, strings.Join(last.left, ", "))
+	return call, k.whole(server, false, id)
+}
+
+// bareLock is a lock file in a root of the store.
+var bareLock = regexp.MustCompile(`^[a-z]+(/tempdirs|-layers/tmp)/lock-[^/]+$`)
+
+// recover removes what is stale in the roots of the store, whatever its age.
+func (k *cutoff) recover(ctx context.Context) error {
+	for _, name := range []string{k.layout + "/tempdirs", k.layout + "-layers/tmp"} {
+		root, err := tempdir.Open(k.path("graph/"+name), tempdir.MixedFleet(0, 0))
+		if err != nil {
+			return err
+		}
+		_, err = root.Recover(ctx)
+		if err := errors.Join(err, root.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// varying is what two runs do not share of a name.
+var varying = regexp.MustCompile(`[0-9a-f]{32,}|[0-9]{4,}`)
+
+// whole reads back by the server what has to be there.
+func (k *cutoff) whole(server *serving, notBegun bool, id string) error {
+	ids := []string{"k-keep"}
+	if notBegun {
+		ids = append(ids, k.victims...)
+	}
+	for _, layer := range ids {
+		if _, err := server.ask("check", layer, strconv.Itoa(killedFiles)); err != nil {
+			k.lost = append(k.lost, fmt.Sprintf("%s: %v", id, err))
+		}
+	}
+	return nil
+}
+
+// kill runs the deletion and kills it, with all of its group, before it makes its
+// call of that number.
+func (k *cutoff) kill(point int) (call string, err error) {
+	steering, err := blackbox.NewSteering(k.path("graph"), true, steeredPatience)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	defer steering.Close()
+	program, arguments := k.driver, append([]string{"--graph", k.path("graph"), "--run", k.path("run"), "--driver", k.layout}, k.words...)
+	if k.deletion.command {
+		program, arguments = k.command, k.arguments(k.words...)
+	}
+	p, err := steering.Start(program, []string{"STORAGE_CONF=/dev/null"}, arguments...)
+	if err != nil {
+		return "", err
+	}
+	for i := 1; ; i++ {
+		c, stopped := p.Stopped()
+		if !stopped {
+			if code, exited := p.Exit(); !exited || code != 0 {
+				return "", fmt.Errorf("the deletion ends with %d: %s", code, p.Output())
+			}
+			return "", nil
+		}
+		if i == point {
+			for j, path := range c.Paths {
+				c.Paths[j] = varying.ReplaceAllString(strings.TrimPrefix(path, k.path("graph/")), "N")
+			}
+			call = strings.TrimSpace(c.Name + " " + strings.Join(c.Paths, " "))
+			err := k.group.kill(p.Pid())
+			p.Kill() // it is gone, and is waited for
+			return call, err
+		}
+		if err := p.Step(); err != nil {
+			return "", err
+		}
+	}
+}
+
+// A listing is the names below a store; of a link, with what it leads to.
+type listing map[string]string
+
+func list(dir string) (listing, error) {
+	l := listing{}
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || path == dir {
+			return err
+		}
+		target := ""
+		if entry.Type() == fs.ModeSymlink {
+			if target, err = os.Readlink(path); err != nil {
+				return err
+			}
+		}
+		l[strings.TrimPrefix(path, dir+"/")] = target
+		return nil
+	})
+	return l, err
+}
+
+// of reports whether a name belongs to one of the ids.
+func (l listing) of(name string, ids ...string) bool {
+	return slices.ContainsFunc(ids, func(id string) bool {
+		return strings.Contains(name, "/"+id) || strings.Contains(l[name], "/"+id+"/")
+	})
+}
+
+// A state is what is to be seen of a deletion.
+type state struct {
+	left     []string // that has to go
+	lost     string   // what should be there and is not
+	notBegun bool     // everything is as before
+}
+
+// look judges the store from its files. A repair may have dropped layers of no image.
+func (k *cutoff) look(repaired bool) (s state, err error) {
+	now, err := list(k.path("graph"))
+	if err != nil {
+		return s, err
+	}
+	var layers, images []struct {
+		ID    string
+		Flags map[string]any
+	}
+	for name, into := range map[string]any{"layers": &layers, "images": &images} {
+		text, err := os.ReadFile(k.path("graph/" + k.layout + "-" + name + "/" + name + ".json"))
+		if err == nil {
+			err = json.Unmarshal(text, into)
+		}
+		if err != nil {
+			return s, err
+		}
+	}
+	recorded := map[string]bool{}
+	for _, l := range layers {
+		if recorded[l.ID] = true; l.Flags["incomplete"] == true {
+			s.left = append(s.left, "incomplete layer")
+			recorded[l.ID] = false
+		}
+	}
+	for _, i := range images {
+		recorded[i.ID] = true
+	}
+	for name := range now {
+		if _, was := k.before[name]; !was && !now.of(name, "x-extra") && name != k.layout+"/tempdirs" && name != k.layout+"-layers/tmp" {
+			s.left = append(s.left, name)
+		}
+	}
+	s.notBegun = true
+	for _, id := range k.victims {
+		s.notBegun = s.notBegun && recorded[id]
+		switch {
+		case recorded[id] && k.image != "" && !recorded[k.image]:
+			s.left = append(s.left, "layer of no image")
+		case !recorded[id]:
+			for name := range now {
+				if k.before.of(name, id) {
+					s.left = append(s.left, name)
+				}
+			}
+		}
+	}
+	if k.image != "" && !recorded[k.image] {
+		s.notBegun = false
+	}
+	for name := range k.before {
+		if _, is := now[name]; is {
+			continue
+		}
+		mayGo := strings.Contains(name, "/tempdirs") || strings.Contains(name, "/tmp") || k.image != "" && k.before.of(name, k.image) || repaired && k.before.of(name, "v-alone", "v-low", "v-high")
+		for _, id := range k.victims {
+			mayGo = mayGo || !recorded[id] && k.before.of(name, id)
+		}
+		if !mayGo {
+			s.lost = cmp.Or(s.lost, name+" is gone")
+		}
+	}
+	slices.Sort(s.left)
+	return s, nil
+}
+
+// A group is a cgroup in which processes are killed all at once.
+type group struct{ dir string }
+
+// newGroup makes a group below the one of this process.
+func newGroup() (*group, error) {
+	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, err
+	}
+	own, err := os.ReadFile("/proc/self/cgroup")
+	if err != nil {
+		return nil, err
+	}
+	at := ""
+	for line := range strings.Lines(string(own)) {
+		if rest, ok := strings.CutPrefix(line, "0::"); ok {
+			at = strings.TrimSpace(rest)
+		}
+	}
+	err = errors.New("no cgroup of version 2 is mounted")
+	for line := range strings.Lines(string(mounts)) {
+		head, tail, _ := strings.Cut(line, " - ")
+		if words := strings.Fields(head); strings.HasPrefix(tail, "cgroup2 ") && len(words) > 4 {
+			dir := filepath.Join(words[4], at, fmt.Sprintf("afterlock-%d", os.Getpid()))
+			if err = os.Mkdir(dir, 0o700); err == nil {
+				if _, err = os.Stat(filepath.Join(dir, "cgroup.kill")); err == nil { // since Linux 5.14
+					return &group{dir}, nil
+				}
+				_ = os.Remove(dir)
+			}
+		}
+	}
+	return nil, err
+}
+
+// kill puts the process in the group and ends all of that.
+func (g *group) kill(pid int) error {
+	if err := os.WriteFile(filepath.Join(g.dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0); err != nil {
+		return err
+	}
+	events, err := os.Open(filepath.Join(g.dir, "cgroup.events"))
+	if err != nil {
+		return err
+	}
+	defer events.Close()
+	if err := os.WriteFile(filepath.Join(g.dir, "cgroup.kill"), []byte("1"), 0); err != nil {
+		return err
+	}
+	for range int(steeredPatience / time.Second) {
+		text := make([]byte, 200)
+		n, err := events.ReadAt(text, 0)
+		if n == 0 {
+			return err
+		}
+		if strings.Contains(string(text[:n]), "populated 0") {
+			return nil
+		}
+		// The kernel tells of a change since the file was read.
+		if _, err := unix.Poll([]unix.PollFd{{Fd: int32(events.Fd()), Events: unix.POLLPRI}}, 1000); err != nil && err != unix.EINTR {
+			return err
+		}
+	}
+	return fmt.Errorf("process %d outlives its group", pid)
+}
+
+func (g *group) remove() { _ = os.Remove(g.dir) }
