@@ -51,6 +51,8 @@ func init() {
 	inInit := replaceCalls("drivers/overlay/overlay.go", "Init", "tempdir.RecoverStaleDirs", detach)
 	variants["released-held"] = held
 	variants["compat-held"] = slices.Concat(useCompat, held)
+	variants["patched-held"] = slices.Concat(variants["patched"], held)
+	variants["patched-opened-held"] = slices.Concat(variants["patched-opened"], held)
 	variants["compat-detached-held"] = slices.Concat(useCompat, held, []edit{inLoad})
 	variants["compat-detached-init-held"] = slices.Concat(useCompat, held, []edit{inLoad, inInit})
 }

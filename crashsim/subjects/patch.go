@@ -94,15 +94,54 @@ var (
 	}
 )
 
-// inBackground is the second step of docs/UPSTREAM.md.
-var inBackground = []edit{
-	replaceCalls("layers.go", "layerStore.load", "tempdir.RecoverStaleDirs", detached),
-	replaceCalls("drivers/overlay/overlay.go", "Init", "tempdir.RecoverStaleDirs", detached),
+// outOfLocks is the second step of docs/UPSTREAM.md.
+var outOfLocks = []edit{
+	replaceCalls("layers.go", "layerStore.load", "tempdir.RecoverStaleDirs", func(_, call string) string {
+		return "_ = " + strings.TrimPrefix(call, "tempdir.RecoverStaleDirs")
+	}),
+	replaceCalls("store.go", "GetStore", "s.load", followedBy("\n"+callRecover)),
+	writeFile("store_tempdirs.go", recoverTempDirs),
+	replaceCalls("drivers/overlay/overlay.go", "Init", "tempdir.RecoverStaleDirs", func(statement, _ string) string {
+		return ifMounted + "\n" + statement + "\n}"
+	}),
+	writeFile("drivers/overlay/tempdirs_linux.go", mountedBelow),
 }
 
-func detached(_, call string) string {
-	return "go func() {\nif err := " + call + "; err != nil {\nlogrus.Warn(err)\n}\n}()"
+const callRecover = `s.recoverTempDirs()`
+
+const recoverTempDirs = `package storage
+
+import (
+	"path/filepath"
+
+	"github.com/sirupsen/logrus"
+	"MODULE/internal/tempdir"
+)
+
+// recoverTempDirs removes what processes that were killed have left. The caller
+// holds no lock of the store: nobody else waits.
+func (s *store) recoverTempDirs() {
+	roots := append(s.graphDriver.GetTempDirRootDirs(), filepath.Join(s.graphRoot, s.graphDriverName+"-layers", tempDirPath))
+	for _, root := range roots {
+		if err := tempdir.RecoverStaleDirs(root); err != nil {
+			logrus.Warnf("Removing stale temporary directories: %v", err)
+		}
+	}
 }
+`
+
+const ifMounted = `if mountedBelow(filepath.Join(home, tempDirName)) {`
+
+const mountedBelow = `package overlay
+
+import "github.com/moby/sys/mountinfo"
+
+// mountedBelow reports whether something is mounted in dir. MakePrivate would hide it.
+func mountedBelow(dir string) bool {
+	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(dir))
+	return err != nil || len(mounts) > 0
+}
+`
 
 // One side alone. It needs a function more, since both sides share the one that the
 // patch changes.

@@ -18,7 +18,7 @@ var variants = map[string][]edit{
 	"patched-rechecks":  patched(checksBothSides),
 	"released-timed":    {timed},
 	"patched-timed":     append(patched(checksBothSides, closesAlone), timed),
-	"patched-detached":  append(patched(checksBothSides, closesAlone), inBackground...),
+	"patched-opened":    append(patched(checksBothSides, closesAlone), outOfLocks...),
 	// The same with places to stop at, for goroutines of one process.
 	"released-played":         hook("CreateAndLock"),
 	"patched-played":          slices.Concat(patched(checksBothSides, closesAlone), hook("createTemp")),
