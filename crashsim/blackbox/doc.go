@@ -58,9 +58,9 @@
 // A call is stopped before it is made, by a filter on its number and arguments:
 // what a process writes through a shared mapping is not seen. io_uring, which
 // could bypass the filter, is refused, a call of another table (32 bits) ends the
-// process, and a program that starts another one is reported. Errors are not
-// injected into close, which on Linux closes whatever it answers. Programs are run
-// one call at a time, so races between calls are explored and races within the
-// kernel are not. Some of the Go runtime's own business is switched off by GODEBUG,
+// process, and a program that starts another one is reported, unless a [Steering]
+// runs it. Errors are not injected into close, which on Linux closes whatever it
+// answers. Programs are run one call at a time, so races between calls are explored
+// and races within the kernel are not. Some of the Go runtime's own business is switched off by GODEBUG,
 // so that a run makes the same calls again, which is checked.
 package blackbox

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -72,7 +73,7 @@ func removesStaged(c blackbox.Call) bool {
 // creator. The recoverers are other commands that look at the store, each of which
 // recovers when it opens it, and a server that does so when it finds it changed.
 // Everybody makes a call when the counterexample says so, and in the end all that are
-// left. A run loses data if the put fails, or succeeds and its layer is not whole.
+// left. The log of a single run has the calls. A run loses data if the put fails, or succeeds and its layer is not whole.
 //
 // It needs root, since the store's driver is overlay. The error matches
 // [ErrUnavailable] if that, or supervision, cannot be had. It takes about a tenth of
@@ -93,6 +94,10 @@ func (w *Workshop) Steered(ctx context.Context, variant string, runs int) (repor
 		if s.driver, err = w.Driver(ctx, variant); err != nil {
 			return report, err
 		}
+	}
+	s.log = io.Discard
+	if runs == 1 {
+		s.log = w.log
 	}
 	if s.dir, err = os.MkdirTemp(w.dir, "steered-"); err != nil {
 		return report, err
@@ -116,6 +121,7 @@ func (w *Workshop) Steered(ctx context.Context, variant string, runs int) (repor
 			if err != nil {
 				return report, err
 			}
+			fmt.Fprintf(s.log, "the counterexample of %s, %s\n", model, m.name)
 			for range runs {
 				if err := s.run(ctx, actions, m, &result); err != nil {
 					return report, fmt.Errorf("%s %s, %s, the counterexample of %s, %s: %w", w.Module, w.Version, variant, model, m.name, err)
@@ -145,6 +151,7 @@ func steeredLayer() []byte {
 // A steered is one store under steering, made anew for each run.
 type steered struct {
 	command, driver, dir string
+	log                  io.Writer
 
 	steering *blackbox.Steering
 	put      *blackbox.Steered
@@ -242,7 +249,10 @@ func (s *steered) play(ctx context.Context, actions []blackbox.Action, m moment)
 	if err := s.position(ctx, actions); err != nil {
 		return false, err
 	}
-	all = true
+	if _, stopped := s.put.Stopped(); !stopped { // an older release stages nothing
+		actions = nil
+	}
+	all = len(actions) > 0
 	for _, a := range actions {
 		made, err := s.act(a)
 		if err != nil {
@@ -255,7 +265,7 @@ func (s *steered) play(ctx context.Context, actions []blackbox.Action, m moment)
 			}
 		}
 	}
-	if !s.met { // what is left of the schedule kept everybody away from the instance
+	if !s.met && len(actions) > 0 { // what is left of the schedule kept everybody away from the instance
 		for _, p := range []*blackbox.Steered{s.server, s.looker} {
 			if err := s.until(p, never); err != nil {
 				return false, err
@@ -363,9 +373,12 @@ func (s *steered) act(a blackbox.Action) (made bool, err error) {
 		return false, err
 	}
 	c, stopped := p.Stopped()
+	who := []string{"put", "recovery 1", "recovery 2"}[a.Process]
 	if !stopped || !a.Takes(c) {
+		fmt.Fprintf(s.log, "  %-10s  makes no call that is %s\n", who, a.Name)
 		return false, nil
 	}
+	fmt.Fprintf(s.log, "  %-10s  %-18s  %s %s\n", who, a.Name, c.Name, filepath.Base(c.Paths[len(c.Paths)-1]))
 	if err := p.Step(); err != nil {
 		return false, err
 	}
@@ -386,5 +399,8 @@ func (s *steered) advance(m moment) error {
 		}
 	}
 	s.arrived = true
+	if c, stopped := s.put.Stopped(); stopped {
+		fmt.Fprintf(s.log, "  %-10s  is stopped before   %s %s\n", "put", c.Name, filepath.Base(c.Paths[len(c.Paths)-1]))
+	}
 	return nil
 }

@@ -3,6 +3,7 @@
 package subjects
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -14,7 +15,7 @@ import (
 )
 
 // play plays the variant's schedules once, or skips the test.
-func play(t *testing.T, variant string) SteeredReport {
+func play(t *testing.T, variant string) (SteeredReport, string) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("skipped, because it builds the store's command")
@@ -22,6 +23,8 @@ func play(t *testing.T, variant string) SteeredReport {
 	w := released(t)
 	w.dir = filepath.Join(w.dir, "temp-dir-1") // as that of the command is called
 	require.NoError(t, os.Mkdir(w.dir, 0o700))
+	var log bytes.Buffer
+	w.log = &log
 	report, err := w.Steered(t.Context(), variant, 1)
 	if errors.Is(err, ErrUnavailable) || err != nil && strings.Contains(err.Error(), "GOPROXY=off") {
 		t.Skip("skipped, because the store cannot be built or run here: ", err)
@@ -30,11 +33,12 @@ func play(t *testing.T, variant string) SteeredReport {
 	left, err := filepath.Glob(filepath.Join(w.dir, "steered-*"))
 	require.NoError(t, err)
 	assert.Empty(t, left)
-	return report
+	return report, log.String()
 }
 
 func TestTheSteeredReleaseLosesDataAtEveryMoment(t *testing.T) {
-	report := play(t, "released")
+	report, log := play(t, "released")
+	assert.Regexp(t, `put +UpstreamTakeLock +fcntl lock-\d+\n +put +MakeData +mkdirat temp-dir-\d+\n`, log)
 	require.Len(t, report.Moments, len(moments))
 	for i, wants := range []SteeredMoment{
 		{Failed: 1, Example: "no such file or directory"},
@@ -48,7 +52,8 @@ func TestTheSteeredReleaseLosesDataAtEveryMoment(t *testing.T) {
 }
 
 func TestTheSteeredStoreOnCompatLosesNothing(t *testing.T) {
-	report := play(t, "compat/commit")
+	report, log := play(t, "compat/commit")
+	assert.Contains(t, log, "makes no call that is OpenDirectory")
 	require.Len(t, report.Moments, 1)
 	m := report.Moments[0]
 	assert.Equal(t, []int{3, 0, 3, 0}, []int{m.Runs, m.Played, m.Met, m.Lost()}, m.Example)
