@@ -507,9 +507,9 @@ func deleteMounted(dir string, run commandLine) (string, error) {
 	if _, code := run("mount", words[0]); code != 0 {
 		return "", fmt.Errorf("%w: no overlay can be mounted here", ErrUnavailable)
 	}
-	records, err := find(filepath.Join(dir, "run"), "mountpoints.json")
-	if err != nil || len(records) == 0 {
-		return "", errors.Join(errors.New("no record of mounts"), err)
+	records := find(filepath.Join(dir, "run"), "mountpoints.json")
+	if len(records) == 0 {
+		return "", errors.New("no record of mounts")
 	}
 	for _, record := range records {
 		if err := os.Remove(record); err != nil {
@@ -517,16 +517,15 @@ func deleteMounted(dir string, run commandLine) (string, error) {
 		}
 	}
 	_, code = run("delete-container", words[0])
-	locks, err := find(filepath.Join(dir, "root"), "lock-*")
-	data, err2 := find(filepath.Join(dir, "root"), "temp-dir-*")
+	locks, data := find(filepath.Join(dir, "root"), "lock-*"), find(filepath.Join(dir, "root"), "temp-dir-*")
 	mounted := 0
-	table, err3 := os.ReadFile("/proc/self/mountinfo")
+	table, err := os.ReadFile("/proc/self/mountinfo")
 	for line := range strings.Lines(string(table)) {
 		if fields := strings.Fields(line); len(fields) > 4 && strings.HasPrefix(fields[4], filepath.Join(dir, "root", "overlay")+"/") {
 			mounted++
 		}
 	}
-	return fmt.Sprintf("exit %d, %d names, %d mounts left", code, len(locks)+len(data), mounted), errors.Join(err, err2, err3)
+	return fmt.Sprintf("exit %d, %d names, %d mounts left", code, len(locks)+len(data), mounted), err
 }
 
 // precious is how many files are behind a bind mount.
@@ -578,15 +577,16 @@ func (a *adoption) keep(name string, output []byte) {
 	}
 }
 
-// find returns the paths below dir whose last element matches.
-func find(dir, pattern string) (found []string, err error) {
-	err = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+// find returns the paths below dir whose last element matches. What cannot be read
+// has none.
+func find(dir, pattern string) (found []string) {
+	_ = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, _ error) error {
 		if matched, _ := filepath.Match(pattern, filepath.Base(path)); matched {
 			found = append(found, path)
 		}
-		return err
+		return nil
 	})
-	return found, err
+	return found
 }
 
 // onDisk makes a directory for as long as do runs. Whatever is mounted below goes
