@@ -321,6 +321,13 @@ func (a *adoption) unitTests(ctx context.Context) error {
 
 // together has both in one process, and each recovers beside the other's owners.
 func (a *adoption) together(ctx context.Context) error {
+	dir, err := a.Copy(ctx, "released")
+	if err != nil {
+		return err
+	}
+	if !(&tree{a.Workshop, dir}).hasInternals() {
+		return fmt.Errorf("%w: this release stages no additions", ErrUnavailable)
+	}
 	found, err := a.tests(ctx, "released-together", "-run=TestTogether", "./internal/tempdir")
 	if err != nil {
 		return err
