@@ -13,12 +13,14 @@ import (
 	"time"
 )
 
-// heldFiles is how many files the layers have for whose deletion locks are held.
-const heldFiles = 10_000
+const (
+	heldFiles = 10_000 // of the layers whose deletion takes long
+	heldSmall = 15     // layers whose deletions are timed one by one, in each run
+)
 
 // A holding is what one run measures.
 type holding struct {
-	deletion, total time.Duration // layers.lock in a deletion, and all of that
+	deletion, total time.Duration // layers.lock in a deletion, the median; and all of a large one
 	layers, store   time.Duration // layers.lock and storage.lock by the next command after a kill
 	left            int           // names that the kill left
 }
@@ -26,13 +28,15 @@ type holding struct {
 // holds measures how long locks of a store are held for writing.
 func (a *adoption) holds(ctx context.Context) error {
 	variants := []string{"released-held", "compat-held", "compat-detached-held", "compat-detached-init-held"}
-	t := a.report.Table(fmt.Sprintf("How long a lock is held, layers of %d files, median of %d [least..most] in milliseconds", heldFiles, a.runs),
+	t := a.report.Table(fmt.Sprintf("How long a lock is held for writing, in a deletion and by what comes after a kill in one of %d files, median of %d [least..most] in milliseconds", heldFiles, a.runs),
 		"store", "", "released", "compat", "compat, go in load", "and in Init")
 	for _, graph := range []string{"overlay", "vfs"} {
 		for _, on := range []string{"disk", "tmpfs"} {
 			runs := make(map[string][]holding)
-			for range a.runs { // one after another, so that all meet the same load
-				for _, variant := range variants {
+			for run := range a.runs {
+				// One after another, so that all meet the same load, and by turns.
+				for i := range variants {
+					variant := variants[(run+i)%len(variants)]
 					h, err := a.hold(ctx, variant, graph, on)
 					if err != nil {
 						return fmt.Errorf("%s: %w", variant, err)
@@ -46,7 +50,7 @@ func (a *adoption) holds(ctx context.Context) error {
 				of   func(holding) time.Duration
 			}{
 				{"deletion: layers.lock", func(h holding) time.Duration { return h.deletion }},
-				{"deletion: all of it", func(h holding) time.Duration { return h.total }},
+				{"deletion of as many files", func(h holding) time.Duration { return h.total }},
 				{"next command after a kill: layers.lock", func(h holding) time.Duration { return h.layers }},
 				{"next command after a kill: storage.lock", func(h holding) time.Duration { return h.store }},
 			} {
@@ -87,6 +91,19 @@ func (a *adoption) hold(ctx context.Context, variant, graph, on string) (h holdi
 			return err
 		}
 		defer killed.end()
+		var deletions []time.Duration
+		for range heldSmall {
+			if _, err := killed.say("put small - 10 0"); err != nil {
+				return err
+			}
+			did, err := killed.say("delete small")
+			if err != nil {
+				return err
+			}
+			deletions = append(deletions, did.held["layers.lock"])
+		}
+		slices.Sort(deletions)
+		h.deletion = deletions[heldSmall/2]
 		for _, layer := range []string{"one", "two"} {
 			if _, err := killed.say(fmt.Sprint("put ", layer, " - ", heldFiles, " 0")); err != nil {
 				return err
@@ -96,7 +113,7 @@ func (a *adoption) hold(ctx context.Context, variant, graph, on string) (h holdi
 		if err != nil {
 			return err
 		}
-		h.deletion, h.total = did.held["layers.lock"], did.took
+		h.total = did.took
 		// It has moved the layer when it gives the lock up, and begins to remove it.
 		if err := killed.sayUntilHeld("delete two", "layers.lock"); err != nil {
 			return err
