@@ -52,6 +52,7 @@ type older struct {
 	command func(ctx context.Context, s *shared, words string) *exec.Cmd
 	prepare []string // puts something into the store
 	actions []action
+	cleans  []string                          // the commands that remove most
 	loses   func(l layout, a action) []string // what is known to be lost
 }
 
@@ -133,7 +134,8 @@ func (w *Workshop) Older(ctx context.Context, o OlderOptions) (*Report, error) {
 	f := &fleet{w, o.Dir, log, pullers}
 	return r, errors.Join(f.exchanges(ctx, r, binaries),
 		f.besides(ctx, r, "What commands of a release do to live instances of compat and to pulls in progress", olders),
-		f.besides(ctx, r, "What commands of Debian 12 do to them", debian))
+		f.besides(ctx, r, "What commands of Debian 12 do to them", debian),
+		f.places(ctx, r, append(olders, debian...)))
 }
 
 // A fleet is who shares stores, which are made in dir.
@@ -171,6 +173,7 @@ func releaseAs(version, path string, knows bool) older {
 		actions: append(commands("layers", "delete-layer other", "check", "check --repair --max 1ns", "gc", "shutdown"),
 			action{words: "shutdown", title: "shutdown, which unmounts overlay/", noStaging: true},
 			action{words: "mount upper", title: "mount upper, links of layers lost", unlinked: true}),
+		cleans: []string{"gc", "shutdown"},
 		loses: func(l layout, a action) []string {
 			if !knows && l.name == "overlay" && (a.words == "gc" || strings.HasPrefix(a.words, "check --repair")) {
 				return []string{"overlay/tempdirs", "pull by released", "pull by compat"}
@@ -211,6 +214,7 @@ func debians(ctx context.Context) ([]older, error) {
 			"podman images", "podman build -q --network=host --isolation=chroot -t localhost/more:1 BASE/context",
 			"buildah from scratch", "buildah commit -q working localhost/committed:1", "buildah rm working",
 			"podman rmi -f localhost/derived:1", "buildah rmi --prune", "podman system prune -af"),
+		cleans: []string{"podman system prune -af"},
 		// Every shutdown of its store removes overlay/staging.
 		loses: func(l layout, _ action) []string {
 			if l.driver == "overlay" {
@@ -289,6 +293,82 @@ func (f *fleet) besides(ctx context.Context, r *Report, title string, olders []o
 	}
 	r.AtLeast(done, len(olders)*len(layouts), "commands beside live instances")
 	return nil
+}
+
+// rootPlaces are where a store could have the instances of driver overlay.
+var rootPlaces = []string{"overlay/tempdirs", "overlay/l/tempdirs", "overlay/staging/tempdirs", guardedStaging, "overlay-layers/tmp"}
+
+// guardedStaging is a directory of a partial pull whose lock file cannot be locked,
+// since it is a directory.
+const guardedStaging = "overlay/staging/guarded"
+
+// places says which of them survive the older programs, and to which the kernel
+// renames from overlay/, which is mounted upon itself.
+func (f *fleet) places(ctx context.Context, r *Report, olders []older) error {
+	columns := []string{"place of instances", "rename from overlay/"}
+	for _, o := range olders {
+		columns = append(columns, o.name+": "+strings.Join(o.cleans, ", "))
+	}
+	t := r.Table("Another place?", columns...)
+	for _, place := range rootPlaces {
+		row := []any{place}
+		for _, o := range olders {
+			b, renamed, err := f.place(ctx, o, place)
+			if err != nil {
+				return fmt.Errorf("%s, %s: %w", o.name, place, err)
+			}
+			if len(row) == 1 {
+				row = append(row, renamed)
+			}
+			if place == "overlay/l/tempdirs" {
+				b.judge(r, fmt.Sprintf("%s of %s", strings.Join(o.cleans, ", "), o.name), nil)
+				if renamed != "done" {
+					r.Problem("a rename from overlay/ to %s: %s", place, renamed)
+				}
+			}
+			row = append(row, b.String())
+		}
+		t.Row(row...)
+	}
+	return nil
+}
+
+// place tries one place beside the commands of a program that clean up.
+func (f *fleet) place(ctx context.Context, o older, place string) (b beside, renamed string, err error) {
+	s, err := f.newShared(layouts[0])
+	if err != nil {
+		return b, "", err
+	}
+	defer func() { err = errors.Join(err, s.remove()) }()
+	if place == guardedStaging {
+		if err := os.MkdirAll(filepath.Join(s.graph, place, "staging.lock"), 0o700); err != nil {
+			return b, "", err
+		}
+	}
+	one, err := liveIn(s.graph, place)
+	if err != nil {
+		return b, "", err
+	}
+	victim := filepath.Join(s.graph, "overlay", "victim")
+	if output, err := s.storage(ctx, f.pullers["released"], "create-layer").CombinedOutput(); err != nil {
+		return b, "", fmt.Errorf("create-layer: %w: %s", err, output)
+	}
+	if err := os.Mkdir(victim, 0o700); err != nil {
+		return b, "", err
+	}
+	renamed = "done"
+	if err := os.Rename(victim, filepath.Join(s.graph, place, "victim")); err != nil {
+		renamed = errors.Unwrap(err).Error()
+	}
+	for _, words := range append(o.prepare[:1:1], o.cleans...) {
+		if output, err := o.command(ctx, s, words).CombinedOutput(); err != nil {
+			return b, "", fmt.Errorf("%s: %w: %s", words, err, output)
+		}
+	}
+	if b.why = one.finish(); b.why != nil {
+		b.lost = []string{place}
+	}
+	return b, renamed, nil
 }
 
 // A beside is what a command did to what lives: its exit code, and the lost.
