@@ -461,3 +461,39 @@ func TestNameThatShowsAgain(t *testing.T) {
 	assert.ErrorContains(t, deletion.InPlace[0].Reason, "is still there")
 	assert.Empty(t, leftovers(t, path))
 }
+
+// Whoever mounts the directory above a store upon itself, or takes such a mount away
+// while the store is open, as engines do with a driver's home, stops nothing: layers
+// are put, read and removed as before, by a rename.
+func TestMountsAboveTheStoreComeAndGo(t *testing.T) {
+	if !ownMounts(t) {
+		return
+	}
+	for _, driver := range []layerstore.Driver{layerstore.VFS, layerstore.Overlay} {
+		for _, first := range []bool{false, true} {
+			home := scratch(t)
+			mount := func() { require.NoError(t, unix.Mount(home, home, "", unix.MS_BIND, "")) }
+			unmount := func() { require.NoError(t, unix.Unmount(home, unix.MNT_DETACH)) }
+			t.Cleanup(func() { _ = unix.Unmount(home, unix.MNT_DETACH) })
+			change := mount
+			if first {
+				mount()
+				change = unmount
+			}
+			s := openStore(t, filepath.Join(home, "store"), layerstore.WithDriver(driver))
+			create(t, s, "before", someFiles(8, "before"))
+			change()
+			create(t, s, "after", someFiles(8, "after"))
+			for _, id := range []string{"before", "after"} {
+				_, err := s.ReadFile(background, id, "dir0/file0")
+				require.NoError(t, err)
+				deletion, err := s.Delete(background, id)
+				require.NoError(t, err)
+				require.Empty(t, deletion.InPlace)
+			}
+			require.Empty(t, leftovers(t, filepath.Join(home, "store")))
+			_, err := s.Recover(background)
+			require.NoError(t, err)
+		}
+	}
+}
