@@ -51,7 +51,7 @@ var upstreamModes = []upstreamMode{
 		func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
 			return w.Adopt(ctx, subjects.AdoptOptions{Steps: o.args, Runs: o.runs})
 		}},
-	{"patch", "the patch of docs/UPSTREAM.md on a copy, whole and without each part: and with recovery out of the locks (10 min; words: " + strings.Join(subjects.PatchParts(), ", ") + ")",
+	{"patch", "the patch of docs/UPSTREAM.md on a copy, whole, without each part, and with recovery out of the locks (10 min; words: " + strings.Join(subjects.PatchParts(), ", ") + ")",
 		func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
 			return w.Patch(ctx, subjects.PatchOptions{Runs: o.runs, Seconds: o.seconds, Dir: o.dir, Parts: o.args})
 		}},

@@ -16,7 +16,12 @@ func TestThePatchIsTheOneOfTheDocument(t *testing.T) {
 	for _, text := range []string{checkPath, checkPathUnix, checkPathWindows, recheck, createTemp} {
 		assert.Contains(t, string(document), "```go\n"+strings.TrimPrefix(text, "\n")+"```\n")
 	}
-	assert.Contains(t, string(document), "`"+callCreateTemp+"`")
+	for _, text := range []string{recoverTempDirs, mountedBelow} { // without what files begin with
+		assert.Contains(t, string(document), "```go\n"+text[strings.Index(text, "// "):]+"```\n")
+	}
+	for _, text := range []string{callCreateTemp, callRecover, ifMounted} {
+		assert.Contains(t, string(document), "`"+text+"`")
+	}
 }
 
 func TestAPatchThatLosesFailsAndSoDoesABlindCheck(t *testing.T) {
