@@ -26,22 +26,24 @@ import (
 	"github.com/afterlock/afterlock/tempdir"
 )
 
-// A deletion is a process that deletes and ends.
-type deletion struct {
+// An errand is what a process does that ends then: it deletes, or puts a layer.
+type errand struct {
 	name    string
-	command bool // of the store, else our driver
+	driver  bool // it is our driver, else the command of the store
 	words   []string
-	victims []string
-	image   string // that they belong to
+	victims []string // layers
+	image   string   // that they belong to
+	puts    string   // a layer
 }
 
-var deletions = []deletion{
-	{"delete-layer", true, []string{"delete-layer", "v-alone"}, []string{"v-alone"}, ""},
-	{"delete-image", true, []string{"delete-image", "v-image"}, []string{"v-low", "v-high"}, "v-image"},
-	{"driver", false, []string{"delete", "v-alone"}, []string{"v-alone"}, ""},
+var errands = []errand{
+	{name: "delete-layer", words: []string{"delete-layer", "v-alone"}, victims: []string{"v-alone"}},
+	{name: "delete-image", words: []string{"delete-image", "v-image"}, victims: []string{"v-low", "v-high"}, image: "v-image"},
+	{name: "driver", driver: true, words: []string{"delete", "v-alone"}, victims: []string{"v-alone"}},
+	{name: "put", driver: true, words: []string{"put", "n-new", "-", strconv.Itoa(killedFiles), "10"}, puts: "n-new"},
 }
 
-// What is done after a kill until nothing is left of the deletion: first by a
+// What is done after a kill until nothing is left of the errand: first by a
 // server that had the store open all the time, then by others.
 var afterKill = []struct {
 	name    string
@@ -66,8 +68,8 @@ var afterKill = []struct {
 const killedFiles = 3
 
 // Killed ends the processes of a group, as systemd does (cgroup.kill), at each
-// mutating call of a process that deletes and ends, and sees what a server that had
-// the store open makes of it. What is lost is a problem; so is what stays for ever
+// mutating call of a process that deletes, or puts a layer, and ends, and sees what a
+// server that had the store open makes of it. What is lost is a problem; so is what stays for ever
 // with compat and not with the release. It needs root and a cgroup of version 2; the
 // error matches [ErrUnavailable] where one of them is missing. It takes a few minutes.
 func (w *Workshop) Killed(ctx context.Context, o KilledOptions) (*Report, error) {
@@ -91,8 +93,8 @@ func (w *Workshop) Killed(ctx context.Context, o KilledOptions) (*Report, error)
 	stays := map[string]map[string]string{"released": {}, "compat": {}} // what stays for ever, and a point that leaves it
 	for _, variant := range []string{"released", "compat"} {
 		for _, driver := range []string{"overlay", "vfs"} {
-			for _, d := range deletions {
-				k := &cutoff{group: g, deletion: d, layout: driver, log: o.Log, repeat: variant + "/" + driver + "/" + d.name}
+			for _, e := range errands {
+				k := &cutoff{group: g, errand: e, layout: driver, log: o.Log, repeat: variant + "/" + driver + "/" + e.name}
 				first, last := k.selected(o.Only)
 				if first == 0 {
 					continue
@@ -129,12 +131,12 @@ func (w *Workshop) Killed(ctx context.Context, o KilledOptions) (*Report, error)
 	return r, nil
 }
 
-// A cutoff is one deletion, killed at each of its points.
+// A cutoff is one errand, killed at each of its points.
 type cutoff struct {
-	deletion
+	errand
 	group                *group
 	layout, repeat       string
-	command, driver, dir string
+	command, binary, dir string // binary is of the driver
 	log                  io.Writer
 
 	before listing // of the store with its victims
@@ -180,7 +182,7 @@ func (k *cutoff) prepare(ctx context.Context, w *Workshop, variant, dir string) 
 	if k.command, err = w.Command(ctx, variant); err != nil {
 		return err
 	}
-	if k.driver, err = w.Driver(ctx, variant); err != nil {
+	if k.binary, err = w.Driver(ctx, variant); err != nil {
 		return err
 	}
 	if k.dir, err = os.MkdirTemp(dir, "killed-"); err != nil {
@@ -230,7 +232,7 @@ func (k *cutoff) end() error {
 
 // serve starts a driver that keeps the store open.
 func (k *cutoff) serve(ctx context.Context) (*serving, error) {
-	v := &serving{process: exec.CommandContext(ctx, k.driver, "--graph", k.path("graph"), "--run", k.path("run"), "--driver", k.layout)}
+	v := &serving{process: exec.CommandContext(ctx, k.binary, "--graph", k.path("graph"), "--run", k.path("run"), "--driver", k.layout)}
 	out, err := v.process.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -343,7 +345,7 @@ func (k *cutoff) once(ctx context.Context, point int) (call string, err error) {
 		}
 	}
 	fmt.Fprintf(k.log, "%s, %s: never: %s\n", id, call, strings.Join(last.left, ", "))
-	return call, k.whole(server, false, id)
+	return call, k.whole(server, last.notBegun && k.puts != "", id)
 }
 
 // bareLock is a lock file in a root of the store.
@@ -365,13 +367,16 @@ func (k *cutoff) recover(ctx context.Context) error {
 }
 
 // varying is what two runs do not share of a name.
-var varying = regexp.MustCompile(`[0-9a-f]{32,}|[0-9]{4,}`)
+var varying = regexp.MustCompile(`[0-9a-f]{32,}|[A-Z2-7]{26}|[0-9]{4,}`)
 
 // whole reads back by the server what has to be there.
 func (k *cutoff) whole(server *serving, notBegun bool, id string) error {
 	ids := []string{"k-keep"}
 	if notBegun {
 		ids = append(ids, k.victims...)
+	}
+	if k.puts != "" && !notBegun {
+		ids = append(ids, k.puts)
 	}
 	for _, layer := range ids {
 		if _, err := server.ask("check", layer, strconv.Itoa(killedFiles)); err != nil {
@@ -381,7 +386,7 @@ func (k *cutoff) whole(server *serving, notBegun bool, id string) error {
 	return nil
 }
 
-// kill runs the deletion and kills it, with all of its group, before it makes its
+// kill runs the errand and kills it, with all of its group, before it makes its
 // call of that number.
 func (k *cutoff) kill(point int) (call string, err error) {
 	steering, err := blackbox.NewSteering(k.path("graph"), true, steeredPatience)
@@ -389,19 +394,22 @@ func (k *cutoff) kill(point int) (call string, err error) {
 		return "", fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	defer steering.Close()
-	program, arguments := k.driver, append([]string{"--graph", k.path("graph"), "--run", k.path("run"), "--driver", k.layout}, k.words...)
-	if k.deletion.command {
-		program, arguments = k.command, k.arguments(k.words...)
+	program, arguments := k.command, k.arguments(k.words...)
+	if k.driver {
+		program, arguments = k.binary, append([]string{"--graph", k.path("graph"), "--run", k.path("run"), "--driver", k.layout}, k.words...)
 	}
 	p, err := steering.Start(program, []string{"STORAGE_CONF=/dev/null"}, arguments...)
 	if err != nil {
+		return "", err
+	}
+	if err := k.group.add(p.Pid()); err != nil { // what it starts is in the group, too
 		return "", err
 	}
 	for i := 1; ; i++ {
 		c, stopped := p.Stopped()
 		if !stopped {
 			if code, exited := p.Exit(); !exited || code != 0 {
-				return "", fmt.Errorf("the deletion ends with %d: %s", code, p.Output())
+				return "", fmt.Errorf("it ends with %d: %s", code, p.Output())
 			}
 			return "", nil
 		}
@@ -410,7 +418,7 @@ func (k *cutoff) kill(point int) (call string, err error) {
 				c.Paths[j] = varying.ReplaceAllString(strings.TrimPrefix(path, k.path("graph/")), "N")
 			}
 			call = strings.TrimSpace(c.Name + " " + strings.Join(c.Paths, " "))
-			err := k.group.kill(p.Pid())
+			err := k.group.kill()
 			p.Kill() // it is gone, and is waited for
 			return call, err
 		}
@@ -448,7 +456,7 @@ func (l listing) of(name string, ids ...string) bool {
 	})
 }
 
-// A state is what is to be seen of a deletion.
+// A state is what is to be seen of an errand.
 type state struct {
 	left     []string // that has to go
 	lost     string   // what should be there and is not
@@ -485,11 +493,11 @@ func (k *cutoff) look(repaired bool) (s state, err error) {
 		recorded[i.ID] = true
 	}
 	for name := range now {
-		if _, was := k.before[name]; !was && !now.of(name, "x-extra") && name != k.layout+"/tempdirs" && name != k.layout+"-layers/tmp" {
+		if _, was := k.before[name]; !was && !now.of(name, "x-extra") && !(recorded[k.puts] && now.of(name, k.puts)) && name != k.layout+"/tempdirs" && name != k.layout+"-layers/tmp" {
 			s.left = append(s.left, name)
 		}
 	}
-	s.notBegun = true
+	s.notBegun = !recorded[k.puts]
 	for _, id := range k.victims {
 		s.notBegun = s.notBegun && recorded[id]
 		switch {
@@ -506,6 +514,7 @@ func (k *cutoff) look(repaired bool) (s state, err error) {
 	if k.image != "" && !recorded[k.image] {
 		s.notBegun = false
 	}
+	var gone []string
 	for name := range k.before {
 		if _, is := now[name]; is {
 			continue
@@ -515,8 +524,11 @@ func (k *cutoff) look(repaired bool) (s state, err error) {
 			mayGo = mayGo || !recorded[id] && k.before.of(name, id)
 		}
 		if !mayGo {
-			s.lost = cmp.Or(s.lost, name+" is gone")
+			gone = append(gone, name)
 		}
+	}
+	if slices.Sort(gone); len(gone) > 0 {
+		s.lost = fmt.Sprintf("%s is gone, and %d names more", gone[0], len(gone)-1)
 	}
 	slices.Sort(s.left)
 	return s, nil
@@ -557,11 +569,13 @@ func newGroup() (*group, error) {
 	return nil, err
 }
 
-// kill puts the process in the group and ends all of that.
-func (g *group) kill(pid int) error {
-	if err := os.WriteFile(filepath.Join(g.dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0); err != nil {
-		return err
-	}
+// add puts a process in the group.
+func (g *group) add(pid int) error {
+	return os.WriteFile(filepath.Join(g.dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0)
+}
+
+// kill ends all processes in the group.
+func (g *group) kill() error {
 	events, err := os.Open(filepath.Join(g.dir, "cgroup.events"))
 	if err != nil {
 		return err
@@ -584,7 +598,7 @@ func (g *group) kill(pid int) error {
 			return err
 		}
 	}
-	return fmt.Errorf("process %d outlives its group", pid)
+	return errors.New("a process outlives its group")
 }
 
 func (g *group) remove() { _ = os.Remove(g.dir) }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -21,7 +22,8 @@ func TestAGroupIsKilledAtOnce(t *testing.T) {
 	for range 3 { // it is used again
 		cmd := exec.Command("sleep", "1000")
 		require.NoError(t, cmd.Start())
-		require.NoError(t, g.kill(cmd.Process.Pid))
+		require.NoError(t, g.add(cmd.Process.Pid))
+		require.NoError(t, g.kill())
 		require.Error(t, cmd.Wait())
 		require.Equal(t, syscall.SIGKILL, cmd.ProcessState.Sys().(syscall.WaitStatus).Signal())
 	}
@@ -45,7 +47,7 @@ func TestWhatIsSelected(t *testing.T) {
 }
 
 // Each change of a store that a killed deletion could leave is told by its files.
-func TestWhatIsSeenOfAKilledDeletion(t *testing.T) {
+func TestWhatIsSeenOfAKilledErrand(t *testing.T) {
 	const (
 		all  = `[{"id":"k-keep"},{"id":"v-low"},{"id":"v-high"}]`
 		both = `[{"id":"k-image"},{"id":"v-image"}]`
@@ -67,11 +69,11 @@ func TestWhatIsSeenOfAKilledDeletion(t *testing.T) {
 		"incomplete":     {layers: `[{"id":"k-keep"},{"id":"v-low"},{"id":"v-high","flags":{"incomplete":true}}]`, images: both, remove: []string{"vfs/dir/v-high"}, left: []string{"incomplete layer"}},
 		"an instance":    {layers: all, images: both, add: []string{"vfs/tempdirs/lock-1"}, left: []string{"vfs/tempdirs/lock-1"}, notBegun: true},
 		"another's":      {layers: all, images: both, add: []string{"vfs/dir/x-extra/0"}, notBegun: true},
-		"torn":           {layers: all, images: both, remove: []string{"vfs/dir/v-low/0"}, lost: "vfs/dir/v-low/0 is gone", notBegun: true},
-		"bystander lost": {layers: keep, images: one, remove: []string{"vfs/dir/k-keep/0", "vfs/dir/v-low", "vfs/dir/v-high", "vfs-layers/v-low.tar-split.gz"}, lost: "vfs/dir/k-keep/0 is gone"},
+		"torn":           {layers: all, images: both, remove: []string{"vfs/dir/v-low/0"}, lost: "vfs/dir/v-low/0 is gone, and 0 names more", notBegun: true},
+		"bystander lost": {layers: keep, images: one, remove: []string{"vfs/dir/k-keep/0", "vfs/dir/v-low", "vfs/dir/v-high", "vfs-layers/v-low.tar-split.gz"}, lost: "vfs/dir/k-keep/0 is gone, and 0 names more"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			k := &cutoff{deletion: deletions[1], layout: "vfs", dir: t.TempDir()}
+			k := &cutoff{errand: errands[1], layout: "vfs", dir: t.TempDir()}
 			write := func(name, text string) {
 				require.NoError(t, os.MkdirAll(filepath.Dir(k.path("graph/"+name)), 0o700))
 				require.NoError(t, os.WriteFile(k.path("graph/"+name), []byte(text), 0o600))
@@ -98,5 +100,26 @@ func TestWhatIsSeenOfAKilledDeletion(t *testing.T) {
 			require.Equal(t, c.lost, s.lost)
 			require.Equal(t, c.left, s.left)
 		})
+	}
+
+	// A layer that is put has to be recorded, or gone.
+	k := &cutoff{errand: errands[3], layout: "vfs", dir: t.TempDir()}
+	require.NoError(t, os.MkdirAll(k.path("graph/vfs-layers"), 0o700))
+	require.NoError(t, os.MkdirAll(k.path("graph/vfs-images"), 0o700))
+	require.NoError(t, os.WriteFile(k.path("graph/vfs-images/images.json"), []byte("[]"), 0o600))
+	require.NoError(t, os.WriteFile(k.path("graph/vfs-layers/layers.json"), []byte("[]"), 0o600))
+	var err error
+	k.before, err = list(k.path("graph"))
+	require.NoError(t, err)
+	for text, want := range map[string]state{
+		`[]`:               {left: []string{"vfs/dir", "vfs/dir/n-new"}, notBegun: true},
+		`[{"id":"n-new"}]`: {left: []string{"vfs/dir"}},
+	} {
+		require.NoError(t, os.MkdirAll(k.path("graph/vfs/dir/n-new"), 0o700))
+		require.NoError(t, os.WriteFile(k.path("graph/vfs-layers/layers.json"), []byte(text), 0o600))
+		s, err := k.look(false)
+		require.NoError(t, err)
+		s.left = slices.DeleteFunc(s.left, func(name string) bool { return name == "vfs" })
+		require.Equal(t, want, s)
 	}
 }
