@@ -49,6 +49,34 @@ func checkPath(fileHandle, string) error {
 }
 `
 
+// checkPathTest is for the maintainer.
+const checkPathTest = `package rawfilelock
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestCheckPath(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("a file that is open cannot be removed")
+	}
+	path := filepath.Join(t.TempDir(), "lock")
+	fd, err := OpenLock(path, false)
+	require.NoError(t, err)
+	defer UnlockAndCloseHandle(fd)
+	require.NoError(t, CheckPath(fd, path))
+	require.NoError(t, os.Remove(path))
+	require.Error(t, CheckPath(fd, path), "nothing has the name")
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	require.Error(t, CheckPath(fd, path), "another file has the name")
+}
+`
+
 // recheck follows the locking in tryAcquireLockForFile.
 const recheck = `
 	if err := rawfilelock.CheckPath(fd, cleanPath); err != nil {

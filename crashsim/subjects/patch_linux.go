@@ -129,6 +129,10 @@ func (p *patching) together(ctx context.Context) error {
 		p.AtLeast(lost+kept, p.Runs, "runs of goroutines with "+variant)
 		p.judge("goroutines", variant, variant != "patched", lost, lost+kept, "see TestTogether")
 	}
+	output, err := p.Go(ctx, "patched-played", nil, "test", "-v", "-run=TestCheckPath", "./internal/rawfilelock")
+	if err != nil || !bytes.Contains(output, []byte("--- PASS: TestCheckPath")) {
+		p.Problem("the test of CheckPath: %v: %s", err, output)
+	}
 	return nil
 }
 

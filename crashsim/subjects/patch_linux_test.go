@@ -16,8 +16,8 @@ func TestThePatchIsTheOneOfTheDocument(t *testing.T) {
 	for _, text := range []string{checkPath, checkPathUnix, checkPathWindows, recheck, createTemp} {
 		assert.Contains(t, string(document), "```go\n"+strings.TrimPrefix(text, "\n")+"```\n")
 	}
-	for _, text := range []string{recoverTempDirs, mountedBelow} { // without what files begin with
-		assert.Contains(t, string(document), "```go\n"+text[strings.Index(text, "// "):]+"```\n")
+	for text, from := range map[string]string{recoverTempDirs: "// ", mountedBelow: "// ", checkPathTest: "func "} { // without what files begin with
+		assert.Contains(t, string(document), "```go\n"+text[strings.Index(text, from):]+"```\n")
 	}
 	for _, text := range []string{callCreateTemp, callRecover, ifMounted} {
 		assert.Contains(t, string(document), "`"+text+"`")

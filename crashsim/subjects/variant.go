@@ -21,7 +21,7 @@ var variants = map[string][]edit{
 	"patched-opened":    append(patched(checksBothSides, closesAlone), outOfLocks...),
 	// The same with places to stop at, for goroutines of one process.
 	"released-played":         hook("CreateAndLock"),
-	"patched-played":          slices.Concat(patched(checksBothSides, closesAlone), hook("createTemp")),
+	"patched-played":          slices.Concat(patched(checksBothSides, closesAlone), hook("createTemp"), []edit{writeFile(lockFiles+"checkpath_test.go", checkPathTest)}),
 	"patched-rechecks-played": slices.Concat(patched(checksBothSides), hook("CreateAndLock")),
 }
 

@@ -16,17 +16,16 @@ import (
 // instance (c1) and recovers (r1), and another process recovers (r2). Hooks say where
 // they are. A step that the locks of the process do not allow is left out.
 func TestTogether(t *testing.T) {
-	root := t.TempDir()
-	if other := os.Getenv("AFTERLOCK_ROOT"); other != "" {
-		r2(other)
-		return
+	if root := os.Getenv("AFTERLOCK_ROOT"); root != "" {
+		r2(root)
 	}
 	var (
+		root    = t.TempDir()
 		goOn    = make(chan struct{})
 		ended   = make(chan error)
 		claimed = make(chan struct{})
 		r1      bool
-		others  *process
+		other   *process
 		created bool
 	)
 	staging_lockfile.Hook = func(where string) {
@@ -40,8 +39,8 @@ func TestTogether(t *testing.T) {
 			<-claimed
 		case where == "closed" && !created:
 			created = true
-			others = start(t, root)
-			fmt.Println("r2 claims:", others.says("claimed"))
+			other = start(t, root)
+			fmt.Println("r2 claims:", other.says("claimed"))
 			if r1 {
 				close(goOn)
 				if err := <-ended; err != nil {
@@ -58,13 +57,13 @@ func TestTogether(t *testing.T) {
 	if err := os.WriteFile(path, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	others.goOn()
+	other.goOn()
 	_, err = os.Stat(path)
 	fmt.Println("r1 recovers between create and close:", r1)
 	fmt.Println("live data lost:", os.IsNotExist(err))
 }
 
-// r2 recovers, and waits for its parent before it removes something.
+// r2 recovers, waits for its parent before it removes something, and ends.
 func r2(root string) {
 	input := bufio.NewReader(os.Stdin)
 	staging_lockfile.Hook = func(where string) {
