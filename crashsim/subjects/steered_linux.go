@@ -73,7 +73,8 @@ func removesStaged(c blackbox.Call) bool {
 // creator. The recoverers are other commands that look at the store, each of which
 // recovers when it opens it, and a server that does so when it finds it changed.
 // Everybody makes a call when the counterexample says so, and in the end all that are
-// left. The log of a single run has the calls. A run loses data if the put fails, or succeeds and its layer is not whole.
+// left. A run loses data if the put fails, or succeeds and its layer is not whole. The
+// log of a single run has the calls.
 //
 // It needs root, since the store's driver is overlay. The error matches
 // [ErrUnavailable] if that, or supervision, cannot be had. It takes about a tenth of
@@ -265,7 +266,7 @@ func (s *steered) play(ctx context.Context, actions []blackbox.Action, m moment)
 			}
 		}
 	}
-	if !s.met && len(actions) > 0 { // what is left of the schedule kept everybody away from the instance
+	if !s.met && len(actions) > 0 { // what there is of the schedule kept everybody away
 		for _, p := range []*blackbox.Steered{s.server, s.looker} {
 			if err := s.until(p, never); err != nil {
 				return false, err
