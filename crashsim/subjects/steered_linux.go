@@ -237,9 +237,14 @@ func (s *steered) run(ctx context.Context, actions []blackbox.Action, m moment, 
 			whole++
 		}
 	}
-	if isListed := strings.Contains(listed, steeredID); !isListed || whole < steeredFiles {
+	_, damage := s.alone(ctx, "check") // which reads all layers
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if isListed := strings.Contains(listed, steeredID); !isListed || whole < steeredFiles || damage != nil {
 		result.Incomplete++
-		result.Example = fmt.Sprintf("the put succeeded, listed: %t, files of its layer that are there: %d of %d", isListed, whole, steeredFiles)
+		result.Example = fmt.Sprintf("the put succeeded, its layer is listed: %t, files of it that are there: %d of %d, damaged by the store's own check: %t",
+			isListed, whole, steeredFiles, damage != nil)
 	}
 	return nil
 }

@@ -43,7 +43,7 @@ func TestTheSteeredReleaseLosesDataAtEveryMoment(t *testing.T) {
 	for i, wants := range []SteeredMoment{
 		{Failed: 1, Example: "no such file or directory"},
 		{Failed: 1, Example: "unpacking failed"},
-		{Incomplete: 1, Example: "the put succeeded, listed: true, files of its layer that are there: 0 of 20"},
+		{Incomplete: 1, Example: "its layer is listed: true, files of it that are there: 0 of 20, damaged by the store's own check: true"},
 	} {
 		m := report.Moments[i]
 		assert.Contains(t, m.Example, wants.Example)
