@@ -30,7 +30,7 @@ var upstreamModes = []upstreamMode{
 			r := &subjects.Report{}
 			return r, w.Schedule(ctx, r, variants, cmp.Or(o.runs, 1), o.log)
 		}},
-	{"older", "older releases, and Debian's podman and buildah, on one store with the newest and with compat (2 min; words: some of them)",
+	{"older", "older releases, and Debian's podman and buildah, on one store with the newest and with compat (2 min; words: some of them, or chroot=DIRECTORY of a system with another podman)",
 		func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
 			return w.Older(ctx, subjects.OlderOptions{Dir: o.dir, Only: o.args, Log: o.log})
 		}},

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -76,7 +77,7 @@ func commands(all ...string) (actions []action) {
 // OlderOptions are what [Workshop.Older] is told.
 type OlderOptions struct {
 	Dir  string    // scratch, where overlay can be mounted
-	Only []string  // releases, or "podman"; all, if there are none
+	Only []string  // releases, "podman", "chroot=DIRECTORY"; all but the last, if there are none
 	Log  io.Writer // progress; may be nil
 }
 
@@ -131,10 +132,19 @@ func (w *Workshop) Older(ctx context.Context, o OlderOptions) (*Report, error) {
 			r.Skip("podman and buildah of Debian 12", err)
 		}
 	}
+	for _, word := range o.Only {
+		if root, found := strings.CutPrefix(word, "chroot="); found {
+			other, err := chrooted(ctx, root, o.Dir)
+			if err != nil {
+				return r, err
+			}
+			debian = append(debian, other)
+		}
+	}
 	f := &fleet{w, o.Dir, log, pullers}
 	return r, errors.Join(f.exchanges(ctx, r, binaries),
 		f.besides(ctx, r, "What commands of a release do to live instances of compat and to pulls in progress", olders),
-		f.besides(ctx, r, "What commands of Debian 12 do to them", debian),
+		f.besides(ctx, r, "What commands of Podman and Buildah do to them", debian),
 		f.places(ctx, r, append(olders, debian...)))
 }
 
@@ -223,6 +233,51 @@ func debians(ctx context.Context) ([]older, error) {
 			return nil
 		},
 	}}, nil
+}
+
+// chrooted is the Podman of another system, whose directory that is, such as
+//
+//	debootstrap --include=podman,crun trixie DIRECTORY
+//
+// makes: 5.4.2, the last before instances were known. What it needs is mounted there,
+// for this process and those that it starts only.
+func chrooted(ctx context.Context, root, scratch string) (older, error) {
+	if err := os.MkdirAll(filepath.Join(root, scratch), 0o700); err != nil {
+		return older{}, err
+	}
+	binds := [][2]string{{root, root}} // the root of a system is a mount
+	for _, dir := range []string{"/dev", "/proc", "/run", "/sys", scratch} {
+		binds = append(binds, [2]string{dir, filepath.Join(root, dir)})
+	}
+	for _, bind := range binds {
+		if err := unix.Mount(bind[0], bind[1], "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
+			return older{}, fmt.Errorf("%w: mount %s at %s: %w", ErrUnavailable, bind[0], bind[1], err)
+		}
+	}
+	version, err := exec.CommandContext(ctx, "chroot", root, "podman", "--version").Output()
+	if err != nil {
+		return older{}, fmt.Errorf("%w: podman in %s: %w", ErrUnavailable, root, err)
+	}
+	const repair = "podman system check -r"
+	return older{
+		name: strings.TrimSpace(string(version)),
+		command: func(ctx context.Context, s *shared, words string) *exec.Cmd {
+			args := strings.Fields(strings.ReplaceAll(words, "BASE", s.base))
+			cmd := exec.CommandContext(ctx, "chroot", append([]string{root, "podman", "--root", s.graph, "--runroot", s.run,
+				"--tmpdir", filepath.Join(s.run, "tmp"), "--storage-driver", s.driver}, args[1:]...)...)
+			cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS} // what it leaves mounted ends with it
+			return cmd
+		},
+		prepare: []string{"podman import -q BASE/content.tar localhost/base:1"},
+		actions: commands("podman images", "podman system check", repair, "podman rmi -f localhost/base:1", "podman system prune -af"),
+		cleans:  []string{repair},
+		loses: func(l layout, a action) []string {
+			if l.name == "overlay" && a.words == repair {
+				return []string{"overlay/tempdirs", "pull by released", "pull by compat"}
+			}
+			return nil
+		},
+	}, nil
 }
 
 // A shared is one store, which several programs use.
