@@ -34,7 +34,7 @@ var upstreamModes = []upstreamMode{
 		func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
 			return w.Older(ctx, subjects.OlderOptions{Dir: o.dir, Only: o.args, Log: o.log})
 		}},
-	{"killed", "a process that deletes and ends, killed with its group at each mutating call, and what a server makes of it (5 min; words: RELEASED/DRIVER/COMMAND/POINT, or how one begins)",
+	{"killed", "a process that deletes or puts, and ends, killed with its group at each mutating call, and what a server makes of it (5 min; words: VARIANT/DRIVER/ERRAND/POINT, or how one begins)",
 		func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
 			return w.Killed(ctx, subjects.KilledOptions{Dir: o.dir, Only: o.args, Log: o.log})
 		}},

@@ -69,7 +69,7 @@ const killedFiles = 3
 
 // Killed ends the processes of a group, as systemd does (cgroup.kill), at each
 // mutating call of a process that deletes, or puts a layer, and ends, and sees what a
-// server that had the store open makes of it. What is lost is a problem; so is what stays for ever
+// server that had the store open makes of it: both of one variant, and of two. What is lost is a problem; so is what stays for ever
 // with compat and not with the release. It needs root and a cgroup of version 2; the
 // error matches [ErrUnavailable] where one of them is missing. It takes a few minutes.
 func (w *Workshop) Killed(ctx context.Context, o KilledOptions) (*Report, error) {
@@ -90,16 +90,16 @@ func (w *Workshop) Killed(ctx context.Context, o KilledOptions) (*Report, error)
 		columns = append(columns, a.name)
 	}
 	t := r.Table("Killed at each mutating call: until which operation all of it is back", append(columns, "never", "server's ms")...)
-	stays := map[string]map[string]string{"released": {}, "compat": {}} // what stays for ever, and a point that leaves it
-	for _, variant := range []string{"released", "compat"} {
+	stays := map[string]string{} // what stays for ever, and the first point that leaves it
+	for _, pair := range []killedPair{{"released", "released"}, {"compat", "compat"}, {"released", "compat"}, {"compat", "released"}} {
 		for _, driver := range []string{"overlay", "vfs"} {
 			for _, e := range errands {
-				k := &cutoff{group: g, errand: e, layout: driver, log: o.Log, repeat: variant + "/" + driver + "/" + e.name}
+				k := &cutoff{group: g, errand: e, layout: driver, log: o.Log, repeat: pair.String() + "/" + driver + "/" + e.name}
 				first, last := k.selected(o.Only)
 				if first == 0 {
 					continue
 				}
-				if err := k.prepare(ctx, w, variant, o.Dir); err != nil {
+				if err := k.prepare(ctx, w, pair, o.Dir); err != nil {
 					return r, fmt.Errorf("%s: %w", k.repeat, err)
 				}
 				err := k.all(ctx, first, last)
@@ -111,24 +111,36 @@ func (w *Workshop) Killed(ctx context.Context, o KilledOptions) (*Report, error)
 					r.Problem("%s %s: %s", w.Module, w.Version, lost)
 				}
 				for what, point := range k.stays {
-					stays[variant][what] = cmp.Or(stays[variant][what], point)
+					if stays[what] == "" && pair.errand == "compat" && len(o.Only) == 0 {
+						r.Problem("%s stays for ever with compat, and not in the release: %s", what, w.killedAt(point))
+					}
+					stays[what] = cmp.Or(stays[what], point)
 				}
 				r.AtLeast(k.points, 1, "points of "+k.repeat)
 			}
 		}
 	}
-	for what, point := range stays["released"] {
-		r.Note("%s stays for ever in the release: afterlock upstream --version %s --killed %s", what, w.Version, point)
-	}
-	for what, point := range stays["compat"] {
-		if stays["released"][what] == "" && len(o.Only) == 0 {
-			r.Problem("%s stays for ever with compat, and not in the release: afterlock upstream --version %s --killed %s", what, w.Version, point)
-		} else {
-			r.Note("%s stays for ever with compat: afterlock upstream --version %s --killed %s", what, w.Version, point)
-		}
+	for what, point := range stays {
+		r.Note("%s stays for ever: %s", what, w.killedAt(point))
 	}
 	slices.Sort(r.Notes)
 	return r, nil
+}
+
+// killedAt is the command that repeats a point.
+func (w *Workshop) killedAt(point string) string {
+	return fmt.Sprintf("afterlock upstream --version %s --killed %s", w.Version, point)
+}
+
+// A killedPair is the variant of the process that is killed, and the one of all
+// others.
+type killedPair struct{ errand, others string }
+
+func (p killedPair) String() string {
+	if p.errand == p.others {
+		return p.errand
+	}
+	return p.errand + "-" + p.others
 }
 
 // A cutoff is one errand, killed at each of its points.
@@ -136,7 +148,8 @@ type cutoff struct {
 	errand
 	group                *group
 	layout, repeat       string
-	command, binary, dir string // binary is of the driver
+	command, binary, dir string // of the others; binary is of the driver
+	program              string // of the errand
 	log                  io.Writer
 
 	before listing // of the store with its victims
@@ -177,12 +190,19 @@ func (k *cutoff) selected(only []string) (first, last int) {
 func (k *cutoff) path(name string) string { return filepath.Join(k.dir, name) }
 
 // prepare makes the store that every run begins with.
-func (k *cutoff) prepare(ctx context.Context, w *Workshop, variant, dir string) (err error) {
+func (k *cutoff) prepare(ctx context.Context, w *Workshop, pair killedPair, dir string) (err error) {
 	k.back, k.stays = make([]int, len(afterKill)), map[string]string{}
-	if k.command, err = w.Command(ctx, variant); err != nil {
+	if k.command, err = w.Command(ctx, pair.others); err != nil {
 		return err
 	}
-	if k.binary, err = w.Driver(ctx, variant); err != nil {
+	if k.binary, err = w.Driver(ctx, pair.others); err != nil {
+		return err
+	}
+	build := w.Command
+	if k.driver {
+		build = w.Driver
+	}
+	if k.program, err = build(ctx, pair.errand); err != nil {
 		return err
 	}
 	if k.dir, err = os.MkdirTemp(dir, "killed-"); err != nil {
@@ -394,11 +414,11 @@ func (k *cutoff) kill(point int) (call string, err error) {
 		return "", fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	defer steering.Close()
-	program, arguments := k.command, k.arguments(k.words...)
+	arguments := k.arguments(k.words...)
 	if k.driver {
-		program, arguments = k.binary, append([]string{"--graph", k.path("graph"), "--run", k.path("run"), "--driver", k.layout}, k.words...)
+		arguments = append([]string{"--graph", k.path("graph"), "--run", k.path("run"), "--driver", k.layout}, k.words...)
 	}
-	p, err := steering.Start(program, []string{"STORAGE_CONF=/dev/null"}, arguments...)
+	p, err := steering.Start(k.program, []string{"STORAGE_CONF=/dev/null"}, arguments...)
 	if err != nil {
 		return "", err
 	}
