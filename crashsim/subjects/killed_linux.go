@@ -90,29 +90,38 @@ func (w *Workshop) Killed(ctx context.Context, o KilledOptions) (*Report, error)
 		columns = append(columns, a.name)
 	}
 	t := r.Table("Killed at each mutating call: until which operation all of it is back", append(columns, "never", "server's ms")...)
+	losses := map[string]bool{}  // of the release
 	stays := map[string]string{} // what stays for ever, and the first point that leaves it
 	for _, pair := range []killedPair{{"released", "released"}, {"compat", "compat"}, {"released", "compat"}, {"compat", "released"}} {
 		for _, driver := range []string{"overlay", "vfs"} {
 			for _, e := range errands {
 				k := &cutoff{group: g, errand: e, layout: driver, log: o.Log, repeat: pair.String() + "/" + driver + "/" + e.name}
-				first, last := k.selected(o.Only)
-				if first == 0 {
+				points, wanted := k.selected(o.Only)
+				if !wanted {
 					continue
 				}
 				if err := k.prepare(ctx, w, pair, o.Dir); err != nil {
 					return r, fmt.Errorf("%s: %w", k.repeat, err)
 				}
-				err := k.all(ctx, first, last)
+				err := k.all(ctx, points)
 				if err := errors.Join(err, k.end()); err != nil {
 					return r, fmt.Errorf("%s: %w", k.repeat, err)
 				}
 				t.Row(k.row()...)
-				for _, lost := range k.lost {
-					r.Problem("%s %s: %s", w.Module, w.Version, lost)
+				for _, l := range k.lost {
+					// What the release loses by itself, it loses with compat.
+					kind, blame := driver+"/"+e.name+": "+l.what, "compat"
+					if pair.errand == "released" && pair.others == "released" {
+						losses[kind] = true
+					}
+					if losses[kind] {
+						blame = "released"
+					}
+					r.Problem("%s: %s, %s: %s", blame, l.when, l.what, w.killedAt(l.point))
 				}
 				for what, point := range k.stays {
 					if stays[what] == "" && pair.errand == "compat" && len(o.Only) == 0 {
-						r.Problem("%s stays for ever with compat, and not in the release: %s", what, w.killedAt(point))
+						r.Problem("compat: %s stays for ever, and not in the release: %s", what, w.killedAt(point))
 					}
 					stays[what] = cmp.Or(stays[what], point)
 				}
@@ -156,10 +165,13 @@ type cutoff struct {
 
 	points, notBegun, never int
 	back                    []int // by operation
-	lost                    []string
+	lost                    []loss
 	stays                   map[string]string
 	longest                 time.Duration
 }
+
+// A loss is what is lost after a kill at a point, and when that was seen.
+type loss struct{ point, when, what string }
 
 func (k *cutoff) row() []any {
 	cells := []any{k.repeat, k.points, k.notBegun, len(k.lost)}
@@ -169,22 +181,17 @@ func (k *cutoff) row() []any {
 	return append(cells, k.never, fmt.Sprintf("%.1f", float64(k.longest.Microseconds())/1000))
 }
 
-// selected are the first and the last point that are wanted: 0 if none is.
-func (k *cutoff) selected(only []string) (first, last int) {
-	if len(only) == 0 {
-		return 1, 1 << 30
-	}
+// selected says whether a point of this is wanted, and which: all, if it says none.
+func (k *cutoff) selected(only []string) (points []int, wanted bool) {
 	for _, o := range only {
-		if rest, ok := strings.CutPrefix(o, k.repeat+"/"); ok {
-			if n, err := strconv.Atoi(rest); err == nil {
-				return n, n
-			}
-		}
-		if strings.HasPrefix(k.repeat+"/", o+"/") {
-			return 1, 1 << 30
+		rest, ours := strings.CutPrefix(o, k.repeat+"/")
+		if n, err := strconv.Atoi(rest); ours && err == nil {
+			points, wanted = append(points, n), true
+		} else if strings.HasPrefix(k.repeat+"/", o+"/") {
+			return nil, true
 		}
 	}
-	return 0, 0
+	return points, wanted || len(only) == 0
 }
 
 func (k *cutoff) path(name string) string { return filepath.Join(k.dir, name) }
@@ -277,9 +284,13 @@ func (k *cutoff) alone(ctx context.Context, words ...string) error {
 	return err
 }
 
-// all kills at every point, until the process comes to its end.
-func (k *cutoff) all(ctx context.Context, first, last int) error {
-	for point := first; point <= last; point++ {
+// all kills at the points, or at every one, until the process comes to its end.
+func (k *cutoff) all(ctx context.Context, points []int) error {
+	for i := 0; points == nil || i < len(points); i++ {
+		point := i + 1
+		if points != nil {
+			point = points[i]
+		}
 		call, err := k.once(ctx, point)
 		if err != nil {
 			return fmt.Errorf("point %d, %s: %w", point, call, err)
@@ -343,7 +354,7 @@ func (k *cutoff) once(ctx context.Context, point int) (call string, err error) {
 			return call, err
 		}
 		if last.lost != "" {
-			k.lost = append(k.lost, fmt.Sprintf("%s (%s), %s: %s", id, call, a.name, last.lost))
+			k.lost = append(k.lost, loss{id, fmt.Sprintf("killed before %s, after %s", call, a.name), last.lost})
 			return call, nil
 		}
 		if len(last.left) == 0 {
@@ -400,7 +411,7 @@ func (k *cutoff) whole(server *serving, notBegun bool, id string) error {
 	}
 	for _, layer := range ids {
 		if _, err := server.ask("check", layer, strconv.Itoa(killedFiles)); err != nil {
-			k.lost = append(k.lost, fmt.Sprintf("%s: %v", id, err))
+			k.lost = append(k.lost, loss{id, "in the end", err.Error()})
 		}
 	}
 	return nil

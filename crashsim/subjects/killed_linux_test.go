@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -33,16 +34,17 @@ func TestAGroupIsKilledAtOnce(t *testing.T) {
 
 func TestWhatIsSelected(t *testing.T) {
 	k := &cutoff{repeat: "compat/vfs/driver"}
-	for only, want := range map[string][2]int{
-		"": {1, 1 << 30}, "compat": {1, 1 << 30}, "compat/vfs/driver": {1, 1 << 30}, "compat/vfs/driver/17": {17, 17},
-		"comp": {}, "released": {}, "compat/overlay/driver/17": {},
+	for only, want := range map[string][]int{
+		"": nil, "compat": nil, "compat/vfs/driver": nil, "compat/vfs/driver/17": {17},
+		"released compat/vfs/driver/17 compat/vfs/driver/3": {17, 3}, "compat/vfs/driver/17 compat/vfs": nil,
 	} {
-		var words []string
-		if only != "" {
-			words = []string{only}
-		}
-		first, last := k.selected(words)
-		require.Equal(t, want, [2]int{first, last}, only)
+		points, wanted := k.selected(strings.Fields(only))
+		require.True(t, wanted, only)
+		require.Equal(t, want, points, only)
+	}
+	for _, only := range []string{"comp", "released", "compat/overlay/driver/17", "compat/vfs/driver/x"} {
+		_, wanted := k.selected([]string{only})
+		require.False(t, wanted, only)
 	}
 }
 

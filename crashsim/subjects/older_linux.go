@@ -438,7 +438,11 @@ type beside struct {
 func (b beside) judge(r *Report, what string, known []string) {
 	for _, name := range b.lost {
 		if !slices.Contains(known, name) {
-			r.Problem("%s: %s is lost, which was not known: %v", what, name, b.why)
+			blame := "compat"
+			if name == "pull by released" {
+				blame = "released"
+			}
+			r.Problem("%s: %s: %s is lost, which was not known: %v", blame, what, name, b.why)
 		}
 	}
 	for _, name := range known {
