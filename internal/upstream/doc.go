@@ -18,5 +18,6 @@
 //     table of paths to keep goroutines apart.
 //
 // [Options] has the two half repairs that were proposed. Each alone still loses
-// data, both together do not (model RepairedUpstream).
+// data, both together do not (model RepairedUpstream) as long as no process both
+// creates and recovers (model UpstreamClosesCreated).
 package upstream
