@@ -3,33 +3,22 @@ package subjects
 import (
 	"archive/tar"
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/tempdir/compat"
 )
-
-// olderReleases are those that share a store with the workshop's. The first does
-// not know the directories of instances, which came with v1.59.0.
-var olderReleases = []Options{
-	{Module: "github.com/containers/storage", Version: "v1.58.0"},
-	{Module: "github.com/containers/storage", Version: "v1.59.1"},
-	{Module: Storage, Version: "v1.61.0"},
-	{Module: Storage, Version: "v1.62.3"},
-	{Module: Storage, Version: "v1.64.2"},
-}
 
 // A layout is where instances of driver overlay are.
 type layout struct {
@@ -45,33 +34,6 @@ var layouts = []layout{
 	{"overlay", "overlay", ""},
 	{"overlay, linked to l", "overlay", "l/tempdirs"},
 	{"vfs", "vfs", ""},
-}
-
-// An older is a program that knows less than the newest release.
-type older struct {
-	name    string
-	command func(ctx context.Context, s *shared, words string) *exec.Cmd
-	prepare []string // puts something into the store
-	actions []action
-	cleans  []string                          // the commands that remove most
-	loses   func(l layout, a action) []string // what is known to be lost
-}
-
-// An action is a command, and what is special beside it.
-type action struct {
-	words, title string
-	unlinked     bool // the links of all layers are lost
-	noStaging    bool // no partial pull is in progress
-}
-
-func (a action) String() string { return cmp.Or(a.title, a.words) }
-
-// commands are actions with nothing special.
-func commands(all ...string) (actions []action) {
-	for _, words := range all {
-		actions = append(actions, action{words: words})
-	}
-	return actions
 }
 
 // OlderOptions are what [Workshop.Older] is told.
@@ -154,130 +116,6 @@ type fleet struct {
 	dir     string
 	log     io.Writer
 	pullers map[string]string // the newest release's command, by variant
-}
-
-// olderCommand builds the command of a release, and says whether that knows instances.
-func olderCommand(ctx context.Context, o Options) (path string, knows bool, err error) {
-	if err := os.MkdirAll(o.Dir, 0o700); err != nil {
-		return "", false, err
-	}
-	w, err := Open(ctx, o)
-	if err != nil {
-		return "", false, err
-	}
-	if path, err = w.Command(ctx, "released"); err != nil {
-		return "", false, err
-	}
-	_, err = os.Stat(filepath.Join(w.release, "internal", "tempdir"))
-	return path, err == nil, nil
-}
-
-// releaseAs is the containers-storage command of a release.
-func releaseAs(version, path string, knows bool) older {
-	return older{
-		name: version,
-		command: func(ctx context.Context, s *shared, words string) *exec.Cmd {
-			return s.storage(ctx, path, strings.Fields(words)...)
-		},
-		prepare: []string{"create-layer -i lower", "create-layer -i upper lower", "create-layer -i other"},
-		actions: append(commands("layers", "delete-layer other", "check", "check --repair --max 1ns", "gc", "shutdown"),
-			action{words: "shutdown", title: "shutdown, which unmounts overlay/", noStaging: true},
-			action{words: "mount upper", title: "mount upper, links of layers lost", unlinked: true}),
-		cleans: []string{"gc", "shutdown"},
-		loses: func(l layout, a action) []string {
-			if !knows && l.name == "overlay" && (a.words == "gc" || strings.HasPrefix(a.words, "check --repair")) {
-				return []string{"overlay/tempdirs", "pull by released", "pull by compat"}
-			}
-			return nil
-		},
-	}
-}
-
-// debians are the programs of Debian 12, if this machine has them. What they do to
-// the whole machine, as "system renumber" does, is not tried.
-func debians(ctx context.Context) ([]older, error) {
-	for program, version := range map[string]string{"podman": "4.3.1", "buildah": "1.28.2"} {
-		output, err := exec.CommandContext(ctx, program, "--version").Output()
-		if err != nil {
-			return nil, err
-		}
-		if !strings.Contains(string(output), version) {
-			return nil, fmt.Errorf("%s is not %s", strings.TrimSpace(string(output)), version)
-		}
-	}
-	return []older{{
-		name: "podman 4.3.1, buildah 1.28.2",
-		command: func(ctx context.Context, s *shared, words string) *exec.Cmd {
-			args := strings.Fields(strings.ReplaceAll(words, "BASE", s.base))
-			options := []string{"--root", s.graph, "--runroot", s.run, "--storage-driver", s.driver}
-			if args[0] == "podman" {
-				options = append(options, "--tmpdir", filepath.Join(s.run, "tmp"))
-			}
-			return exec.CommandContext(ctx, args[0], append(options, args[1:]...)...)
-		},
-		prepare: []string{
-			"podman import -q BASE/content.tar localhost/base:1",
-			"podman build -q --network=host --isolation=chroot -t localhost/derived:1 BASE/context",
-			"buildah from --name working localhost/base:1",
-		},
-		actions: commands(
-			"podman images", "podman build -q --network=host --isolation=chroot -t localhost/more:1 BASE/context",
-			"buildah from scratch", "buildah commit -q working localhost/committed:1", "buildah rm working",
-			"podman rmi -f localhost/derived:1", "buildah rmi --prune", "podman system prune -af"),
-		cleans: []string{"podman system prune -af"},
-		// Every shutdown of its store removes overlay/staging.
-		loses: func(l layout, _ action) []string {
-			if l.driver == "overlay" {
-				return []string{"staging"}
-			}
-			return nil
-		},
-	}}, nil
-}
-
-// chrooted is the Podman of another system, whose directory that is, such as
-//
-//	debootstrap --include=podman,crun trixie DIRECTORY
-//
-// makes: 5.4.2, the last before instances were known. What it needs is mounted there,
-// for this process and those that it starts only.
-func chrooted(ctx context.Context, root, scratch string) (older, error) {
-	if err := os.MkdirAll(filepath.Join(root, scratch), 0o700); err != nil {
-		return older{}, err
-	}
-	binds := [][2]string{{root, root}} // the root of a system is a mount
-	for _, dir := range []string{"/dev", "/proc", "/run", "/sys", scratch} {
-		binds = append(binds, [2]string{dir, filepath.Join(root, dir)})
-	}
-	for _, bind := range binds {
-		if err := unix.Mount(bind[0], bind[1], "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
-			return older{}, fmt.Errorf("%w: mount %s at %s: %w", ErrUnavailable, bind[0], bind[1], err)
-		}
-	}
-	version, err := exec.CommandContext(ctx, "chroot", root, "podman", "--version").Output()
-	if err != nil {
-		return older{}, fmt.Errorf("%w: podman in %s: %w", ErrUnavailable, root, err)
-	}
-	const repair = "podman system check -r"
-	return older{
-		name: strings.TrimSpace(string(version)),
-		command: func(ctx context.Context, s *shared, words string) *exec.Cmd {
-			args := strings.Fields(strings.ReplaceAll(words, "BASE", s.base))
-			cmd := exec.CommandContext(ctx, "chroot", append([]string{root, "podman", "--root", s.graph, "--runroot", s.run,
-				"--tmpdir", filepath.Join(s.run, "tmp"), "--storage-driver", s.driver}, args[1:]...)...)
-			cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS} // what it leaves mounted ends with it
-			return cmd
-		},
-		prepare: []string{"podman import -q BASE/content.tar localhost/base:1"},
-		actions: commands("podman images", "podman system check", repair, "podman rmi -f localhost/base:1", "podman system prune -af"),
-		cleans:  []string{repair},
-		loses: func(l layout, a action) []string {
-			if l.name == "overlay" && a.words == repair {
-				return []string{"overlay/tempdirs", "pull by released", "pull by compat"}
-			}
-			return nil
-		},
-	}, nil
 }
 
 // A shared is one store, which several programs use.
@@ -405,8 +243,8 @@ func (f *fleet) place(ctx context.Context, o older, place string) (b beside, ren
 		return b, "", err
 	}
 	victim := filepath.Join(s.graph, "overlay", "victim")
-	if output, err := s.storage(ctx, f.pullers["released"], "create-layer").CombinedOutput(); err != nil {
-		return b, "", fmt.Errorf("create-layer: %w: %s", err, output)
+	if _, err := output(s.storage(ctx, f.pullers["released"], "create-layer")); err != nil {
+		return b, "", err
 	}
 	if err := os.Mkdir(victim, 0o700); err != nil {
 		return b, "", err
@@ -416,8 +254,8 @@ func (f *fleet) place(ctx context.Context, o older, place string) (b beside, ren
 		renamed = errors.Unwrap(err).Error()
 	}
 	for _, words := range append(o.prepare[:1:1], o.cleans...) {
-		if output, err := o.command(ctx, s, words).CombinedOutput(); err != nil {
-			return b, "", fmt.Errorf("%s: %w: %s", words, err, output)
+		if _, err := output(o.command(ctx, s, words)); err != nil {
+			return b, "", err
 		}
 	}
 	if b.why = one.finish(); b.why != nil {
@@ -472,8 +310,8 @@ func (f *fleet) beside(ctx context.Context, o older, l layout, a action) (b besi
 	}
 	defer func() { err = errors.Join(err, s.remove()) }()
 	for _, words := range o.prepare {
-		if output, err := o.command(ctx, s, words).CombinedOutput(); err != nil {
-			return b, fmt.Errorf("%s: %w: %s", words, err, output)
+		if _, err := output(o.command(ctx, s, words)); err != nil {
+			return b, err
 		}
 	}
 	var alive []living
@@ -493,26 +331,18 @@ func (f *fleet) beside(ctx context.Context, o older, l layout, a action) (b besi
 		}
 	}
 	if a.unlinked {
-		links, err := filepath.Glob(filepath.Join(s.graph, "overlay", "l", "*"))
-		if err != nil {
-			return b, err
-		}
+		links, _ := filepath.Glob(filepath.Join(s.graph, "overlay", "l", strings.Repeat("[A-Z2-7]", 26)))
 		for _, link := range links {
-			if _, err := os.Readlink(link); err != nil {
-				continue // the directory that a layout has there
-			}
 			if err := os.Remove(link); err != nil {
 				return b, err
 			}
 		}
 	}
-	output, err := o.command(ctx, s, a.words).CombinedOutput()
 	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		return b, err
-	}
-	if b.said = string(output); exit != nil {
+	if b.said, err = output(o.command(ctx, s, a.words)); errors.As(err, &exit) {
 		b.exit = exit.ExitCode()
+	} else if err != nil {
+		return b, err
 	}
 	for _, one := range alive {
 		if err := one.finish(); err != nil {
@@ -619,67 +449,48 @@ func (s *shared) unpacked() (n int) {
 
 // same compares the layer that the store has with what was put.
 func (s *shared) same(ctx context.Context, path, id string, layer []byte) error {
-	output, err := s.storage(ctx, path, "diff", id).Output()
-	if err == nil && !bytes.Equal(output, layer) {
-		err = fmt.Errorf("%d bytes of the layer were put, and %d others are read", len(layer), len(output))
+	content, err := s.storage(ctx, path, "diff", id).Output()
+	if err == nil && !bytes.Equal(content, layer) {
+		err = fmt.Errorf("%d bytes of the layer were put, and %d others are read", len(layer), len(content))
 	}
 	return err
 }
 
 // pulledLayer is a layer with a small file and a big one.
 func pulledLayer() []byte {
-	var buffer bytes.Buffer
-	w := tar.NewWriter(&buffer)
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
 	for _, file := range []struct {
 		name string
 		size int
 	}{{"first", 6}, {"big", 8 << 20}} {
-		// Writing to memory fails for a wrong size only.
-		if err := w.WriteHeader(&tar.Header{Name: file.name, Mode: 0o600, Size: int64(file.size)}); err != nil {
-			panic(err)
-		}
-		if _, err := io.CopyN(w, zeros{}, int64(file.size)); err != nil {
-			panic(err)
-		}
+		_ = w.WriteHeader(&tar.Header{Name: file.name, Mode: 0o600, Size: int64(file.size)})
+		_, _ = w.Write(make([]byte, file.size))
 	}
-	if err := w.Close(); err != nil {
-		panic(err)
-	}
-	return buffer.Bytes()
+	_ = w.Close()
+	return archive.Bytes()
 }
-
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 // exchanges has layers put by one, and read and deleted by the other, both ways.
 func (f *fleet) exchanges(ctx context.Context, r *Report, releases map[string]string) error {
 	if len(releases) == 0 {
 		return nil
 	}
-	t := r.Table("Two layers are put by one, read and deleted by the other", "release", "with", "driver", "result")
-	versions := make([]string, 0, len(releases))
-	for version := range releases {
-		versions = append(versions, version)
-	}
-	slices.Sort(versions)
-	done := 0
-	for _, version := range versions {
-		for _, variant := range []string{"released", "compat"} {
-			for _, l := range layouts {
-				result := "pass"
-				for _, pair := range [][2]string{{releases[version], f.pullers[variant]}, {f.pullers[variant], releases[version]}} {
-					if err := f.exchange(ctx, l, pair[0], pair[1]); err != nil {
-						result = err.Error()
-						r.Problem("%s and %s of %s, %s: %v", version, variant, f.Version, l.name, err)
-					}
+	t := r.Table("Two layers are put by one, read and deleted by the other, both ways", "release", "driver", "with released "+f.Version, "with compat")
+	for _, version := range slices.Sorted(maps.Keys(releases)) {
+		for _, l := range layouts {
+			row := []any{version, l.name}
+			for _, variant := range []string{"released", "compat"} {
+				err := errors.Join(f.exchange(ctx, l, releases[version], f.pullers[variant]), f.exchange(ctx, l, f.pullers[variant], releases[version]))
+				if row = append(row, "pass"); err != nil {
+					row[len(row)-1] = "fail"
+					r.Problem("%s: with %s, %s: %v", variant, version, l.name, err)
 				}
-				t.Row(version, variant+" "+f.Version, l.name, result)
-				done++
 			}
+			t.Row(row...)
 		}
 	}
-	r.AtLeast(done, 2*len(releases)*len(layouts), "pairs of releases")
+	r.AtLeast(len(t.Rows), len(releases)*len(layouts), "releases and drivers")
 	return nil
 }
 
@@ -689,31 +500,37 @@ func (f *fleet) exchange(ctx context.Context, l layout, putter, deleter string) 
 		return err
 	}
 	defer func() { err = errors.Join(err, s.remove()) }()
-	content := filepath.Join(s.base, "content.tar")
-	layer, err := os.ReadFile(content)
-	if err != nil {
-		return err
-	}
 	var ids []string
 	for range 2 {
-		output, err := s.storage(ctx, putter, append([]string{"import-layer", "--file", content}, ids...)...).CombinedOutput()
-		words := strings.Fields(string(output))
-		if err != nil || len(words) == 0 {
-			return fmt.Errorf("import-layer: %w: %s", err, output)
-		}
-		ids = append(ids, words[0])
-	}
-	for i, id := range slices.Backward(ids) {
-		if err := s.same(ctx, deleter, id, layer); err != nil {
+		said, err := output(s.storage(ctx, putter, append([]string{"import-layer", "--file", filepath.Join(s.base, "content.tar")}, ids...)...))
+		if err != nil {
 			return err
 		}
-		if output, err := s.storage(ctx, deleter, "delete-layer", id).CombinedOutput(); err != nil {
-			return fmt.Errorf("delete-layer: %w: %s", err, output)
+		ids = append(ids, strings.Fields(said)[0])
+	}
+	for i, id := range slices.Backward(ids) {
+		if err := s.same(ctx, deleter, id, pulledLayer()); err != nil {
+			return err
 		}
-		output, err := s.storage(ctx, putter, "layers").Output()
-		if listed := strings.Fields(string(output)); err != nil || len(listed) != i || i == 1 && listed[0] != ids[0] {
-			return fmt.Errorf("%d layers are left, and %q are listed: %w", i, output, err)
+		if _, err := output(s.storage(ctx, deleter, "delete-layer", id)); err != nil {
+			return err
+		}
+		said, err := output(s.storage(ctx, putter, "layers"))
+		if err != nil {
+			return err
+		}
+		if listed := strings.Fields(said); !slices.Equal(listed, ids[:i]) {
+			return fmt.Errorf("%q are listed, and %q are left", listed, ids[:i])
 		}
 	}
 	return nil
+}
+
+// output runs a program, and returns what it prints. The error has it, too.
+func output(cmd *exec.Cmd) (string, error) {
+	said, err := cmd.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, said)
+	}
+	return string(said), err
 }
