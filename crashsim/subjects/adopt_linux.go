@@ -364,6 +364,10 @@ func (a *adoption) integration(ctx context.Context) error {
 			return err
 		}
 		a.compare("integration suite, "+driver, released, compat, nil)
+		if compat, err = a.bats(ctx, "compat-out", driver); err != nil {
+			return err
+		}
+		a.compare("  with recovery out of the locks", released, compat, nil)
 	}
 	return nil
 }

@@ -46,15 +46,13 @@ func init() {
 		atStart("pkg/lockfile/lockfile.go", "LockFile.Lock", "defer afterlockTaken(l.file)"),
 		atStart("pkg/lockfile/lockfile.go", "LockFile.Unlock", "defer afterlockHeld(l.file)()"),
 	}
-	detach := func(_, call string) string { return "go " + call }
-	inLoad := replaceCalls("layers.go", "layerStore.load", "tempdir.RecoverStaleDirs", detach)
-	inInit := replaceCalls("drivers/overlay/overlay.go", "Init", "tempdir.RecoverStaleDirs", detach)
 	variants["released-held"] = held
 	variants["compat-held"] = slices.Concat(useCompat, held)
 	variants["patched-held"] = slices.Concat(variants["patched"], held)
 	variants["patched-opened-held"] = slices.Concat(variants["patched-opened"], held)
-	variants["compat-detached-held"] = slices.Concat(useCompat, held, []edit{inLoad})
-	variants["compat-detached-init-held"] = slices.Concat(useCompat, held, []edit{inLoad, inInit})
+	// And recovery out of the locks.
+	variants["compat-out"] = slices.Concat(outOfLocks, useCompat)
+	variants["compat-out-held"] = slices.Concat(variants["compat-out"], held)
 }
 
 // replaceString replaces a string, all of it, wherever a function has it.

@@ -27,9 +27,9 @@ type holding struct {
 
 // holds measures how long locks of a store are held for writing.
 func (a *adoption) holds(ctx context.Context) error {
-	variants := []string{"released-held", "compat-held", "compat-detached-held", "compat-detached-init-held"}
+	variants := []string{"released-held", "compat-held", "compat-out-held"}
 	t := a.report.Table(fmt.Sprintf("How long a lock is held for writing, in a deletion and by what comes after a kill in one of %d files, median of %d [least..most] in milliseconds", heldFiles, a.runs),
-		"store", "", "released", "compat", "compat, go in load", "and in Init")
+		"store", "", "released", "compat", "compat, recovery out of the locks")
 	for _, graph := range []string{"overlay", "vfs"} {
 		for _, on := range []string{"disk", "tmpfs"} {
 			runs := make(map[string][]holding)
