@@ -216,6 +216,7 @@ func (a *adoption) compare(what string, released, compat outcomes, explained map
 		remark = fmt.Sprintf("all but %d the same, by name", len(names))
 	}
 	a.table.Row(what, released.String(), compat.String(), remark)
+	what = strings.TrimSpace(what)
 	for i, name := range names {
 		if i == maxDiffering {
 			a.report.Problem("%s: %d more differ", what, len(names)-i)
