@@ -124,15 +124,22 @@ var (
 
 // outOfLocks is the second step of docs/UPSTREAM.md.
 var outOfLocks = []edit{
-	replaceCalls("layers.go", "layerStore.load", "tempdir.RecoverStaleDirs", func(_, call string) string {
-		return "_ = " + strings.TrimPrefix(call, "tempdir.RecoverStaleDirs")
-	}),
+	// Of a store that may be written, recovery is all that load asks for first.
+	replaceCalls("layers.go", "layerStore.load", "r.lockfile.IsReadWrite", withoutRecovery),
 	replaceCalls("store.go", "GetStore", "s.load", followedBy("\n"+callRecover)),
 	writeFile("store_tempdirs.go", recoverTempDirs),
 	replaceCalls("drivers/overlay/overlay.go", "Init", "tempdir.RecoverStaleDirs", func(statement, _ string) string {
 		return ifMounted + "\n" + statement + "\n}"
 	}),
 	writeFile("drivers/overlay/tempdirs_linux.go", mountedBelow),
+	formatted("layers.go"), formatted("store.go"), formatted("drivers/overlay/overlay.go"),
+}
+
+func withoutRecovery(statement, _ string) string {
+	if strings.Contains(statement, "tempdir.RecoverStaleDirs") {
+		return ""
+	}
+	return statement
 }
 
 const callRecover = `s.recoverTempDirs()`

@@ -92,6 +92,11 @@ func (w *Workshop) Patch(ctx context.Context, o PatchOptions) (*Report, error) {
 var patchedPackages = []string{"./internal/rawfilelock", "./internal/staging_lockfile", "./internal/tempdir", "./pkg/lockfile"}
 
 func (p *patching) builds(ctx context.Context) error {
+	for _, variant := range []string{"released", "patched-opened"} { // to be compared
+		if _, err := p.Copy(ctx, variant); err != nil {
+			return err
+		}
+	}
 	table := p.Table("Builds of the patched packages, their tests included", "system", "outcome")
 	for _, target := range []string{"linux/amd64", "linux/386", "linux/s390x", "freebsd/amd64", "darwin/arm64", "windows/amd64"} {
 		system, architecture, _ := strings.Cut(target, "/")
