@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -40,6 +41,7 @@ var patchParts = []struct {
 	{"together", (*patching).together},
 	{"schedule", (*patching).schedule},
 	{"instances", (*patching).instances},
+	{"servers", (*patching).servers},
 	{"puts", (*patching).puts},
 	{"cost", (*patching).cost},
 	{"hold", (*patching).hold},
@@ -199,6 +201,55 @@ func (p *patching) instances(ctx context.Context) error {
 		}
 		if did.left > 0 {
 			p.Problem("%d data directories are left after the last recovery of %s", did.left, what)
+		}
+	}
+	return nil
+}
+
+// servers runs processes that create and recover, beside each other.
+func (p *patching) servers(ctx context.Context) error {
+	seconds := p.Seconds / 4
+	table := p.Table(fmt.Sprintf("Servers: 2 processes, each stages and commits in 2 goroutines and recovers in 2 others, %g s", seconds),
+		"variant", "instances", "lost", "incomplete", "recoveries")
+	for _, variant := range []string{"released", "patched"} {
+		driver, err := p.Driver(ctx, variant)
+		if err != nil {
+			return err
+		}
+		var (
+			sum     [4]int
+			example string
+		)
+		for round := 0; round == 0 || variant == "patched" && again(p.Report, round, sum[1]+sum[2], sum[0], leastInstances); round++ {
+			if err := onTmpfs(ctx, p.Dir, storeSize, func(dir string) error {
+				var both []*process
+				for range 2 {
+					server, err := start(ctx, driver, dir, "serve", filepath.Join(dir, "root"), fmt.Sprint(seconds))
+					if err != nil {
+						return errors.Join(err, killAll(both))
+					}
+					both = append(both, server)
+				}
+				for i, server := range both {
+					did, err := server.numbers(len(sum))
+					if err != nil {
+						return errors.Join(err, killAll(both[i+1:]))
+					}
+					for n := range sum {
+						sum[n] += did[n]
+					}
+					example = cmp.Or(example, firstLine(server.losses(dir)))
+				}
+				return nil
+			}); err != nil {
+				return err
+			}
+		}
+		table.Row(variant, sum[0], sum[1], sum[2], sum[3])
+		if variant == "patched" {
+			p.AtLeast(sum[0], leastInstances, "instances of servers")
+			p.AtLeast(sum[3], 1, "recoveries of servers")
+			p.judge("servers", variant, false, sum[1]+sum[2], sum[0], example)
 		}
 	}
 	return nil

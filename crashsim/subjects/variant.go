@@ -86,7 +86,7 @@ func init() {
 		return linked{dir}, err
 	}
 	recoverStaleDirs = afterlock.RecoverStaleDirs
-	commands["create"], commands["recover"] = create, recoverFor
+	commands["create"], commands["recover"], commands["serve"] = create, recoverFor, serve
 }
 
 type linked struct{ *afterlock.TempDir }
