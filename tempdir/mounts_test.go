@@ -164,6 +164,26 @@ func TestMountsThatComeAndGo(t *testing.T) {
 		})
 	}
 
+	// A mount that is there during the move alone leaves nothing to be seen.
+	t.Run("come and gone", func(t *testing.T) {
+		brief := &briefly{begin: mountHome, end: unmountHome}
+		root := openAt(t, filepath.Join(home, "root"), tempdir.WithKernel(seam.Around(tempdir.LinuxKernel(), brief)))
+		dir, err := root.Create()
+		require.NoError(t, err)
+		addition, err := dir.StageAddition()
+		require.NoError(t, err)
+		makeLayer(t, addition.Path())
+		victim := makeLayer(t, filepath.Join(home, "victim"))
+		brief.moves = 3
+		require.NoError(t, dir.StageDeletion(victim))
+		brief.moves = 3
+		require.NoError(t, addition.Commit(victim))
+		require.Zero(t, brief.moves)
+		requireLayer(t, victim)
+		require.NoError(t, os.RemoveAll(victim))
+		require.NoError(t, dir.Close(background))
+	})
+
 	// What another mount shows at the root's path is not the root.
 	root := openAt(t, filepath.Join(home, "root"))
 	dir, err := root.Create()
@@ -178,4 +198,29 @@ func TestMountsThatComeAndGo(t *testing.T) {
 	for unix.Unmount(home, unix.MNT_DETACH) == nil {
 	}
 	require.NoError(t, dir.Close(background))
+}
+
+// briefly does something around each of the next moves.
+type briefly struct {
+	begin, end func()
+	moves      int
+}
+
+func (b *briefly) around(c *seam.Call, do func()) bool {
+	if b.moves == 0 || c.Method != seam.StageDeletion && c.Method != seam.Commit {
+		return false
+	}
+	do()
+	return true
+}
+
+func (b *briefly) Before(c *seam.Call) error {
+	b.around(c, b.begin)
+	return nil
+}
+
+func (b *briefly) After(c *seam.Call) {
+	if b.around(c, b.end) {
+		b.moves--
+	}
 }

@@ -153,17 +153,20 @@ func (r *Root) release() {
 	}
 }
 
-// remounts bounds how often a move is made again because mounts have changed.
-const remounts = 100
+// remounts bounds how often a move is made again because mounts may have changed, and
+// sameMounts how often in a row although the root is reached by the same one as before.
+const remounts, sameMounts = 100, 10
 
 // sameMount makes a move by the root's descriptor. Where a directory above the root
 // is mounted upon itself while it is in use, as the overlay driver's home is, that
 // mount goes away and comes back as other processes end and begin. The descriptor
 // is then in another mount than what every path leads to now, and the kernel refuses
-// to rename between the two. The move is made again by a new descriptor, if the
-// path leads to this same root, by another mount than before.
+// to rename between the two. The move is made again by a new descriptor, as long as
+// the path leads to this same root. That it leads there by the same mount as before
+// does not say that the move met no other: that one may have come and gone.
 func (r *Root) sameMount(move func(root int) error) error {
 	err := move(r.fd)
+	same := 0
 	for last, tries := r.fd, 0; err == unix.EXDEV && tries < remounts; tries++ {
 		fd, _, openErr := r.kernel.OpenRoot(r.path)
 		if openErr != nil {
@@ -172,7 +175,10 @@ func (r *Root) sameMount(move func(root int) error) error {
 		defer r.kernel.Close(fd) // all at the end: what is held is compared (rule 7)
 		before, beforeErr := r.kernel.Stat(last)
 		now, nowErr := r.kernel.Stat(fd)
-		if beforeErr != nil || nowErr != nil || !now.same(before) || now.Mount == before.Mount && now.Mount != 0 {
+		if same++; now.Mount != before.Mount {
+			same = 0
+		}
+		if beforeErr != nil || nowErr != nil || !now.same(before) || same == sameMounts {
 			return err
 		}
 		last, err = fd, move(fd)

@@ -44,6 +44,9 @@ func (p *process) Before(c *seam.Call) error {
 		errno := p.grant.errno
 		p.grant.errno = 0
 		p.fails(failure(c.Method, errno)...)
+		if errno == unix.EXDEV {
+			p.broken = errno // also when the code makes the move again
+		}
 		if walks(c.Method) {
 			// The code goes on with the other entries, and the specification gives
 			// up at once: there is nothing else.
