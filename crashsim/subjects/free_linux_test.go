@@ -90,7 +90,7 @@ func TestAStoreIsOnABoundedTmpfsThatGoesWithWhatIsMountedInIt(t *testing.T) {
 		var stat unix.Statfs_t
 		require.NoError(t, unix.Statfs(dir, &stat))
 		assert.EqualValues(t, unix.TMPFS_MAGIC, stat.Type)
-		assert.EqualValues(t, 1<<20, int64(stat.Blocks)*stat.Bsize)
+		assert.EqualValues(t, 1<<20, int64(stat.Blocks)*int64(stat.Bsize))
 		below := filepath.Join(dir, "below")
 		require.NoError(t, os.Mkdir(below, 0o700))
 		require.NoError(t, unix.Mount(dir, below, "", unix.MS_BIND, ""))
