@@ -169,10 +169,18 @@ const ifMounted = `if mountedBelow(filepath.Join(home, tempDirName)) {`
 
 const mountedBelow = `package overlay
 
-import "github.com/moby/sys/mountinfo"
+import (
+	"path/filepath"
+
+	"github.com/moby/sys/mountinfo"
+)
 
 // mountedBelow reports whether something is mounted in dir. MakePrivate would hide it.
 func mountedBelow(dir string) bool {
+	dir, err := filepath.EvalSymlinks(dir) // the table of mounts has no links
+	if err != nil {
+		return true // recovery knows what is not there, and says what is wrong
+	}
 	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(dir))
 	return err != nil || len(mounts) > 0
 }
