@@ -276,10 +276,26 @@ func Free() bool {
 		replaceCalls(stagingLock, creates, "file.Close", func(statement, _ string) string {
 			return "Hook(\"created\")\n" + statement + "\nHook(\"closed\")"
 		}),
-		replaceCalls("internal/tempdir/tempdir.go", "RecoverStaleDirs", "system.EnsureRemoveAll", func(statement, _ string) string {
-			return "staging_lockfile.Hook(\"claimed\")\n" + statement
-		}),
+		// Which it removes with one of the two.
+		oneOf(replaceCalls("internal/tempdir/tempdir.go", "RecoverStaleDirs", "system.EnsureRemoveAll", claimed),
+			replaceCalls("internal/tempdir/tempdir.go", "RecoverStaleDirs", "os.RemoveAll", claimed)),
 		writeFile("internal/tempdir/together_test.go", togetherTest),
+	}
+}
+
+func claimed(statement, _ string) string {
+	return "staging_lockfile.Hook(\"claimed\")\n" + statement
+}
+
+// oneOf makes the first edit that has a place.
+func oneOf(edits ...edit) edit {
+	return func(ctx context.Context, t *tree) (err error) {
+		for _, e := range edits {
+			if err = e(ctx, t); err == nil {
+				return nil
+			}
+		}
+		return err
 	}
 }
 

@@ -31,6 +31,7 @@ type patching struct {
 	*Workshop
 	*Report
 	PatchOptions
+	steps []string // the release, the patch, and if there is a place for it the second step
 }
 
 var patchParts = []struct {
@@ -67,11 +68,16 @@ func PatchParts() (names []string) {
 // What cannot be done here is skipped. It takes about ten minutes.
 func (w *Workshop) Patch(ctx context.Context, o PatchOptions) (*Report, error) {
 	o.Runs, o.Seconds = cmp.Or(o.Runs, 20), cmp.Or(o.Seconds, 20)
-	p := &patching{w, &Report{}, o}
+	p := &patching{w, &Report{}, o, []string{"released", "patched"}}
 	for _, name := range o.Parts {
 		if !slices.Contains(PatchParts(), name) {
 			return p.Report, fmt.Errorf("no part %q: they are %s", name, strings.Join(PatchParts(), ", "))
 		}
+	}
+	if _, err := w.Copy(ctx, "patched-opened"); err == nil {
+		p.steps = append(p.steps, "patched-opened")
+	} else {
+		p.Note("without the second step: %v", err)
 	}
 	for _, part := range patchParts {
 		if len(o.Parts) > 0 && !slices.Contains(o.Parts, part.name) {
@@ -94,10 +100,8 @@ func (w *Workshop) Patch(ctx context.Context, o PatchOptions) (*Report, error) {
 var patchedPackages = []string{"./internal/rawfilelock", "./internal/staging_lockfile", "./internal/tempdir", "./pkg/lockfile"}
 
 func (p *patching) builds(ctx context.Context) error {
-	for _, variant := range []string{"released", "patched-opened"} { // to be compared
-		if _, err := p.Copy(ctx, variant); err != nil {
-			return err
-		}
+	if _, err := p.Copy(ctx, "released"); err != nil { // to be compared
+		return err
 	}
 	table := p.Table("Builds of the patched packages, their tests included", "system", "outcome")
 	for _, target := range []string{"linux/amd64", "linux/386", "linux/s390x", "freebsd/amd64", "darwin/arm64", "windows/amd64"} {
@@ -259,7 +263,7 @@ func (p *patching) servers(ctx context.Context) error {
 func (p *patching) puts(ctx context.Context) error {
 	table := p.Table(fmt.Sprintf("Puts: 8 processes that put, read back and delete layers in one overlay store on tmpfs, %g s a fleet", p.Seconds),
 		"variant", "puts", "failed", "incomplete", "not deleted")
-	for _, variant := range []string{"released", "patched", "patched-opened"} {
+	for _, variant := range p.steps {
 		driver, err := p.Driver(ctx, variant)
 		if err != nil {
 			return err
@@ -329,10 +333,9 @@ func (p *patching) hold(ctx context.Context) error {
 		"store", "variant", "layers.lock", "storage.lock")
 	a := &adoption{Workshop: p.Workshop, report: p.Report}
 	for _, graph := range []string{"overlay", "vfs"} {
-		variants := []string{"released", "patched", "patched-opened"}
 		runs := make(map[string][]holding)
 		for range rounds {
-			for _, variant := range variants {
+			for _, variant := range p.steps {
 				h, err := a.hold(ctx, variant+"-held", graph, "tmpfs")
 				if err != nil {
 					return err
@@ -341,7 +344,7 @@ func (p *patching) hold(ctx context.Context) error {
 				runs[variant] = append(runs[variant], h)
 			}
 		}
-		for _, variant := range variants {
+		for _, variant := range p.steps {
 			table.Row(graph, variant, spread(runs[variant], func(h holding) time.Duration { return h.layers }),
 				spread(runs[variant], func(h holding) time.Duration { return h.store }))
 		}
@@ -371,7 +374,7 @@ func (p *patching) tests(ctx context.Context) error {
 			continue
 		}
 		var released outcomes
-		for _, variant := range []string{"released", "patched", "patched-opened"} {
+		for _, variant := range p.steps {
 			found, err := suite.run(variant)
 			if err != nil {
 				return err

@@ -44,3 +44,13 @@ func TestAPatchThatLosesFailsAndSoDoesABlindCheck(t *testing.T) {
 		})
 	}
 }
+
+func TestEditsOfThePatch(t *testing.T) {
+	tree := smallTree(t)
+	nowhere := atStart("small.go", "none", "")
+	require.NoError(t, oneOf(nowhere, atEnd("small.go", "\nvar n  int\n"))(t.Context(), tree))
+	require.NoError(t, formatted("small.go")(t.Context(), tree))
+	require.True(t, strings.HasSuffix(tree.text(t), "\n\nvar n int\n"), tree.text(t))
+	require.ErrorContains(t, oneOf(nowhere, nowhere)(t.Context(), tree), "has no function none")
+	require.Error(t, atEnd("other.go", "")(t.Context(), tree))
+}
