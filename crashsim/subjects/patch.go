@@ -154,7 +154,7 @@ import (
 )
 
 // recoverTempDirs removes what processes that were killed have left. The caller
-// holds no lock of the store: nobody else waits.
+// holds no lock that other processes wait for; GetStore's own goroutines wait.
 func (s *store) recoverTempDirs() {
 	roots := append(s.graphDriver.GetTempDirRootDirs(), filepath.Join(s.graphRoot, s.graphDriverName+"-layers", tempDirPath))
 	for _, root := range roots {
