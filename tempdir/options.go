@@ -81,6 +81,10 @@ func AllowOthers() Option {
 // held and verified, instead of reporting them, and then goes on. A mount is
 // never entered: it is detached lazily (MNT_DETACH), and processes that have
 // files of it open keep them. It needs CAP_SYS_ADMIN in the mount namespace.
+//
+// It finds what is mounted below the mount by which the root was opened. If another
+// one leads to the root by now (see [Open]), what is mounted below that is reported,
+// and detached by who opens the root anew.
 func DetachMounts() Option {
 	return func(o *options) { o.detachMounts = true }
 }

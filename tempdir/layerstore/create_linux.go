@@ -122,14 +122,23 @@ func (s *Store) Create(ctx context.Context, layer Layer, content Content) (Layer
 	return s.view(&r), nil
 }
 
+// mountLooks bounds how often it is looked again whether two directories are on one
+// mount: one above both may have come or gone between the look at one and the other.
+const mountLooks = 10
+
 // movable reports whether something made in the root can be renamed into the
 // directory: not if that lies behind another mount, or if it gives what is in it
 // another project id. What cannot be found out, the rename will say.
 func movable(root, dir string) bool {
-	from, known := mountOf(root)
-	to, alsoKnown := mountOf(dir)
-	if known && alsoKnown && from != to {
-		return false
+	for looks := 0; ; looks++ {
+		from, known := mountOf(root)
+		to, alsoKnown := mountOf(dir)
+		if !known || !alsoKnown || from == to {
+			break
+		}
+		if looks == mountLooks {
+			return false
+		}
 	}
 	if same, known := oneDevice(root, dir); known && !same {
 		return false

@@ -31,3 +31,6 @@ func EncodedSize(layers, labelBytes, flagged int) int {
 	}
 	return len(text)
 }
+
+// Movable is what [Store.Create] asks before the work.
+var Movable = movable

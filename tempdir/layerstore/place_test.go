@@ -202,6 +202,40 @@ func TestDeletionAcrossFileSystems(t *testing.T) {
 	}
 }
 
+// A mount above the root and the layers that comes or goes between the look at one
+// and the look at the other does not put them on two.
+func TestMountsThatComeAndGo(t *testing.T) {
+	path := scratch(t)
+	root, home := filepath.Join(path, "root"), filepath.Join(path, "home")
+	require.NoError(t, os.Mkdir(root, 0o700))
+	require.NoError(t, os.Mkdir(home, 0o700))
+	testfs.Bind(t, path, path) // or the test is skipped
+	ended := make(chan error)
+	go func() {
+		var err error
+		for n := 0; err == nil && n < 1000; n++ {
+			if err = unix.Mount(path, path, "", unix.MS_BIND, ""); err == nil {
+				err = unix.Unmount(path, unix.MNT_DETACH)
+			}
+		}
+		ended <- err
+	}()
+	for looks, refused := 0, 0; ; looks++ {
+		select {
+		case err := <-ended:
+			require.NoError(t, err)
+			assert.Zero(t, refused, "of %d", looks)
+			testfs.Bind(t, home, home)
+			assert.False(t, layerstore.Movable(root, home))
+			return
+		default:
+		}
+		if !layerstore.Movable(root, home) {
+			refused++
+		}
+	}
+}
+
 // While a layer is removed in place its id is neither there nor free, and nobody
 // else takes the layer away, even where that has become possible; when it is gone,
 // the id can be used again.
