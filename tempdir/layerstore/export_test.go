@@ -34,3 +34,6 @@ func EncodedSize(layers, labelBytes, flagged int) int {
 
 // Movable is what [Store.Create] asks before the work.
 var Movable = movable
+
+// OpenSlice is how long Open recovers.
+const OpenSlice = openSlice

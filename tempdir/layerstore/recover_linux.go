@@ -132,6 +132,9 @@ func (s *Store) rest(ctx context.Context) {
 }
 
 const (
+	// openSlice is what a command may have to wait for what others left: about as long
+	// as it takes to put a small layer.
+	openSlice     = 50 * time.Millisecond
 	maintainEvery = 10 * time.Second
 	maintainSlice = time.Second
 	// maintainAll is how many looks may pass until everything is listed, whatever

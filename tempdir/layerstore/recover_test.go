@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -215,6 +216,41 @@ func TestCancelledRemovalIsFinishedByRecovery(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 	assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
 	assert.Equal(t, []string{"b"}, listIDs(t, s))
+}
+
+// Open does a part of what is left, on a file system where every removal takes as long
+// as Open may: one for each of its workers, and none after. It fails nobody, and the
+// next one goes on. ("upstream --policy" compares that with other policies.)
+func TestOpenDoesAPartOfWhatIsLeft(t *testing.T) {
+	s, path := newStore(t)
+	const files = 200
+	create(t, s, "a", someFiles(files, "a"))
+	child := startChild(t, "staged", path, "a")
+	require.Equal(t, "staged", child.line(t))
+	child.kill(t)
+
+	var removals atomic.Int64
+	slow := &calls{before: func(_ int64, name string) error {
+		if name == "Kernel.RemoveEntry" {
+			removals.Add(1)
+			time.Sleep(layerstore.OpenSlice)
+		}
+		return nil
+	}}
+	for done, opened := 0, 0; done < 2; opened++ { // a busy machine may leave no time for one
+		require.Less(t, opened, 1000, "nothing is recovered")
+		removals.Store(0)
+		other := openStore(t, path, slow.options()...)
+		assert.Empty(t, listIDs(t, other))
+		if removals.Load() > 0 {
+			done++
+		}
+		assert.Less(t, removals.Load(), int64(files/4), "as many as there are workers")
+		require.NotEmpty(t, leftovers(t, path))
+	}
+	_, err := s.Recover(background)
+	require.NoError(t, err)
+	assert.Empty(t, leftovers(t, path))
 }
 
 // A process that runs long finishes what another one left when it was killed, even

@@ -45,11 +45,11 @@ type graph struct {
 }
 
 // Open opens the layer store in the directory path, and recovers what crashed
-// processes left in it, for about a second: nobody's first command has to pay
-// for a large layer that somebody else deleted. After a second it makes no further
-// call, but a call that the kernel holds up cannot be called back: on a frozen file
-// system (fsfreeze) it waits for the thaw. [Store.Maintain] or a [Store.Recover]
-// does the rest. A failure to recover is no failure to open: ask Recover for it.
+// processes left in it, for 50 ms and without the store lock: nobody's first command
+// has to pay for a large layer that somebody else deleted, and each does a part of it,
+// where all are short. After that it makes no further call, but a call that the kernel
+// holds up cannot be called back: on a frozen file system (fsfreeze) it waits for the
+// thaw. [Store.Maintain] or a [Store.Recover] does the rest. A failure to recover is no failure to open: ask Recover for it.
 //
 // On a file system that is mounted read-only a store can be read, and nothing else:
 // readers need no permission to write to it, and not even its lock file and its
@@ -79,7 +79,7 @@ func Open(path string, opts ...Option) (*Store, error) {
 	}
 	s.made = nil
 	if !s.options.noRecover {
-		slice, cancel := context.WithTimeout(context.Background(), maintainSlice)
+		slice, cancel := context.WithTimeout(context.Background(), openSlice)
 		defer cancel()
 		s.look(slice, true)
 	}
