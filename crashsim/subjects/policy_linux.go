@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -55,16 +56,19 @@ func (w *Workshop) Policies(ctx context.Context, o PolicyOptions) (*Report, erro
 	}
 	report := &Report{}
 	policyTables(report, trace, chosen, runs)
-	if err := policyLeft(ctx, w, o, chosen, report); err != nil {
-		return report, err
+	if err := policyLeft(ctx, w, o, chosen, report); err != nil { // what was replayed is worth a report
+		report.Skip("what one command leaves", err)
 	}
-	return report, policyCalls(ctx, w, o, chosen, report)
+	if err := policyCalls(ctx, w, o, chosen, report); err != nil {
+		report.Skip("the system calls", err)
+	}
+	return report, ctx.Err()
 }
 
 // replayPolicy replays the trace once, on a new file system.
 func replayPolicy(ctx context.Context, w *Workshop, s *scene, p policy, trace Trace) (b bystander, err error) {
-	driver, err := w.Driver(ctx, p.variant)
-	if err != nil {
+	r := &replaying{scene: s, pulled: map[string]TraceLayer{}}
+	if r.driver, err = w.Driver(ctx, p.variant); err != nil {
 		return b, err
 	}
 	safe, err := w.Driver(ctx, "compat")
@@ -75,14 +79,12 @@ func replayPolicy(ctx context.Context, w *Workshop, s *scene, p policy, trace Tr
 	if err := s.putAll(ctx, safe, append(slices.Clone(trace.Base), trace.Victims...)); err != nil {
 		return b, err
 	}
-	watch, err := s.watch(trace)
-	if err != nil {
+	if r.watch, err = s.watch(trace); err != nil {
 		return b, err
 	}
-	defer watch.close()
-	r := &replaying{scene: s, driver: driver, watch: watch}
+	defer r.watch.close()
 	if !p.alone {
-		if r.server, err = s.serve(ctx, driver); err != nil {
+		if r.server, err = s.serve(ctx, r.driver); err != nil {
 			return b, err
 		}
 		defer r.server.end()
@@ -90,7 +92,7 @@ func replayPolicy(ctx context.Context, w *Workshop, s *scene, p policy, trace Tr
 			return b, err
 		}
 	}
-	b.loadBefore = load()
+	r.load = load()
 	ticking, stop := context.WithCancel(ctx)
 	defer stop()
 	var timer sync.WaitGroup
@@ -106,9 +108,7 @@ func replayPolicy(ctx context.Context, w *Workshop, s *scene, p policy, trace Tr
 	end := time.Now()
 	stop()
 	timer.Wait()
-	b.loadAfter = load()
-	b.waits, b.looks, b.deletions, b.failed, b.missed = r.waits, r.looks, r.deletions, r.failed, r.missed
-	b.kills = watch.kills(end)
+	r.kills = r.watch.kills(end)
 	if ctx.Err() != nil {
 		return b, ctx.Err()
 	}
@@ -128,9 +128,9 @@ func replayPolicy(ctx context.Context, w *Workshop, s *scene, p policy, trace Tr
 	if err != nil {
 		return b, err
 	}
-	b.notBack = held - after
-	b.damaged, err = s.check(ctx, safe, append(slices.Clone(trace.Base), r.alive()...))
-	return b, err
+	r.notBack = held - after
+	r.damaged, err = s.check(ctx, safe, slices.AppendSeq(slices.Clone(trace.Base), maps.Values(r.pulled)))
+	return r.bystander, err
 }
 
 // A replaying is one replay of a trace.
@@ -141,13 +141,9 @@ type replaying struct {
 	watch  *watching
 	start  time.Time
 
-	mu        sync.Mutex
-	waits     []time.Duration // of commands that delete nothing
-	looks     []time.Duration // of those that neither pull
-	deletions []time.Duration
-	failed    []string
-	missed    int // commands on layers that failed to be pulled
-	pulled    map[string]TraceLayer
+	mu sync.Mutex // of what follows
+	bystander
+	pulled map[string]TraceLayer // and not deleted
 }
 
 // lane does what the trace has for one lane.
@@ -164,10 +160,7 @@ func (r *replaying) lane(ctx context.Context, lane int, trace Trace) {
 		case <-timer.C:
 		}
 		if failed[c.Layer.ID] {
-			r.mu.Lock()
-			r.missed++
-			r.mu.Unlock()
-			continue
+			continue // its pull has been counted
 		}
 		wait, err := r.do(ctx, c)
 		failed[c.Layer.ID] = err != nil && c.Do == "pull"
@@ -218,23 +211,12 @@ func (r *replaying) note(c TraceCommand, wait time.Duration, err error) {
 		delete(r.pulled, c.Layer.ID)
 	default:
 		r.waits = append(r.waits, wait)
-		if c.Do != "pull" {
-			r.looks = append(r.looks, wait)
-		} else {
-			if r.pulled == nil {
-				r.pulled = map[string]TraceLayer{}
-			}
+		if c.Do == "pull" {
 			r.pulled[c.Layer.ID] = c.Layer
+		} else {
+			r.looks = append(r.looks, wait)
 		}
 	}
-}
-
-// alive returns the layers that were pulled and not deleted.
-func (r *replaying) alive() (layers []TraceLayer) {
-	for _, l := range r.pulled {
-		layers = append(layers, l)
-	}
-	return layers
 }
 
 // A scene is a store on a file system of its own.
@@ -284,7 +266,7 @@ func (s *scene) roots() []string {
 func (s *scene) used() (int64, error) {
 	var info unix.Statfs_t
 	err := unix.Statfs(s.dir, &info)
-	return int64(info.Blocks-info.Bfree) * info.Bsize, err
+	return int64(info.Blocks-info.Bfree) * int64(info.Bsize), err
 }
 
 // recoverEvery is the timer of a machine that has one.

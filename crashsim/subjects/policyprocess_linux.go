@@ -2,6 +2,7 @@ package subjects
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -24,6 +25,7 @@ type serving struct {
 	process *exec.Cmd
 	lines   *bufio.Reader
 	in      io.WriteCloser
+	failure bytes.Buffer
 	once    sync.Once
 	said    string // the words of the last answer
 }
@@ -37,6 +39,7 @@ func (s *scene) arguments(words ...string) []string {
 func (s *scene) serve(ctx context.Context, driver string, by ...string) (*serving, error) {
 	line := append(append(by, driver), s.arguments()...)
 	v := &serving{process: exec.CommandContext(ctx, line[0], line[1:]...)}
+	v.process.Stderr = &v.failure
 	out, err := v.process.StdoutPipe()
 	if err != nil {
 		return nil, err
@@ -56,7 +59,8 @@ func (v *serving) ask(words ...string) (time.Duration, error) {
 	}
 	line, err := v.lines.ReadString('\n')
 	if err != nil {
-		return 0, err
+		v.end()
+		return 0, fmt.Errorf("driver %s, asked to %s: %w: %v: %s", v.process.Path, words, err, v.process.ProcessState, firstLine(v.failure.String()))
 	}
 	took, said, err := answer(line)
 	v.said = said

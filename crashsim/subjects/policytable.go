@@ -28,6 +28,7 @@ var policies = []policy{
 	{name: "detached-init", variant: "compat-detached-init", where: "load and Init, by go"},
 	{name: "opened", variant: "compat-opened", where: "GetStore, no lock, for 1 s; every 10 s"},
 	{name: "opened-50ms", variant: "compat-opened-50ms", where: "GetStore, no lock, for 50 ms; every 10 s"},
+	{name: "patched-opened", variant: "patched-opened", where: "as docs/UPSTREAM.md: GetStore, no lock, until done"},
 	{name: "timer", variant: "compat-timer", where: "another process, every 10 s", timer: policyTimer},
 	{name: "detached-init-alone", variant: "compat-detached-init", where: "load and Init, by go; there is no server", alone: true},
 	{name: "opened-50ms-alone", variant: "compat-opened-50ms", where: "GetStore, no lock, for 50 ms; there is no server", alone: true},
@@ -57,10 +58,8 @@ type bystander struct {
 	kills     []killing
 	notBack   int64 // bytes that a recovery at the end gave back
 	failed    []string
-	missed    int // commands that were left out, because the pull before them had failed
 	damaged   []string
-
-	loadBefore, loadAfter string // of one minute
+	load      string // of the minute before
 }
 
 // A killing is what one kill left.
@@ -101,9 +100,9 @@ func (b bystander) held() (mibSeconds float64) {
 
 func (b bystander) String() string {
 	times, never := b.back()
-	return fmt.Sprintf("p50 %v, p99 %v, max %v of %d; deletions max %v of %d; %d failed; %d kills, back %v to %v, %d never; load %s to %s",
+	return fmt.Sprintf("p50 %v, p99 %v, max %v of %d; deletions max %v of %d; %d failed; %d kills, back %v to %v, %d never; load %s",
 		share(b.waits, .5), share(b.waits, .99), share(b.waits, 1), len(b.waits), share(b.deletions, 1), len(b.deletions),
-		len(b.failed), len(b.kills), share(times, 0), share(times, 1), never, b.loadBefore, b.loadAfter)
+		len(b.failed), len(b.kills), share(times, 0), share(times, 1), never, b.load)
 }
 
 // medianOf returns the median of what is measured in each run.
@@ -129,7 +128,7 @@ func policyTables(report *Report, trace Trace, chosen []policy, runs [][]bystand
 		for _, b := range of {
 			failed, damaged = failed+len(b.failed), damaged+len(b.damaged)
 			kills, counted = min(kills, len(b.kills)), min(counted, len(b.waits))
-			loads += " " + b.loadBefore
+			loads += " " + b.load
 			for _, problem := range slices.Concat(b.failed, b.damaged) {
 				if p.variant == "released" {
 					report.Note("%s: %s", p.name, problem)

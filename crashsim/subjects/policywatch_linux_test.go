@@ -44,7 +44,15 @@ func TestTheWatchKillsAtItsMomentAndSeesWhenAllIsGone(t *testing.T) {
 	_, err = in.Write([]byte("go\n"))
 	require.NoError(t, err)
 	var exit *exec.ExitError
-	require.ErrorAs(t, sh.Wait(), &exit)
+	ended := make(chan error)
+	go func() { ended <- sh.Wait() }()
+	select {
+	case err := <-ended:
+		require.ErrorAs(t, err, &exit)
+	case <-time.After(time.Minute):
+		sh.Process.Kill()
+		t.Fatal("not killed when 3 were left")
+	}
 	assert.Equal(t, syscall.SIGKILL, exit.Sys().(syscall.WaitStatus).Signal())
 	assert.NoDirExists(t, filepath.Join(moved, "diff", "1"))
 	assert.DirExists(t, filepath.Join(moved, "diff", "3"))
