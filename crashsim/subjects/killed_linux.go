@@ -343,7 +343,7 @@ func (k *cutoff) once(ctx context.Context, point int) (call string, err error) {
 			}
 			waited += time.Since(start)
 		case a.grace:
-			if slices.ContainsFunc(last.left, func(name string) bool { return !bareLock.MatchString(name) }) {
+			if !slices.ContainsFunc(last.left, bareLock.MatchString) {
 				continue
 			}
 			if err := k.recover(ctx); err != nil {
