@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,8 +24,19 @@ import (
 // report does so and returns nil.
 type upstreamMode struct {
 	name, help string
+	flags      string // those of modeFlags that it knows
 	run        func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error)
 }
+
+func (m upstreamMode) String() string {
+	if m.name == "" {
+		return "without a mode"
+	}
+	return "--" + m.name
+}
+
+// modeFlags have a meaning for some of the modes.
+var modeFlags = []string{"runs", "seconds", "seed", "ext4"}
 
 // upstreamOptions are for the modes. What is 0 is the mode's own default.
 type upstreamOptions struct {
@@ -78,8 +90,13 @@ cannot do it.`,
 			if len(args) > 0 && mode.name == "" {
 				return fmt.Errorf("unknown argument %q", args[0])
 			}
-			if o.runs < 0 || o.seconds < 0 {
-				return errors.New("--runs and --seconds must not be negative")
+			if o.runs < 0 || !(o.seconds >= 0) || o.seconds > 86400 {
+				return errors.New("--runs must not be negative, nor --seconds, which is a day at most")
+			}
+			for _, name := range modeFlags {
+				if cmd.Flags().Changed(name) && !slices.Contains(strings.Fields(mode.flags), name) {
+					return fmt.Errorf("--%s has no meaning for upstream %s", name, mode)
+				}
 			}
 			if err := ownMounts(); err != nil {
 				return err
@@ -145,6 +162,9 @@ func upstream(cmd *cobra.Command, mode upstreamMode, options subjects.Options, o
 	if keep != "" {
 		if err := os.MkdirAll(keep, 0o755); err != nil {
 			return err
+		}
+		if entries, err := os.ReadDir(keep); err != nil || len(entries) > 0 {
+			return cmp.Or(err, fmt.Errorf("--keep %s: the directory is not empty", keep))
 		}
 		o.dir = keep
 	} else {
@@ -239,6 +259,9 @@ func (d upstreamDocument) print(out io.Writer) error {
 		for _, line := range lines {
 			fmt.Fprintln(&b, printable(line))
 		}
+	}
+	if d.Verdict == subjects.Undecided && len(d.Short) == 0 {
+		fmt.Fprintln(&b, d.Because)
 	}
 	fmt.Fprintf(&b, "verdict: %s\n", d.Verdict)
 	_, err := io.WriteString(out, b.String())

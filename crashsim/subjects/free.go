@@ -66,6 +66,9 @@ func judgeSteered(r *Report, table *Table, variant string, steered SteeredReport
 		} else { // and not because nobody looked
 			r.AtLeast(m.Met, m.Runs, fmt.Sprintf("recoveries that met the instance of %s, %s", variant, m.Name))
 		}
+		if m.Lost() < m.Played { // every call was made, the removal of live data among them
+			r.Short = append(r.Short, fmt.Sprintf("%d losses seen in %d runs of the schedule to its end on %s, %s: the check is blind", m.Lost(), m.Played, variant, m.Name))
+		}
 	}
 }
 
@@ -153,6 +156,7 @@ func judgePuts(r *Report, table *Table, fleet putFleet, released, compat puts) {
 type instances struct {
 	made, lost, incomplete, recoveries, kills, left int
 	failed                                          int // recoveries
+	other                                           int // of the lost: because of the machine
 	example                                         string
 }
 
@@ -164,7 +168,10 @@ func judgeInstances(r *Report, table *Table, creators, recoverers string, i inst
 	if creators == recoverers {
 		blame = creators
 	}
-	if lost := i.lost + i.incomplete; lost > 0 {
+	if i.other > 0 {
+		r.Short = append(r.Short, fmt.Sprintf("%d instances %s failed because the machine has too little of something", i.other, pair))
+	}
+	if lost := max(0, i.lost+i.incomplete-i.other); lost > 0 {
 		r.Problem("%s: %s of %s instances %s are lost: %s", blame, Number(lost), Number(i.made), pair, i.example)
 	} else {
 		r.AtLeast(i.made, leastInstances, "instances "+pair)

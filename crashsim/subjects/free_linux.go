@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -31,8 +32,8 @@ func (w *Workshop) Fixed(ctx context.Context, o FixedOptions) (*Report, error) {
 		o.Log = io.Discard
 	}
 	r := &Report{}
-	if os.Geteuid() != 0 {
-		return r, fmt.Errorf("%w: a store with the driver overlay needs root", ErrUnavailable)
+	if err := onlyRoot(); err != nil {
+		return r, err
 	}
 	dir, err := w.Copy(ctx, "released")
 	if err != nil {
@@ -177,7 +178,9 @@ func (did *instances) run(ctx context.Context, creator, recoverer, dir string, s
 			continue
 		}
 		did.made, did.lost, did.incomplete = did.made+n[0], did.lost+n[1], did.incomplete+n[2]
-		if example, _ := errorLines(p.losses(dir)); did.example == "" {
+		example, other := errorLines(p.losses(dir))
+		did.other += other
+		if did.example == "" {
 			did.example = example
 		}
 	}
@@ -261,6 +264,27 @@ func (p *process) losses(dir string) string {
 func firstLine(text string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
 	return line
+}
+
+// onlyRoot is an error that matches [ErrUnavailable] for who may not mount an overlay.
+// The store's command would start itself anew for ever, in name spaces of its own.
+func onlyRoot() error {
+	if os.Geteuid() != 0 {
+		return fmt.Errorf("%w: the driver overlay needs root", ErrUnavailable)
+	}
+	var header = unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var sets [2]unix.CapUserData
+	if err := unix.Capget(&header, &sets[0]); err != nil {
+		return err
+	}
+	users, err := os.ReadFile("/proc/self/uid_map")
+	if err != nil {
+		return err
+	}
+	if whole := []string{"0", "0", "4294967295"}; sets[0].Effective&(1<<unix.CAP_SYS_ADMIN) == 0 || !slices.Equal(strings.Fields(string(users)), whole) {
+		return fmt.Errorf("%w: the driver overlay needs root with CAP_SYS_ADMIN, outside of user name spaces", ErrUnavailable)
+	}
+	return nil
 }
 
 // killAll ends processes with what they have started, and waits for them.

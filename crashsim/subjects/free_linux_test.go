@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
@@ -23,6 +24,27 @@ func fakeDriver(t *testing.T, script string) string {
 	path := filepath.Join(t.TempDir(), "driver")
 	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o700))
 	return path
+}
+
+// Root in a container may not mount.
+func TestOnlyRootThatMayMount(t *testing.T) {
+	if os.Geteuid() != 0 {
+		require.ErrorIs(t, onlyRoot(), ErrUnavailable)
+		return
+	}
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // for good: the thread ends
+		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+		var sets [2]unix.CapUserData
+		err := unix.Capget(&header, &sets[0])
+		sets[0].Effective &^= 1 << unix.CAP_SYS_ADMIN
+		if err = errors.Join(err, unix.Capset(&header, &sets[0])); err == nil {
+			err = onlyRoot()
+		}
+		done <- err
+	}()
+	require.ErrorIs(t, <-done, ErrUnavailable)
 }
 
 func TestAFleetCountsForEachKind(t *testing.T) {

@@ -59,6 +59,8 @@ func TestInstancesAreJudgedByWhoLostThem(t *testing.T) {
 		{"incomplete", "released", "compat", but(func(i *instances) { i.incomplete = 1 }), Fail, "compat: 1 of 2,000 instances of released beside recovery of compat are lost"},
 		{"released leaves what it likes", "released", "released", but(func(i *instances) { i.left = 1 }), Pass, ""},
 		{"taken by what was released", "compat", "released", but(func(i *instances) { i.lost = 1 }), Fail, "compat: 1 of 2,000 instances of compat beside recovery of released"},
+		{"a full disk is no loss", "compat", "compat", but(func(i *instances) { i.lost, i.other = 7, 7 }), Undecided, "7 instances of compat beside recovery of compat failed because the machine"},
+		{"a loss beside it", "compat", "compat", but(func(i *instances) { i.lost, i.other = 8, 7 }), Fail, "compat: 1 of 2,000 instances"},
 		{"left", "compat", "compat", but(func(i *instances) { i.left = 1 }), Fail, "compat: 1 data directories are left"},
 	} {
 		var r Report
@@ -80,6 +82,7 @@ func TestTheScheduleIsJudgedByWhoLostData(t *testing.T) {
 		{"no runs", []SteeredMoment{{Name: "unpack"}}, Undecided, "0 runs of the schedule on released, unpack"},
 		{"fixed", []SteeredMoment{{Name: "unpack", Runs: 9, Met: 9}}, Pass, ""},
 		{"nobody looked", []SteeredMoment{{Name: "unpack", Runs: 9, Met: 8}}, Undecided, "8 recoveries that met the instance of released, unpack, at least 9 expected"},
+		{"blind", []SteeredMoment{{Name: "unpack", Runs: 9, Met: 9, Played: 9}}, Undecided, "0 losses seen in 9 runs of the schedule to its end on released, unpack"},
 		{"not fixed", []SteeredMoment{{Name: "unpack", Runs: 9, Played: 9, Failed: 6, Incomplete: 3, Example: "gone", Repeat: "again"}}, Fail, "released: the schedule loses data in 9 of 9 runs, unpack: gone; repeat: again"},
 	} {
 		var r Report

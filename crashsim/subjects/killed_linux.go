@@ -77,8 +77,17 @@ func (w *Workshop) Killed(ctx context.Context, o KilledOptions) (*Report, error)
 	if o.Log == nil {
 		o.Log = io.Discard
 	}
-	if os.Geteuid() != 0 {
-		return r, fmt.Errorf("%w: the driver overlay needs root", ErrUnavailable)
+	for _, only := range o.Only {
+		if !slices.ContainsFunc(killedNames(), func(name string) bool {
+			k := cutoff{repeat: name}
+			_, wanted := k.selected([]string{only})
+			return wanted
+		}) {
+			return r, fmt.Errorf("no errand is called %q: they are %s", only, strings.Join(killedNames(), ", "))
+		}
+	}
+	if err := onlyRoot(); err != nil {
+		return r, err
 	}
 	g, err := newGroup()
 	if err != nil {
@@ -92,10 +101,10 @@ func (w *Workshop) Killed(ctx context.Context, o KilledOptions) (*Report, error)
 	t := r.Table("Killed at each mutating call: until which operation all of it is back", append(columns, "never", "server's ms")...)
 	losses := map[string]bool{}  // of the release
 	stays := map[string]string{} // what stays for ever, and the first point that leaves it
-	for _, pair := range []killedPair{{"released", "released"}, {"compat", "compat"}, {"released", "compat"}, {"compat", "released"}} {
-		for _, driver := range []string{"overlay", "vfs"} {
+	for _, pair := range killedPairs {
+		for _, driver := range killedDrivers {
 			for _, e := range errands {
-				k := &cutoff{group: g, errand: e, layout: driver, log: o.Log, repeat: pair.String() + "/" + driver + "/" + e.name}
+				k := &cutoff{group: g, errand: e, layout: driver, log: o.Log, repeat: pair.named(driver, e)}
 				points, wanted := k.selected(o.Only)
 				if !wanted {
 					continue
@@ -150,6 +159,27 @@ func (p killedPair) String() string {
 		return p.errand
 	}
 	return p.errand + "-" + p.others
+}
+
+// named is what one errand is called.
+func (p killedPair) named(driver string, e errand) string {
+	return p.String() + "/" + driver + "/" + e.name
+}
+
+var (
+	killedPairs   = []killedPair{{"released", "released"}, {"compat", "compat"}, {"released", "compat"}, {"compat", "released"}}
+	killedDrivers = []string{"overlay", "vfs"}
+)
+
+func killedNames() (names []string) {
+	for _, pair := range killedPairs {
+		for _, driver := range killedDrivers {
+			for _, e := range errands {
+				names = append(names, pair.named(driver, e))
+			}
+		}
+	}
+	return names
 }
 
 // A cutoff is one errand, killed at each of its points.

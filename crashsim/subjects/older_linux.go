@@ -58,8 +58,15 @@ func (w *Workshop) Older(ctx context.Context, o OlderOptions) (*Report, error) {
 	if log == nil {
 		log = io.Discard
 	}
-	if os.Geteuid() != 0 {
-		return r, fmt.Errorf("%w: mounts need root", ErrUnavailable)
+	releases := append([]Options{{Module: w.Module, Version: w.Version}}, olderReleases...)
+	for _, word := range o.Only {
+		known := slices.ContainsFunc(releases, func(release Options) bool { return strings.HasPrefix(release.Version, word) })
+		if !known && !strings.HasPrefix("podman", word) && !strings.HasPrefix(word, "chroot=") {
+			return r, fmt.Errorf("no release %q", word)
+		}
+	}
+	if err := onlyRoot(); err != nil {
+		return r, err
 	}
 	pullers := map[string]string{}
 	for _, variant := range []string{"released", "compat"} {
@@ -71,7 +78,7 @@ func (w *Workshop) Older(ctx context.Context, o OlderOptions) (*Report, error) {
 	}
 	binaries := map[string]string{}
 	var olders []older
-	for _, release := range append([]Options{{Module: w.Module, Version: w.Version}}, olderReleases...) {
+	for _, release := range releases {
 		if !o.wants(release.Version) || binaries[release.Version] != "" {
 			continue
 		}
@@ -198,6 +205,9 @@ const guardedStaging = "overlay/staging/guarded"
 // places says which of them survive the older programs, and to which the kernel
 // renames from overlay/, which is mounted upon itself.
 func (f *fleet) places(ctx context.Context, r *Report, olders []older) error {
+	if len(olders) == 0 {
+		return nil
+	}
 	columns := []string{"place of instances", "rename from overlay/"}
 	for _, o := range olders {
 		columns = append(columns, o.name+": "+strings.Join(o.cleans, ", "))

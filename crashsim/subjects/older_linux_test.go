@@ -59,3 +59,14 @@ func TestWhatLivesIsSeenToBeLost(t *testing.T) {
 		require.NoDirExists(t, s.base)
 	}
 }
+
+// What there is not is no reason to panic.
+func TestAnUnknownReleaseIsAnError(t *testing.T) {
+	w := released(t)
+	for _, word := range []string{"v9", "podmann"} {
+		_, err := w.Older(t.Context(), OlderOptions{Only: []string{word}})
+		require.EqualError(t, err, `no release "`+word+`"`)
+	}
+	var r Report
+	require.NoError(t, (&fleet{}).places(t.Context(), &r, nil))
+}

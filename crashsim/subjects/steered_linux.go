@@ -84,8 +84,8 @@ func (w *Workshop) Steered(ctx context.Context, variant string, runs int) (repor
 	if only != "" && !slices.ContainsFunc(moments, func(m moment) bool { return m.name == only }) {
 		return report, fmt.Errorf("no moment %q", only)
 	}
-	if os.Geteuid() != 0 {
-		return report, fmt.Errorf("%w: the driver overlay needs root", ErrUnavailable)
+	if err := onlyRoot(); err != nil {
+		return report, err
 	}
 	models, s := steeredModels(variant), &steered{}
 	if s.command, err = w.Command(ctx, variant); err != nil {
@@ -223,6 +223,9 @@ func (s *steered) run(ctx context.Context, actions []blackbox.Action, m moment, 
 	said := s.put.Output()
 	s.steering.Close()
 	if code != 0 {
+		if _, other := errorLines(said); other > 0 {
+			return fmt.Errorf("the machine has too little of something: %s", brief(said))
+		}
 		result.Failed++
 		result.Example = "the put failed: " + strings.ReplaceAll(said, "\n", "; ")
 		return nil

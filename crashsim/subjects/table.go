@@ -33,20 +33,29 @@ type Report struct {
 
 // Table adds a table.
 func (r *Report) Table(title string, columns ...string) *Table {
-	t := &Table{Title: title, Columns: columns}
+	t := &Table{Title: title, Columns: columns, Rows: [][]any{}}
 	r.Tables = append(r.Tables, t)
 	return t
 }
 
 // Problem makes the verdict fail: one line, which says who has lost what.
 func (r *Report) Problem(format string, args ...any) {
-	r.Problems = append(r.Problems, fmt.Sprintf(format, args...))
+	r.Problems = append(r.Problems, strings.Join(strings.Fields(fmt.Sprintf(format, args...)), " "))
 }
 
 // Skip says what was not run, and why. Without problems the verdict is skipped, or
 // undecided.
 func (r *Report) Skip(what string, why error) {
-	r.Skips = append(r.Skips, fmt.Sprintf("%s skipped, because %v", what, why))
+	r.Skips = append(r.Skips, fmt.Sprintf("%s skipped, because %s", what, brief(why.Error())))
+}
+
+// brief is text on one line. A program that fails may have printed megabytes.
+func brief(text string) string {
+	const most = 500
+	if characters := []rune(text); len(characters) > most {
+		text = string(characters[:most]) + "…"
+	}
+	return strings.Join(strings.Fields(text), " ")
 }
 
 // Note adds a line for the reader of the tables.

@@ -3,6 +3,7 @@ package subjects_test
 import (
 	"encoding/json"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,12 +42,26 @@ func TestVerdictOfAReport(t *testing.T) {
 	}
 }
 
+// What a program has printed is one line of a report, and no more than one can read.
+func TestReasonsAreBrief(t *testing.T) {
+	var r subjects.Report
+	r.Skip("puts", errors.New("no overlay:\n\t"+strings.Repeat("level=warning\n", 100_000)))
+	assert.Len(t, r.Skips, 1)
+	assert.Less(t, len(r.Skips[0]), 600)
+	assert.NotContains(t, r.Skips[0], "\n")
+	r.Problem("step build: %v", "exit status 1\nmain.go:1")
+	assert.Equal(t, []string{"step build: exit status 1 main.go:1"}, r.Problems)
+}
+
 func TestRowsHaveTheirColumnsAndNumbersStayNumbers(t *testing.T) {
 	var r subjects.Report
 	table := r.Table("puts", "who", "failed", "took")
+	text, err := json.Marshal(r)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), `"rows":[]`)
 	table.Row("released", 23, 40*time.Second)
 	assert.Panics(t, func() { table.Row("released") })
-	text, err := json.Marshal(r)
+	text, err = json.Marshal(r)
 	require.NoError(t, err)
 	assert.JSONEq(t, `{"tables": [{"title": "puts", "columns": ["who", "failed", "took"], "rows": [["released", 23, 40000000000]]}]}`, string(text))
 }

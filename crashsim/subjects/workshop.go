@@ -180,7 +180,7 @@ func (w *Workshop) driverModule(ctx context.Context, variant, storage string) (s
 		}
 	}
 	// Anew, since what the newest release requires may be too new for this one.
-	mod := fmt.Sprintf("module %s/%s\n\ngo 1.23.0\n\nrequire %s %s\n\nreplace %s => %s\n\nreplace %s => %s\n",
+	mod := fmt.Sprintf("module %s/%s\n\ngo 1.23.0\n\nrequire %s %s\n\nreplace %s => %q\n\nreplace %s => %q\n",
 		ours, driverSource, w.Module, w.Version, w.Module, storage, ours, w.checkout)
 	err := os.WriteFile(filepath.Join(dir, "go.mod"), []byte(mod), 0o644)
 	return dir, err
@@ -212,7 +212,11 @@ func (w *Workshop) Go(ctx context.Context, variant string, env []string, args ..
 func run(ctx context.Context, dir string, env []string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
-	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=mod -buildvcs=false", "GOWORK=off"), env...)
+	temporary, err := filepath.Abs(os.TempDir()) // it runs in another directory
+	if err != nil {
+		return nil, err
+	}
+	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=mod -buildvcs=false", "GOWORK=off", "TMPDIR="+temporary), env...)
 	var failure bytes.Buffer
 	cmd.Stderr = &failure
 	output, err := cmd.Output()

@@ -1,6 +1,8 @@
 package subjects
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -24,6 +26,21 @@ func TestEveryVariantCanBeMadeOfTheNewestRelease(t *testing.T) {
 	}
 	_, err := w.Copy(t.Context(), "other")
 	require.EqualError(t, err, `no variant "other"`)
+}
+
+// The go command runs in another directory, and reads paths from go.mod.
+func TestPathsWithBlanksAndARelativeTemporaryDirectory(t *testing.T) {
+	w := released(t)
+	w.dir = filepath.Join(w.dir, "a blank")
+	dir, err := w.Copy(t.Context(), "released")
+	require.NoError(t, err)
+	source, err := w.driverModule(t.Context(), "released", dir)
+	require.NoError(t, err)
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.Mkdir("relative", 0o700))
+	t.Setenv("TMPDIR", "relative")
+	_, err = run(t.Context(), source, nil, "build", "-o", os.DevNull, "errors")
+	require.NoError(t, err)
 }
 
 func TestWhatCannotBeHadIsUnavailable(t *testing.T) {

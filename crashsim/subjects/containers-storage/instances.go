@@ -42,10 +42,10 @@ func createUntil(end time.Time, root, own string) (instances, lost, incomplete i
 		switch err := live(root, own); {
 		case errors.Is(err, errIncomplete):
 			incomplete++
-			fmt.Fprintln(os.Stderr, err)
+			fmt.Fprintln(os.Stderr, oneLine(err))
 		case err != nil:
 			lost++
-			fmt.Fprintln(os.Stderr, err)
+			fmt.Fprintln(os.Stderr, oneLine(err))
 		}
 		if err := os.RemoveAll(own); err != nil {
 			return instances, lost, incomplete, err
@@ -79,7 +79,7 @@ func serve(_ *server, words []string) (string, error) {
 			}
 			for ; time.Now().Before(end); sum[3].Add(1) {
 				if err := recoverStaleDirs(words[0]); err != nil {
-					fmt.Fprintln(os.Stderr, err)
+					fmt.Fprintln(os.Stderr, oneLine(err))
 				}
 			}
 		})
@@ -99,7 +99,7 @@ func recoverFor(_ *server, words []string) (string, error) {
 	for ; time.Now().Before(end); recoveries++ {
 		if err := recoverStaleDirs(words[0]); err != nil {
 			failed++
-			fmt.Fprintln(os.Stderr, err)
+			fmt.Fprintln(os.Stderr, oneLine(err))
 		}
 	}
 	return fmt.Sprint(recoveries, failed), nil
