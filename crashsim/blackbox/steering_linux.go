@@ -32,7 +32,10 @@ func (c *call) export() Call {
 // comes second stops, too, and is dealt with when the first has been.
 //
 // One goroutine uses it.
-type Steering struct{ super *supervisor }
+type Steering struct {
+	super   *supervisor
+	started []*Steered
+}
 
 // NewSteering returns a Steering whose scene is all that is at or below the path,
 // absolute and without symbolic links. With mutating, only calls that change what
@@ -47,11 +50,16 @@ func NewSteering(scene string, mutating bool, patience time.Duration) (*Steering
 	if err != nil {
 		return nil, err
 	}
-	return &Steering{super}, nil
+	return &Steering{super: super}, nil
 }
 
 // Close kills what still runs.
-func (s *Steering) Close() { s.super.close() }
+func (s *Steering) Close() {
+	s.super.close()
+	for _, p := range s.started {
+		p.Output() // which closes it
+	}
+}
 
 // Start starts the program and runs it to its first stop. The environment is what
 // is given, and what keeps the Go runtime from calls that depend on time.
@@ -61,6 +69,7 @@ func (s *Steering) Start(program string, environ []string, arguments ...string) 
 		return nil, err
 	}
 	d := &Steered{p: p}
+	s.started = append(s.started, d)
 	return d, d.settle(nil)
 }
 

@@ -127,6 +127,35 @@ func TestWhatAProgramMountsIsMountedForItOnly(t *testing.T) {
 	assert.NoDirExists(t, filepath.Join(scene, "inside"))
 }
 
+// Many are started one after the other, and what is left of each adds up.
+func TestNothingIsLeftOpenByASteering(t *testing.T) {
+	pipes := func() (n int) {
+		names, err := os.ReadDir("/proc/self/fd")
+		require.NoError(t, err)
+		for _, name := range names {
+			if target, _ := os.Readlink("/proc/self/fd/" + name.Name()); strings.HasPrefix(target, "pipe:") {
+				n++
+			}
+		}
+		return n
+	}
+	_, scene := steering(t, true) // or skips
+	before := pipes()
+	s, err := NewSteering(scene, true, time.Minute)
+	require.NoError(t, err)
+	exited, err := s.Start(shell, nil, "-c", "exit 3")
+	require.NoError(t, err)
+	require.NoError(t, exited.Run())
+	stopped, err := s.Start(shell, nil, "-c", `/bin/mkdir "$0/a"`, scene)
+	require.NoError(t, err)
+	there, err := stopped.Until(makesDirectory("a"))
+	require.NoError(t, err)
+	require.True(t, there)
+	assert.Greater(t, pipes(), before)
+	s.Close()
+	assert.Equal(t, before, pipes())
+}
+
 // chrootVariable names the root that this program changes to, to make a directory
 // there and exit.
 const chrootVariable = "AFTERLOCK_TEST_CHROOT"
