@@ -43,14 +43,6 @@ func (w *Workshop) Fixed(ctx context.Context, o FixedOptions) (*Report, error) {
 		return r, fmt.Errorf("%w: this release has no internal/tempdir, which the race is in", ErrUnavailable)
 	}
 	variants := []string{"released", "compat"}
-	switch err := w.Schedule(ctx, r, variants, cmp.Or(o.Runs, 50), o.Log); {
-	case ctx.Err() != nil:
-		return r, ctx.Err()
-	case errors.Is(err, ErrUnavailable):
-		r.Skip("schedule", err) // there may be no supervision
-	case err != nil: // of a release that makes other calls
-		r.Short = append(r.Short, "the schedule was not played: "+err.Error())
-	}
 	drivers := map[string]string{}
 	for _, variant := range variants {
 		path, err := w.Driver(ctx, variant)
@@ -58,6 +50,14 @@ func (w *Workshop) Fixed(ctx context.Context, o FixedOptions) (*Report, error) {
 			return r, err
 		}
 		drivers[variant] = path
+	}
+	switch err := w.Schedule(ctx, r, variants, cmp.Or(o.Runs, 50), o.Log); {
+	case ctx.Err() != nil:
+		return r, ctx.Err()
+	case errors.Is(err, ErrUnavailable):
+		r.Skip("schedule", err) // there may be no supervision
+	case err != nil: // of a release that makes other calls
+		r.Short = append(r.Short, "the schedule was not played: "+err.Error())
 	}
 	for _, check := range []func(context.Context, *Report, map[string]string, FixedOptions) error{w.freePuts, w.freeInstances} {
 		if err := check(ctx, r, drivers, o); err != nil {
