@@ -618,7 +618,11 @@ func newGroup() (*group, error) {
 	for line := range strings.Lines(string(mounts)) {
 		head, tail, _ := strings.Cut(line, " - ")
 		if words := strings.Fields(head); strings.HasPrefix(tail, "cgroup2 ") && len(words) > 4 {
-			dir := filepath.Join(words[4], at, fmt.Sprintf("afterlock-%d", os.Getpid()))
+			prefix := filepath.Join(words[4], at, "afterlock-")
+			for _, left := range leftByEnded(prefix) {
+				_ = os.Remove(left)
+			}
+			dir := prefix + strconv.Itoa(os.Getpid())
 			if err = os.Mkdir(dir, 0o700); err == nil {
 				if _, err = os.Stat(filepath.Join(dir, "cgroup.kill")); err == nil { // since Linux 5.14
 					return &group{dir}, nil

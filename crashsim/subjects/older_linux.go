@@ -68,6 +68,11 @@ func (w *Workshop) Older(ctx context.Context, o OlderOptions) (*Report, error) {
 	if err := onlyRoot(); err != nil {
 		return r, err
 	}
+	for _, path := range leftByEnded("/run/afterlock-") {
+		if err := os.RemoveAll(path); err != nil {
+			return r, err
+		}
+	}
 	pullers := map[string]string{}
 	for _, variant := range []string{"released", "compat"} {
 		path, err := w.Command(ctx, variant)
@@ -117,6 +122,19 @@ func (w *Workshop) Older(ctx context.Context, o OlderOptions) (*Report, error) {
 		f.places(ctx, r, append(olders, debian...)))
 }
 
+// leftByEnded returns the paths that begin so, and go on with the number of a process
+// that is no more: it was killed before it could remove them.
+func leftByEnded(prefix string) (left []string) {
+	paths, _ := filepath.Glob(prefix + "[0-9]*")
+	for _, path := range paths {
+		process, _, _ := strings.Cut(strings.TrimPrefix(path, prefix), "-")
+		if _, err := os.Stat("/proc/" + process); errors.Is(err, fs.ErrNotExist) {
+			left = append(left, path)
+		}
+	}
+	return left
+}
+
 // A fleet is who shares stores, which are made in dir.
 type fleet struct {
 	*Workshop
@@ -137,7 +155,7 @@ func (f *fleet) newShared(l layout) (*shared, error) {
 	if err != nil {
 		return nil, err
 	}
-	run, err := os.MkdirTemp("/run", "afterlock-") // podman wants no more than 50 characters
+	run, err := os.MkdirTemp("/run", fmt.Sprintf("afterlock-%d-", os.Getpid())) // podman wants no more than 50 characters
 	s := &shared{l, base, filepath.Join(base, "graph"), run}
 	err = errors.Join(err, os.MkdirAll(filepath.Join(base, "context"), 0o700),
 		os.WriteFile(filepath.Join(base, "context", "Dockerfile"), []byte("FROM localhost/base:1\nCOPY Dockerfile /copied\n"), 0o600),

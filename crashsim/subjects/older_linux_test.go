@@ -2,7 +2,9 @@ package subjects
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -69,4 +71,15 @@ func TestAnUnknownReleaseIsAnError(t *testing.T) {
 	}
 	var r Report
 	require.NoError(t, (&fleet{}).places(t.Context(), &r, nil))
+}
+
+func TestWhatAKilledRunLeftIsFound(t *testing.T) {
+	ended := exec.Command("true")
+	require.NoError(t, ended.Run())
+	prefix := filepath.Join(t.TempDir(), "run-")
+	left := fmt.Sprint(prefix, ended.Process.Pid)
+	for _, path := range []string{left, left + "-1", fmt.Sprint(prefix, os.Getpid()), fmt.Sprint(prefix, os.Getpid(), "-1"), prefix + "other"} {
+		require.NoError(t, os.Mkdir(path, 0o700))
+	}
+	require.Equal(t, []string{left, left + "-1"}, leftByEnded(prefix))
 }
