@@ -1,9 +1,9 @@
 package subjects
 
 import (
-	"context"
 	"embed"
 	"fmt"
+	"go/ast"
 	"slices"
 	"strings"
 )
@@ -57,20 +57,12 @@ func init() {
 
 // replaceString replaces a string, all of it, wherever a function has it.
 func replaceString(path, function, from, to string) edit {
-	return func(_ context.Context, t *tree) error {
-		s, err := t.parse(path)
-		if err != nil {
-			return err
-		}
-		f, err := s.function(function)
-		if err != nil {
-			return err
-		}
+	return inFunction(path, function, func(s *source, f *ast.FuncDecl) error {
 		body := s.of(f.Body)
 		changed := strings.ReplaceAll(body, fmt.Sprintf("%q", from), fmt.Sprintf("%q", to))
 		if changed == body {
 			return fmt.Errorf("%s: %s has no %q", path, function, from)
 		}
 		return s.replace(f.Body.Pos(), f.Body.End(), changed)
-	}
+	})
 }

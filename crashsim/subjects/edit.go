@@ -136,8 +136,8 @@ func addImport(path, pkg string) edit {
 	}
 }
 
-// replaceBody gives a function another body, without the braces.
-func replaceBody(path, function, body string) edit {
+// inFunction changes a file by what is found of a function in it.
+func inFunction(path, function string, change func(s *source, f *ast.FuncDecl) error) edit {
 	return func(_ context.Context, t *tree) error {
 		s, err := t.parse(path)
 		if err != nil {
@@ -147,23 +147,22 @@ func replaceBody(path, function, body string) edit {
 		if err != nil {
 			return err
 		}
-		return s.replace(f.Body.Lbrace+1, f.Body.Rbrace, "\n"+body+"\n")
+		return change(s, f)
 	}
+}
+
+// replaceBody gives a function another body, without the braces.
+func replaceBody(path, function, body string) edit {
+	return inFunction(path, function, func(s *source, f *ast.FuncDecl) error {
+		return s.replace(f.Body.Lbrace+1, f.Body.Rbrace, "\n"+body+"\n")
+	})
 }
 
 // atStart puts statements before all others of a function.
 func atStart(path, function, statements string) edit {
-	return func(_ context.Context, t *tree) error {
-		s, err := t.parse(path)
-		if err != nil {
-			return err
-		}
-		f, err := s.function(function)
-		if err != nil {
-			return err
-		}
+	return inFunction(path, function, func(s *source, f *ast.FuncDecl) error {
 		return s.replace(f.Body.Lbrace+1, f.Body.Lbrace+1, "\n"+statements+"\n")
-	}
+	})
 }
 
 // replaceCalls replaces each innermost statement of a function that calls the

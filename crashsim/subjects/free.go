@@ -137,9 +137,7 @@ func judgePuts(r *Report, table *Table, fleet putFleet, released, compat puts) {
 		if fleet.released > 0 && fleet.compat > 0 {
 			least = leastInFleet
 		}
-		if kind.other > 0 {
-			r.Short = append(r.Short, fmt.Sprintf("%d puts of %s failed because the machine has too little of something", kind.other, kind.name))
-		}
+		r.Lacks(kind.other, "puts of "+kind.name)
 		if kind.lost() == 0 {
 			r.AtLeast(kind.tried, least, fmt.Sprintf("puts of %s in a fleet of %s", kind.name, fleet))
 			continue
@@ -160,6 +158,9 @@ type instances struct {
 	example                                         string
 }
 
+// losses are those that are not because of the machine.
+func (i instances) losses() int { return max(0, i.lost+i.incomplete-i.other) }
+
 // judgeInstances adds the row of a pair, and what it means.
 func judgeInstances(r *Report, table *Table, creators, recoverers string, i instances) {
 	pair := "of " + creators + " beside recovery of " + recoverers
@@ -168,10 +169,8 @@ func judgeInstances(r *Report, table *Table, creators, recoverers string, i inst
 	if creators == recoverers {
 		blame = creators
 	}
-	if i.other > 0 {
-		r.Short = append(r.Short, fmt.Sprintf("%d instances %s failed because the machine has too little of something", i.other, pair))
-	}
-	if lost := max(0, i.lost+i.incomplete-i.other); lost > 0 {
+	r.Lacks(i.other, "instances "+pair)
+	if lost := i.losses(); lost > 0 {
 		r.Problem("%s: %s of %s instances %s are lost: %s", blame, Number(lost), Number(i.made), pair, i.example)
 	} else {
 		r.AtLeast(i.made, leastInstances, "instances "+pair)

@@ -138,7 +138,7 @@ func (w *Workshop) freeInstances(ctx context.Context, r *Report, drivers map[str
 	for _, creators := range []string{"released", "compat"} {
 		for _, recoverers := range []string{"released", "compat"} {
 			var did instances
-			for round := 0; again(r, round, did.lost+did.incomplete, did.made, leastInstances); round++ {
+			for round := 0; again(r, round, did.losses(), did.made, leastInstances); round++ {
 				fmt.Fprintf(o.Log, "instances: %s beside recovery of %s, %g s\n", creators, recoverers, seconds)
 				if err := onTmpfs(ctx, o.Dir, storeSize, func(dir string) error {
 					return did.run(ctx, drivers[creators], drivers[recoverers], dir, seconds)

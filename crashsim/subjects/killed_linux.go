@@ -3,7 +3,6 @@
 package subjects
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -289,16 +288,7 @@ func (k *cutoff) end() error {
 
 // serve starts a driver that keeps the store open.
 func (k *cutoff) serve(ctx context.Context) (*serving, error) {
-	v := &serving{process: exec.CommandContext(ctx, k.binary, "--graph", k.path("graph"), "--run", k.path("run"), "--driver", k.layout)}
-	out, err := v.process.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if v.in, err = v.process.StdinPipe(); err != nil {
-		return nil, err
-	}
-	v.lines = bufio.NewReader(out)
-	return v, v.process.Start()
+	return serve(ctx, k.binary, "--graph", k.path("graph"), "--run", k.path("run"), "--driver", k.layout)
 }
 
 // arguments are those of the store's command.

@@ -186,7 +186,7 @@ func (p *patching) instances(ctx context.Context) error {
 		}
 		var did instances
 		safe := pair[0] != "released" && pair[1] != "released" && !slices.Contains(withoutPart, pair[0])
-		for round := 0; round == 0 || safe && again(p.Report, round, did.lost+did.incomplete, did.made, leastInstances); round++ {
+		for round := 0; round == 0 || safe && again(p.Report, round, did.losses(), did.made, leastInstances); round++ {
 			fmt.Fprintf(p.log, "instances: %s beside recovery of %s, %g s\n", pair[0], pair[1], seconds)
 			if err := onTmpfs(ctx, p.Dir, storeSize, func(dir string) error { return did.run(ctx, creator, recoverer, dir, seconds) }); err != nil {
 				return err
@@ -200,7 +200,8 @@ func (p *patching) instances(ctx context.Context) error {
 		p.AtLeast(did.made, leastInstances, what)
 		p.AtLeast(did.recoveries, 1, "recoveries beside "+what)
 		p.AtLeast(did.kills, 1, "kills of "+what)
-		if lost := did.lost + did.incomplete; lost > 0 {
+		p.Lacks(did.other, what)
+		if lost := did.losses(); lost > 0 {
 			p.Problem("%s of %s %s are lost: %s", Number(lost), Number(did.made), what, did.example)
 		}
 		if did.left > 0 {
@@ -280,6 +281,7 @@ func (p *patching) puts(ctx context.Context) error {
 		table.Row(variant, did.tried, did.failed, did.incomplete, did.undeleted)
 		if variant != "released" {
 			p.AtLeast(did.tried-did.failed, leastPuts, "puts of "+variant)
+			p.Lacks(did.other, "puts of "+variant)
 			if did.lost() > 0 {
 				p.Problem("%d of %s puts of %s are lost: %s", did.lost(), Number(did.tried), variant, did.example)
 			}

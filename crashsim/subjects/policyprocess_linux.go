@@ -37,7 +37,10 @@ func (s *scene) arguments(words ...string) []string {
 
 // serve starts a driver without a command, by another program if there is one.
 func (s *scene) serve(ctx context.Context, driver string, by ...string) (*serving, error) {
-	line := append(append(by, driver), s.arguments()...)
+	return serve(ctx, append(append(by, driver), s.arguments()...)...)
+}
+
+func serve(ctx context.Context, line ...string) (*serving, error) {
 	v := &serving{process: exec.CommandContext(ctx, line[0], line[1:]...)}
 	v.process.Stderr = &v.failure
 	out, err := v.process.StdoutPipe()

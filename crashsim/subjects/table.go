@@ -71,6 +71,14 @@ func (r *Report) AtLeast(n, least int, what string) {
 	}
 }
 
+// Lacks notes n failures for which the machine has too little of something: they are
+// nobody's loss, and without them nothing can be said.
+func (r *Report) Lacks(n int, what string) {
+	if n > 0 {
+		r.Short = append(r.Short, fmt.Sprintf("%d %s failed because the machine has too little of something", n, what))
+	}
+}
+
 // Verdict is fail if there is a problem, undecided if a count is short or no table
 // has a row, skipped if something was not run, else pass.
 func (r *Report) Verdict() Verdict {
