@@ -22,10 +22,10 @@ import (
 
 // Fixed says whether the release still loses data: the models' counterexample,
 // steered; then free-running processes on one store, and on one root, as released,
-// with compat, and mixed. The stores are on
-// tmpfs, which is mounted for them below Dir and unmounted before Fixed returns. Its
-// error matches [ErrUnavailable] if this user cannot mount. It takes about four times Seconds for the puts and once for the instances,
-// and up to three times that on a slow machine where nobody loses anything.
+// with compat, and mixed. The stores are on tmpfs, which is mounted for them below Dir
+// and unmounted before Fixed returns. Its error matches [ErrUnavailable] if this user
+// cannot mount. It takes about four times Seconds for the puts and once for the
+// instances, and up to three times that on a slow machine where nobody loses anything.
 func (w *Workshop) Fixed(ctx context.Context, o FixedOptions) (*Report, error) {
 	o.Seconds = cmp.Or(o.Seconds, 20)
 	if o.Log == nil {

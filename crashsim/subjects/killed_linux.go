@@ -68,9 +68,10 @@ const killedFiles = 3
 
 // Killed ends the processes of a group, as systemd does (cgroup.kill), at each
 // mutating call of a process that deletes, or puts a layer, and ends, and sees what a
-// server that had the store open makes of it: both of one variant, and of two. What is lost is a problem; so is what stays for ever
-// with compat and not with the release. It needs root and a cgroup of version 2; the
-// error matches [ErrUnavailable] where one of them is missing. It takes a few minutes.
+// server that had the store open makes of it: both of one variant, and of two. What is
+// lost is a problem; so is what stays for ever with compat and not with the release, if
+// all is run. It needs root and a cgroup of version 2; the error matches
+// [ErrUnavailable] where one of them is missing. It takes a few minutes.
 func (w *Workshop) Killed(ctx context.Context, o KilledOptions) (*Report, error) {
 	r := &Report{}
 	if o.Log == nil {

@@ -1,13 +1,10 @@
 package subjects
 
-import "time"
-
 // A SteeredReport is how often a variant loses data when the counterexamples of the
 // models are played on it, call by call.
 type SteeredReport struct {
 	Model   string // whose counterexamples were played, in the spec
 	Moments []SteeredMoment
-	Took    time.Duration
 }
 
 // A SteeredMoment is what became of the runs in which the live data of a put is

@@ -111,7 +111,6 @@ func (w *Workshop) Steered(ctx context.Context, variant string, runs int) (repor
 		return report, err
 	}
 	report.Model = strings.Join(models, ", ")
-	start := time.Now()
 	for _, m := range moments {
 		if only != "" && only != m.name {
 			continue
@@ -131,7 +130,6 @@ func (w *Workshop) Steered(ctx context.Context, variant string, runs int) (repor
 		}
 		report.Moments = append(report.Moments, result)
 	}
-	report.Took = time.Since(start)
 	return report, nil
 }
 

@@ -32,15 +32,6 @@ var useCompat = []edit{
 	requireOurs,
 }
 
-// Variants are the names of all variants, sorted.
-func Variants() (names []string) {
-	for name := range variants {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
-
 // internals is the directory of a package that exportInternals adds.
 const internals = "afterlock"
 

@@ -117,7 +117,8 @@ func (w *Workshop) once(name string, do func() (string, error)) (string, error) 
 }
 
 // Copy returns the directory of the variant: the files of the release with the
-// variant's edits, and a package that exports its package tempdir, if additions can be staged in that.
+// variant's edits, and a package that exports its package tempdir, if additions can be
+// staged in that.
 func (w *Workshop) Copy(ctx context.Context, variant string) (string, error) {
 	return w.once("copy "+variant, func() (string, error) {
 		edits, ok := variants[variant]

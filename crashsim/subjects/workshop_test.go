@@ -20,7 +20,7 @@ func released(t *testing.T) *Workshop {
 
 func TestEveryVariantCanBeMadeOfTheNewestRelease(t *testing.T) {
 	w := released(t)
-	for _, variant := range Variants() {
+	for variant := range variants {
 		_, err := w.Copy(t.Context(), variant)
 		require.NoError(t, err)
 	}

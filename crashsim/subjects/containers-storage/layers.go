@@ -23,17 +23,6 @@ func init() {
 		layers, err := store.Layers()
 		return strconv.Itoa(len(layers)), err
 	})
-	commands["mount"] = withStore(1, func(store storage.Store, words []string) (string, error) {
-		return store.Mount(words[0], "")
-	})
-	commands["unmount"] = withStore(1, func(store storage.Store, words []string) (string, error) {
-		mounted, err := store.Unmount(words[0], false)
-		return fmt.Sprint(mounted), err
-	})
-	commands["shutdown"] = withStore(0, func(store storage.Store, _ []string) (string, error) {
-		layers, err := store.Shutdown(false)
-		return fmt.Sprint(len(layers)), err
-	})
 	commands["stress"] = withStore(1, stress)
 }
 

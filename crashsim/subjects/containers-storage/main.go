@@ -10,11 +10,13 @@
 //	check ID FILES               read it back; an error if it is not whole
 //	delete ID
 //	list                         how many layers there are
-//	mount ID
-//	unmount ID
+//	use ID                       mount it, and unmount it
+//	touch ID                     save its record
 //	unread ID                    close its archive too early: what that costs
 //	stress SECONDS               put, read back and delete layers: tried, failed, incomplete, not deleted
-//	shutdown
+//	create ROOT SECONDS          instances, see instances.go
+//	recover ROOT SECONDS
+//	failed-pull-in-shutdown      see adopt.go
 //
 // Each is answered by a line: "ok", the nanoseconds that it took, and more words;
 // or "error:" and the reason. The time of a command that is given as arguments
