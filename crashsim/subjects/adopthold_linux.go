@@ -15,14 +15,14 @@ import (
 
 const (
 	heldFiles = 10_000 // of the layers whose deletion takes long
-	heldSmall = 15     // layers whose deletions are timed one by one, in each run
+	heldTurns = 45     // small layers whose deletions are timed by turns
 )
 
 // A holding is what one run measures.
 type holding struct {
-	deletion, total time.Duration // layers.lock in a deletion, the median; and all of a large one
-	layers, store   time.Duration // layers.lock and storage.lock by the next command after a kill
-	left            int           // names that the kill left
+	deletion      time.Duration // all of it
+	layers, store time.Duration // layers.lock and storage.lock by the next command after a kill
+	left          int           // names that the kill left
 }
 
 // holds measures how long locks of a store are held for writing.
@@ -32,6 +32,15 @@ func (a *adoption) holds(ctx context.Context) error {
 		"store", "", "released", "compat", "compat, recovery out of the locks")
 	for _, graph := range []string{"overlay", "vfs"} {
 		for _, on := range []string{"disk", "tmpfs"} {
+			turns, err := a.byTurns(ctx, variants, graph, on)
+			if err != nil {
+				return err
+			}
+			cells := []any{graph + " on " + on, fmt.Sprintf("deletion, %d by turns: layers.lock", heldTurns)}
+			for _, variant := range variants {
+				cells = append(cells, spread(turns[variant], func(h holding) time.Duration { return h.layers }))
+			}
+			t.Row(cells...)
 			runs := make(map[string][]holding)
 			for run := range a.runs {
 				// One after another, so that all meet the same load, and by turns.
@@ -49,12 +58,11 @@ func (a *adoption) holds(ctx context.Context) error {
 				what string
 				of   func(holding) time.Duration
 			}{
-				{"deletion: layers.lock", func(h holding) time.Duration { return h.deletion }},
-				{"deletion of as many files", func(h holding) time.Duration { return h.total }},
+				{"deletion of as many files", func(h holding) time.Duration { return h.deletion }},
 				{"next command after a kill: layers.lock", func(h holding) time.Duration { return h.layers }},
 				{"next command after a kill: storage.lock", func(h holding) time.Duration { return h.store }},
 			} {
-				cells := []any{graph + " on " + on, row.what}
+				cells = []any{graph + " on " + on, row.what}
 				for _, variant := range variants {
 					cells = append(cells, spread(runs[variant], row.of))
 				}
@@ -75,35 +83,59 @@ func spread(runs []holding, of func(holding) time.Duration) string {
 	return fmt.Sprintf("%.1f [%.1f..%.1f]", times[len(times)/2], times[0], times[len(times)-1])
 }
 
+// byTurns deletes small layers in a store of each variant.
+func (a *adoption) byTurns(ctx context.Context, variants []string, graph, on string) (map[string][]holding, error) {
+	turns := make(map[string][]holding)
+	err := a.on(ctx, on, func(dir string) error {
+		talks := make(map[string]*talk)
+		for _, variant := range variants {
+			driver, err := a.Driver(ctx, variant)
+			if err == nil {
+				talks[variant], err = startTalk(ctx, driver, filepath.Join(dir, variant), graph)
+			}
+			if err != nil {
+				return err
+			}
+			defer talks[variant].end()
+		}
+		for turn := range heldTurns {
+			for i := range variants {
+				variant := variants[(turn+i)%len(variants)]
+				if _, err := talks[variant].say("put small - 10 0"); err != nil {
+					return err
+				}
+				did, err := talks[variant].say("delete small")
+				if err != nil {
+					return err
+				}
+				turns[variant] = append(turns[variant], holding{layers: did.held["layers.lock"]})
+			}
+		}
+		return nil
+	})
+	return turns, err
+}
+
+// on runs do in an empty directory on disk or on a tmpfs.
+func (a *adoption) on(ctx context.Context, on string, do func(dir string) error) error {
+	if on == "tmpfs" {
+		return onTmpfs(ctx, a.dir, storeSize, do)
+	}
+	return a.onDisk(do)
+}
+
 // hold deletes one layer, and is killed while it deletes another.
 func (a *adoption) hold(ctx context.Context, variant, graph, on string) (h holding, err error) {
 	driver, err := a.Driver(ctx, variant)
 	if err != nil {
 		return h, err
 	}
-	within := a.onDisk
-	if on == "tmpfs" {
-		within = func(do func(string) error) error { return onTmpfs(ctx, a.dir, storeSize, do) }
-	}
-	err = within(func(dir string) error {
+	err = a.on(ctx, on, func(dir string) error {
 		killed, err := startTalk(ctx, driver, dir, graph)
 		if err != nil {
 			return err
 		}
 		defer killed.end()
-		var deletions []time.Duration
-		for range heldSmall {
-			if _, err := killed.say("put small - 10 0"); err != nil {
-				return err
-			}
-			did, err := killed.say("delete small")
-			if err != nil {
-				return err
-			}
-			deletions = append(deletions, did.held["layers.lock"])
-		}
-		slices.Sort(deletions)
-		h.deletion = deletions[heldSmall/2]
 		for _, layer := range []string{"one", "two"} {
 			if _, err := killed.say(fmt.Sprint("put ", layer, " - ", heldFiles, " 0")); err != nil {
 				return err
@@ -113,7 +145,7 @@ func (a *adoption) hold(ctx context.Context, variant, graph, on string) (h holdi
 		if err != nil {
 			return err
 		}
-		h.total = did.took
+		h.deletion = did.took
 		// It has moved the layer when it gives the lock up, and begins to remove it.
 		if err := killed.sayUntilHeld("delete two", "layers.lock"); err != nil {
 			return err
