@@ -88,6 +88,8 @@ func (w *Workshop) Adopt(ctx context.Context, o AdoptOptions) (*Report, error) {
 			return a.report, ctx.Err()
 		case errors.Is(err, ErrUnavailable):
 			a.report.Skip(step.name, err)
+		case lacks(err):
+			a.report.Lacks(1, "step "+step.name)
 		case err != nil:
 			a.report.Problem("step %s: %v", step.name, err)
 		}
@@ -119,7 +121,9 @@ func (a *adoption) builds(ctx context.Context) error {
 					"build", "-trimpath", "-tags", tags, "-o", os.DevNull, "./cmd/containers-storage")
 			}
 			said[variant] = "builds"
-			if err != nil {
+			if lacks(err) {
+				return err
+			} else if err != nil {
 				said[variant] = "fails"
 				fmt.Fprintln(a.log, err)
 			}

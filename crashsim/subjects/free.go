@@ -122,6 +122,15 @@ func errorLines(text string) (example string, other int) {
 	return example, other
 }
 
+// lacks reports whether the error is because of the machine.
+func lacks(err error) bool {
+	if err == nil {
+		return false
+	}
+	_, other := errorLines(err.Error())
+	return other > 0
+}
+
 // judgePuts adds a fleet's row for each kind, and what it means.
 func judgePuts(r *Report, table *Table, fleet putFleet, released, compat puts) {
 	for _, kind := range []struct {

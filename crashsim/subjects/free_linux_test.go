@@ -26,6 +26,42 @@ func fakeDriver(t *testing.T, script string) string {
 	return path
 }
 
+func TestAWorkshopWhereNoProgramCanBeStarted(t *testing.T) {
+	w := released(t)
+	if onlyRoot() != nil {
+		t.Skip("skipped, because this user cannot mount")
+	}
+	for _, flags := range []uintptr{0, unix.MS_NOEXEC} {
+		dir := t.TempDir()
+		require.NoError(t, unix.Mount("tmpfs", dir, "tmpfs", flags, "size=1m"))
+		t.Cleanup(func() { _ = unix.Unmount(dir, unix.MNT_DETACH) })
+		_, err := Open(t.Context(), Options{Version: w.Version, Dir: dir})
+		require.Equal(t, flags != 0, errors.Is(err, ErrUnavailable), err)
+		left, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		require.Empty(t, left)
+	}
+}
+
+// A full disk is no verdict on the release.
+func TestAdoptionOnAFullDisk(t *testing.T) {
+	w := released(t)
+	if onlyRoot() != nil {
+		t.Skip("skipped, because this user cannot mount")
+	}
+	require.NoError(t, unix.Mount("tmpfs", w.dir, "tmpfs", 0, "size=10m"))
+	t.Cleanup(func() { _ = unix.Unmount(w.dir, unix.MNT_DETACH) })
+	for _, variant := range []string{"released", "compat"} {
+		_, err := w.Copy(t.Context(), variant)
+		require.NoError(t, err)
+	}
+	require.Error(t, os.WriteFile(filepath.Join(w.dir, "all"), make([]byte, 10<<20), 0o600))
+	report, err := w.Adopt(t.Context(), AdoptOptions{Steps: []string{"build"}})
+	require.NoError(t, err)
+	require.Equal(t, Undecided, report.Verdict(), report.Because())
+	require.Contains(t, report.Because(), "1 step build failed because the machine")
+}
+
 // Root in a container may not mount.
 func TestOnlyRootThatMayMount(t *testing.T) {
 	if os.Geteuid() != 0 {

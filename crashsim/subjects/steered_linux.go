@@ -221,7 +221,7 @@ func (s *steered) run(ctx context.Context, actions []blackbox.Action, m moment, 
 	said := s.put.Output()
 	s.steering.Close()
 	if code != 0 {
-		if _, other := errorLines(said); other > 0 {
+		if lacks(errors.New(said)) {
 			return fmt.Errorf("the machine has too little of something: %s", brief(said))
 		}
 		result.Failed++

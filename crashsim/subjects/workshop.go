@@ -68,6 +68,9 @@ func Open(ctx context.Context, o Options) (*Workshop, error) {
 	if w.checkout, err = checkout(o.Checkout); err != nil {
 		return nil, err
 	}
+	if err := startsPrograms(w.dir); err != nil {
+		return nil, err
+	}
 	module := w.Module + "@" + cmp.Or(o.Version, "latest")
 	output, err := run(ctx, w.dir, []string{"GOFLAGS="}, "mod", "download", "-json", module)
 	var found struct{ Version, Dir, Error string }
@@ -76,6 +79,23 @@ func Open(ctx context.Context, o Options) (*Workshop, error) {
 	}
 	w.Version, w.release = found.Version, found.Dir
 	return w, nil
+}
+
+// startsPrograms returns an error if a program in the directory cannot be started,
+// because of a mount option, say.
+func startsPrograms(dir string) error {
+	file, err := os.CreateTemp(dir, "program-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name())
+	if err := errors.Join(file.Chmod(0o700), file.Close()); err != nil {
+		return err
+	}
+	if _, err := exec.LookPath(file.Name()); err != nil {
+		return fmt.Errorf("%w: no program can be started in %s: %w", ErrUnavailable, dir, err)
+	}
+	return nil
 }
 
 // checkout finds the checkout of this repository: dir, if it is given, else the
