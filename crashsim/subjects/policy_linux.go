@@ -37,8 +37,14 @@ func (w *Workshop) Policies(ctx context.Context, o PolicyOptions) (*Report, erro
 	if len(chosen) < max(len(o.Only), 1) {
 		return nil, fmt.Errorf("%q are not all policies", o.Only)
 	}
+	for _, p := range chosen { // a policy that cannot be built for this release is no failure of it
+		if _, err := w.Driver(ctx, p.variant); err != nil {
+			return nil, err
+		}
+	}
 	o.Runs = cmp.Or(o.Runs, 3)
 	trace := o.Trace()
+	report := &Report{}
 	runs := make([][]bystander, len(chosen))
 	for run := range o.Runs { // every policy in turn, so that a busy hour hits them all
 		for i, p := range chosen {
@@ -47,14 +53,17 @@ func (w *Workshop) Policies(ctx context.Context, o PolicyOptions) (*Report, erro
 				b, err = replayPolicy(ctx, w, s, p, trace)
 				return err
 			})
-			if err != nil {
-				return nil, fmt.Errorf("policy %s, run %d: %w", p.name, run+1, err)
+			switch {
+			case err != nil && (ctx.Err() != nil || errors.Is(err, ErrUnavailable)):
+				return nil, err
+			case err != nil: // of the store
+				report.Problem("%s, run %d: %v", p.name, run+1, err)
+				return report, nil
 			}
 			runs[i] = append(runs[i], b)
 			fmt.Fprintf(o.Log, "run %d of %d, %s: %s\n", run+1, o.Runs, p.name, b)
 		}
 	}
-	report := &Report{}
 	policyTables(report, trace, chosen, runs)
 	if err := policyLeft(ctx, w, o, chosen, report); err != nil { // what was replayed is worth a report
 		report.Skip("what one command leaves", err)

@@ -50,6 +50,9 @@ func policyLeft(ctx context.Context, w *Workshop, o PolicyOptions, chosen []poli
 			}); err != nil {
 				return err
 			}
+			if left > 0 && p.variant == "compat" {
+				report.Problem("%s: one listing leaves %d names of an instance, %v", p.name, left, l)
+			}
 			cells = append(cells, left)
 		}
 		table.Row(cells...)
