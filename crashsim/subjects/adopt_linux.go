@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -177,125 +175,6 @@ func (a *adoption) filesChanged(ctx context.Context) error {
 	return err
 }
 
-// outcomes are the words pass, fail and skip for the names of tests.
-type outcomes map[string]string
-
-func (o outcomes) count(word string) (n int) {
-	for _, outcome := range o {
-		if outcome == word {
-			n++
-		}
-	}
-	return n
-}
-
-func (o outcomes) String() string {
-	var words []string
-	for _, word := range []string{"pass", "fail", "skip"} {
-		if n := o.count(word); n > 0 || word == "pass" {
-			words = append(words, fmt.Sprint(n, " ", word))
-		}
-	}
-	return strings.Join(words, ", ")
-}
-
-// differences are the names of tests whose outcomes differ, sorted.
-func differences(a, b outcomes) (names []string) {
-	both := maps.Clone(a)
-	maps.Copy(both, b)
-	for _, name := range slices.Sorted(maps.Keys(both)) {
-		if a[name] != b[name] {
-			names = append(names, name)
-		}
-	}
-	return names
-}
-
-// maxDiffering bounds how many tests that differ are named.
-const maxDiffering = 20
-
-// compare wants the same outcome of every test, whichever of the two it is of,
-// except for those that pass with the release, fail with compat, and are explained.
-func (a *adoption) compare(what string, released, compat outcomes, explained map[string]string) {
-	a.report.AtLeast(released.count("pass"), 1, what+" that pass with the release")
-	remark := "the same, by name"
-	names := differences(released, compat)
-	if len(names) > 0 {
-		remark = fmt.Sprintf("all but %d the same, by name", len(names))
-	}
-	a.table.Row(what, released.String(), compat.String(), remark)
-	what = strings.TrimSpace(what)
-	for i, name := range names {
-		if i == maxDiffering {
-			a.report.Problem("%s: %d more differ", what, len(names)-i)
-			break
-		}
-		theirs, ours := cmp.Or(released[name], "not run"), cmp.Or(compat[name], "not run")
-		why := explained[name]
-		if why == "" || theirs != "pass" || ours != "fail" {
-			a.report.Problem("%s: %s: %s with the release, %s with compat", what, name, theirs, ours)
-		}
-		a.table.Row("  "+name, theirs, ours, why)
-	}
-}
-
-// tests runs the Go tests of packages of a variant. The names are without the
-// directories of this run.
-func (a *adoption) tests(ctx context.Context, variant string, packages ...string) (outcomes, error) {
-	dir, err := a.Copy(ctx, variant)
-	if err != nil {
-		return nil, err
-	}
-	var found outcomes
-	err = a.onDisk(func(temporary string) (err error) {
-		output, failure := a.Go(ctx, variant, []string{"TMPDIR=" + temporary},
-			append([]string{"test", "-json", "-count=1", "-timeout=30m", "-tags", tags}, packages...)...)
-		a.keep(variant, output)
-		if found, err = parseTests(output, a.Module+"/", dir); len(found) == 0 {
-			return errors.Join(failure, errors.New("no test was run"), err)
-		}
-		return err
-	})
-	return found, err
-}
-
-// parseTests reads what go test -json prints.
-func parseTests(output []byte, module, dir string) (outcomes, error) {
-	found, tested := make(outcomes), make(map[string]bool)
-	failed := make(map[string]bool)
-	for decoder := json.NewDecoder(bytes.NewReader(output)); decoder.More(); {
-		var event struct{ Action, Package, Test string }
-		if err := decoder.Decode(&event); err != nil {
-			return found, err
-		}
-		in := strings.TrimPrefix(event.Package, module)
-		switch event.Action {
-		case "pass", "fail", "skip":
-			if event.Test != "" {
-				found[in+" "+strings.ReplaceAll(event.Test, dir, "")] = event.Action
-				tested[in] = tested[in] || event.Action == "fail"
-			} else {
-				failed[in] = event.Action == "fail"
-			}
-		}
-	}
-	for in := range failed { // it does not build, or ended early
-		if failed[in] && !tested[in] {
-			found[in] = "fail"
-		}
-	}
-	return found, nil
-}
-
-// both runs something with the release and with compat.
-func both(run func(variant string) (outcomes, error)) (released, compat outcomes, err error) {
-	if released, err = run("released"); err != nil {
-		return nil, nil, err
-	}
-	compat, err = run("compat")
-	return released, compat, err
-}
-
 const unlockTwice = "internal/staging_lockfile TestUnlockAndDeleteTwice"
 
 // differing are the unit tests that fail on package compat, and why they do.
@@ -377,61 +256,6 @@ func (a *adoption) integration(ctx context.Context) error {
 	return nil
 }
 
-func (a *adoption) bats(ctx context.Context, variant, driver string) (outcomes, error) {
-	if err := onlyRoot(); err != nil { // for Patch
-		return nil, err
-	}
-	command, err := a.Command(ctx, variant)
-	if err != nil {
-		return nil, err
-	}
-	dir, err := a.Copy(ctx, variant)
-	if err != nil {
-		return nil, err
-	}
-	var found outcomes
-	err = a.onDisk(func(temporary string) error {
-		cmd := exec.CommandContext(ctx, "bats", "--tap", ".")
-		cmd.Dir = filepath.Join(dir, "tests")
-		cmd.Env = append(os.Environ(), "STORAGE_BINARY="+command, "STORAGE_DRIVER="+driver, "TMPDIR="+temporary, "BATS_TMPDIR="+temporary)
-		output, failure := cmd.Output()
-		a.keep(variant+"-bats-"+driver, output)
-		planned := 0
-		if found, planned = parseTAP(string(output)); len(found) == 0 || len(found) != planned {
-			return fmt.Errorf("%d of %d tests were run: %v", len(found), planned, failure)
-		}
-		return nil
-	})
-	return found, err
-}
-
-var (
-	tapLine = regexp.MustCompile(`(?m)^(ok|not ok) \d+ (.*?)( # skip.*)?$`)
-	tapPlan = regexp.MustCompile(`(?m)^1\.\.(\d+)$`)
-)
-
-// parseTAP reads the Test Anything Protocol. A name that is used again gets a
-// number.
-func parseTAP(output string) (found outcomes, planned int) {
-	found = make(outcomes)
-	for _, line := range tapLine.FindAllStringSubmatch(output, -1) {
-		outcome, name := "pass", line[2]
-		if line[1] != "ok" {
-			outcome = "fail"
-		} else if line[3] != "" {
-			outcome = "skip"
-		}
-		for n := 2; found[name] != ""; n++ {
-			name = fmt.Sprintf("%s (%d)", line[2], n)
-		}
-		found[name] = outcome
-	}
-	if plan := tapPlan.FindStringSubmatch(output); plan != nil {
-		fmt.Sscan(plan[1], &planned)
-	}
-	return found, planned
-}
-
 // failedPull is what a second UnlockAndDelete is in a store: the pull of a process
 // fails while another goroutine shuts the store down.
 func (a *adoption) failedPull(ctx context.Context) error {
@@ -470,142 +294,12 @@ func (a *adoption) failedPull(ctx context.Context) error {
 	return nil
 }
 
-// leftovers are mounts that a crash left.
-func (a *adoption) leftovers(ctx context.Context) error {
-	type seen struct{ deletion, behind string }
-	said := make(map[string]seen)
-	for _, variant := range []string{"released", "compat"} {
-		binary, err := a.Command(ctx, variant)
-		if err != nil {
-			return err
-		}
-		var did seen
-		if did.deletion, err = a.inStore(ctx, binary, deleteMounted); err != nil {
-			return err
-		}
-		if did.behind, err = a.inStore(ctx, binary, recoverMounted); err != nil {
-			return err
-		}
-		said[variant] = did
-	}
-	a.same("container deleted, its mount left over", said["released"].deletion, said["compat"].deletion, "exit 0, 0 names, 0 mounts left", "")
-	a.table.Row("files behind a bind mount in a stale instance", said["released"].behind, said["compat"].behind, "after recovery; detached, never emptied")
-	if want := fmt.Sprintf("%d of %d left, instance gone", precious, precious); said["compat"].behind != want {
-		a.report.Problem("files behind a bind mount in a stale instance: %s with compat", said["compat"].behind)
-	}
-	return nil
-}
-
-// A commandLine runs the command of a store, and returns what it prints and its
-// exit code.
-type commandLine func(args ...string) (output string, code int)
-
-func (a *adoption) inStore(ctx context.Context, binary string, play func(dir string, run commandLine) (string, error)) (said string, err error) {
-	err = onTmpfs(ctx, a.dir, storeSize, func(dir string) (err error) {
-		said, err = play(dir, func(args ...string) (string, int) {
-			cmd := exec.CommandContext(ctx, binary, append([]string{"--graph", dir + "/root", "--run", dir + "/run", "--storage-driver", "overlay"}, args...)...)
-			output, err := cmd.CombinedOutput()
-			if err != nil {
-				fmt.Fprintf(a.log, "%s: %v: %s\n", args, err, output)
-			}
-			return string(output), cmd.ProcessState.ExitCode()
-		})
-		return err
-	})
-	return said, err
-}
-
-// deleteMounted deletes a container that is mounted, after its record of that was
-// lost.
-func deleteMounted(dir string, run commandLine) (string, error) {
-	output, code := run("create-container", "")
-	words := strings.Fields(output)
-	if code != 0 || len(words) == 0 {
-		return "", fmt.Errorf("%w: no overlay store can be made here", ErrUnavailable)
-	}
-	if _, code := run("mount", words[0]); code != 0 {
-		return "", fmt.Errorf("%w: no overlay can be mounted here", ErrUnavailable)
-	}
-	records := find(filepath.Join(dir, "run"), "mountpoints.json")
-	if len(records) == 0 {
-		return "", errors.New("no record of mounts")
-	}
-	for _, record := range records {
-		if err := os.Remove(record); err != nil {
-			return "", err
-		}
-	}
-	_, code = run("delete-container", words[0])
-	locks, data := find(filepath.Join(dir, "root"), "lock-*"), find(filepath.Join(dir, "root"), "temp-dir-*")
-	mounted := 0
-	table, err := os.ReadFile("/proc/self/mountinfo")
-	for line := range strings.Lines(string(table)) {
-		if fields := strings.Fields(line); len(fields) > 4 && strings.HasPrefix(fields[4], filepath.Join(dir, "root", "overlay")+"/") {
-			mounted++
-		}
-	}
-	return fmt.Sprintf("exit %d, %d names, %d mounts left", code, len(locks)+len(data), mounted), err
-}
-
-// precious is how many files are behind a bind mount.
-const precious = 10
-
-// recoverMounted loads a store that has a stale instance with a bind mount in it.
-func recoverMounted(dir string, run commandLine) (string, error) {
-	outside, root := filepath.Join(dir, "outside"), filepath.Join(dir, "root", "overlay", "tempdirs")
-	merged := filepath.Join(root, "temp-dir-"+staleID, "0-layer", "merged")
-	if _, code := run("create-layer"); code != 0 {
-		return "", fmt.Errorf("%w: no overlay store can be made here", ErrUnavailable)
-	}
-	// The mount of the driver's home upon itself would hide what is mounted below.
-	if err := unix.Unmount(filepath.Join(dir, "root", "overlay"), 0); err != nil {
-		return "", err
-	}
-	for _, path := range []string{outside, merged} {
-		if err := os.MkdirAll(path, 0o700); err != nil {
-			return "", err
-		}
-	}
-	for i := range precious {
-		if err := os.WriteFile(filepath.Join(outside, fmt.Sprint(i)), nil, 0o600); err != nil {
-			return "", err
-		}
-	}
-	if err := os.WriteFile(filepath.Join(root, "lock-"+staleID), nil, 0o600); err != nil {
-		return "", err
-	}
-	if err := unix.Mount(outside, merged, "", unix.MS_BIND, ""); err != nil {
-		return "", err
-	}
-	if _, code := run("layers"); code != 0 {
-		return "", fmt.Errorf("layers: exit %d", code)
-	}
-	left, err := os.ReadDir(outside)
-	instance := "gone"
-	if names, _ := filepath.Glob(filepath.Join(root, "*-"+staleID)); len(names) > 0 {
-		instance = "stays"
-	}
-	return fmt.Sprintf("%d of %d left, instance %s", len(left), precious, instance), err
-}
-
 // keep writes what tests have printed to a file, for those who keep the directory.
 func (a *adoption) keep(name string, output []byte) {
 	a.kept++
 	if err := os.WriteFile(filepath.Join(a.dir, fmt.Sprintf("%d-%s.log", a.kept, name)), output, 0o644); err != nil {
 		fmt.Fprintln(a.log, err)
 	}
-}
-
-// find returns the paths below dir whose last element matches. What cannot be read
-// has none.
-func find(dir, pattern string) (found []string) {
-	_ = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, _ error) error {
-		if matched, _ := filepath.Match(pattern, filepath.Base(path)); matched {
-			found = append(found, path)
-		}
-		return nil
-	})
-	return found
 }
 
 // onDisk makes a directory for as long as do runs. Whatever is mounted below goes
