@@ -39,8 +39,9 @@ func (d *Dir) ID() string { return d.id }
 // below under that name; [Remove] removes that.)
 //
 // This is the call to make under the store lock. It does not wait for the disk
-// and its cost does not depend on what is below path. A crash leaves the victim
-// whole, at either name.
+// and its cost does not depend on what is below path; before it is [ErrCrossDevice]
+// it is made ten times more, with the root opened anew, since a mount above both may
+// have come or gone (see [Open]). A crash leaves the victim whole, at either name.
 //
 // The last element of path is not followed if it is a symbolic link. A directory
 // that its owner may not write cannot be moved by an ordinary user: it is made

@@ -178,7 +178,7 @@ func upstream(cmd *cobra.Command, mode upstreamMode, options subjects.Options, o
 	options.Dir, options.Log = o.dir, o.log
 	d := upstreamDocument{
 		Schema: schema, Program: thisProgram(), Kernel: kernel(), User: os.Geteuid(), Command: os.Args, Started: begin.UTC(),
-		Module: options.Module, Version: cmp.Or(options.Version, "latest"), LoadBefore: load(),
+		Module: options.Module, Version: cmp.Or(options.Version, "latest"), LoadBefore: subjects.Load(),
 	}
 	report := &subjects.Report{}
 	w, err := subjects.Open(ctx, options)
@@ -192,7 +192,7 @@ func upstream(cmd *cobra.Command, mode upstreamMode, options subjects.Options, o
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if errors.Is(err, subjects.ErrUnavailable) {
+	if subjects.Unavailable(err) {
 		if report == nil {
 			report = &subjects.Report{}
 		}
@@ -200,7 +200,7 @@ func upstream(cmd *cobra.Command, mode upstreamMode, options subjects.Options, o
 	} else if err != nil {
 		return err
 	}
-	d.LoadAfter, d.Seconds = load(), time.Since(begin).Seconds()
+	d.LoadAfter, d.Seconds = subjects.Load(), time.Since(begin).Seconds()
 	d.Report, d.Verdict, d.Because = report, report.Verdict(), report.Because()
 	d.ExitCode = gate.ExitCodes[gate.Verdict(d.Verdict)]
 	if asJSON {

@@ -82,12 +82,3 @@ func ownMounts() error {
 	}
 	return fmt.Errorf("start anew with mounts of its own: %w", err)
 }
-
-// load is the average load of the last minute.
-func load() (average float64) {
-	text, err := os.ReadFile("/proc/loadavg")
-	if err == nil {
-		_, _ = fmt.Sscan(string(text), &average)
-	}
-	return average
-}

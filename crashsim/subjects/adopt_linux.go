@@ -84,7 +84,7 @@ func (w *Workshop) Adopt(ctx context.Context, o AdoptOptions) (*Report, error) {
 		switch {
 		case ctx.Err() != nil:
 			return a.report, ctx.Err()
-		case errors.Is(err, ErrUnavailable):
+		case Unavailable(err):
 			a.report.Skip(step.name, err)
 		case lacks(err):
 			a.report.Lacks(1, "step "+step.name)

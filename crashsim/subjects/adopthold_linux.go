@@ -1,15 +1,12 @@
 package subjects
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -87,28 +84,28 @@ func spread(runs []holding, of func(holding) time.Duration) string {
 func (a *adoption) byTurns(ctx context.Context, variants []string, graph, on string) (map[string][]holding, error) {
 	turns := make(map[string][]holding)
 	err := a.on(ctx, on, func(dir string) error {
-		talks := make(map[string]*talk)
+		servers := make(map[string]*serving)
 		for _, variant := range variants {
 			driver, err := a.Driver(ctx, variant)
 			if err == nil {
-				talks[variant], err = startTalk(ctx, driver, filepath.Join(dir, variant), graph)
+				servers[variant], err = serveOn(ctx, driver, filepath.Join(dir, variant), graph)
 			}
 			if err != nil {
 				return err
 			}
-			defer talks[variant].end()
+			defer servers[variant].end()
 		}
 		for turn := range heldTurns {
 			for i := range variants {
 				variant := variants[(turn+i)%len(variants)]
-				if _, err := talks[variant].say("put small - 10 0"); err != nil {
+				server := servers[variant]
+				if _, err := server.ask("put", "small", "-", "10", "0"); err != nil {
 					return err
 				}
-				did, err := talks[variant].say("delete small")
-				if err != nil {
+				if _, err := server.ask("delete", "small"); err != nil {
 					return err
 				}
-				turns[variant] = append(turns[variant], holding{layers: did.held["layers.lock"]})
+				turns[variant] = append(turns[variant], holding{layers: server.held["layers.lock"]})
 			}
 		}
 		return nil
@@ -131,36 +128,34 @@ func (a *adoption) hold(ctx context.Context, variant, graph, on string) (h holdi
 		return h, err
 	}
 	err = a.on(ctx, on, func(dir string) error {
-		killed, err := startTalk(ctx, driver, dir, graph)
+		killed, err := serveOn(ctx, driver, dir, graph)
 		if err != nil {
 			return err
 		}
-		defer killed.end()
+		defer killed.kill()
 		for _, layer := range []string{"one", "two"} {
-			if _, err := killed.say(fmt.Sprint("put ", layer, " - ", heldFiles, " 0")); err != nil {
+			if _, err := killed.ask("put", layer, "-", fmt.Sprint(heldFiles), "0"); err != nil {
 				return err
 			}
 		}
-		did, err := killed.say("delete one")
-		if err != nil {
+		if h.deletion, err = killed.ask("delete", "one"); err != nil {
 			return err
 		}
-		h.deletion = did.took
 		// It has moved the layer when it gives the lock up, and begins to remove it.
-		if err := killed.sayUntilHeld("delete two", "layers.lock"); err != nil {
+		if err := killed.askUntilHeld("layers.lock", "delete", "two"); err != nil {
 			return err
 		}
-		killed.end()
+		killed.kill()
 		if h.left, err = inInstances(filepath.Join(dir, "graph")); err != nil {
 			return err
 		}
-		next, err := startTalk(ctx, driver, dir, graph)
+		next, err := serveOn(ctx, driver, dir, graph)
 		if err != nil {
 			return err
 		}
 		defer next.end()
-		did, err = next.say("list")
-		h.layers, h.store = did.held["layers.lock"], did.held["storage.lock"]
+		_, err = next.ask("list")
+		h.layers, h.store = next.held["layers.lock"], next.held["storage.lock"]
 		return err
 	})
 	return h, err
@@ -173,83 +168,4 @@ func inInstances(root string) (n int, err error) {
 		err = errors.Join(err, filepath.WalkDir(instance, func(string, fs.DirEntry, error) error { n++; return nil }))
 	}
 	return n, err
-}
-
-// A talk is with a driver whose store stays open, and which says how long it held
-// which lock.
-type talk struct {
-	*process
-	to    io.Writer
-	lines *bufio.Scanner
-}
-
-func startTalk(ctx context.Context, driver, dir, graph string) (*talk, error) {
-	p := newProcess(ctx, driver, dir, "--driver", graph)
-	p.cmd.Stdout = nil
-	to, err := p.cmd.StdinPipe()
-	from, err2 := p.cmd.StdoutPipe()
-	if err := errors.Join(err, err2); err != nil {
-		return nil, err
-	}
-	return &talk{p, to, bufio.NewScanner(from)}, p.cmd.Start()
-}
-
-// did is what a driver did: how long that took, and the longest time for which it
-// held each lock.
-type did struct {
-	took time.Duration
-	held map[string]time.Duration
-}
-
-// end kills the driver.
-func (t *talk) end() { _ = killAll([]*process{t.process}) }
-
-// next reads a line: how long a lock was held, or, if no lock is named, how long
-// the whole command took.
-func (t *talk) next() (lock string, took time.Duration, err error) {
-	if !t.lines.Scan() {
-		return "", 0, errors.Join(errors.New("the driver ended"), t.lines.Err())
-	}
-	line := t.lines.Text()
-	if strings.HasPrefix(line, "held ") {
-		_, err = fmt.Sscanf(line, "held %s %d", &lock, &took)
-		return lock, took, err
-	}
-	took, _, err = answer(line)
-	return "", took, err
-}
-
-// say has a command done.
-func (t *talk) say(command string) (did, error) {
-	d := did{held: make(map[string]time.Duration)}
-	if _, err := fmt.Fprintln(t.to, command); err != nil {
-		return d, err
-	}
-	for {
-		lock, took, err := t.next()
-		if err != nil {
-			return d, fmt.Errorf("%s: %w", command, err)
-		}
-		if lock == "" {
-			d.took = took
-			return d, nil
-		}
-		d.held[lock] = max(d.held[lock], took)
-	}
-}
-
-// sayUntilHeld begins a command, and returns when it gives the lock up.
-func (t *talk) sayUntilHeld(command, lock string) error {
-	if _, err := fmt.Fprintln(t.to, command); err != nil {
-		return err
-	}
-	for {
-		given, _, err := t.next()
-		if err != nil || given == lock {
-			return err
-		}
-		if given == "" {
-			return fmt.Errorf("%s: done, and %s was not held", command, lock)
-		}
-	}
 }

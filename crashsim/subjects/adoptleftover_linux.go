@@ -23,10 +23,14 @@ func (a *adoption) leftovers(ctx context.Context) error {
 			return err
 		}
 		var did seen
-		if did.deletion, err = a.inStore(ctx, binary, deleteMounted); err != nil {
-			return err
+		did.deletion, err = a.inStore(ctx, binary, deleteMounted)
+		if err == nil {
+			did.behind, err = a.inStore(ctx, binary, recoverMounted)
 		}
-		if did.behind, err = a.inStore(ctx, binary, recoverMounted); err != nil {
+		if Unavailable(err) && variant != "released" { // which could do it
+			return fmt.Errorf("with %s alone: %v", variant, err)
+		}
+		if err != nil {
 			return err
 		}
 		said[variant] = did
@@ -64,10 +68,10 @@ func deleteMounted(dir string, run commandLine) (string, error) {
 	output, code := run("create-container", "")
 	words := strings.Fields(output)
 	if code != 0 || len(words) == 0 {
-		return "", fmt.Errorf("%w: no overlay store can be made here", ErrUnavailable)
+		return "", fmt.Errorf("%w: create-container of driver overlay: exit %d", ErrUnavailable, code)
 	}
 	if _, code := run("mount", words[0]); code != 0 {
-		return "", fmt.Errorf("%w: no overlay can be mounted here", ErrUnavailable)
+		return "", fmt.Errorf("%w: mount of driver overlay: exit %d", ErrUnavailable, code)
 	}
 	records := find(filepath.Join(dir, "run"), "mountpoints.json")
 	if len(records) == 0 {
@@ -98,7 +102,7 @@ func recoverMounted(dir string, run commandLine) (string, error) {
 	outside, root := filepath.Join(dir, "outside"), filepath.Join(dir, "root", "overlay", "tempdirs")
 	merged := filepath.Join(root, "temp-dir-"+staleID, "0-layer", "merged")
 	if _, code := run("create-layer"); code != 0 {
-		return "", fmt.Errorf("%w: no overlay store can be made here", ErrUnavailable)
+		return "", fmt.Errorf("%w: create-layer of driver overlay: exit %d", ErrUnavailable, code)
 	}
 	// The mount of the driver's home upon itself would hide what is mounted below.
 	if err := unix.Unmount(filepath.Join(dir, "root", "overlay"), 0); err != nil {

@@ -91,7 +91,12 @@ func (a *adoption) tests(ctx context.Context, variant string, packages ...string
 			append([]string{"test", "-json", "-count=1", "-timeout=30m", "-tags", tags}, packages...)...)
 		a.keep(variant, output)
 		if found, err = parseTests(output, a.Module+"/", dir); len(found) == 0 {
-			return errors.Join(failure, errors.New("no test was run"), err)
+			return fmt.Errorf("no test was run: %w", cmp.Or(failure, err, errors.New("there is none")))
+		}
+		for name, outcome := range found {
+			if outcome == "fail" && !strings.Contains(name, " ") { // a package: nobody knows what the rest would say
+				a.report.Short = append(a.report.Short, fmt.Sprintf("not all tests of %s are run with %s", name, variant))
+			}
 		}
 		return err
 	})

@@ -54,7 +54,7 @@ func (w *Workshop) Fixed(ctx context.Context, o FixedOptions) (*Report, error) {
 	switch err := w.Schedule(ctx, r, variants, cmp.Or(o.Runs, 50), o.Log); {
 	case ctx.Err() != nil:
 		return r, ctx.Err()
-	case errors.Is(err, ErrUnavailable):
+	case Unavailable(err):
 		r.Skip("schedule", err) // there may be no supervision
 	case err != nil: // of a release that makes other calls
 		r.Short = append(r.Short, "the schedule was not played: "+err.Error())
@@ -86,8 +86,9 @@ func (w *Workshop) freePuts(ctx context.Context, r *Report, drivers map[string]s
 
 // run runs the fleet once, and adds to what its kinds have done.
 func (f putFleet) run(ctx context.Context, drivers map[string]string, dir string, seconds float64, released, compat *puts) error {
-	// One opens the store before the others do: the driver's kernel features are tested then.
-	first, err := start(ctx, drivers["compat"], dir, "list")
+	// One opens the store before the others do: the driver's kernel features are tested
+	// then. It is the release: what that can and another cannot is the other's failure.
+	first, err := start(ctx, drivers["released"], dir, "list")
 	if err != nil {
 		return err
 	}
@@ -225,11 +226,6 @@ type process struct {
 
 // start starts a driver on the store in dir. It ends with this program.
 func start(ctx context.Context, driver, dir string, words ...string) (*process, error) {
-	p := newProcess(ctx, driver, dir, words...)
-	return p, p.cmd.Start()
-}
-
-func newProcess(ctx context.Context, driver, dir string, words ...string) *process {
 	args := append([]string{"--graph", filepath.Join(dir, "graph"), "--run", filepath.Join(dir, "run")}, words...)
 	p := &process{cmd: exec.CommandContext(ctx, driver, args...)}
 	p.cmd.Stdout, p.cmd.Stderr = &p.answer, &p.failure
@@ -237,7 +233,7 @@ func newProcess(ctx context.Context, driver, dir string, words ...string) *proce
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	p.cmd.Cancel = func() error { return syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL) }
 	p.cmd.WaitDelay = time.Second // what it has started may have its pipes
-	return p
+	return p, p.cmd.Start()
 }
 
 // numbers waits for the answer, which has so many numbers after the time it took.

@@ -86,8 +86,8 @@ func TestOnlyRootThatMayMount(t *testing.T) {
 func TestAFleetCountsForEachKind(t *testing.T) {
 	fleet := putFleet{released: 1, compat: 2}
 	drivers := map[string]string{
-		"released": fakeDriver(t, `echo "rename `+"$2"+`/x: no such file or directory" >&2; echo ok 5 10 1 2 3`),
-		"compat":   fakeDriver(t, `[ "$5" = list ] && echo ok 5 0 || { echo "no space left on device" >&2; echo ok 5 20 1 0 0; }`),
+		"released": fakeDriver(t, `[ "$5" = list ] && echo ok 5 0 && exit; echo "rename `+"$2"+`/x: no such file or directory" >&2; echo ok 5 10 1 2 3`),
+		"compat":   fakeDriver(t, `echo "no space left on device" >&2; echo ok 5 20 1 0 0`),
 	}
 	dir := t.TempDir()
 	var released, compat puts
@@ -97,16 +97,19 @@ func TestAFleetCountsForEachKind(t *testing.T) {
 	assert.Equal(t, 6, released.lost())
 	assert.Zero(t, compat.lost())
 
-	drivers["compat"] = fakeDriver(t, `echo error: no overlay here; exit 1`)
+	// One that dies is no count of 0, and one that cannot what the release can is no
+	// machine that cannot.
+	for script, want := range map[string]string{`exit 0`: "driver [stress 1]", `echo error: no overlay here; exit 1`: "no overlay here"} {
+		drivers["compat"] = fakeDriver(t, script)
+		err := fleet.run(t.Context(), drivers, dir, 1, &released, &compat)
+		assert.ErrorContains(t, err, want)
+		assert.NotErrorIs(t, err, ErrUnavailable)
+	}
+
+	drivers["released"] = fakeDriver(t, `echo error: no overlay here; exit 1`)
 	err := fleet.run(t.Context(), drivers, dir, 1, &released, &compat)
 	assert.ErrorIs(t, err, ErrUnavailable)
 	assert.ErrorContains(t, err, "no overlay here")
-
-	// One that dies is no count of 0.
-	drivers["compat"] = fakeDriver(t, `[ "$5" != list ] || echo ok 5 0`)
-	err = fleet.run(t.Context(), drivers, dir, 1, &released, &compat)
-	assert.ErrorContains(t, err, "driver [stress 1]")
-	assert.NotErrorIs(t, err, ErrUnavailable)
 }
 
 // Whatever a driver has started ends with it, so that nothing keeps a mount.

@@ -429,7 +429,9 @@ func (k *cutoff) whole(server *serving, notBegun bool, id string) error {
 		ids = append(ids, k.puts)
 	}
 	for _, layer := range ids {
-		if _, err := server.ask("check", layer, strconv.Itoa(killedFiles)); err != nil {
+		if _, err := server.ask("check", layer, strconv.Itoa(killedFiles)); lacks(err) {
+			return err
+		} else if err != nil {
 			k.lost = append(k.lost, loss{id, "in the end", err.Error()})
 		}
 	}

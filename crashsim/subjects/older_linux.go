@@ -298,6 +298,10 @@ type beside struct {
 
 // judge compares the lost with those that are known to be.
 func (b beside) judge(r *Report, what string, known []string) {
+	if lacks(b.why) {
+		r.Lacks(1, what)
+		return
+	}
 	for _, name := range b.lost {
 		if !slices.Contains(known, name) {
 			blame := "compat"
@@ -388,7 +392,10 @@ func (f *fleet) exchanges(ctx context.Context, r *Report, releases map[string]st
 			row := []any{version, l.name}
 			for _, variant := range []string{"released", "compat"} {
 				err := errors.Join(f.exchange(ctx, l, releases[version], f.pullers[variant]), f.exchange(ctx, l, f.pullers[variant], releases[version]))
-				if row = append(row, "pass"); err != nil {
+				if row = append(row, "pass"); lacks(err) {
+					row[len(row)-1] = "undecided"
+					r.Lacks(1, fmt.Sprintf("exchanges with %s, %s", version, l.name))
+				} else if err != nil {
 					row[len(row)-1] = "fail"
 					r.Problem("%s: with %s, %s: %v", variant, version, l.name, err)
 				}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 func TestALossThatIsNotKnownAndAKnownOneThatDoesNotShowAreProblems(t *testing.T) {
@@ -25,6 +26,12 @@ func TestALossThatIsNotKnownAndAKnownOneThatDoesNotShowAreProblems(t *testing.T)
 		beside{lost: c.lost, why: errors.New("gone")}.judge(&r, "gc", c.known)
 		require.Len(t, r.Problems, c.problems, c)
 	}
+
+	// A machine that has no room decides nothing, whatever is known.
+	var r Report
+	beside{lost: []string{"pull by compat"}, why: fmt.Errorf("write: %w", unix.ENOSPC)}.judge(&r, "gc", []string{"staging"})
+	require.Empty(t, r.Problems)
+	require.Equal(t, Undecided, r.Verdict())
 }
 
 // What lives in each layout is lost if its files are, and not otherwise.

@@ -87,7 +87,7 @@ func (w *Workshop) Patch(ctx context.Context, o PatchOptions) (*Report, error) {
 		switch err := part.do(p, ctx); {
 		case ctx.Err() != nil:
 			return p.Report, ctx.Err()
-		case errors.Is(err, ErrUnavailable):
+		case Unavailable(err):
 			p.Skip(part.name, err)
 		case err != nil:
 			return p.Report, err
@@ -264,6 +264,10 @@ func (p *patching) servers(ctx context.Context) error {
 func (p *patching) puts(ctx context.Context) error {
 	table := p.Table(fmt.Sprintf("Puts: 8 processes that put, read back and delete layers in one overlay store on tmpfs, %g s a fleet", p.Seconds),
 		"variant", "puts", "failed", "incomplete", "not deleted")
+	released, err := p.Driver(ctx, "released")
+	if err != nil {
+		return err
+	}
 	for _, variant := range p.steps {
 		driver, err := p.Driver(ctx, variant)
 		if err != nil {
@@ -273,7 +277,7 @@ func (p *patching) puts(ctx context.Context) error {
 		for round := 0; round == 0 || variant != "released" && again(p.Report, round, did.lost(), did.tried, leastPuts); round++ {
 			fmt.Fprintf(p.log, "puts: 8 %s, %g s\n", variant, p.Seconds)
 			if err := onTmpfs(ctx, p.Dir, storeSize, func(dir string) error {
-				return putFleet{released: 8}.run(ctx, map[string]string{"released": driver, "compat": driver}, dir, p.Seconds, &did, &nobody)
+				return putFleet{compat: 8}.run(ctx, map[string]string{"released": released, "compat": driver}, dir, p.Seconds, &nobody, &did)
 			}); err != nil {
 				return err
 			}

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -54,7 +53,7 @@ func (w *Workshop) Policies(ctx context.Context, o PolicyOptions) (*Report, erro
 				return err
 			})
 			switch {
-			case err != nil && (ctx.Err() != nil || errors.Is(err, ErrUnavailable)):
+			case err != nil && (ctx.Err() != nil || Unavailable(err)):
 				return nil, err
 			case err != nil: // of the store
 				report.Problem("%s, run %d: %v", p.name, run+1, err)
@@ -65,13 +64,19 @@ func (w *Workshop) Policies(ctx context.Context, o PolicyOptions) (*Report, erro
 		}
 	}
 	policyTables(report, trace, chosen, runs)
-	if err := policyLeft(ctx, w, o, chosen, report); err != nil { // what was replayed is worth a report
-		report.Skip("what one command leaves", err)
+	for _, more := range []struct { // what was replayed is worth a report, whatever comes of them
+		what string
+		do   func(context.Context, *Workshop, PolicyOptions, []policy, *Report) error
+	}{{"what one command leaves", policyLeft}, {"the system calls", policyCalls}} {
+		if err := more.do(ctx, w, o, chosen, report); ctx.Err() != nil {
+			return report, ctx.Err()
+		} else if Unavailable(err) {
+			report.Skip(more.what, err)
+		} else if err != nil {
+			report.Problem("%s: %v", more.what, err)
+		}
 	}
-	if err := policyCalls(ctx, w, o, chosen, report); err != nil {
-		report.Skip("the system calls", err)
-	}
-	return report, ctx.Err()
+	return report, nil
 }
 
 // replayPolicy replays the trace once, on a new file system.
@@ -92,16 +97,14 @@ func replayPolicy(ctx context.Context, w *Workshop, s *scene, p policy, trace Tr
 		return b, err
 	}
 	defer r.watch.close()
-	if !p.alone {
-		if r.server, err = s.serve(ctx, r.driver); err != nil {
-			return b, err
-		}
-		defer r.server.end()
-		if _, err := r.server.ask("list"); err != nil { // opens the store
-			return b, err
-		}
+	if r.server, err = s.serve(ctx, r.driver); err != nil {
+		return b, err
 	}
-	r.load = load()
+	defer r.server.end()
+	if _, err := r.server.ask("list"); err != nil { // opens the store
+		return b, err
+	}
+	r.load = fmt.Sprintf("%.2f", Load())
 	ticking, stop := context.WithCancel(ctx)
 	defer stop()
 	var timer sync.WaitGroup
@@ -121,9 +124,7 @@ func replayPolicy(ctx context.Context, w *Workshop, s *scene, p policy, trace Tr
 	if ctx.Err() != nil {
 		return b, ctx.Err()
 	}
-	if r.server != nil {
-		r.server.end()
-	}
+	r.server.end()
 	held, err := s.used()
 	if err != nil {
 		return b, err
@@ -146,7 +147,7 @@ func replayPolicy(ctx context.Context, w *Workshop, s *scene, p policy, trace Tr
 type replaying struct {
 	*scene
 	driver string
-	server *serving // nil: there is none
+	server *serving
 	watch  *watching
 	start  time.Time
 
@@ -190,7 +191,7 @@ func (r *replaying) do(ctx context.Context, c TraceCommand) (time.Duration, erro
 	default:
 		words = []string{"delete", c.Layer.ID}
 	}
-	if c.Lane == 0 && r.server != nil {
+	if c.Lane == 0 {
 		return r.server.ask(words...)
 	}
 	p, err := start(ctx, r.driver, r.dir, words...)
@@ -349,10 +350,4 @@ func (s *scene) check(ctx context.Context, driver string, layers []TraceLayer) (
 		damaged = append(damaged, fmt.Sprintf("%s layers, and not %d", n, len(layers)))
 	}
 	return damaged, nil
-}
-
-func load() string {
-	text, _ := os.ReadFile("/proc/loadavg")
-	one, _, _ := strings.Cut(string(text), " ")
-	return one
 }

@@ -15,7 +15,7 @@ import (
 // recover, against a store that never recovers by itself.
 func policyCalls(ctx context.Context, w *Workshop, o PolicyOptions, chosen []policy, report *Report) error {
 	if _, err := exec.LookPath("strace"); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	none, err := countPolicy(ctx, w, o, "compat-timer")
 	if err != nil {
@@ -29,7 +29,7 @@ func policyCalls(ctx context.Context, w *Workshop, o PolicyOptions, chosen []pol
 	}
 	table.Row(cells...)
 	for _, p := range chosen {
-		if p.variant == "compat-timer" || p.alone {
+		if p.variant == "compat-timer" {
 			continue
 		}
 		counts, err := countPolicy(ctx, w, o, p.variant)

@@ -34,9 +34,6 @@ func policyLeft(ctx context.Context, w *Workshop, o PolicyOptions, chosen []poli
 	}
 	table := report.Table("names that one short-lived listing leaves of an instance in overlay/tempdirs", columns...)
 	for _, p := range chosen {
-		if p.alone { // it is like the one beside a server
-			continue
-		}
 		driver, err := w.Driver(ctx, p.variant)
 		if err != nil {
 			return err

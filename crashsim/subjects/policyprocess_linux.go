@@ -27,7 +27,8 @@ type serving struct {
 	in      io.WriteCloser
 	failure bytes.Buffer
 	once    sync.Once
-	said    string // the words of the last answer
+	said    string                   // the words of the last answer
+	held    map[string]time.Duration // how long it held each lock at most before that; of variants that say so
 }
 
 // arguments are those of a driver on the store, as [start] has them.
@@ -38,6 +39,11 @@ func (s *scene) arguments(words ...string) []string {
 // serve starts a driver without a command, by another program if there is one.
 func (s *scene) serve(ctx context.Context, driver string, by ...string) (*serving, error) {
 	return serve(ctx, append(append(by, driver), s.arguments()...)...)
+}
+
+// serveOn starts a driver on the store in dir.
+func serveOn(ctx context.Context, driver, dir, graph string) (*serving, error) {
+	return serve(ctx, append(append([]string{driver}, (&scene{dir}).arguments()...), "--driver", graph)...)
 }
 
 func serve(ctx context.Context, line ...string) (*serving, error) {
@@ -57,17 +63,49 @@ func serve(ctx context.Context, line ...string) (*serving, error) {
 // ask gives the server a command and waits for the answer. It returns how long the
 // server says that it took.
 func (v *serving) ask(words ...string) (time.Duration, error) {
-	if _, err := fmt.Fprintln(v.in, strings.Join(words, " ")); err != nil {
-		return 0, err
-	}
-	line, err := v.lines.ReadString('\n')
+	line, err := v.askUntil("", words...)
 	if err != nil {
-		v.end()
-		return 0, fmt.Errorf("driver %s, asked to %s: %w: %v: %s", v.process.Path, words, err, v.process.ProcessState, firstLine(v.failure.String()))
+		return 0, err
 	}
 	took, said, err := answer(line)
 	v.said = said
 	return took, err
+}
+
+// askUntilHeld gives the server a command, and returns when it gives the lock up.
+func (v *serving) askUntilHeld(lock string, words ...string) error {
+	line, err := v.askUntil(lock, words...)
+	if err == nil && line != "" {
+		err = fmt.Errorf("%s: done, and %s was not held: %s", words, lock, line)
+	}
+	return err
+}
+
+// askUntil gives the server a command, and reads what it says until it gives the lock
+// up or, if that comes first, until its answer, which is returned.
+func (v *serving) askUntil(lock string, words ...string) (string, error) {
+	if _, err := fmt.Fprintln(v.in, strings.Join(words, " ")); err != nil {
+		return "", err
+	}
+	v.held = make(map[string]time.Duration)
+	for {
+		line, err := v.lines.ReadString('\n')
+		if err != nil {
+			v.end()
+			return "", fmt.Errorf("driver %s, asked to %s: %w: %v: %s", v.process.Path, words, err, v.process.ProcessState, firstLine(v.failure.String()))
+		}
+		if !strings.HasPrefix(line, "held ") {
+			return line, nil
+		}
+		var given string
+		var took time.Duration
+		if _, err := fmt.Sscanf(line, "held %s %d", &given, &took); err != nil {
+			return "", err
+		}
+		if v.held[given] = max(v.held[given], took); given == lock {
+			return "", nil
+		}
+	}
 }
 
 // end ends the server, and waits for it.
@@ -76,6 +114,12 @@ func (v *serving) end() {
 		v.in.Close()
 		_ = v.process.Wait()
 	})
+}
+
+// kill ends the server in whatever it does, and waits for it.
+func (v *serving) kill() {
+	_ = v.process.Process.Kill() // it may have ended
+	v.end()
 }
 
 // answer reads one line of a driver.

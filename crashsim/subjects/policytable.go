@@ -14,7 +14,6 @@ type policy struct {
 	variant string
 	where   string        // recovery is called
 	timer   time.Duration // another process recovers now and then; 0: none does
-	alone   bool          // there is no server: lane 0 is short-lived processes, too
 }
 
 const policyTimer = 10 * time.Second
@@ -26,12 +25,9 @@ var policies = []policy{
 	{name: "idle", variant: "compat-idle", where: "startWriting, every 10 s, if a look says so"},
 	{name: "detached", variant: "compat-detached", where: "load, by go; Init, under its lock"},
 	{name: "detached-init", variant: "compat-detached-init", where: "load and Init, by go"},
-	{name: "opened", variant: "compat-opened", where: "GetStore, no lock, for 1 s; every 10 s"},
 	{name: "opened-50ms", variant: "compat-opened-50ms", where: "GetStore, no lock, for 50 ms; every 10 s"},
 	{name: "patched-opened", variant: "patched-opened", where: "as docs/UPSTREAM.md: GetStore, no lock, until done"},
 	{name: "timer", variant: "compat-timer", where: "another process, every 10 s", timer: policyTimer},
-	{name: "detached-init-alone", variant: "compat-detached-init", where: "load and Init, by go; there is no server", alone: true},
-	{name: "opened-50ms-alone", variant: "compat-opened-50ms", where: "GetStore, no lock, for 50 ms; there is no server", alone: true},
 }
 
 // PolicyOptions say what [Workshop.Policies] compares, and how often.

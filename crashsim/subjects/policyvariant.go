@@ -1,9 +1,6 @@
 package subjects
 
-import (
-	"fmt"
-	"strings"
-)
+import "strings"
 
 // Policies are answers to: when does a store recover, and who waits for it? All but
 // released use package compat; they differ in where they call recovery, and nothing
@@ -32,19 +29,15 @@ func init() {
 	// whenOpened opens the driver's root where it is recovered in the release, before
 	// the driver mounts its home upon itself: the descriptor leads to the mounts below
 	// it for ever. It recovers when all locks of the opening are free again.
-	whenOpened := func(slice string) []edit {
-		return []edit{
-			inLoad(drop),
-			replaceCalls("drivers/overlay/overlay.go", "Init", call, func(_, called string) string {
-				return strings.Replace(called, call, "looks.Know", 1)
-			}),
-			addImport("drivers/overlay/overlay.go", lookAt),
-			replaceCalls("store.go", "GetStore", "s.load", func(statement, _ string) string {
-				return statement + "\n\trecoverWhenOpened(s)"
-			}),
-			writeFile(lookAt+"/looks.go", looks),
-			writeFile(added, fmt.Sprintf(opened, slice)),
-		}
+	whenOpened := []edit{
+		inLoad(drop),
+		replaceCalls("drivers/overlay/overlay.go", "Init", call, func(_, called string) string {
+			return strings.Replace(called, call, "looks.Know", 1)
+		}),
+		addImport("drivers/overlay/overlay.go", lookAt),
+		replaceCalls("store.go", "GetStore", "s.load", followedBy("\n\trecoverWhenOpened(s)")),
+		writeFile(lookAt+"/looks.go", looks),
+		writeFile(added, opened),
 	}
 	policy := func(edits ...edit) []edit { return append(append([]edit{}, edits...), useCompat...) }
 
@@ -53,8 +46,7 @@ func init() {
 	variants["compat-timer"] = policy(inLoad(drop), inInit(drop))
 	variants["compat-everylock"] = policy(inLoad(drop), inInit(drop), whenWriting, writeFile(added, everyLock))
 	variants["compat-idle"] = policy(inLoad(drop), inInit(drop), whenWriting, writeFile(lookAt+"/looks.go", looks), writeFile(added, idleLock))
-	variants["compat-opened"] = policy(whenOpened("time.Second")...)
-	variants["compat-opened-50ms"] = policy(whenOpened("50 * time.Millisecond")...)
+	variants["compat-opened-50ms"] = policy(whenOpened...)
 }
 
 const everyLock = `package storage
@@ -162,7 +154,7 @@ func recoverWhenOpened(s *store) {
 		defer cancel()
 		looks.Recover(ctx, paths...)
 	}
-	look(%s)
+	look(50 * time.Millisecond)
 	go func() {
 		for range time.Tick(looks.Every) {
 			look(time.Second)

@@ -91,6 +91,9 @@ func (w *Workshop) Steered(ctx context.Context, variant string, runs int) (repor
 	if s.command, err = w.Command(ctx, variant); err != nil {
 		return report, err
 	}
+	if s.released, err = w.Command(ctx, "released"); err != nil {
+		return report, err
+	}
 	if !slices.Equal(models, []string{"UpstreamAsShipped"}) { // which has one recoverer
 		if s.driver, err = w.Driver(ctx, variant); err != nil {
 			return report, err
@@ -150,6 +153,7 @@ func steeredLayer() []byte {
 // A steered is one store under steering, made anew for each run.
 type steered struct {
 	command, driver, dir string
+	released             string // command, which makes the store
 	log                  io.Writer
 
 	steering *blackbox.Steering
@@ -175,7 +179,11 @@ func (s *steered) arguments(words ...string) []string {
 
 // alone runs the store's command without supervision, with mounts of its own.
 func (s *steered) alone(ctx context.Context, words ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, s.command, s.arguments(words...)...)
+	return s.aloneBy(ctx, s.command, words...)
+}
+
+func (s *steered) aloneBy(ctx context.Context, command string, words ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, command, s.arguments(words...)...)
 	cmd.Env = append(os.Environ(), steeredEnvironment...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
 	output, err := cmd.CombinedOutput()
@@ -193,7 +201,8 @@ const steeredID = "5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5eed5
 // run plays the actions on a new store, and counts what becomes of the put.
 func (s *steered) run(ctx context.Context, actions []blackbox.Action, m moment, result *SteeredMoment) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(s.path("graph")), os.RemoveAll(s.path("run"))) }()
-	if _, err := s.alone(ctx, "layers"); err != nil {
+	// What the release can and the variant cannot is the variant's failure.
+	if _, err := s.aloneBy(ctx, s.released, "layers"); err != nil {
 		if ctx.Err() == nil {
 			err = fmt.Errorf("%w: no store with driver overlay: %w", ErrUnavailable, err)
 		}

@@ -3,6 +3,8 @@ package subjects
 import (
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 )
 
@@ -10,6 +12,28 @@ import (
 // cannot be had, this user may not mount, the kernel has no such file system. The
 // verdict is then skipped.
 var ErrUnavailable = errors.New("not available here")
+
+// Unavailable reports whether nothing else is wrong than that something cannot be run
+// here: of errors that are joined, each has to say so.
+func Unavailable(err error) bool {
+	switch e := err.(type) {
+	case interface{ Unwrap() error }:
+		return Unavailable(e.Unwrap())
+	case interface{ Unwrap() []error }:
+		parts := e.Unwrap()
+		return slices.Contains(parts, ErrUnavailable) || !slices.ContainsFunc(parts, func(part error) bool { return !Unavailable(part) })
+	}
+	return err == ErrUnavailable
+}
+
+// Load is the average load of the last minute, 0 where the kernel does not tell.
+func Load() (average float64) {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err == nil {
+		_, _ = fmt.Sscan(string(text), &average)
+	}
+	return average
+}
 
 // A Verdict is one of four words.
 type Verdict string

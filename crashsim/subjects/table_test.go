@@ -3,6 +3,8 @@ package subjects_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io/fs"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +41,20 @@ func TestVerdictOfAReport(t *testing.T) {
 		}
 		assert.Equal(t, c.verdict, r.Verdict(), c.because)
 		assert.Equal(t, c.because, r.Because())
+	}
+}
+
+// A step is skipped if all that is wrong is that it cannot be taken here.
+func TestWhatIsUnavailableIsNothingElse(t *testing.T) {
+	no := fmt.Errorf("%w: no bats: %w", subjects.ErrUnavailable, fs.ErrNotExist)
+	gone := errors.New("data is gone")
+	for want, errs := range map[bool][]error{
+		true:  {subjects.ErrUnavailable, no, fmt.Errorf("step: %w", no), errors.Join(no, nil), errors.Join(no, no)},
+		false: {nil, gone, errors.Join(no, gone), fmt.Errorf("step: %w", errors.Join(gone, no)), errors.Join(gone, gone)},
+	} {
+		for _, err := range errs {
+			assert.Equal(t, want, subjects.Unavailable(err), "%v", err)
+		}
 	}
 }
 

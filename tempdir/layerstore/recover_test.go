@@ -233,6 +233,7 @@ func TestOpenDoesAPartOfWhatIsLeft(t *testing.T) {
 	slow := &calls{before: func(_ int64, name string) error {
 		if name == "Kernel.RemoveEntry" {
 			removals.Add(1)
+			// This is the slow file system itself: nobody waits for anything by it.
 			time.Sleep(layerstore.OpenSlice)
 		}
 		return nil

@@ -49,7 +49,8 @@ type graph struct {
 // has to pay for a large layer that somebody else deleted, and each does a part of it,
 // where all are short. After that it makes no further call, but a call that the kernel
 // holds up cannot be called back: on a frozen file system (fsfreeze) it waits for the
-// thaw. [Store.Maintain] or a [Store.Recover] does the rest. A failure to recover is no failure to open: ask Recover for it.
+// thaw. [Store.Maintain] or a [Store.Recover] does the rest. A failure to recover is
+// no failure to open: ask Recover for it.
 //
 // On a file system that is mounted read-only a store can be read, and nothing else:
 // readers need no permission to write to it, and not even its lock file and its
