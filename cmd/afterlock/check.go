@@ -13,7 +13,7 @@ import (
 
 	"github.com/afterlock/afterlock/internal/gate"
 	"github.com/afterlock/afterlock/linearizability"
-	"github.com/afterlock/afterlock/linearizability/trace"
+	"github.com/afterlock/afterlock/model/conformance/trace"
 )
 
 func newCheck() *cobra.Command {

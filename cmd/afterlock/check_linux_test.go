@@ -10,10 +10,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/linearizability/trace"
+	"github.com/afterlock/afterlock/model/conformance/trace"
 )
 
-const fixtures = "../../linearizability/trace/testdata"
+const fixtures = "../../model/conformance/trace/testdata"
 
 func TestCheckJudgesATrace(t *testing.T) {
 	stdout, stderr, code := call(t, "check", filepath.Join(fixtures, "ghost-ok.txt"))

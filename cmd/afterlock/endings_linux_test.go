@@ -90,7 +90,7 @@ func TestInterruptedCommandsGiveNoVerdict(t *testing.T) {
 	for _, args := range [][]string{
 		{"model", "--all"},
 		{"claims"},
-		{"check", "../../linearizability/trace/testdata/ghost-bad.txt"},
+		{"check", "../../model/conformance/trace/testdata/ghost-bad.txt"},
 		{"replay", "counterexample:UpstreamAsShipped", "--dir", t.TempDir()},
 		{"replay", "conformance:GateSwept:0.2.2.2.0f1", "--dir", t.TempDir()},
 	} {

@@ -12,10 +12,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/afterlock/afterlock/crashsim/blackbox/drivers"
-	"github.com/afterlock/afterlock/crashsim/conformance"
 	"github.com/afterlock/afterlock/internal/gate"
 	"github.com/afterlock/afterlock/internal/stress"
 	"github.com/afterlock/afterlock/linearizability"
+	"github.com/afterlock/afterlock/model/conformance"
 )
 
 func main() {

@@ -17,9 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/crashsim/blackbox/drivers"
-	"github.com/afterlock/afterlock/crashsim/conformance"
 	"github.com/afterlock/afterlock/internal/stress"
 	"github.com/afterlock/afterlock/linearizability"
+	"github.com/afterlock/afterlock/model/conformance"
 	"github.com/afterlock/afterlock/tempdir"
 )
 

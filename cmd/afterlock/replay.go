@@ -13,8 +13,8 @@ import (
 
 	"github.com/afterlock/afterlock/crashsim"
 	"github.com/afterlock/afterlock/crashsim/blackbox"
-	"github.com/afterlock/afterlock/crashsim/conformance"
 	"github.com/afterlock/afterlock/internal/scratch"
+	"github.com/afterlock/afterlock/model/conformance"
 )
 
 // A replayer repeats what its kind of schedule says, and writes what happens.

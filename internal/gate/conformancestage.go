@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/afterlock/afterlock/crashsim/conformance"
 	"github.com/afterlock/afterlock/internal/stress"
 	"github.com/afterlock/afterlock/model"
+	"github.com/afterlock/afterlock/model/conformance"
 )
 
 // conformanceStage executes every edge of models of the specification on real

@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/afterlock/afterlock/internal/stress"
-	"github.com/afterlock/afterlock/linearizability/trace"
+	"github.com/afterlock/afterlock/model/conformance/trace"
 )
 
 // traces records goroutines and processes that are killed, and wants every

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/afterlock/afterlock/linearizability/trace"
+	"github.com/afterlock/afterlock/model/conformance/trace"
 )
 
 // A LifecycleReport is what [Lifecycle] did and found.

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/internal/seam"
-	"github.com/afterlock/afterlock/linearizability/trace"
+	"github.com/afterlock/afterlock/model/conformance/trace"
 	"github.com/afterlock/afterlock/tempdir"
 )
 

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/afterlock/afterlock/linearizability/trace"
+	"github.com/afterlock/afterlock/model/conformance/trace"
 )
 
 const (

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/afterlock/afterlock/linearizability/trace"
+	"github.com/afterlock/afterlock/model/conformance/trace"
 )
 
 func TestTracesAreBehaviours(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"log"
 	"os"
 
-	"github.com/afterlock/afterlock/crashsim/conformance"
+	"github.com/afterlock/afterlock/model/conformance"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
