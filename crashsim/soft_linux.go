@@ -198,11 +198,11 @@ func (p softPoint) process(limit int, do func(*tempdir.Root) error) (died bool, 
 			_ = unix.Close(fd)
 		}
 	}()
-	kernel := seam.Around(tempdir.LinuxKernel(), l)
+	k := seam.Around(tempdir.LinuxKernel(), l)
 	if wrap := faults[p.scenario.fault].wrap; wrap != nil {
-		kernel = wrap(kernel)
+		k = wrap(k)
 	}
-	root, err := tempdir.Open(filepath.Join(p.dir, rootName), tempdir.WithKernel(kernel), tempdir.OrphanGrace(0))
+	root, err := tempdir.Open(filepath.Join(p.dir, rootName), tempdir.WithKernel(k), tempdir.OrphanGrace(0))
 	if err != nil {
 		return false, err
 	}

@@ -75,18 +75,18 @@ var faults map[string]fault
 // system call of the store it calls before, if that is not nil, with the call's
 // name; an error of it is the call's.
 func (f fault) open(at site, before func(call string) error, options ...layerstore.Option) (*layerstore.Store, do, error) {
-	disk, kernel := layerstore.LinuxDisk(), at.kernel()
+	disk, k := layerstore.LinuxDisk(), at.kernel()
 	if f.disk != nil {
 		disk = f.disk(disk, at.Dir)
 	}
 	if f.kernel != nil {
-		kernel = f.kernel(kernel)
+		k = f.kernel(k)
 	}
 	if before != nil {
 		disk = layerstore.AroundDisk(disk, func(method, _ string) error { return before(method) })
-		kernel = seam.Around(kernel, beforeHook(before))
+		k = seam.Around(k, beforeHook(before))
 	}
-	store, err := at.open(append(options, layerstore.WithDisk(disk), layerstore.WithKernel(kernel))...)
+	store, err := at.open(append(options, layerstore.WithDisk(disk), layerstore.WithKernel(k))...)
 	if err != nil {
 		return nil, nil, err
 	}

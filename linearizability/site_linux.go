@@ -44,11 +44,11 @@ func (s site) open(options ...layerstore.Option) (*layerstore.Store, error) {
 
 // kernel is the kernel there.
 func (s site) kernel() tempdir.Kernel {
-	kernel := tempdir.LinuxKernel()
+	k := tempdir.LinuxKernel()
 	if s.Full == 0 {
-		return kernel
+		return k
 	}
-	return seam.Around(kernel, &fullDisk{seed: s.Full})
+	return seam.Around(k, &fullDisk{seed: s.Full})
 }
 
 // A fullDisk has no block for the new name, now and then, when a layer is moved

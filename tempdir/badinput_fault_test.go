@@ -95,11 +95,11 @@ func TestFaultAtEveryCall(t *testing.T) {
 // met it.
 func requireSurvives(t *testing.T, base string, f fault, named bool) (met bool) {
 	k := newFaulty(f)
-	var kernel tempdir.Kernel = k
+	var sys tempdir.Kernel = k
 	if named {
-		kernel = onlyNamed{k}
+		sys = onlyNamed{k}
 	}
-	s := newSceneAt(t, base, tempdir.WithKernel(kernel))
+	s := newSceneAt(t, base, tempdir.WithKernel(sys))
 	s.leaveOrphan(t, idOf("0"))
 	require.NoError(t, os.Mkdir(filepath.Join(s.data(staleID), "closed"), 0o700))
 	doomed, err := s.root.Create()

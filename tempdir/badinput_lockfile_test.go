@@ -55,11 +55,11 @@ func except(kinds ...string) []string {
 // A lock file that is none is not taken, opened for writing, followed, or
 // removed; and the data beside it stays, because nobody can own it.
 func TestLockFileThatIsNone(t *testing.T) {
-	for listing, kernel := range listings() {
+	for listing, k := range listings() {
 		for _, kind := range except("file", "unreadable file") {
 			for _, data := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s/%s/data=%t", listing, kind, data), func(t *testing.T) {
-					s := newScene(t, kernel)
+					s := newScene(t, k)
 					makers[kind](t, s.lock(badID), s.outside)
 					if data {
 						s.leaveOrphan(t, badID)
@@ -74,11 +74,11 @@ func TestLockFileThatIsNone(t *testing.T) {
 // A data directory that is none is not followed or removed, with a lock file
 // and without.
 func TestDataThatIsNoDirectory(t *testing.T) {
-	for listing, kernel := range listings() {
+	for listing, k := range listings() {
 		for _, kind := range except("directory") {
 			for _, lock := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s/%s/lock=%t", listing, kind, lock), func(t *testing.T) {
-					s := newScene(t, kernel)
+					s := newScene(t, k)
 					makers[kind](t, s.data(badID), s.outside)
 					if lock {
 						makers["file"](t, s.lock(badID), s.outside)

@@ -149,9 +149,9 @@ func BenchmarkSeam(b *testing.B) {
 		}
 	})
 	b.Run("kernel", func(b *testing.B) {
-		kernel := tempdir.LinuxKernel()
+		k := tempdir.LinuxKernel()
 		for b.Loop() {
-			kernel.RemoveLock(dir, "none")
+			k.RemoveLock(dir, "none")
 		}
 	})
 }

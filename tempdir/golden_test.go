@@ -218,9 +218,9 @@ func TestArgumentsBelowTheSeam(t *testing.T) {
 	for method, lines := range calls {
 		got[method] = strings.Join(lines, "\n")
 	}
-	kernel := reflect.TypeFor[tempdir.Kernel]()
-	for i := range kernel.NumMethod() {
-		assert.Contains(t, got, kernel.Method(i).Name, "a method without a line")
+	k := reflect.TypeFor[tempdir.Kernel]()
+	for i := range k.NumMethod() {
+		assert.Contains(t, got, k.Method(i).Name, "a method without a line")
 	}
 	for _, method := range slices.Sorted(maps.Keys(got)) {
 		assert.Equal(t, golden[method], got[method], method)

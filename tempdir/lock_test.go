@@ -18,9 +18,9 @@ import (
 func TestLockExcludesAndIsDeletedOnce(t *testing.T) {
 	for name, before := range map[string]func(method, name string) error{"publish locked": nil, "fallback": withoutUnnamed} {
 		t.Run(name, func(t *testing.T) {
-			kernel := newTap()
-			kernel.set(before)
-			root := openRoot(t, tempdir.WithKernel(kernel))
+			k := newTap()
+			k.set(before)
+			root := openRoot(t, tempdir.WithKernel(k))
 			_, err := root.TryLock("staging.lock")
 			require.ErrorIs(t, err, fs.ErrNotExist)
 			assert.Empty(t, rootNames(t, root), "trying creates nothing (rule 3)")
@@ -41,7 +41,7 @@ func TestLockExcludesAndIsDeletedOnce(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, os.Remove(filepath.Join(root.Path(), "stale.lock")))
 			require.ErrorIs(t, lock.Delete(), tempdir.ErrInstanceGone)
-			assert.Len(t, kernel.open, 0, "descriptors")
+			assert.Len(t, k.open, 0, "descriptors")
 		})
 	}
 }

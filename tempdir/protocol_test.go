@@ -91,67 +91,67 @@ func TestProtocolCalls(t *testing.T) {
 		{"fallback", withoutUnnamed, "CreateLock TakeLock Stat StatName WriteOwner MakeData"},
 	} {
 		t.Run(path.name, func(t *testing.T) {
-			kernel := newTap()
-			kernel.set(path.before)
-			root := openRoot(t, tempdir.WithKernel(&ordering{kernel, true}))
+			k := newTap()
+			k.set(path.before)
+			root := openRoot(t, tempdir.WithKernel(&ordering{k, true}))
 			warm, err := root.Create() // finds out once which path works
 			require.NoError(t, err)
 			require.NoError(t, warm.Close(background))
-			kernel.take()
+			k.take()
 
 			dir, err := root.Create()
 			require.NoError(t, err)
-			assert.Equal(t, path.create, kernel.take(), "create")
+			assert.Equal(t, path.create, k.take(), "create")
 
 			victim := beside(root, "victim")
 			require.NoError(t, os.Mkdir(victim, 0o755))
 			require.NoError(t, os.WriteFile(filepath.Join(victim, "file"), nil, 0o644))
 			require.NoError(t, dir.StageDeletion(victim))
-			assert.Equal(t, "StageDeletion", kernel.take(), "stage a deletion")
+			assert.Equal(t, "StageDeletion", k.take(), "stage a deletion")
 
 			addition, err := dir.StageAddition()
 			require.NoError(t, err)
-			assert.Equal(t, "", kernel.take(), "stage an addition")
+			assert.Equal(t, "", k.take(), "stage an addition")
 			require.NoError(t, os.WriteFile(addition.Path(), nil, 0o644))
 			require.NoError(t, addition.Commit(beside(root, "committed")))
-			assert.Equal(t, "Commit", kernel.take(), "commit")
+			assert.Equal(t, "Commit", k.take(), "commit")
 
 			require.NoError(t, dir.Close(background))
-			assert.Equal(t, removal+" "+last, kernel.take(), "close")
+			assert.Equal(t, removal+" "+last, k.take(), "close")
 
 			empty, err := root.Create()
 			require.NoError(t, err)
-			kernel.take()
+			k.take()
 			require.NoError(t, empty.Close(background))
-			assert.Equal(t, "RemoveData "+last, kernel.take(), "close, nothing staged")
+			assert.Equal(t, "RemoveData "+last, k.take(), "close, nothing staged")
 
 			_, err = root.Recover(background)
 			require.NoError(t, err)
-			assert.Equal(t, "OpenDirectory List Close", kernel.take(), "recover, nothing there")
+			assert.Equal(t, "OpenDirectory List Close", k.take(), "recover, nothing there")
 
 			live, err := root.Create()
 			require.NoError(t, err)
-			kernel.take()
+			k.take()
 			_, err = root.Recover(background)
 			require.NoError(t, err)
-			assert.Equal(t, "OpenDirectory List List Close OpenLock Stat TakeLock Close", kernel.take(), "recover, one live")
+			assert.Equal(t, "OpenDirectory List List Close OpenLock Stat TakeLock Close", k.take(), "recover, one live")
 			require.NoError(t, live.Close(background))
 
 			makeStale(t, root)
-			kernel.take()
+			k.take()
 			_, err = root.Recover(background)
 			require.NoError(t, err)
-			assert.Equal(t, "OpenDirectory List List Close OpenLock Stat TakeLock Stat StatName OpenDirectory List RemoveData Close "+last, kernel.take(), "recover, one stale")
+			assert.Equal(t, "OpenDirectory List List Close OpenLock Stat TakeLock Stat StatName OpenDirectory List RemoveData Close "+last, k.take(), "recover, one stale")
 
 			makeOrphan(t, root)
-			kernel.take()
+			k.take()
 			_, err = root.Recover(background)
 			require.NoError(t, err)
 			adopt := strings.TrimSuffix(path.create, " MakeData")
 			if os.Geteuid() != 0 {
 				adopt = "StatName " + adopt // whose it is
 			}
-			assert.Equal(t, "OpenDirectory List List Close "+adopt+" OpenDirectory List RemoveData Close "+last, kernel.take(), "recover, one orphan")
+			assert.Equal(t, "OpenDirectory List List Close "+adopt+" OpenDirectory List RemoveData Close "+last, k.take(), "recover, one orphan")
 			assert.Empty(t, rootNames(t, root))
 		})
 	}
@@ -177,17 +177,17 @@ func makeOrphan(t testing.TB, root *tempdir.Root) string {
 // Outside ext4, xfs and tmpfs renames are made durable before the first unlink
 // (rule 11), by one call that is not under the store lock.
 func TestUnorderedFileSystemSyncsBeforeTheFirstUnlink(t *testing.T) {
-	kernel := &ordering{newTap(), false}
-	root := openRoot(t, tempdir.WithKernel(kernel))
+	k := &ordering{newTap(), false}
+	root := openRoot(t, tempdir.WithKernel(k))
 	dir, err := root.Create()
 	require.NoError(t, err)
 	require.NoError(t, dir.StageDeletion(makeLayer(t, beside(root, "layer"))))
-	kernel.take()
+	k.take()
 	require.NoError(t, dir.Close(background))
-	calls := kernel.take()
+	calls := k.take()
 	assert.True(t, strings.HasPrefix(calls, "OpenDirectory SyncData List "), calls)
 
-	kernel.set(func(method, _ string) error {
+	k.set(func(method, _ string) error {
 		if method == "SyncData" {
 			return unix.EIO
 		}
@@ -201,7 +201,7 @@ func TestUnorderedFileSystemSyncsBeforeTheFirstUnlink(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, entries, 1)
 	requireLayer(t, entries[0]) // nothing was unlinked without the sync
-	kernel.set(nil)
+	k.set(nil)
 	report, err := root.Recover(background)
 	require.NoError(t, err)
 	assert.Equal(t, 1, report.Count(tempdir.Recovered))
@@ -247,12 +247,12 @@ func TestVictimGoneAndInstanceGoneAreDifferentErrors(t *testing.T) {
 func TestInstanceTakenAwayDuringClose(t *testing.T) {
 	for _, method := range []string{"OpenDirectory", "List", "RemoveEntry", "StatName"} {
 		t.Run("before "+method, func(t *testing.T) {
-			kernel := newTap()
-			root := openRoot(t, tempdir.WithKernel(kernel))
+			k := newTap()
+			root := openRoot(t, tempdir.WithKernel(k))
 			dir, err := root.Create()
 			require.NoError(t, err)
 			require.NoError(t, dir.StageDeletion(makeLayer(t, beside(root, "layer"))))
-			kernel.set(once(method, func(string) {
+			k.set(once(method, func(string) {
 				require.NoError(t, os.RemoveAll(filepath.Join(root.Path(), "temp-dir-"+dir.ID())))
 				require.NoError(t, os.Remove(filepath.Join(root.Path(), "lock-"+dir.ID())))
 			}, nil))
@@ -362,14 +362,14 @@ func TestUncommittedAdditionGoesWithItsInstance(t *testing.T) {
 
 // A full disk may have no block left for the owner record. The instance works.
 func TestOwnerRecordIsNotWorthAFailure(t *testing.T) {
-	kernel := newTap()
-	kernel.set(func(method, _ string) error {
+	k := newTap()
+	k.set(func(method, _ string) error {
 		if method == "WriteOwner" {
 			return unix.ENOSPC
 		}
 		return nil
 	})
-	root := openRoot(t, tempdir.WithKernel(kernel))
+	root := openRoot(t, tempdir.WithKernel(k))
 	dir, err := root.Create()
 	require.NoError(t, err)
 	instances, err := root.Instances(background)
@@ -398,8 +398,8 @@ func TestFailedCreateHoldsNothing(t *testing.T) {
 		{"mkdir finds a directory", "MakeData", unix.EEXIST, false, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			kernel := newTap()
-			kernel.set(func(method, _ string) error {
+			k := newTap()
+			k.set(func(method, _ string) error {
 				if method == c.method {
 					return c.errno
 				}
@@ -408,15 +408,15 @@ func TestFailedCreateHoldsNothing(t *testing.T) {
 				}
 				return nil
 			})
-			root := openRoot(t, tempdir.WithKernel(kernel))
-			before := len(kernel.open)
+			root := openRoot(t, tempdir.WithKernel(k))
+			before := len(k.open)
 			_, err := root.Create()
 			require.ErrorIs(t, err, c.errno)
 			require.ErrorContains(t, err, "create "+root.Path())
 			assert.Len(t, rootNames(t, root), c.left)
-			assert.Len(t, kernel.open, before, "descriptors")
+			assert.Len(t, k.open, before, "descriptors")
 
-			kernel.set(nil)
+			k.set(nil)
 			report, err := root.Recover(background)
 			require.NoError(t, err)
 			assert.Equal(t, c.left, report.Count(tempdir.Recovered))

@@ -123,9 +123,9 @@ func TestFailedRemovalReleasesTheLockAndKeepsTheNames(t *testing.T) {
 		}
 		return nil
 	}
-	kernel := newTap()
-	root := openRoot(t, tempdir.WithKernel(kernel))
-	kernel.set(failing)
+	k := newTap()
+	root := openRoot(t, tempdir.WithKernel(k))
+	k.set(failing)
 	dir, err := root.Create()
 	require.NoError(t, err)
 	require.NoError(t, dir.StageDeletion(makeLayer(t, beside(root, "layer"))))
@@ -161,8 +161,8 @@ func TestFailedRemovalReleasesTheLockAndKeepsTheNames(t *testing.T) {
 // A recovery that is cut off after any number of calls leaves work that the
 // next one finishes; here by cancellation, which needs no process.
 func TestCancelledRemovalIsResumed(t *testing.T) {
-	kernel := newTap()
-	root := openRoot(t, tempdir.WithKernel(kernel))
+	k := newTap()
+	root := openRoot(t, tempdir.WithKernel(k))
 	dir, err := root.Create()
 	require.NoError(t, err)
 	const files = 100
@@ -175,7 +175,7 @@ func TestCancelledRemovalIsResumed(t *testing.T) {
 
 	ctx, cancel := context.WithCancel(background)
 	removed := 0
-	kernel.set(func(method, _ string) error {
+	k.set(func(method, _ string) error {
 		if method == "RemoveEntry" {
 			if removed++; removed == files/2 {
 				cancel()

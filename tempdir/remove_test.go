@@ -59,13 +59,13 @@ func TestDeepTreesAreRemovedWithFewDescriptors(t *testing.T) {
 		{1, "d"}, {31, "d"}, {32, "d"}, {33, "d"}, {34, "d"}, {100, "d"}, {300, strings.Repeat("d", 255)}, {34_000, "d"},
 	} {
 		t.Run(fmt.Sprintf("%d levels of %d bytes", c.levels, len(c.name)), func(t *testing.T) {
-			kernel := newTap()
-			root := openRoot(t, tempdir.WithKernel(kernel))
+			k := newTap()
+			root := openRoot(t, tempdir.WithKernel(k))
 			if c.levels > 1000 {
 				if testing.Short() {
 					t.Skip("skipped, because -short: it takes seconds")
 				}
-				root = openAt(t, filepath.Join(testfs.InMemory(t), "root"), tempdir.WithKernel(kernel))
+				root = openAt(t, filepath.Join(testfs.InMemory(t), "root"), tempdir.WithKernel(k))
 			}
 			dir, _ := stageNew(t, root, func(path string) { makeDeep(t, path, c.levels, c.name) })
 			err := dir.Close(background)
@@ -74,10 +74,10 @@ func TestDeepTreesAreRemovedWithFewDescriptors(t *testing.T) {
 			}
 			require.NoError(t, err)
 			assert.Empty(t, rootNames(t, root))
-			assert.LessOrEqual(t, kernel.most, 34, "descriptors open at a time")
-			assert.Empty(t, kernel.open)
+			assert.LessOrEqual(t, k.most, 34, "descriptors open at a time")
+			assert.Empty(t, k.open)
 			if c.levels > 1000 {
-				assert.Less(t, strings.Count(kernel.take(), "Hoist"), c.levels/30)
+				assert.Less(t, strings.Count(k.take(), "Hoist"), c.levels/30)
 			}
 		})
 	}
@@ -85,14 +85,14 @@ func TestDeepTreesAreRemovedWithFewDescriptors(t *testing.T) {
 
 // A hoist that the file system refuses costs descriptors, not the removal.
 func TestDeepTreeWithoutHoisting(t *testing.T) {
-	kernel := newTap()
-	kernel.set(func(method, _ string) error {
+	k := newTap()
+	k.set(func(method, _ string) error {
 		if method == "Hoist" {
 			return unix.EXDEV // other project quota
 		}
 		return nil
 	})
-	root := openRoot(t, tempdir.WithKernel(kernel))
+	root := openRoot(t, tempdir.WithKernel(k))
 	dir, _ := stageNew(t, root, func(path string) { makeDeep(t, path, 100, "d") })
 	require.NoError(t, dir.Close(background))
 	assert.Empty(t, rootNames(t, root))
@@ -100,12 +100,12 @@ func TestDeepTreeWithoutHoisting(t *testing.T) {
 
 // With few descriptors left the tree is hoisted earlier.
 func TestDeepTreeWhenDescriptorsRunOut(t *testing.T) {
-	kernel := newTap()
-	root := openRoot(t, tempdir.WithKernel(kernel))
+	k := newTap()
+	root := openRoot(t, tempdir.WithKernel(k))
 	dir, _ := stageNew(t, root, func(path string) { makeDeep(t, path, 100, "d") })
-	limit := len(kernel.open) + 4
-	kernel.set(func(method, _ string) error {
-		if method == "OpenDirectory" && len(kernel.open) >= limit {
+	limit := len(k.open) + 4
+	k.set(func(method, _ string) error {
+		if method == "OpenDirectory" && len(k.open) >= limit {
 			return unix.EMFILE
 		}
 		return nil
@@ -118,22 +118,22 @@ func TestDeepTreeWhenDescriptorsRunOut(t *testing.T) {
 // immutable: its own top has to be mended for that.
 func TestDeepTreeInPlaceWhenDescriptorsRunOut(t *testing.T) {
 	remove := func(t *testing.T, shut func(path string)) {
-		kernel := newTap()
+		k := newTap()
 		top := filepath.Join(t.TempDir(), "top")
 		makeDeep(t, top, 100, "d")
 		require.NoError(t, os.Remove(filepath.Join(top, "file"))) // or its removal mends the top
 		for path := top; len(path) < len(top)+200; path += "/d" {
 			shut(path)
 		}
-		kernel.set(func(method, _ string) error {
-			if method == "OpenDirectory" && len(kernel.open) > 35 {
+		k.set(func(method, _ string) error {
+			if method == "OpenDirectory" && len(k.open) > 35 {
 				return unix.EMFILE
 			}
 			return nil
 		})
-		require.NoError(t, tempdir.Remove(background, top, tempdir.WithKernel(kernel), tempdir.ClearFlags()))
+		require.NoError(t, tempdir.Remove(background, top, tempdir.WithKernel(k), tempdir.ClearFlags()))
 		assert.NoDirExists(t, top)
-		assert.Empty(t, kernel.open)
+		assert.Empty(t, k.open)
 	}
 	t.Run("modes", func(t *testing.T) {
 		testfs.Without(t, testfs.Lack{User: 1234}, func(t *testing.T) {
@@ -154,8 +154,8 @@ func TestDeepTreeWithOneEntryThatStays(t *testing.T) {
 		"listing of the first look": func(k *tap) tempdir.Kernel { return &firstLook{k, map[int]bool{}} },
 	} {
 		t.Run(name, func(t *testing.T) {
-			kernel := newTap()
-			root := openRoot(t, tempdir.WithKernel(wrap(kernel)))
+			sys := newTap()
+			root := openRoot(t, tempdir.WithKernel(wrap(sys)))
 			dir, _ := stageNew(t, root, func(path string) {
 				makeDeep(t, path, 80, "d")
 				require.NoError(t, os.WriteFile(filepath.Join(path, strings.Repeat("d/", 70), "stays"), nil, 0o644))
@@ -163,7 +163,7 @@ func TestDeepTreeWithOneEntryThatStays(t *testing.T) {
 			addition, err := dir.StageAddition()
 			require.NoError(t, err)
 			require.NoError(t, os.WriteFile(addition.Path(), nil, 0o644))
-			kernel.set(func(method, name string) error {
+			sys.set(func(method, name string) error {
 				if method == "RemoveEntry" && (name == "stays" || name == filepath.Base(addition.Path())) {
 					return unix.EIO
 				}
@@ -183,7 +183,7 @@ func TestDeepTreeWithOneEntryThatStays(t *testing.T) {
 				return err
 			}))
 			assert.Equal(t, 2, files)
-			kernel.set(nil)
+			sys.set(nil)
 			_, err = root.Recover(background)
 			require.NoError(t, err)
 			assert.Empty(t, rootNames(t, root))
@@ -382,11 +382,11 @@ func TestImmutableFlagsAreReportedOrCleared(t *testing.T) {
 // Somebody is still writing into a victim: names that appear after a directory
 // was listed make its removal fail with ENOTEMPTY, and it is listed again (F36).
 func TestNamesThatAppearWhileADirectoryIsRemoved(t *testing.T) {
-	kernel := newTap()
-	root := openRoot(t, tempdir.WithKernel(kernel))
+	k := newTap()
+	root := openRoot(t, tempdir.WithKernel(k))
 	dir, entry := stageNew(t, root, func(path string) { makeLayer(t, path) })
 	appear := 20
-	kernel.set(func(method, name string) error {
+	k.set(func(method, name string) error {
 		if method == "RemoveDirectory" && appear > 0 {
 			appear--
 			where := filepath.Join(entry, name)
@@ -404,10 +404,10 @@ func TestNamesThatAppearWhileADirectoryIsRemoved(t *testing.T) {
 
 // A directory that never gets empty is given up, and reported.
 func TestDirectoryThatNeverGetsEmpty(t *testing.T) {
-	kernel := newTap()
-	root := openRoot(t, tempdir.WithKernel(kernel))
+	k := newTap()
+	root := openRoot(t, tempdir.WithKernel(k))
 	dir, entry := stageNew(t, root, func(path string) { makeLayer(t, path) })
-	kernel.set(func(method, name string) error {
+	k.set(func(method, name string) error {
 		if method == "RemoveDirectory" && name == "etc" {
 			return unix.ENOTEMPTY // with nothing to list: a broken file system
 		}
@@ -421,12 +421,12 @@ func TestDirectoryThatNeverGetsEmpty(t *testing.T) {
 // A directory becomes a link between being listed and being opened: the link
 // goes, its target stays.
 func TestDirectorySwappedForALink(t *testing.T) {
-	kernel := newTap()
-	root := openRoot(t, tempdir.WithKernel(kernel))
+	k := newTap()
+	root := openRoot(t, tempdir.WithKernel(k))
 	outside := makeLayer(t, beside(root, "outside"))
 	dir, entry := stageNew(t, root, func(path string) { makeLayer(t, path) })
 	swapped := false
-	kernel.set(func(method, name string) error {
+	k.set(func(method, name string) error {
 		if method == "OpenDirectory" && name == "usr" && !swapped {
 			swapped = true
 			require.NoError(t, os.RemoveAll(filepath.Join(entry, "usr")))

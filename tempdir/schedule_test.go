@@ -44,11 +44,11 @@ var noUnnamed = map[string]unix.Errno{"OpenUnnamed": unix.EOPNOTSUPP}
 func TestRecovererOvertakesAnOwnerOnTheFallbackPath(t *testing.T) {
 	for _, method := range []string{"TakeLock", "Stat", "StatName", "WriteOwner", "MakeData"} {
 		t.Run("before "+method, func(t *testing.T) {
-			kernel := newTap()
-			owner := openRoot(t, tempdir.WithKernel(kernel))
+			k := newTap()
+			owner := openRoot(t, tempdir.WithKernel(k))
 			recoverer := openAt(t, owner.Path())
 			var report tempdir.Report
-			kernel.set(once(method, func(string) {
+			k.set(once(method, func(string) {
 				var err error
 				report, err = recoverer.Recover(background)
 				require.NoError(t, err)
@@ -115,12 +115,12 @@ func TestOwnerMeetsALockHeldByARecoverer(t *testing.T) {
 // file when Q2 removes the whole instance; Q1 then locks a file without a name,
 // and must touch nothing.
 func TestRecovererWithAGhostLockTouchesNothing(t *testing.T) {
-	kernel := newTap()
-	first := openRoot(t, tempdir.WithKernel(kernel))
+	k := newTap()
+	first := openRoot(t, tempdir.WithKernel(k))
 	second := openAt(t, first.Path())
 	makeStale(t, first)
 	var replanted string
-	kernel.set(once("TakeLock", func(string) {
+	k.set(once("TakeLock", func(string) {
 		report, err := second.Recover(background)
 		require.NoError(t, err)
 		require.Equal(t, 1, report.Count(tempdir.Recovered))
@@ -140,14 +140,14 @@ func TestRecovererWithAGhostLockTouchesNothing(t *testing.T) {
 func TestListingThatMissesALockFileHarmsNothing(t *testing.T) {
 	for name, faults := range map[string]map[string]unix.Errno{"publish locked": nil, "fallback": noUnnamed} {
 		t.Run(name, func(t *testing.T) {
-			kernel := newTap()
-			recoverer := openRoot(t, tempdir.WithKernel(kernel))
+			k := newTap()
+			recoverer := openRoot(t, tempdir.WithKernel(k))
 			owner := openAt(t, recoverer.Path())
 			dir, err := owner.Create()
 			require.NoError(t, err)
 			require.NoError(t, dir.StageDeletion(makeLayer(t, beside(owner, "layer"))))
-			kernel.set(func(method, _ string) error { return faultOf(faults, method) })
-			torn := openAt(t, recoverer.Path(), tempdir.WithKernel(&forgetful{Kernel: kernel, prefix: "lock-"}))
+			k.set(func(method, _ string) error { return faultOf(faults, method) })
+			torn := openAt(t, recoverer.Path(), tempdir.WithKernel(&forgetful{Kernel: k, prefix: "lock-"}))
 			report, err := torn.Recover(background)
 			require.NoError(t, err)
 			assert.Equal(t, 1, report.Count(tempdir.Skipped))
@@ -193,12 +193,12 @@ func TestTwoRecoverersAdoptOneOrphan(t *testing.T) {
 		"fallback, before it is verified": {"StatName", noUnnamed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			kernel := newTap()
-			first := openRoot(t, tempdir.WithKernel(kernel))
+			k := newTap()
+			first := openRoot(t, tempdir.WithKernel(k))
 			second := openAt(t, first.Path())
 			makeLayer(t, filepath.Join(makeOrphan(t, first), "0-layer"))
 			var other tempdir.Report
-			kernel.set(once(c.before, func(string) {
+			k.set(once(c.before, func(string) {
 				var err error
 				other, err = second.Recover(background)
 				require.NoError(t, err)
@@ -216,10 +216,10 @@ func TestTwoRecoverersAdoptOneOrphan(t *testing.T) {
 
 // The owner closes while a recoverer is about to adopt what it saw of it.
 func TestAdoptionOfAnInstanceThatIsGoneByNow(t *testing.T) {
-	kernel := newTap()
-	recoverer := openRoot(t, tempdir.WithKernel(kernel))
+	k := newTap()
+	recoverer := openRoot(t, tempdir.WithKernel(k))
 	data := makeOrphan(t, recoverer)
-	kernel.set(once("LinkLock", func(string) { require.NoError(t, os.Remove(data)) }, nil))
+	k.set(once("LinkLock", func(string) { require.NoError(t, os.Remove(data)) }, nil))
 	_, err := recoverer.Recover(background)
 	require.NoError(t, err)
 	assert.Empty(t, rootNames(t, recoverer))

@@ -37,12 +37,12 @@ var callsOf = map[string][]string{
 // views returns what the supervisor saw of the program, and what the seam did,
 // as names of system calls. A List may take two calls, so of calls of
 // getdents64 in a row one is kept.
-func views(t *testing.T, name, kernel string) (supervisor, seam []string) {
+func views(t *testing.T, name, k string) (supervisor, seam []string) {
 	t.Helper()
 	_, w := newCampaign(t)
 	p, err := findProgram(name)
 	require.NoError(t, err)
-	p.binary, p.arguments = "faulty", []string{kernel}
+	p.binary, p.arguments = "faulty", []string{k}
 	var answer string
 	for range 3 { // the later ones are watched with less care, see supervisor.sort
 		before := supervisor

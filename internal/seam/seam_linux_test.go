@@ -27,9 +27,9 @@ func (w *watch) After(c *seam.Call) { w.after = append(w.after, c.Method.String(
 // descriptors, which are not open, and returns their names and errors.
 func callAll(k tempdir.Kernel) (names []string, errs []error) {
 	value := reflect.ValueOf(k)
-	kernel := reflect.TypeFor[tempdir.Kernel]()
-	for i := range kernel.NumMethod() {
-		method := value.MethodByName(kernel.Method(i).Name)
+	sys := reflect.TypeFor[tempdir.Kernel]()
+	for i := range sys.NumMethod() {
+		method := value.MethodByName(sys.Method(i).Name)
 		var arguments []reflect.Value
 		for j := range method.Type().NumIn() {
 			argument := reflect.New(method.Type().In(j)).Elem()
@@ -40,7 +40,7 @@ func callAll(k tempdir.Kernel) (names []string, errs []error) {
 		}
 		results := method.Call(arguments)
 		err, _ := results[len(results)-1].Interface().(error)
-		names, errs = append(names, kernel.Method(i).Name), append(errs, err)
+		names, errs = append(names, sys.Method(i).Name), append(errs, err)
 	}
 	return names, errs
 }

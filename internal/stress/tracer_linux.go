@@ -67,14 +67,14 @@ func (w *worker) trace() error {
 
 // open opens the root through a kernel that fails now and then, and is recorded.
 func (x *tracer) open() (err error) {
-	kernel, err := x.worker.kernel()
+	k, err := x.worker.kernel()
 	if err != nil {
 		return err
 	}
 	faults := &faults{rng: rand.New(rand.NewPCG(x.worker.Seed, uint64(x.index)+1000)), named: x.worker.Named}
-	kernel = seam.Around(kernel, faults)
-	kernel = seam.Around(kernel, x.recording.Recorder(tracerNumber(x.worker.Worker, x.index)))
-	x.root, err = tempdir.Open(x.worker.Root, tempdir.WithKernel(kernel), tempdir.OrphanGrace(0), tempdir.Purpose("stress traced"))
+	k = seam.Around(k, faults)
+	k = seam.Around(k, x.recording.Recorder(tracerNumber(x.worker.Worker, x.index)))
+	x.root, err = tempdir.Open(x.worker.Root, tempdir.WithKernel(k), tempdir.OrphanGrace(0), tempdir.Purpose("stress traced"))
 	faults.armed = true // a worker that cannot open its root has no work
 	return err
 }

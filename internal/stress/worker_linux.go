@@ -116,14 +116,14 @@ func (w *worker) run() error {
 
 // open opens the root, through the kernel that the job names.
 func (w *worker) open() (*tempdir.Root, error) {
-	kernel, err := w.kernel()
+	k, err := w.kernel()
 	if err != nil {
 		return nil, err
 	}
 	if w.Role == roleRecoverer {
-		kernel = &announcer{Kernel: kernel, worker: w}
+		k = &announcer{Kernel: k, worker: w}
 	}
-	return tempdir.Open(w.Root, tempdir.WithKernel(kernel), tempdir.OrphanGrace(0), tempdir.Purpose("stress "+string(w.Role)))
+	return tempdir.Open(w.Root, tempdir.WithKernel(k), tempdir.OrphanGrace(0), tempdir.Purpose("stress "+string(w.Role)))
 }
 
 // kernel is the one that the job names.

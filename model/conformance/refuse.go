@@ -136,7 +136,7 @@ func (p *process) offers(a slot) bool {
 // is not refused. tried is false if the call could be made only by going beyond
 // a bound of the model: ids that are used are drawn again by nobody.
 func (s *scheduler) try(a *step, p *process, state *model.State) (tried bool, err error) {
-	kernel := tempdir.LinuxKernel()
+	k := tempdir.LinuxKernel()
 	w := s.world
 	lockFile := lockPrefix + w.ids[a.id]
 	data := dataPrefix + w.ids[state.ID[a.proc]]
@@ -149,16 +149,16 @@ func (s *scheduler) try(a *step, p *process, state *model.State) (tried bool, er
 		case w.seen.lock[a.id] == 0:
 			return false, nil
 		case a.slot == linkLock:
-			err, want = kernel.LinkLock(p.lock, w.rootFd, lockFile), unix.EEXIST
+			err, want = k.LinkLock(p.lock, w.rootFd, lockFile), unix.EEXIST
 		default:
-			_, err = kernel.CreateLock(w.rootFd, lockFile)
+			_, err = k.CreateLock(w.rootFd, lockFile)
 			want = unix.EEXIST
 		}
 	case openEntry:
-		_, err = kernel.OpenDirectory(p.at.fd, "0-"+w.itemNames[a.item])
+		_, err = k.OpenDirectory(p.at.fd, "0-"+w.itemNames[a.item])
 		want = unix.ENOENT
 	case removeData:
-		err, want = kernel.RemoveData(w.rootFd, data), unix.ENOTEMPTY
+		err, want = k.RemoveData(w.rootFd, data), unix.ENOTEMPTY
 	case invoke:
 		if !p.unjudged && !p.upstream {
 			o := order{op: opStageDeletion, item: a.item}
@@ -168,9 +168,9 @@ func (s *scheduler) try(a *step, p *process, state *model.State) (tried bool, er
 			return true, p.refuses(o, w.seen.data[state.ID[a.proc]] != 0)
 		}
 		if want = unix.ENOENT; s.world.isVictim(a.item) {
-			err = kernel.StageDeletion(w.home(a.item), w.rootFd, filepath.Join(data, "refused"))
+			err = k.StageDeletion(w.home(a.item), w.rootFd, filepath.Join(data, "refused"))
 		} else {
-			err = kernel.Commit(w.rootFd, filepath.Join(data, "refused"), w.home(a.item))
+			err = k.Commit(w.rootFd, filepath.Join(data, "refused"), w.home(a.item))
 		}
 	case stageAddition:
 		if w.seen.data[state.ID[a.proc]] != 0 {

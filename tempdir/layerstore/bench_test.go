@@ -117,15 +117,15 @@ func BenchmarkDeletion(b *testing.B) {
 // hint, the whole recovery, and reading the root's directory.
 func BenchmarkNothingToRecover(b *testing.B) {
 	path := filepath.Join(benchDirectory(b), "store")
-	kernel := olderStamps{tempdir.LinuxKernel()}
-	s, err := layerstore.Open(path, layerstore.Make(0o700), layerstore.WithKernel(kernel))
+	k := olderStamps{tempdir.LinuxKernel()}
+	s, err := layerstore.Open(path, layerstore.Make(0o700), layerstore.WithKernel(k))
 	require.NoError(b, err)
 	defer s.Close()
 	for i := range 20 {
 		_, err := s.Create(background, layerstore.Layer{ID: fmt.Sprint("layer", i)}, layerstore.Empty())
 		require.NoError(b, err)
 	}
-	root, err := tempdir.Open(filepath.Join(path, "tempdirs"), tempdir.WithKernel(kernel))
+	root, err := tempdir.Open(filepath.Join(path, "tempdirs"), tempdir.WithKernel(k))
 	require.NoError(b, err)
 	defer root.Close()
 	dirty, err := root.MaybeDirty()

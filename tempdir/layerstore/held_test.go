@@ -104,11 +104,11 @@ func TestReadersHoldALayerThatIsDeleted(t *testing.T) {
 	inPlace := &refusals{[]seam.Method{seam.StageDeletion}, unix.EXDEV}
 	held := func(t *testing.T, dir string, driver layerstore.Driver, hooks ...seam.Hook) string {
 		path := filepath.Join(dir, "store")
-		kernel := tempdir.LinuxKernel()
+		k := tempdir.LinuxKernel()
 		for _, hook := range hooks {
-			kernel = seam.Around(kernel, hook)
+			k = seam.Around(k, hook)
 		}
-		s := openStore(t, path, layerstore.WithDriver(driver), layerstore.WithKernel(kernel))
+		s := openStore(t, path, layerstore.WithDriver(driver), layerstore.WithKernel(k))
 		const id = "layer"
 		create(t, s, id, someFiles(heldFiles, strings.Repeat(id, heldText/len(id))))
 		reader := startChild(t, "holder", path, id, filepath.Join(dir, "clone"))

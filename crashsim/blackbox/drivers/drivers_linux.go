@@ -75,8 +75,8 @@ func serveFaulty() {
 	if serveLayers(fault) {
 		return
 	}
-	kernel := faults[fault]
+	k := faults[fault]
 	driver.Main(func(path string) (driver.Root, error) {
-		return driver.OpenTempdir(tempdir.WithKernel(kernel()))(path)
+		return driver.OpenTempdir(tempdir.WithKernel(k()))(path)
 	})
 }

@@ -52,17 +52,17 @@ func BenchmarkCreateAndClose(b *testing.B) {
 	for _, name := range []string{"bare", "seam alone", "recorded"} {
 		b.Run(name, func(b *testing.B) {
 			dir := b.TempDir()
-			kernel := tempdir.LinuxKernel()
+			k := tempdir.LinuxKernel()
 			switch name {
 			case "seam alone":
-				kernel = seam.Around(kernel, nothing{})
+				k = seam.Around(k, nothing{})
 			case "recorded":
 				recording, err := Create(filepath.Join(dir, "recording"), 1<<22, 2)
 				require.NoError(b, err)
 				defer recording.Close()
-				kernel = seam.Around(kernel, recording.Recorder(1))
+				k = seam.Around(k, recording.Recorder(1))
 			}
-			root, err := tempdir.Open(filepath.Join(dir, "root"), tempdir.Make(0o700), tempdir.WithKernel(kernel))
+			root, err := tempdir.Open(filepath.Join(dir, "root"), tempdir.Make(0o700), tempdir.WithKernel(k))
 			require.NoError(b, err)
 			defer root.Close()
 			for b.Loop() {

@@ -39,17 +39,17 @@ func (r run) record(t testing.TB) *Trace {
 	stop := make(chan struct{})
 	passes := make(chan struct{}, 8) // of recoverers, so that they do not fill the trace while creators wait for the disk
 	for i := range r.creators + r.recoverers {
-		kernel := tempdir.LinuxKernel()
+		k := tempdir.LinuxKernel()
 		if r.below != nil {
-			kernel = r.below(kernel)
+			k = r.below(k)
 		}
 		if !r.bare {
-			kernel = seam.Around(kernel, recording.Recorder(uint32(i+1)))
+			k = seam.Around(k, recording.Recorder(uint32(i+1)))
 		}
 		if r.above != nil {
-			kernel = r.above(kernel)
+			k = r.above(k)
 		}
-		root, err := tempdir.Open(filepath.Join(dir, "root"), tempdir.Make(0o700), tempdir.WithKernel(kernel), tempdir.OrphanGrace(0))
+		root, err := tempdir.Open(filepath.Join(dir, "root"), tempdir.Make(0o700), tempdir.WithKernel(k), tempdir.OrphanGrace(0))
 		require.NoError(t, err)
 		if i < r.creators {
 			creators.Add(1)
@@ -154,8 +154,8 @@ func TestCommitByAnotherCallIsABehaviour(t *testing.T) {
 	recording, err := Create(filepath.Join(dir, "recording"), 1<<10, 2)
 	require.NoError(t, err)
 	defer recording.Close()
-	kernel := seam.Around(replacing{tempdir.LinuxKernel()}, recording.Recorder(1))
-	root, err := tempdir.Open(filepath.Join(dir, "root"), tempdir.Make(0o700), tempdir.WithKernel(kernel))
+	k := seam.Around(replacing{tempdir.LinuxKernel()}, recording.Recorder(1))
+	root, err := tempdir.Open(filepath.Join(dir, "root"), tempdir.Make(0o700), tempdir.WithKernel(k))
 	require.NoError(t, err)
 	for name, build := range map[string]func(path string) error{
 		"directory": func(path string) error { return os.Mkdir(path, 0o700) },
