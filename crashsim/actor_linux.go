@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/crashsim/disk"
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
@@ -21,7 +21,7 @@ var errKilled = errors.New("killed")
 type actor struct {
 	name    byte // in schedules
 	process *disk.Process
-	kernel  tempdir.Kernel
+	kernel  kernel.Kernel
 	root    *tempdir.Root
 	program func(*actor) error
 	listen  func(call string, err error) // hears of every call; may be nil
@@ -30,8 +30,8 @@ type actor struct {
 	stop    func()
 	more    bool // the coroutine goes on after this run
 	yield   func(struct{}) bool
-	pending string     // the call that it stops before
-	call    *seam.Call // the same, if the library makes it
+	pending string       // the call that it stops before
+	call    *kernel.Call // the same, if the library makes it
 	status  status
 	err     error
 	history uint64 // hash of what its calls returned
@@ -54,18 +54,18 @@ const (
 // are random; here they are numbered, so that equal programs leave equal trees.
 type identity struct{ drawn, here string }
 
-var _ seam.Hook = (*actor)(nil)
+var _ kernel.Hook = (*actor)(nil)
 
 // newActor starts a process on the disk and opens the root in it. The names of
 // its ids have number in them.
-func newActor(d *disk.Disk, name byte, wrap func(tempdir.Kernel) tempdir.Kernel) (*actor, error) {
+func newActor(d *disk.Disk, name byte, wrap func(kernel.Kernel) kernel.Kernel) (*actor, error) {
 	a := &actor{name: name, process: d.Process()}
-	a.kernel = seam.Around(a.process, a)
+	a.kernel = kernel.Around(a.process, a)
 	if wrap != nil {
 		a.kernel = wrap(a.kernel)
 	}
 	var err error
-	a.root, err = tempdir.Open("/"+rootName, tempdir.WithKernel(a.kernel), tempdir.OrphanGrace(0))
+	a.root, err = tempdir.Open("/"+rootName, kernel.With[tempdir.Option](a.kernel), tempdir.OrphanGrace(0))
 	return a, err
 }
 

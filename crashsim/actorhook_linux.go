@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 )
 
 // note mixes something that the program saw into its history.
@@ -21,8 +21,8 @@ func (a *actor) noteErr(err error) {
 }
 
 // Before stops before the call, and puts ids in place of the drawn ones.
-func (a *actor) Before(c *seam.Call) error {
-	if c.Method != seam.OpenRoot {
+func (a *actor) Before(c *kernel.Call) error {
+	if c.Method != kernel.OpenRoot {
 		a.call = c
 		err := a.point(c.Method.String(), c.Name)
 		a.call = nil
@@ -35,13 +35,13 @@ func (a *actor) Before(c *seam.Call) error {
 }
 
 // After notes what the call returned.
-func (a *actor) After(c *seam.Call) {
+func (a *actor) After(c *kernel.Call) {
 	a.noteErr(c.Err)
 	switch c.Method {
-	case seam.Stat, seam.StatName:
+	case kernel.Stat, kernel.StatName:
 		a.note(uint64(c.Attributes.Links) | uint64(c.Attributes.Mode)<<32)
 		a.note(a.number(c.Attributes.Inode))
-	case seam.List:
+	case kernel.List:
 		for _, e := range c.Entries[len(c.Entries)-c.Appended:] {
 			a.note(text(e.Name) ^ uint64(e.Type))
 		}
@@ -102,7 +102,7 @@ func (a *actor) says(err error) string {
 }
 
 // describe is a call in words.
-func describe(c *seam.Call) string {
+func describe(c *kernel.Call) string {
 	words := []string{c.Method.String()}
 	if c.Name != "" {
 		words = append(words, c.Name)
@@ -111,7 +111,7 @@ func describe(c *seam.Call) string {
 		words = append(words, "to", c.To)
 	}
 	switch {
-	case c.Method == seam.List:
+	case c.Method == kernel.List:
 		var names []string
 		for _, e := range c.Entries[len(c.Entries)-c.Appended:] {
 			names = append(names, e.Name)

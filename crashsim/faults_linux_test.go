@@ -13,22 +13,22 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/crashsim/disk"
-	"github.com/afterlock/afterlock/tempdir"
+	"github.com/afterlock/afterlock/internal/kernel"
 )
 
 func init() {
-	faults["data-before-lock"] = fault{wrap: func(k tempdir.Kernel) tempdir.Kernel { return &dataBeforeLock{Kernel: k} }}
-	faults["lock-file-first"] = fault{wrap: func(k tempdir.Kernel) tempdir.Kernel { return &lockFileFirst{Kernel: k} }}
-	faults["no-sync"] = fault{wrap: func(k tempdir.Kernel) tempdir.Kernel { return neverSyncs{k} }}
-	faults["no-recheck"] = fault{wrap: func(k tempdir.Kernel) tempdir.Kernel { return &ghost{Kernel: k} }}
+	faults["data-before-lock"] = fault{wrap: func(k kernel.Kernel) kernel.Kernel { return &dataBeforeLock{Kernel: k} }}
+	faults["lock-file-first"] = fault{wrap: func(k kernel.Kernel) kernel.Kernel { return &lockFileFirst{Kernel: k} }}
+	faults["no-sync"] = fault{wrap: func(k kernel.Kernel) kernel.Kernel { return neverSyncs{k} }}
+	faults["no-recheck"] = fault{wrap: func(k kernel.Kernel) kernel.Kernel { return &ghost{Kernel: k} }}
 	faults["in-place"] = fault{remove: deletesInPlace}
 	faults["flag-after-rename"] = fault{remove: flagsAfterRename}
-	faults["keeps-lock"] = fault{wrap: func(k tempdir.Kernel) tempdir.Kernel { return keepsLock{k} }}
+	faults["keeps-lock"] = fault{wrap: func(k kernel.Kernel) kernel.Kernel { return keepsLock{k} }}
 }
 
 // dataBeforeLock makes the data directory before the lock file has its name.
 type dataBeforeLock struct {
-	tempdir.Kernel
+	kernel.Kernel
 	made string
 }
 
@@ -49,7 +49,7 @@ func (k *dataBeforeLock) MakeData(root int, name string) error {
 
 // lockFileFirst unlinks the lock file when the removal of the data begins.
 type lockFileFirst struct {
-	tempdir.Kernel
+	kernel.Kernel
 	gone string
 }
 
@@ -62,7 +62,7 @@ func (k *lockFileFirst) OpenDirectory(dir int, name string) (int, error) {
 }
 
 // neverSyncs says that every file system orders.
-type neverSyncs struct{ tempdir.Kernel }
+type neverSyncs struct{ kernel.Kernel }
 
 func (k neverSyncs) OpenRoot(path string) (int, bool, error) {
 	fd, _, err := k.Kernel.OpenRoot(path)
@@ -71,18 +71,18 @@ func (k neverSyncs) OpenRoot(path string) (int, bool, error) {
 
 // ghost answers every recheck with the inode that is held: no recheck at all.
 type ghost struct {
-	tempdir.Kernel
-	held tempdir.Attributes
+	kernel.Kernel
+	held kernel.Attributes
 }
 
-func (k *ghost) Stat(fd int) (tempdir.Attributes, error) {
+func (k *ghost) Stat(fd int) (kernel.Attributes, error) {
 	a, err := k.Kernel.Stat(fd)
 	a.Links = 1
 	k.held = a
 	return a, err
 }
 
-func (k *ghost) StatName(dir int, name string) (tempdir.Attributes, error) {
+func (k *ghost) StatName(dir int, name string) (kernel.Attributes, error) {
 	if strings.HasPrefix(name, lockPrefix) {
 		return k.held, nil
 	}
@@ -90,7 +90,7 @@ func (k *ghost) StatName(dir int, name string) (tempdir.Attributes, error) {
 }
 
 // keepsLock never unlinks a lock file.
-type keepsLock struct{ tempdir.Kernel }
+type keepsLock struct{ kernel.Kernel }
 
 func (keepsLock) RemoveLock(int, string) error { return nil }
 

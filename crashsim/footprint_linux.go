@@ -3,7 +3,7 @@ package crashsim
 import (
 	"strings"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 )
 
 // A footprint is what a call reads and writes, as sets of 64 resources. Two
@@ -66,22 +66,22 @@ func (w *world) pending(a *actor) footprint {
 	name := a.identify(c.Name)
 	inRoot := a.process.NodeOf(c.Dir) == w.rootNode && !strings.Contains(name, "/")
 	switch c.Method {
-	case seam.OpenUnnamed:
+	case kernel.OpenUnnamed:
 		return footprint{reads: numbers}
-	case seam.WriteOwner:
+	case kernel.WriteOwner:
 		return footprint{} // nobody reads it
-	case seam.TakeLock:
+	case kernel.TakeLock:
 		return footprint{writes: nodeBit(a.process.NodeOf(c.Fd))}
-	case seam.Close:
+	case kernel.Close:
 		if n := a.process.NodeOf(c.Fd); n >= 0 && !w.disk.IsDir(n) {
 			return footprint{writes: nodeBit(n) | numbers}
 		}
 		return footprint{writes: numbers}
-	case seam.Stat:
+	case kernel.Stat:
 		if n := a.process.NodeOf(c.Fd); n >= 0 && !w.disk.IsDir(n) {
 			return footprint{reads: nodeBit(n)}
 		}
-	case seam.List:
+	case kernel.List:
 		switch n := a.process.NodeOf(c.Fd); {
 		case n == w.rootNode:
 			return footprint{reads: allNames}
@@ -90,7 +90,7 @@ func (w *world) pending(a *actor) footprint {
 				return footprint{reads: belowBit(top)}
 			}
 		}
-	case seam.OpenDirectory:
+	case kernel.OpenDirectory:
 		if inRoot && name == "." {
 			return footprint{}
 		}
@@ -100,18 +100,18 @@ func (w *world) pending(a *actor) footprint {
 		if top := w.topName(a.process.NodeOf(c.Dir)); top != "" {
 			return footprint{reads: belowBit(top)}
 		}
-	case seam.OpenLock:
+	case kernel.OpenLock:
 		if inRoot {
 			return footprint{reads: nameBit(name)}
 		}
-	case seam.StatName: // the links of a directory are what is below
+	case kernel.StatName: // the links of a directory are what is below
 		if inRoot {
 			return footprint{reads: nameBit(name) | belowBit(name)}
 		}
-	case seam.LinkLock, seam.RemoveLock:
+	case kernel.LinkLock, kernel.RemoveLock:
 		if inRoot {
 			n := a.process.NodeOf(c.Fd)
-			if c.Method == seam.RemoveLock {
+			if c.Method == kernel.RemoveLock {
 				n = w.disk.Find(w.rootNode, name)
 			}
 			f := footprint{writes: nameBit(name) | orderRoot | numbers}
@@ -120,15 +120,15 @@ func (w *world) pending(a *actor) footprint {
 			}
 			return f
 		}
-	case seam.MakeData, seam.RemoveData:
+	case kernel.MakeData, kernel.RemoveData:
 		if inRoot {
 			return footprint{writes: nameBit(name) | belowBit(name) | orderRoot | numbers}
 		}
-	case seam.RemoveEntry, seam.RemoveDirectory:
+	case kernel.RemoveEntry, kernel.RemoveDirectory:
 		if top := w.topName(a.process.NodeOf(c.Dir)); top != "" {
 			return footprint{writes: belowBit(top) | numbers}
 		}
-	case seam.StageDeletion:
+	case kernel.StageDeletion:
 		if top, _, ok := strings.Cut(a.identify(c.To), "/"); ok {
 			return footprint{reads: nameBit(top), writes: belowBit(top) | orderRest}
 		}

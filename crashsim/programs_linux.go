@@ -8,13 +8,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/crashsim/disk"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
 // A fault changes a scenario for the worse. Tests plant them, to see that they
 // are found; there are none otherwise.
 type fault struct {
-	wrap   func(tempdir.Kernel) tempdir.Kernel
+	wrap   func(kernel.Kernel) kernel.Kernel
 	remove func(s *Scenario, b batch) func(*actor) error
 }
 

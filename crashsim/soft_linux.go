@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
@@ -185,7 +185,7 @@ func (p softPoint) process(limit int, do func(*tempdir.Root) error) (died bool, 
 	if p.listen != nil {
 		*p.processes++
 		n := *p.processes
-		l.listen = func(c *seam.Call) { p.listen(n, describe(c), c.Err) }
+		l.listen = func(c *kernel.Call) { p.listen(n, describe(c), c.Err) }
 	}
 	defer func() {
 		if r := recover(); r != nil {
@@ -198,11 +198,11 @@ func (p softPoint) process(limit int, do func(*tempdir.Root) error) (died bool, 
 			_ = unix.Close(fd)
 		}
 	}()
-	k := seam.Around(tempdir.LinuxKernel(), l)
+	k := kernel.Around(kernel.Linux(), l)
 	if wrap := faults[p.scenario.fault].wrap; wrap != nil {
 		k = wrap(k)
 	}
-	root, err := tempdir.Open(filepath.Join(p.dir, rootName), tempdir.WithKernel(k), tempdir.OrphanGrace(0))
+	root, err := tempdir.Open(filepath.Join(p.dir, rootName), kernel.With[tempdir.Option](k), tempdir.OrphanGrace(0))
 	if err != nil {
 		return false, err
 	}
@@ -217,10 +217,10 @@ type leaver struct {
 	left  bool
 	open  map[int]bool
 
-	listen func(*seam.Call) // may be nil
+	listen func(*kernel.Call) // may be nil
 }
 
-func (l *leaver) Before(c *seam.Call) error {
+func (l *leaver) Before(c *kernel.Call) error {
 	if l.left {
 		return unix.ESRCH
 	}
@@ -233,13 +233,13 @@ func (l *leaver) Before(c *seam.Call) error {
 	return nil
 }
 
-func (l *leaver) After(c *seam.Call) {
+func (l *leaver) After(c *kernel.Call) {
 	if l.listen != nil {
 		l.listen(c)
 	}
 	switch {
 	case c.Err != nil:
-	case c.Method == seam.Close:
+	case c.Method == kernel.Close:
 		delete(l.open, c.Fd)
 	case c.Result >= 0:
 		l.open[c.Result] = true

@@ -9,8 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/afterlock/afterlock/tempdir"
-	"github.com/afterlock/afterlock/tempdir/layerstore"
+	"github.com/afterlock/afterlock/internal/kernel"
 )
 
 // Every fault in this file breaks one promise of a layer store, in a wrapper
@@ -18,21 +17,21 @@ import (
 
 func init() {
 	faults = map[string]fault{
-		"metadata before staging": {disk: func(d layerstore.Disk, dir string) layerstore.Disk { return forgetful{d, dir} }},
-		"no flag":                 {disk: func(d layerstore.Disk, _ string) layerstore.Disk { return flagless{d} }},
+		"metadata before staging": {disk: func(d kernel.Disk, dir string) kernel.Disk { return forgetful{d, dir} }},
+		"no flag":                 {disk: func(d kernel.Disk, _ string) kernel.Disk { return flagless{d} }},
 		"early success":           {around: func(c *client) do { return earlySuccess{c}.do }},
 		"list without lock":       {around: func(c *client) do { return lockless{c}.do }},
 		"commit over":             {around: func(c *client) do { return overwriter{c}.do }},
 		"recovery of the live":    recoveryOfTheLive(),
 		"forgotten link":          {kernel: forgottenLink},
-		"stale cache":             {disk: func(d layerstore.Disk, _ string) layerstore.Disk { return stale{d} }},
-		"lost create":             {disk: func(d layerstore.Disk, _ string) layerstore.Disk { return &loser{Disk: d} }},
+		"stale cache":             {disk: func(d kernel.Disk, _ string) kernel.Disk { return stale{d} }},
+		"lost create":             {disk: func(d kernel.Disk, _ string) kernel.Disk { return &loser{Disk: d} }},
 		"idempotent create":       {around: func(c *client) do { return idempotent{c}.do }},
-		"no children":             {disk: func(d layerstore.Disk, _ string) layerstore.Disk { return blind{d, "parent"} }},
-		"no mounts":               {disk: func(d layerstore.Disk, _ string) layerstore.Disk { return blind{d, "mounts"} }},
+		"no children":             {disk: func(d kernel.Disk, _ string) kernel.Disk { return blind{d, "parent"} }},
+		"no mounts":               {disk: func(d kernel.Disk, _ string) kernel.Disk { return blind{d, "mounts"} }},
 		"forgotten parent":        {around: func(c *client) do { return parentless{c}.do }},
 		"shy recovery":            {around: func(c *client) do { return shy{c}.do }},
-		"full metadata":           {disk: func(d layerstore.Disk, _ string) layerstore.Disk { return fullMetadata{d} }},
+		"full metadata":           {disk: func(d kernel.Disk, _ string) kernel.Disk { return fullMetadata{d} }},
 		"left in place":           {around: func(c *client) do { return leaver{c}.do }},
 	}
 }
@@ -66,7 +65,7 @@ func rewrite(data []byte, keep func(record map[string]any) bool) []byte {
 
 // A forgetful store drops the record of a layer before it moves the layer.
 type forgetful struct {
-	layerstore.Disk
+	kernel.Disk
 	dir string
 }
 
@@ -78,7 +77,7 @@ func (d forgetful) WriteSpare(path string, data []byte) (int, error) {
 }
 
 // A flagless store moves layers without a flag.
-type flagless struct{ layerstore.Disk }
+type flagless struct{ kernel.Disk }
 
 func (d flagless) WriteSpare(path string, data []byte) (int, error) {
 	return d.Disk.WriteSpare(path, rewrite(data, func(record map[string]any) bool {
@@ -154,7 +153,7 @@ func (c idempotent) do(ctx context.Context, op *Operation) (Result, string) {
 func recoveryOfTheLive() fault {
 	var recovering atomic.Bool
 	return fault{
-		disk: func(d layerstore.Disk, _ string) layerstore.Disk { return suspicious{d, &recovering} },
+		disk: func(d kernel.Disk, _ string) kernel.Disk { return suspicious{d, &recovering} },
 		around: func(c *client) do {
 			return func(ctx context.Context, op *Operation) (Result, string) {
 				recovering.Store(op.Kind == Recover)
@@ -166,11 +165,11 @@ func recoveryOfTheLive() fault {
 }
 
 type suspicious struct {
-	layerstore.Disk
+	kernel.Disk
 	recovering *atomic.Bool
 }
 
-func (d suspicious) ReadToken(fd int) (layerstore.Token, error) {
+func (d suspicious) ReadToken(fd int) (kernel.Token, error) {
 	t, err := d.Disk.ReadToken(fd)
 	if d.recovering.Load() {
 		t[0]++ // what is cached does not count
@@ -191,9 +190,9 @@ func (d suspicious) ReadMetadata(path string) ([]byte, error) {
 
 // forgottenLink leaves the link of a deleted layer where it is, and says that it
 // moved it: an errno would not be believed.
-func forgottenLink(k tempdir.Kernel) tempdir.Kernel { return linkKernel{k} }
+func forgottenLink(k kernel.Kernel) kernel.Kernel { return linkKernel{k} }
 
-type linkKernel struct{ tempdir.Kernel }
+type linkKernel struct{ kernel.Kernel }
 
 func (k linkKernel) StageDeletion(victim string, root int, entry string) error {
 	if strings.Contains(victim, "/overlay/l/") {
@@ -203,16 +202,16 @@ func (k linkKernel) StageDeletion(victim string, root int, entry string) error {
 }
 
 // A stale store does not notice that others have saved.
-type stale struct{ layerstore.Disk }
+type stale struct{ kernel.Disk }
 
-func (stale) ReadToken(int) (layerstore.Token, error) { return layerstore.Token{}, nil }
-func (stale) StatMetadata(string) (layerstore.Version, error) {
-	return layerstore.Version{Size: 1}, nil
+func (stale) ReadToken(int) (kernel.Token, error) { return kernel.Token{}, nil }
+func (stale) StatMetadata(string) (kernel.Version, error) {
+	return kernel.Version{Size: 1}, nil
 }
 
 // A loser does not save that a new layer is complete.
 type loser struct {
-	layerstore.Disk
+	kernel.Disk
 	flagged int // records, and how many of them have the flag, in the last save
 	records int
 	lose    bool

@@ -5,14 +5,13 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"golang.org/x/sys/unix"
-
-	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
 // A blind store does not see what others have saved in one field of a record.
 type blind struct {
-	layerstore.Disk
+	kernel.Disk
 	field string
 }
 
@@ -28,7 +27,7 @@ func (d blind) ReadMetadata(path string) ([]byte, error) {
 }
 
 // A fullMetadata disk has no block for metadata.
-type fullMetadata struct{ layerstore.Disk }
+type fullMetadata struct{ kernel.Disk }
 
 func (fullMetadata) WriteSpare(string, []byte) (int, error) { return -1, unix.ENOSPC }
 

@@ -8,8 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 
-	"github.com/afterlock/afterlock/internal/seam"
-	"github.com/afterlock/afterlock/tempdir"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
@@ -62,9 +61,9 @@ func (s *scene) remove() error {
 // A fault breaks the store of a test; the zero value does not. All fields may be
 // nil.
 type fault struct {
-	disk   func(d layerstore.Disk, dir string) layerstore.Disk // around the store's own system calls
-	kernel func(k tempdir.Kernel) tempdir.Kernel               // around those of the roots
-	around func(c *client) do                                  // instead of the client's own calls
+	disk   func(d kernel.Disk, dir string) kernel.Disk // around the store's own system calls
+	kernel func(k kernel.Kernel) kernel.Kernel         // around those of the roots
+	around func(c *client) do                          // instead of the client's own calls
 }
 
 // faults are the faults that a job can name. The program has none; the tests of
@@ -75,7 +74,7 @@ var faults map[string]fault
 // system call of the store it calls before, if that is not nil, with the call's
 // name; an error of it is the call's.
 func (f fault) open(at site, before func(call string) error, options ...layerstore.Option) (*layerstore.Store, do, error) {
-	disk, k := layerstore.LinuxDisk(), at.kernel()
+	disk, k := kernel.LinuxDisk(), at.kernel()
 	if f.disk != nil {
 		disk = f.disk(disk, at.Dir)
 	}
@@ -83,10 +82,10 @@ func (f fault) open(at site, before func(call string) error, options ...layersto
 		k = f.kernel(k)
 	}
 	if before != nil {
-		disk = layerstore.AroundDisk(disk, func(method, _ string) error { return before(method) })
-		k = seam.Around(k, beforeHook(before))
+		disk = kernel.AroundDisk(disk, func(method, _ string) error { return before(method) })
+		k = kernel.Around(k, beforeHook(before))
 	}
-	store, err := at.open(append(options, layerstore.WithDisk(disk), layerstore.WithKernel(k))...)
+	store, err := at.open(append(options, kernel.WithDisk[layerstore.Option](disk), kernel.With[layerstore.Option](k))...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -99,8 +98,8 @@ func (f fault) open(at site, before func(call string) error, options ...layersto
 
 type beforeHook func(call string) error
 
-func (h beforeHook) Before(c *seam.Call) error { return h(c.Method.String()) }
-func (beforeHook) After(*seam.Call)            {}
+func (h beforeHook) Before(c *kernel.Call) error { return h(c.Method.String()) }
+func (beforeHook) After(*kernel.Call)            {}
 
 // run lets the clients of a program work as goroutines of this process, each
 // second one with a handle of its own.

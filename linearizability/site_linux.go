@@ -8,8 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
-	"github.com/afterlock/afterlock/tempdir"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
@@ -43,12 +42,12 @@ func (s site) open(options ...layerstore.Option) (*layerstore.Store, error) {
 }
 
 // kernel is the kernel there.
-func (s site) kernel() tempdir.Kernel {
-	k := tempdir.LinuxKernel()
+func (s site) kernel() kernel.Kernel {
+	k := kernel.Linux()
 	if s.Full == 0 {
 		return k
 	}
-	return seam.Around(k, &fullDisk{seed: s.Full})
+	return kernel.Around(k, &fullDisk{seed: s.Full})
 }
 
 // A fullDisk has no block for the new name, now and then, when a layer is moved
@@ -58,14 +57,14 @@ type fullDisk struct {
 	moves atomic.Uint64
 }
 
-func (d *fullDisk) Before(c *seam.Call) error {
-	if c.Method == seam.StageDeletion && rand.New(rand.NewPCG(d.seed, d.moves.Add(1))).IntN(3) == 0 {
+func (d *fullDisk) Before(c *kernel.Call) error {
+	if c.Method == kernel.StageDeletion && rand.New(rand.NewPCG(d.seed, d.moves.Add(1))).IntN(3) == 0 {
 		return unix.ENOSPC
 	}
 	return nil
 }
 
-func (*fullDisk) After(*seam.Call) {}
+func (*fullDisk) After(*kernel.Call) {}
 
 // otherFileSystem makes a scratch directory on another file system than that of
 // dir: in the directory that is preferred, or in one that everybody may use. If

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/require"
@@ -114,7 +115,7 @@ func TestDestinationOfCommitThatCannotBe(t *testing.T) {
 // somebody else's.
 func TestDataNameIsTaken(t *testing.T) {
 	k := newTap()
-	s := newScene(t, tempdir.WithKernel(k))
+	s := newScene(t, kernel.With[tempdir.Option](k))
 	var taken string
 	k.set(func(method, name string) error {
 		if method == "MakeData" {

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -20,7 +21,7 @@ func TestLockThatCannotBeTakenIsNotLive(t *testing.T) {
 	for _, errno := range []unix.Errno{unix.ENOLCK, unix.EACCES, unix.EIO, unix.ENOSYS, unix.EINVAL, unix.EDEADLK} {
 		t.Run(errno.Error(), func(t *testing.T) {
 			k := newFaulty(fault{method: "TakeLock", errno: errno})
-			s := newScene(t, tempdir.WithKernel(k))
+			s := newScene(t, kernel.With[tempdir.Option](k))
 			orphan := idOf("0")
 			s.leaveOrphan(t, orphan)
 			k.arm(true)
@@ -60,7 +61,7 @@ var faultModes = []struct {
 // or says what failed, everything is whole at its old or its new place, no
 // descriptor stays open, and once the fault is over one Recover leaves nothing.
 func TestFaultAtEveryCall(t *testing.T) {
-	methods := reflect.TypeFor[tempdir.Kernel]()
+	methods := reflect.TypeFor[kernel.Kernel]()
 	unreached := map[string]bool{}
 	for i := range methods.NumMethod() {
 		unreached[methods.Method(i).Name] = true
@@ -95,11 +96,11 @@ func TestFaultAtEveryCall(t *testing.T) {
 // met it.
 func requireSurvives(t *testing.T, base string, f fault, named bool) (met bool) {
 	k := newFaulty(f)
-	var sys tempdir.Kernel = k
+	var sys kernel.Kernel = k
 	if named {
 		sys = onlyNamed{k}
 	}
-	s := newSceneAt(t, base, tempdir.WithKernel(sys))
+	s := newSceneAt(t, base, kernel.With[tempdir.Option](sys))
 	s.leaveOrphan(t, idOf("0"))
 	require.NoError(t, os.Mkdir(filepath.Join(s.data(staleID), "closed"), 0o700))
 	doomed, err := s.root.Create()
@@ -192,7 +193,7 @@ func TestFaultWhenTheRootIsOpened(t *testing.T) {
 		k := newFaulty(fault{method: "OpenRoot", errno: errno})
 		k.arm(true)
 		path := t.TempDir()
-		_, err := tempdir.Open(path, tempdir.WithKernel(k))
+		_, err := tempdir.Open(path, kernel.With[tempdir.Option](k))
 		requireRefusal(t, err, "open root", path, errno)
 		require.Equal(t, errno == unix.ENOSYS, errors.Is(err, errors.ErrUnsupported))
 		require.Empty(t, k.open)

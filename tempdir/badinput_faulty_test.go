@@ -5,8 +5,7 @@ package tempdir_test
 import (
 	"sync"
 
-	"github.com/afterlock/afterlock/internal/seam"
-	"github.com/afterlock/afterlock/tempdir"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"golang.org/x/sys/unix"
 )
 
@@ -22,7 +21,7 @@ type fault struct {
 // it is armed. It takes renames for unordered, and refuses to open a directory
 // called "closed" until its permissions are mended.
 type faulty struct {
-	tempdir.Kernel
+	kernel.Kernel
 
 	mu     sync.Mutex
 	armed  bool
@@ -34,7 +33,7 @@ type faulty struct {
 
 func newFaulty(f fault) *faulty {
 	k := &faulty{fault: f, open: map[int]string{}}
-	k.Kernel = seam.Around(tempdir.LinuxKernel(), k)
+	k.Kernel = kernel.Around(kernel.Linux(), k)
 	return k
 }
 
@@ -57,8 +56,8 @@ func (k *faulty) fails(method string, late bool) bool {
 
 // Before lets a call fail before its effect. Close closes in any case, as the
 // kernel does.
-func (k *faulty) Before(c *seam.Call) error {
-	if c.Method == seam.Close {
+func (k *faulty) Before(c *kernel.Call) error {
+	if c.Method == kernel.Close {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		delete(k.open, c.Fd)
@@ -67,21 +66,21 @@ func (k *faulty) Before(c *seam.Call) error {
 	switch {
 	case k.fails(c.Method.String(), false):
 		return k.fault.errno
-	case c.Method == seam.ChangeMode:
+	case c.Method == kernel.ChangeMode:
 		k.mended = true
-	case c.Method == seam.OpenDirectory && c.Name == "closed" && !k.mended:
+	case c.Method == kernel.OpenDirectory && c.Name == "closed" && !k.mended:
 		return unix.EACCES
 	}
 	return nil
 }
 
 // After lets it fail after its effect.
-func (k *faulty) After(c *seam.Call) {
+func (k *faulty) After(c *kernel.Call) {
 	c.Ordered = false
-	late := c.Method != seam.Close || k.fault.late
+	late := c.Method != kernel.Close || k.fault.late
 	if c.Err == nil && k.fails(c.Method.String(), late) {
 		if c.Result >= 0 {
-			tempdir.LinuxKernel().Close(c.Result)
+			kernel.Linux().Close(c.Result)
 		}
 		c.Result, c.Err = -1, k.fault.errno
 	}

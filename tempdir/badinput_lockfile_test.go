@@ -12,7 +12,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/require"
@@ -21,9 +21,9 @@ import (
 
 // A typeless kernel stands for a file system that does not say in a listing
 // what type a name has.
-type typeless struct{ tempdir.Kernel }
+type typeless struct{ kernel.Kernel }
 
-func (k typeless) List(fd int, entries []tempdir.Entry) ([]tempdir.Entry, error) {
+func (k typeless) List(fd int, entries []kernel.Entry) ([]kernel.Entry, error) {
 	entries, err := k.Kernel.List(fd, entries)
 	for i := range entries {
 		entries[i].Type = fs.ModeIrregular
@@ -33,9 +33,9 @@ func (k typeless) List(fd int, entries []tempdir.Entry) ([]tempdir.Entry, error)
 
 // listings are those under which an odd name has to be found out.
 func listings() map[string]tempdir.Option {
-	kernels := map[string]tempdir.Option{"typed": tempdir.WithKernel(tempdir.LinuxKernel())}
+	kernels := map[string]tempdir.Option{"typed": kernel.With[tempdir.Option](kernel.Linux())}
 	if !testing.Short() {
-		kernels["typeless"] = tempdir.WithKernel(typeless{tempdir.LinuxKernel()})
+		kernels["typeless"] = kernel.With[tempdir.Option](typeless{kernel.Linux()})
 	}
 	return kernels
 }
@@ -177,7 +177,7 @@ func TestLinksInStaleData(t *testing.T) {
 // instance is a failure, and not passed over in silence.
 func TestTypeThatCannotBeFoundOut(t *testing.T) {
 	k := newFaulty(fault{method: "StatName", errno: unix.EIO})
-	s := newScene(t, tempdir.WithKernel(typeless{k}))
+	s := newScene(t, kernel.With[tempdir.Option](typeless{k}))
 	k.arm(true)
 	report, err := s.root.Recover(background)
 	instances, _ := s.root.Instances(background)
@@ -193,8 +193,8 @@ func TestTypeThatCannotBeFoundOut(t *testing.T) {
 // hidesMounts is a kernel without STATX_ATTR_MOUNT_ROOT (Linux before 5.8).
 type hidesMounts struct{}
 
-func (hidesMounts) Before(*seam.Call) error { return nil }
-func (hidesMounts) After(c *seam.Call) {
+func (hidesMounts) Before(*kernel.Call) error { return nil }
+func (hidesMounts) After(c *kernel.Call) {
 	c.Attributes.MountRoot, c.Attributes.MountUnknown = false, true
 }
 
@@ -210,7 +210,7 @@ func TestMountOverALockFile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			testfs.Without(t, lack, func(t *testing.T) {
-				s := newScene(t, tempdir.WithKernel(seam.Around(tempdir.LinuxKernel(), hidesMounts{})))
+				s := newScene(t, kernel.With[tempdir.Option](kernel.Around(kernel.Linux(), hidesMounts{})))
 				live := s.live.ID()
 				cover := filepath.Join(s.outside, "cover")
 				require.NoError(t, os.WriteFile(cover, nil, 0o600))

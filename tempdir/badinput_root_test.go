@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/require"
@@ -108,7 +109,7 @@ func TestOpenRefusesAnExposedRoot(t *testing.T) {
 		require.NoError(t, os.Chmod(path, mode))
 		for _, options := range [][]tempdir.Option{nil, {tempdir.Make(0o700)}} {
 			k := newDenying(nil)
-			root, err := tempdir.Open(path, append(options, tempdir.WithKernel(k))...)
+			root, err := tempdir.Open(path, append(options, kernel.With[tempdir.Option](k))...)
 			if exposed {
 				requireRefusal(t, err, "open root", path, tempdir.ErrExposed)
 				require.Empty(t, k.open)

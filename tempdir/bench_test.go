@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -149,7 +150,7 @@ func BenchmarkSeam(b *testing.B) {
 		}
 	})
 	b.Run("kernel", func(b *testing.B) {
-		k := tempdir.LinuxKernel()
+		k := kernel.Linux()
 		for b.Loop() {
 			k.RemoveLock(dir, "none")
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 )
@@ -85,7 +86,7 @@ func TestLookupAnswersTheSameWhateverTheKernelLacks(t *testing.T) {
 				require.NoError(t, unix.Mkfifo(at("fifo"), 0o600))
 				testfs.Bind(t, outside, at("mounted"))
 				testfs.Bind(t, filepath.Join(outside, "file"), at("mounted file"))
-				k := tempdir.LinuxKernel()
+				k := kernel.Linux()
 				root, _, err := k.OpenRoot(dir)
 				require.NoError(t, err)
 				defer k.Close(root)
@@ -190,7 +191,7 @@ func TestNothingBeginsWhereMountsCannotBeTold(t *testing.T) {
 		requireLayer(t, makeLayer(t, filepath.Join(path, "layer")))
 		_, err := tempdir.Open(path)
 		require.True(t, errors.Is(err, errors.ErrUnsupported), "%v", err)
-		k := tempdir.LinuxKernel()
+		k := kernel.Linux()
 		parent, err := k.OpenParent(path)
 		require.NoError(t, err)
 		defer k.Close(parent)
@@ -224,7 +225,7 @@ func TestStagingWithoutNoReplace(t *testing.T) {
 		}
 		require.NoError(t, os.Remove(filepath.Join(data, "file")))
 		require.NoError(t, os.WriteFile(filepath.Join(data, "file"), nil, 0o600))
-		k := tempdir.LinuxKernel()
+		k := kernel.Linux()
 		fd, _, err := k.OpenRoot(data)
 		require.NoError(t, err)
 		defer k.Close(fd)
@@ -257,7 +258,7 @@ func TestDetachWhateverTheKernelLacks(t *testing.T) {
 		require.NoError(t, os.Symlink("mounted", filepath.Join(dir, "link")))
 		before, err := os.Getwd()
 		require.NoError(t, err)
-		k := tempdir.LinuxKernel()
+		k := kernel.Linux()
 		fd, err := k.OpenParent(dir)
 		require.NoError(t, err)
 		defer k.Close(fd)
@@ -278,7 +279,7 @@ func TestDetachWhateverTheKernelLacks(t *testing.T) {
 // EINTR does not end.
 func TestCloseIsNotRepeated(t *testing.T) {
 	testfs.Without(t, testfs.Lack{Calls: map[string]syscall.Errno{"close": unix.EINTR}}, func(t *testing.T) {
-		require.Equal(t, unix.EINTR, tempdir.LinuxKernel().Close(0))
+		require.Equal(t, unix.EINTR, kernel.Linux().Close(0))
 	})
 }
 
@@ -287,7 +288,7 @@ func TestWhichFileSystemsAreOrdered(t *testing.T) {
 	ordered := map[string]bool{"tmpfs": true, "ext4": true, "xfs": true}
 	for _, kind := range testfs.Kinds()[1:] {
 		t.Run(kind.Name, func(t *testing.T) {
-			k := tempdir.LinuxKernel()
+			k := kernel.Linux()
 			fd, got, err := k.OpenRoot(kind.Make(t))
 			require.NoError(t, err)
 			defer k.Close(fd)
@@ -299,7 +300,7 @@ func TestWhichFileSystemsAreOrdered(t *testing.T) {
 // Bits beside the permissions are read, and put back.
 func TestChangeModeKeepsEveryBit(t *testing.T) {
 	dir := t.TempDir()
-	k := tempdir.LinuxKernel()
+	k := kernel.Linux()
 	for _, mode := range []os.FileMode{0o750, 0o755 | os.ModeSetgid, 0o777 | os.ModeSticky, 0o711 | os.ModeSetuid} {
 		require.NoError(t, k.ChangeMode(unix.AT_FDCWD, dir, mode))
 		a, err := k.StatName(unix.AT_FDCWD, dir)

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -26,19 +26,19 @@ type clockwork struct {
 	links   uint32
 }
 
-func (c *clockwork) Before(call *seam.Call) error {
+func (c *clockwork) Before(call *kernel.Call) error {
 	c.calls.Add(1)
-	if call.Method == seam.Stat && int64(call.Fd) == c.root.Load() {
+	if call.Method == kernel.Stat && int64(call.Fd) == c.root.Load() {
 		return c.err
 	}
 	return nil
 }
 
-func (c *clockwork) After(call *seam.Call) {
-	if call.Method == seam.OpenRoot {
+func (c *clockwork) After(call *kernel.Call) {
+	if call.Method == kernel.OpenRoot {
 		c.root.Store(int64(call.Result))
 	}
-	if changed := c.changed.Load(); changed != nil && call.Method == seam.Stat && int64(call.Fd) == c.root.Load() {
+	if changed := c.changed.Load(); changed != nil && call.Method == kernel.Stat && int64(call.Fd) == c.root.Load() {
 		call.Attributes.Changed = *changed
 		call.Attributes.Links = c.links
 	}
@@ -58,7 +58,7 @@ func (c *clockwork) look(t *testing.T, root *tempdir.Root) bool {
 
 func clockworkRoot(t *testing.T) (*tempdir.Root, *clockwork) {
 	c := &clockwork{links: 2}
-	return openRoot(t, tempdir.WithKernel(seam.Around(tempdir.LinuxKernel(), c))), c
+	return openRoot(t, kernel.With[tempdir.Option](kernel.Around(kernel.Linux(), c))), c
 }
 
 // When a root is known to be clean: a look, an empty listing after it, and a look
@@ -214,7 +214,7 @@ func TestMaybeDirtySeesEveryInstance(t *testing.T) {
 func TestSyncOfWhatIsStaged(t *testing.T) {
 	var synced []string
 	c := &syncWatch{synced: &synced}
-	root := openRoot(t, tempdir.WithKernel(seam.Around(tempdir.LinuxKernel(), c)))
+	root := openRoot(t, kernel.With[tempdir.Option](kernel.Around(kernel.Linux(), c)))
 	dir, err := root.Create()
 	require.NoError(t, err)
 	require.NoError(t, dir.StageDeletion(makeLayer(t, beside(root, "victim"))))
@@ -237,15 +237,15 @@ type syncWatch struct {
 	err    error
 }
 
-func (w *syncWatch) Before(call *seam.Call) error {
+func (w *syncWatch) Before(call *kernel.Call) error {
 	switch call.Method {
-	case seam.OpenDirectory:
+	case kernel.OpenDirectory:
 		w.last = call.Name
-	case seam.SyncData:
+	case kernel.SyncData:
 		*w.synced = append(*w.synced, w.last)
 		return w.err
 	}
 	return nil
 }
 
-func (w *syncWatch) After(*seam.Call) {}
+func (w *syncWatch) After(*kernel.Call) {}

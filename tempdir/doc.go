@@ -108,7 +108,8 @@
 //
 // Every error names the operation and the path, wraps one of the kinds below
 // where [errors.Is] can tell it, and the errno where there is one. In JSON it is
-// text. What each errno of each call of [Kernel] is taken for follows. Only the
+// text. What each errno of each system call is taken for follows; the calls have
+// the names of the actions in the specification (internal/kernel). Only the
 // errno of the call itself decides; what is not listed is refused without a kind.
 //
 //   - refused: the operation fails with the errno, and the kind if there is one.
@@ -202,12 +203,6 @@
 //	Hoist EEXIST: taken
 //	Hoist EACCES EPERM: mended
 //	Hoist EXDEV: falls back
-//
-// # The seam
-//
-// All system calls of the protocol go through one [Kernel]. Recorders,
-// schedulers, fault injectors and file systems in memory take its place with
-// [WithKernel].
 //
 // # Systems
 //

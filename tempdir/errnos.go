@@ -46,7 +46,7 @@ const (
 // An errnoRow is one line of the table of errnos. A kind that needs a look is
 // reported only if the look confirms it.
 type errnoRow struct {
-	call    string // a method of [Kernel]; "": every call without a row of its own
+	call    string // a method of [kernel.Kernel]; "": every call without a row of its own
 	errno   unix.Errno
 	meaning meaning
 	kind    error
@@ -256,12 +256,12 @@ func (r *Root) isInside(p, victim place) bool {
 	}
 	at, err := r.kernel.StatName(p.dir, p.name)
 	for up := p.name + "/.."; err == nil; up += "/.." {
-		if at.same(v) {
+		if at.Same(v) {
 			return true
 		}
 		below := at
 		at, err = r.kernel.StatName(p.dir, up)
-		if at.same(below) {
+		if at.Same(below) {
 			break
 		}
 	}

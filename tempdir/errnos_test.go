@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -23,7 +23,7 @@ import (
 // A denying kernel fails calls, all of a method or the first. It takes renames
 // for unordered, so that what makes them durable is called too.
 type denying struct {
-	tempdir.Kernel
+	kernel.Kernel
 	errnos map[string]unix.Errno // by method; nil: nothing fails
 	once   bool
 	skip   int // so many calls are made before the first that fails
@@ -33,17 +33,17 @@ type denying struct {
 
 func newDenying(errnos map[string]unix.Errno) *denying {
 	k := &denying{errnos: errnos, hits: map[string]int{}, open: map[int]bool{}}
-	k.Kernel = seam.Around(tempdir.LinuxKernel(), k)
+	k.Kernel = kernel.Around(kernel.Linux(), k)
 	return k
 }
 
-func (k *denying) Before(c *seam.Call) error {
+func (k *denying) Before(c *kernel.Call) error {
 	method := c.Method.String()
-	if c.Method == seam.Close {
+	if c.Method == kernel.Close {
 		delete(k.open, c.Fd)
 	}
 	errno, denied := k.errnos[method]
-	ofRoot := c.Method == seam.OpenDirectory && c.Name == "." || c.Method == seam.List && len(k.open) <= 2
+	ofRoot := c.Method == kernel.OpenDirectory && c.Name == "." || c.Method == kernel.List && len(k.open) <= 2
 	if !denied || k.once && k.hits[method] > 0 || ofRoot {
 		return nil
 	}
@@ -55,7 +55,7 @@ func (k *denying) Before(c *seam.Call) error {
 	return errno
 }
 
-func (k *denying) After(c *seam.Call) {
+func (k *denying) After(c *kernel.Call) {
 	c.Ordered = false
 	if c.Result >= 0 && c.Err == nil {
 		k.open[c.Result] = true
@@ -77,7 +77,7 @@ func newWorld(t *testing.T, base string, k *denying, options ...tempdir.Option) 
 	t.Cleanup(func() { os.RemoveAll(base) })
 	w := &world{base: base, victim: filepath.Join(base, "victim")}
 	makeLayer(t, w.victim)
-	w.root = openAt(t, filepath.Join(base, "root"), append([]tempdir.Option{tempdir.WithKernel(k)}, options...)...)
+	w.root = openAt(t, filepath.Join(base, "root"), append([]tempdir.Option{kernel.With[tempdir.Option](k)}, options...)...)
 	w.dir, err = w.root.Create()
 	require.NoError(t, err)
 	deep := filepath.Join(base, "deep")
@@ -134,7 +134,7 @@ func operationOf(call string) string {
 // goes on, as the row says; and leaves behind what it found.
 func TestErrnoTable(t *testing.T) {
 	base := elsewhere(t)
-	methods := reflect.TypeFor[tempdir.Kernel]()
+	methods := reflect.TypeFor[kernel.Kernel]()
 	tested := 0
 	rows := tempdir.ErrnoTable()
 	for _, row := range rows {
@@ -260,9 +260,9 @@ func testErrnoElsewhere(t *testing.T, base string, k *denying, row tempdir.Errno
 	var err error
 	switch row.Call {
 	case "OpenRoot":
-		_, err = tempdir.Open(w.root.Path(), tempdir.WithKernel(k))
+		_, err = tempdir.Open(w.root.Path(), kernel.With[tempdir.Option](k))
 	case "OpenParent":
-		err = tempdir.Remove(background, w.victim, tempdir.WithKernel(k))
+		err = tempdir.Remove(background, w.victim, kernel.With[tempdir.Option](k))
 	case "OpenToInspect":
 		instances, listErr := w.root.Instances(background)
 		require.NoError(t, listErr)
@@ -323,7 +323,7 @@ func TestNotFoundIsNotBelieved(t *testing.T) {
 		_, err = w.root.Recover(background)
 		require.Error(t, err, call)
 		for _, path := range []string{w.victim, file} {
-			err := tempdir.Remove(background, path, tempdir.WithKernel(k))
+			err := tempdir.Remove(background, path, kernel.With[tempdir.Option](k))
 			if _, statErr := os.Lstat(path); statErr == nil {
 				require.ErrorIs(t, err, tempdir.ErrLeftover, call)
 				require.NotErrorIs(t, err, fs.ErrNotExist, call)

@@ -2,7 +2,10 @@
 
 package tempdir
 
-import "golang.org/x/sys/unix"
+import (
+	"github.com/afterlock/afterlock/internal/kernel"
+	"golang.org/x/sys/unix"
+)
 
 // An ErrnoRow is one line of the table of errnos, for tests.
 type ErrnoRow struct {
@@ -23,7 +26,7 @@ func ErrnoTable() (rows []ErrnoRow) {
 
 // Limits that tests meet exactly.
 const (
-	MaxRecord     = maxRecord
+	MaxRecord     = kernel.MaxRecord
 	HoistAttempts = hoistAttempts
 	MaxLeftovers  = maxLeftovers
 )

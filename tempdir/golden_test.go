@@ -13,9 +13,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
-	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -24,15 +23,15 @@ import (
 // marker makes a failing access(2) of a telling path before every call.
 type marker struct{}
 
-func (marker) Before(c *seam.Call) error { unix.Access("/mark/"+c.Method.String(), 0); return nil }
-func (marker) After(*seam.Call)          {}
+func (marker) Before(c *kernel.Call) error { unix.Access("/mark/"+c.Method.String(), 0); return nil }
+func (marker) After(*kernel.Call)          {}
 
 func init() {
 	// golden BASE: every method of Kernel once, on one thread.
 	children["golden"] = func(arguments []string) {
 		runtime.LockOSThread()
 		base := arguments[0]
-		k := seam.Around(tempdir.LinuxKernel(), marker{})
+		k := kernel.Around(kernel.Linux(), marker{})
 		root, _, err := k.OpenRoot(base + "/root")
 		must(0, err)
 		must(k.OpenParent(base))
@@ -218,7 +217,7 @@ func TestArgumentsBelowTheSeam(t *testing.T) {
 	for method, lines := range calls {
 		got[method] = strings.Join(lines, "\n")
 	}
-	k := reflect.TypeFor[tempdir.Kernel]()
+	k := reflect.TypeFor[kernel.Kernel]()
 	for i := range k.NumMethod() {
 		assert.Contains(t, got, k.Method(i).Name, "a method without a line")
 	}

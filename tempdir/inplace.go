@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"golang.org/x/sys/unix"
 )
 
@@ -18,8 +19,8 @@ import (
 //
 // It takes the same care as [Dir.Close]: no symbolic link in the last element of
 // path or below it is followed, no mount is crossed, and modes of directories
-// that are in the way are changed; [ClearFlags] and [DetachMounts] apply, and so
-// does [WithKernel]. Links in the parent of path are followed once. What cannot
+// that are in the way are changed; [ClearFlags] and [DetachMounts] apply.
+// Links in the parent of path are followed once. What cannot
 // be removed is reported as a [*LeftoverError]. A flag of the parent that is
 // cleared is set again in the end.
 //
@@ -64,7 +65,7 @@ func Remove(ctx context.Context, path string, opts ...Option) error {
 // has them again in the end.
 func (r *Root) clearParent() (cleared bool) {
 	a, err := r.kernel.StatName(r.fd, ".")
-	if !r.options.clearFlags || err != nil || !a.mayHaveFlags() {
+	if !r.options.clearFlags || err != nil || !a.MayHaveFlags() {
 		return false
 	}
 	flags, err := r.kernel.ClearFlags(r.fd, ".")
@@ -110,7 +111,7 @@ func (r *Root) removeInPlace(ctx context.Context, op, path, name string) error {
 // refuseInstance refuses a name that is an instance's, whose inode is a. A name
 // that is only of the grammar is not: a lock file is locked or has its data
 // next to it, and data has its lock file.
-func (r *Root) refuseInstance(op, name string, a Attributes) error {
+func (r *Root) refuseInstance(op, name string, a kernel.Attributes) error {
 	id, lock, ok := parseName(name, true)
 	other, wanted := lockName(id), fs.FileMode(0)
 	if lock {

@@ -5,6 +5,8 @@ package tempdir
 import (
 	"context"
 	"io/fs"
+
+	"github.com/afterlock/afterlock/internal/kernel"
 )
 
 // Instances lists what is in the root, ids first and in order, then foreign
@@ -72,7 +74,7 @@ func (r *Root) inspect(op string, n names) (instance Instance, exists bool) {
 	lock := lockName(n.id)
 	var call string
 	var err error
-	look := func(k Kernel, fd int) { call, err = inspectLock(k, fd, &instance) }
+	look := func(k kernel.Kernel, fd int) { call, err = inspectLock(k, fd, &instance) }
 	if r.withParked(lock, look) {
 		return r.inspected(op, lock, instance, call, err), true
 	}
@@ -113,7 +115,7 @@ func (r *Root) inspected(op, lock string, instance Instance, call string, err er
 }
 
 // inspectLock fills in what the lock file fd says.
-func inspectLock(k Kernel, fd int, instance *Instance) (call string, err error) {
+func inspectLock(k kernel.Kernel, fd int, instance *Instance) (call string, err error) {
 	a, err := k.Stat(fd)
 	instance.Changed = a.Changed
 	switch {
@@ -176,7 +178,7 @@ func (r *Root) measure(ctx context.Context, dir int, name string, depth int, usa
 		return nil
 	}
 	defer r.kernel.Close(fd)
-	var entries []Entry
+	var entries []kernel.Entry
 	for {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -6,15 +6,14 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/afterlock/afterlock/internal/seam"
-	"github.com/afterlock/afterlock/tempdir"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"golang.org/x/sys/unix"
 )
 
 // A tap is a Kernel that records every call of the protocol and lets a test act
 // before single ones: another process's steps, or a fault.
 type tap struct {
-	tempdir.Kernel
+	kernel.Kernel
 
 	mu    sync.Mutex
 	calls []string
@@ -27,17 +26,17 @@ type tap struct {
 
 func newTap() *tap {
 	k := &tap{open: map[int]bool{}}
-	k.Kernel = seam.Around(tempdir.LinuxKernel(), k)
+	k.Kernel = kernel.Around(kernel.Linux(), k)
 	return k
 }
 
 // Before records the call.
-func (k *tap) Before(c *seam.Call) error {
-	if c.Method == seam.OpenRoot {
+func (k *tap) Before(c *kernel.Call) error {
+	if c.Method == kernel.OpenRoot {
 		return nil
 	}
 	name := c.Name
-	if c.Method == seam.Commit {
+	if c.Method == kernel.Commit {
 		name = c.To
 	}
 	k.mu.Lock()
@@ -49,7 +48,7 @@ func (k *tap) Before(c *seam.Call) error {
 			return err
 		}
 	}
-	if c.Method == seam.Close {
+	if c.Method == kernel.Close {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		delete(k.open, c.Fd)
@@ -58,8 +57,8 @@ func (k *tap) Before(c *seam.Call) error {
 }
 
 // After counts descriptors.
-func (k *tap) After(c *seam.Call) {
-	if c.Method == seam.OpenRoot || c.Result < 0 || c.Err != nil {
+func (k *tap) After(c *kernel.Call) {
+	if c.Method == kernel.OpenRoot || c.Result < 0 || c.Err != nil {
 		return
 	}
 	k.mu.Lock()

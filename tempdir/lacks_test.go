@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/assert"
@@ -82,7 +83,7 @@ func TestCreateWithoutThisOrThat(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			testfs.Without(t, testfs.Lack{Calls: c.calls}, func(t *testing.T) {
 				k := newTap()
-				root := openRoot(t, tempdir.WithKernel(k), tempdir.MixedFleet(0, 0))
+				root := openRoot(t, kernel.With[tempdir.Option](k), tempdir.MixedFleet(0, 0))
 				makeOrphan(t, root)
 				open := len(k.open)
 				defer func() { require.Len(t, k.open, open) }()

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -25,8 +25,8 @@ func TestLeftoverMatchesEveryKind(t *testing.T) {
 		ctx, cancel := context.WithCancel(background)
 		refused := map[string]unix.Errno{}
 		failed := 0
-		k := seam.Around(tempdir.LinuxKernel(), seam.HookFunc(func(c *seam.Call) error {
-			if errno := refused[filepath.Base(c.Name)]; errno != 0 && c.Method == seam.RemoveEntry {
+		k := kernel.Around(kernel.Linux(), kernel.HookFunc(func(c *kernel.Call) error {
+			if errno := refused[filepath.Base(c.Name)]; errno != 0 && c.Method == kernel.RemoveEntry {
 				if failed++; failed == files+4 {
 					cancel()
 				}
@@ -34,7 +34,7 @@ func TestLeftoverMatchesEveryKind(t *testing.T) {
 			}
 			return nil
 		}))
-		root := openRoot(t, tempdir.WithKernel(k))
+		root := openRoot(t, kernel.With[tempdir.Option](k))
 		dir, entry := stageNew(t, root, func(path string) { require.NoError(t, os.Mkdir(path, 0o755)) })
 		for i := range files {
 			refused[fmt.Sprint("file", i)] = unix.EIO
@@ -65,7 +65,7 @@ func TestLeftoverMatchesEveryKind(t *testing.T) {
 func TestHoistedByAKilledProcess(t *testing.T) {
 	for _, before := range []int{1, 2, tempdir.HoistAttempts + 1, 300} {
 		k := newTap()
-		root := openRoot(t, tempdir.WithKernel(k))
+		root := openRoot(t, kernel.With[tempdir.Option](k))
 		dir, entry := stageNew(t, root, func(path string) { makeDeep(t, path, 40, "d") })
 		hoists := 0
 		k.set(func(method, _ string) error {
@@ -91,7 +91,7 @@ func TestHoistedByAKilledProcess(t *testing.T) {
 // endless loop.
 func TestHoistThatNeverFindsAName(t *testing.T) {
 	k := newTap()
-	root := openRoot(t, tempdir.WithKernel(k))
+	root := openRoot(t, kernel.With[tempdir.Option](k))
 	dir, _ := stageNew(t, root, func(path string) { makeDeep(t, path, 40, "d") })
 	k.set(func(method, _ string) error {
 		if method == "Hoist" {
@@ -107,7 +107,7 @@ func TestHoistThatNeverFindsAName(t *testing.T) {
 // what is taken for clean is what was seen before the listing.
 func TestInstanceThatComesDuringAListing(t *testing.T) {
 	k := &stamping{stamp: time.Now().Add(-time.Hour)}
-	root := openRoot(t, tempdir.WithKernel(seam.Around(tempdir.LinuxKernel(), k)))
+	root := openRoot(t, kernel.With[tempdir.Option](kernel.Around(kernel.Linux(), k)))
 	require.True(t, must(root.MaybeDirty()))
 	var dir *tempdir.Dir
 	k.listed = func() { // between the last call of the listing and its end
@@ -132,15 +132,15 @@ type stamping struct {
 	listed func()
 }
 
-func (k *stamping) Before(c *seam.Call) error {
-	if c.Method == seam.Close && k.listed != nil {
+func (k *stamping) Before(c *kernel.Call) error {
+	if c.Method == kernel.Close && k.listed != nil {
 		k.listed()
 	}
 	return nil
 }
 
-func (k *stamping) After(c *seam.Call) {
-	if c.Method == seam.Stat {
+func (k *stamping) After(c *kernel.Call) {
+	if c.Method == kernel.Stat {
 		c.Attributes.Changed = k.stamp
 	}
 }
@@ -160,7 +160,7 @@ func TestRefusedOperationsHoldNothing(t *testing.T) {
 		"sync":        w.dir.Sync,
 		"release":     w.dir.Release,
 		"close":       func() error { return w.dir.Close(background) },
-		"remove":      func() error { return tempdir.Remove(background, w.base+"/no/where", tempdir.WithKernel(k)) },
+		"remove":      func() error { return tempdir.Remove(background, w.base+"/no/where", kernel.With[tempdir.Option](k)) },
 		"create": func() error {
 			k.errnos = map[string]unix.Errno{"MakeData": unix.ENOSPC}
 			defer func() { k.errnos = nil }()
@@ -199,13 +199,13 @@ func TestOwnerRecordOfEverySize(t *testing.T) {
 // A name that cannot be looked at is listed, with the reason.
 func TestInstancesLeavesNothingOut(t *testing.T) {
 	failing := false
-	k := seam.Around(tempdir.LinuxKernel(), seam.HookFunc(func(c *seam.Call) error {
-		if failing && c.Method == seam.StatName {
+	k := kernel.Around(kernel.Linux(), kernel.HookFunc(func(c *kernel.Call) error {
+		if failing && c.Method == kernel.StatName {
 			return unix.EIO
 		}
 		return nil
 	}))
-	root := openRoot(t, tempdir.WithKernel(k), tempdir.MixedFleet(long, long))
+	root := openRoot(t, kernel.With[tempdir.Option](k), tempdir.MixedFleet(long, long))
 	makeOrphan(t, root)
 	for name, mode := range map[string]os.FileMode{"lock-" + idOf("d"): 0o700, "foreign": 0o700} {
 		require.NoError(t, os.Mkdir(filepath.Join(root.Path(), name), mode))

@@ -296,7 +296,7 @@ func (r *Root) recheck(fd int, name string) (bool, error) {
 	if is("StatName", err, gone) {
 		return false, nil
 	}
-	return err == nil && held.Links > 0 && held.same(named), err
+	return err == nil && held.Links > 0 && held.Same(named), err
 }
 
 // removeLock is the last step of every instance and of [Lock.Delete]: recheck,

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -20,7 +21,7 @@ func TestLockExcludesAndIsDeletedOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			k := newTap()
 			k.set(before)
-			root := openRoot(t, tempdir.WithKernel(k))
+			root := openRoot(t, kernel.With[tempdir.Option](k))
 			_, err := root.TryLock("staging.lock")
 			require.ErrorIs(t, err, fs.ErrNotExist)
 			assert.Empty(t, rootNames(t, root), "trying creates nothing (rule 3)")

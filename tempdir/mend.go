@@ -75,7 +75,7 @@ func (m *mending) clearFlags() bool {
 		}
 		cleared := 0
 		a, err := m.root.kernel.StatName(dir, name)
-		if err == nil && a.mayHaveFlags() {
+		if err == nil && a.MayHaveFlags() {
 			cleared, err = m.root.kernel.ClearFlags(dir, name)
 		}
 		if err != nil {
@@ -153,7 +153,7 @@ func (r *Root) clearFlags(places ...place) (cleared bool) {
 		return false
 	}
 	for _, p := range places {
-		if a, err := r.kernel.StatName(p.dir, p.name); err == nil && a.mayHaveFlags() {
+		if a, err := r.kernel.StatName(p.dir, p.name); err == nil && a.MayHaveFlags() {
 			_, err := r.kernel.ClearFlags(p.dir, p.name)
 			cleared = cleared || err == nil
 		}

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/require"
@@ -92,7 +93,7 @@ func TestWhatWasMendedIsChangedBack(t *testing.T) {
 	victim := makeLayer(t, filepath.Join(elsewhere(t), "victim"))
 	t.Run("flags", func(t *testing.T) {
 		k := newTap()
-		blocked, err := openAt(t, root.Path(), tempdir.ClearFlags(), tempdir.WithKernel(k)).Create()
+		blocked, err := openAt(t, root.Path(), tempdir.ClearFlags(), kernel.With[tempdir.Option](k)).Create()
 		require.NoError(t, err)
 		frozen := makeLayer(t, beside(root, "frozen"))
 		testfs.SetFlags(t, frozen, testfs.Immutable)
@@ -110,7 +111,7 @@ func TestWhatWasMendedIsChangedBack(t *testing.T) {
 func TestModeThatWasMendedIsChangedBack(t *testing.T) {
 	testfs.Without(t, testfs.Lack{User: 1234}, func(t *testing.T) {
 		k := newTap()
-		root := openRoot(t, tempdir.WithKernel(k))
+		root := openRoot(t, kernel.With[tempdir.Option](k))
 		dir, err := root.Create()
 		require.NoError(t, err)
 		victim := makeLayer(t, beside(root, "victim"))
@@ -253,7 +254,7 @@ func TestFlagsOfDevicesAreNotLookedFor(t *testing.T) {
 			}
 			return nil
 		})
-		root := openRoot(t, tempdir.WithKernel(k), tempdir.ClearFlags())
+		root := openRoot(t, kernel.With[tempdir.Option](k), tempdir.ClearFlags())
 		for _, name := range []string{"fifo", "link"} {
 			path := beside(root, name)
 			if name == "fifo" {
@@ -265,7 +266,7 @@ func TestFlagsOfDevicesAreNotLookedFor(t *testing.T) {
 			require.NoError(t, err)
 			require.ErrorIs(t, dir.StageDeletion(path), unix.EPERM)
 			require.NoError(t, dir.Close(background))
-			require.ErrorIs(t, tempdir.Remove(background, path, tempdir.WithKernel(k), tempdir.ClearFlags()), unix.EPERM)
+			require.ErrorIs(t, tempdir.Remove(background, path, kernel.With[tempdir.Option](k), tempdir.ClearFlags()), unix.EPERM)
 			require.NotContains(t, looked, name)
 		}
 	})

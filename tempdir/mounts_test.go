@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -95,21 +95,21 @@ func TestRemoveInPlaceDetachesOnlyIfAsked(t *testing.T) {
 
 // A mount that does not even answer is a mount all the same (FIELD 18).
 func TestDeadMount(t *testing.T) {
-	dead := seam.HookFunc(func(c *seam.Call) error {
+	dead := kernel.HookFunc(func(c *kernel.Call) error {
 		if filepath.Base(c.Name) == "dead" {
 			switch c.Method {
-			case seam.StatName:
+			case kernel.StatName:
 				return unix.ENOTCONN
-			case seam.StageDeletion, seam.RemoveEntry, seam.RemoveDirectory:
+			case kernel.StageDeletion, kernel.RemoveEntry, kernel.RemoveDirectory:
 				return unix.EBUSY
-			case seam.OpenDirectory:
+			case kernel.OpenDirectory:
 				return unix.EXDEV
 			}
 		}
 		return nil
 	})
-	k := seam.Around(tempdir.LinuxKernel(), dead)
-	root := openRoot(t, tempdir.WithKernel(k))
+	k := kernel.Around(kernel.Linux(), dead)
+	root := openRoot(t, kernel.With[tempdir.Option](k))
 	dir, err := root.Create()
 	require.NoError(t, err)
 	victim := beside(root, "dead")
@@ -119,7 +119,7 @@ func TestDeadMount(t *testing.T) {
 	require.NoError(t, os.MkdirAll(filepath.Join(around, "dead"), 0o755))
 	require.NoError(t, dir.StageDeletion(around))
 	require.ErrorIs(t, dir.Close(background), tempdir.ErrMountPoint)
-	err = tempdir.Remove(background, victim, tempdir.WithKernel(k))
+	err = tempdir.Remove(background, victim, kernel.With[tempdir.Option](k))
 	require.ErrorIs(t, err, tempdir.ErrMountPoint)
 	require.ErrorContains(t, err, unix.ENOTCONN.Error())
 	require.DirExists(t, victim)
@@ -167,7 +167,7 @@ func TestMountsThatComeAndGo(t *testing.T) {
 	// A mount that is there during the move alone leaves nothing to be seen.
 	t.Run("come and gone", func(t *testing.T) {
 		brief := &briefly{begin: mountHome, end: unmountHome}
-		root := openAt(t, filepath.Join(home, "root"), tempdir.WithKernel(seam.Around(tempdir.LinuxKernel(), brief)))
+		root := openAt(t, filepath.Join(home, "root"), kernel.With[tempdir.Option](kernel.Around(kernel.Linux(), brief)))
 		dir, err := root.Create()
 		require.NoError(t, err)
 		addition, err := dir.StageAddition()
@@ -206,20 +206,20 @@ type briefly struct {
 	moves      int
 }
 
-func (b *briefly) around(c *seam.Call, do func()) bool {
-	if b.moves == 0 || c.Method != seam.StageDeletion && c.Method != seam.Commit {
+func (b *briefly) around(c *kernel.Call, do func()) bool {
+	if b.moves == 0 || c.Method != kernel.StageDeletion && c.Method != kernel.Commit {
 		return false
 	}
 	do()
 	return true
 }
 
-func (b *briefly) Before(c *seam.Call) error {
+func (b *briefly) Before(c *kernel.Call) error {
 	b.around(c, b.begin)
 	return nil
 }
 
-func (b *briefly) After(c *seam.Call) {
+func (b *briefly) After(c *kernel.Call) {
 	if b.around(c, b.end) {
 		b.moves--
 	}

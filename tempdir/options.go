@@ -3,6 +3,8 @@ package tempdir
 import (
 	"io/fs"
 	"time"
+
+	"github.com/afterlock/afterlock/internal/kernel"
 )
 
 // An Option changes what [Open] returns.
@@ -17,7 +19,7 @@ type options struct {
 	clearFlags   bool
 	detachMounts bool
 	allowOthers  bool
-	kernel       Kernel
+	kernel       kernel.Kernel
 }
 
 func newOptions(opts []Option) options {
@@ -26,7 +28,7 @@ func newOptions(opts []Option) options {
 		option(&o)
 	}
 	if o.kernel == nil {
-		o.kernel = defaultKernel()
+		o.kernel = kernel.Linux()
 	}
 	return o
 }
@@ -96,8 +98,6 @@ func ClearFlags() Option {
 	return func(o *options) { o.clearFlags = true }
 }
 
-// WithKernel makes every system call of the protocol through k; nil is the
-// running kernel.
-func WithKernel(k Kernel) Option {
-	return func(o *options) { o.kernel = k }
+func init() {
+	kernel.RegisterOption(func(k kernel.Kernel) Option { return func(o *options) { o.kernel = k } })
 }

@@ -3,6 +3,8 @@ package tempdir
 import (
 	"bytes"
 	"encoding/json"
+
+	"github.com/afterlock/afterlock/internal/kernel"
 )
 
 // An Owner is the record in a lock file that says who made the instance. It is
@@ -16,14 +18,11 @@ type Owner struct {
 	Purpose    string `json:"purpose,omitempty"` // see [Purpose]
 }
 
-// maxRecord bounds an owner record in bytes, when written and when read.
-const maxRecord = 1024
-
 // encode returns the record as one line of JSON, without the free texts if it
 // would be too long with them.
 func (o Owner) encode() []byte {
 	record, err := json.Marshal(o)
-	if err != nil || len(record) >= maxRecord {
+	if err != nil || len(record) >= kernel.MaxRecord {
 		o.Executable, o.Purpose = "", ""
 		record, _ = json.Marshal(o) // cannot fail: numbers and a short string
 	}

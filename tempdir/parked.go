@@ -6,6 +6,8 @@ import (
 	"os"
 	"slices"
 	"sync"
+
+	"github.com/afterlock/afterlock/internal/kernel"
 )
 
 // Closing any descriptor of a file drops all POSIX locks that the process has on
@@ -24,9 +26,9 @@ var parked struct {
 }
 
 type parkedFile struct {
-	kernel Kernel
+	kernel kernel.Kernel
 	fd     int
-	file   Attributes // whose inode cannot be reused: fd holds it
+	file   kernel.Attributes // whose inode cannot be reused: fd holds it
 }
 
 // letGo closes the descriptor of a lock file whose lock this process does not
@@ -71,7 +73,7 @@ func (r *Root) sweepParked() {
 
 // withParked calls look with the parked descriptor of the file called name, if
 // there is one.
-func (r *Root) withParked(name string, look func(k Kernel, fd int)) bool {
+func (r *Root) withParked(name string, look func(k kernel.Kernel, fd int)) bool {
 	if !r.options.mixed {
 		return false
 	}
@@ -90,7 +92,7 @@ func (r *Root) withParked(name string, look func(k Kernel, fd int)) bool {
 		if p.file.Inode == 0 {
 			p.file, _ = p.kernel.Stat(p.fd)
 		}
-		if p.file.same(file) {
+		if p.file.Same(file) {
 			i = n
 		}
 	}
@@ -103,8 +105,8 @@ func (r *Root) withParked(name string, look func(k Kernel, fd int)) bool {
 // heldHere reports whether this process holds the lock of the lock file by POSIX,
 // as far as a parked descriptor tells: then the file must not be opened again.
 func (r *Root) heldHere(name string) (held bool, err error) {
-	r.withParked(name, func(k Kernel, fd int) {
-		var holder Holder
+	r.withParked(name, func(k kernel.Kernel, fd int) {
+		var holder kernel.Holder
 		holder, err = k.LockHolder(fd)
 		held = holder.PID == os.Getpid()
 	})

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/upstream"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/assert"
@@ -59,7 +60,7 @@ func TestUpstreamOwnerInThisProcessKeepsItsLock(t *testing.T) {
 
 func lookAtUpstreamOwner(t *testing.T, first string) {
 	k := newTap()
-	root := openRoot(t, tempdir.WithKernel(k), tempdir.MixedFleet(0, 0))
+	root := openRoot(t, kernel.With[tempdir.Option](k), tempdir.MixedFleet(0, 0))
 	owner, id, entry := upstreamOwner(t, root)
 	lock := filepath.Join(root.Path(), "lock-"+id)
 
@@ -82,7 +83,7 @@ func lookAtUpstreamOwner(t *testing.T, first string) {
 			// Remove opens a lock file that has no data beside it.
 			data, away := filepath.Join(root.Path(), "temp-dir-"+id), beside(root, "away")
 			require.NoError(t, os.Rename(data, away))
-			require.ErrorIs(t, tempdir.Remove(background, lock, tempdir.WithKernel(k)), tempdir.ErrForeign)
+			require.ErrorIs(t, tempdir.Remove(background, lock, kernel.With[tempdir.Option](k)), tempdir.ErrForeign)
 			require.NoError(t, os.Rename(away, data))
 		},
 		"usage": func() {
@@ -144,7 +145,7 @@ func TestParkedOnceForAllRoots(t *testing.T) {
 func TestParkedIfTheHolderCannotBeTold(t *testing.T) {
 	for _, refused := range []string{"LockHolder", "LockHolder Stat"} {
 		k := newTap()
-		root := openRoot(t, tempdir.WithKernel(k), tempdir.MixedFleet(0, 0))
+		root := openRoot(t, kernel.With[tempdir.Option](k), tempdir.MixedFleet(0, 0))
 		owner, id, entry := upstreamOwner(t, root)
 		k.set(func(method, _ string) error {
 			if strings.Contains(refused, method) {
@@ -179,7 +180,7 @@ func TestParkedIfTheHolderCannotBeTold(t *testing.T) {
 // locked, in this process: looking at it would open and close it.
 func TestYoungLockFileIsNotOpened(t *testing.T) {
 	k := newTap()
-	root := openRoot(t, tempdir.WithKernel(k), tempdir.MixedFleet(long, 0))
+	root := openRoot(t, kernel.With[tempdir.Option](k), tempdir.MixedFleet(long, 0))
 	path := filepath.Join(root.Path(), "lock-17")
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
 	k.take()

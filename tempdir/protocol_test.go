@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -93,7 +94,7 @@ func TestProtocolCalls(t *testing.T) {
 		t.Run(path.name, func(t *testing.T) {
 			k := newTap()
 			k.set(path.before)
-			root := openRoot(t, tempdir.WithKernel(&ordering{k, true}))
+			root := openRoot(t, kernel.With[tempdir.Option](&ordering{k, true}))
 			warm, err := root.Create() // finds out once which path works
 			require.NoError(t, err)
 			require.NoError(t, warm.Close(background))
@@ -178,7 +179,7 @@ func makeOrphan(t testing.TB, root *tempdir.Root) string {
 // (rule 11), by one call that is not under the store lock.
 func TestUnorderedFileSystemSyncsBeforeTheFirstUnlink(t *testing.T) {
 	k := &ordering{newTap(), false}
-	root := openRoot(t, tempdir.WithKernel(k))
+	root := openRoot(t, kernel.With[tempdir.Option](k))
 	dir, err := root.Create()
 	require.NoError(t, err)
 	require.NoError(t, dir.StageDeletion(makeLayer(t, beside(root, "layer"))))
@@ -248,7 +249,7 @@ func TestInstanceTakenAwayDuringClose(t *testing.T) {
 	for _, method := range []string{"OpenDirectory", "List", "RemoveEntry", "StatName"} {
 		t.Run("before "+method, func(t *testing.T) {
 			k := newTap()
-			root := openRoot(t, tempdir.WithKernel(k))
+			root := openRoot(t, kernel.With[tempdir.Option](k))
 			dir, err := root.Create()
 			require.NoError(t, err)
 			require.NoError(t, dir.StageDeletion(makeLayer(t, beside(root, "layer"))))
@@ -369,7 +370,7 @@ func TestOwnerRecordIsNotWorthAFailure(t *testing.T) {
 		}
 		return nil
 	})
-	root := openRoot(t, tempdir.WithKernel(k))
+	root := openRoot(t, kernel.With[tempdir.Option](k))
 	dir, err := root.Create()
 	require.NoError(t, err)
 	instances, err := root.Instances(background)
@@ -408,7 +409,7 @@ func TestFailedCreateHoldsNothing(t *testing.T) {
 				}
 				return nil
 			})
-			root := openRoot(t, tempdir.WithKernel(k))
+			root := openRoot(t, kernel.With[tempdir.Option](k))
 			before := len(k.open)
 			_, err := root.Create()
 			require.ErrorIs(t, err, c.errno)

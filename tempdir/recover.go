@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"golang.org/x/sys/unix"
 )
 
@@ -95,7 +96,7 @@ func (r *Root) list(op string) (found []names, foreign []string, err error) {
 	}
 	defer r.kernel.Close(dir)
 	index := make(map[string]int)
-	var entries []Entry
+	var entries []kernel.Entry
 	for {
 		entries, err = r.kernel.List(dir, entries[:0])
 		if err != nil {
@@ -240,7 +241,7 @@ func (r *Root) adopt(op, id string) (lock int, outcome Outcome, err error) {
 
 // young reports whether a grace says to leave the instance alone, and which name
 // it looked at, if any.
-func (r *Root) young(n names) (young bool, name string, a Attributes, err error) {
+func (r *Root) young(n names) (young bool, name string, a kernel.Attributes, err error) {
 	name, grace := dataName(n.id), r.options.orphanGrace
 	if n.lock {
 		name, grace = lockName(n.id), r.options.lockGrace

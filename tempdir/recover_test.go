@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -124,7 +125,7 @@ func TestFailedRemovalReleasesTheLockAndKeepsTheNames(t *testing.T) {
 		return nil
 	}
 	k := newTap()
-	root := openRoot(t, tempdir.WithKernel(k))
+	root := openRoot(t, kernel.With[tempdir.Option](k))
 	k.set(failing)
 	dir, err := root.Create()
 	require.NoError(t, err)
@@ -162,7 +163,7 @@ func TestFailedRemovalReleasesTheLockAndKeepsTheNames(t *testing.T) {
 // next one finishes; here by cancellation, which needs no process.
 func TestCancelledRemovalIsResumed(t *testing.T) {
 	k := newTap()
-	root := openRoot(t, tempdir.WithKernel(k))
+	root := openRoot(t, kernel.With[tempdir.Option](k))
 	dir, err := root.Create()
 	require.NoError(t, err)
 	const files = 100

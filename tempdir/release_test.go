@@ -8,6 +8,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -16,7 +17,7 @@ import (
 // Release is one system call, leaves both names and lets anybody finish.
 func TestReleaseLeavesTheInstanceToRecovery(t *testing.T) {
 	k := newTap()
-	root := openRoot(t, tempdir.WithKernel(k))
+	root := openRoot(t, kernel.With[tempdir.Option](k))
 	dir, entry := stageNew(t, root, func(path string) { makeLayer(t, path) })
 	addition, err := dir.StageAddition()
 	require.NoError(t, err)
@@ -59,7 +60,7 @@ func TestNobodyWaitsForARemoval(t *testing.T) {
 	for _, method := range []string{"OpenDirectory", "List", "RemoveEntry", "RemoveData", "RemoveLock", "Close"} {
 		t.Run(method, func(t *testing.T) {
 			k := newTap()
-			root := openRoot(t, tempdir.WithKernel(k))
+			root := openRoot(t, kernel.With[tempdir.Option](k))
 			dir, _ := stageNew(t, root, func(path string) { makeLayer(t, path) })
 			addition, err := dir.StageAddition()
 			require.NoError(t, err)
@@ -86,7 +87,7 @@ func TestNobodyWaitsForARemoval(t *testing.T) {
 // Nobody waits for a sync either.
 func TestStagingDoesNotWaitForASync(t *testing.T) {
 	k := newTap()
-	root := openRoot(t, tempdir.WithKernel(k))
+	root := openRoot(t, kernel.With[tempdir.Option](k))
 	dir, _ := stageNew(t, root, func(path string) { makeLayer(t, path) })
 	reached, goOn := make(chan struct{}), make(chan struct{})
 	k.set(func(at, _ string) error {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"slices"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"golang.org/x/sys/unix"
 )
 
@@ -105,7 +106,7 @@ func (r *Root) sync(op string, fd int, path string) error {
 // A removal is the state of one walk that removes a data directory.
 type removal struct {
 	root    *Root
-	kernel  Kernel
+	kernel  kernel.Kernel
 	op      string
 	name    string  // of the data directory
 	levels  []level // from the data directory down to where the walk is
@@ -118,12 +119,12 @@ type removal struct {
 type level struct {
 	fd      int
 	name    string
-	entries []Entry // what is left of the last batch
-	batch   []Entry // its memory, used again
-	removed bool    // something was removed, or hoisted into here, since the listing began
-	failed  bool    // something in here cannot be removed
-	mended  bool    // permissions were changed already
-	idle    int     // listings that found nothing to remove
+	entries []kernel.Entry // what is left of the last batch
+	batch   []kernel.Entry // its memory, used again
+	removed bool           // something was removed, or hoisted into here, since the listing began
+	failed  bool           // something in here cannot be removed
+	mended  bool           // permissions were changed already
+	idle    int            // listings that found nothing to remove
 	scans   int
 }
 

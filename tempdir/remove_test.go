@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/assert"
@@ -60,12 +61,12 @@ func TestDeepTreesAreRemovedWithFewDescriptors(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%d levels of %d bytes", c.levels, len(c.name)), func(t *testing.T) {
 			k := newTap()
-			root := openRoot(t, tempdir.WithKernel(k))
+			root := openRoot(t, kernel.With[tempdir.Option](k))
 			if c.levels > 1000 {
 				if testing.Short() {
 					t.Skip("skipped, because -short: it takes seconds")
 				}
-				root = openAt(t, filepath.Join(testfs.InMemory(t), "root"), tempdir.WithKernel(k))
+				root = openAt(t, filepath.Join(testfs.InMemory(t), "root"), kernel.With[tempdir.Option](k))
 			}
 			dir, _ := stageNew(t, root, func(path string) { makeDeep(t, path, c.levels, c.name) })
 			err := dir.Close(background)
@@ -92,7 +93,7 @@ func TestDeepTreeWithoutHoisting(t *testing.T) {
 		}
 		return nil
 	})
-	root := openRoot(t, tempdir.WithKernel(k))
+	root := openRoot(t, kernel.With[tempdir.Option](k))
 	dir, _ := stageNew(t, root, func(path string) { makeDeep(t, path, 100, "d") })
 	require.NoError(t, dir.Close(background))
 	assert.Empty(t, rootNames(t, root))
@@ -101,7 +102,7 @@ func TestDeepTreeWithoutHoisting(t *testing.T) {
 // With few descriptors left the tree is hoisted earlier.
 func TestDeepTreeWhenDescriptorsRunOut(t *testing.T) {
 	k := newTap()
-	root := openRoot(t, tempdir.WithKernel(k))
+	root := openRoot(t, kernel.With[tempdir.Option](k))
 	dir, _ := stageNew(t, root, func(path string) { makeDeep(t, path, 100, "d") })
 	limit := len(k.open) + 4
 	k.set(func(method, _ string) error {
@@ -131,7 +132,7 @@ func TestDeepTreeInPlaceWhenDescriptorsRunOut(t *testing.T) {
 			}
 			return nil
 		})
-		require.NoError(t, tempdir.Remove(background, top, tempdir.WithKernel(k), tempdir.ClearFlags()))
+		require.NoError(t, tempdir.Remove(background, top, kernel.With[tempdir.Option](k), tempdir.ClearFlags()))
 		assert.NoDirExists(t, top)
 		assert.Empty(t, k.open)
 	}
@@ -149,13 +150,13 @@ func TestDeepTreeInPlaceWhenDescriptorsRunOut(t *testing.T) {
 // A failure deep down: hoisted parts do not hide it, it is named once, and all
 // the rest is gone, whether or not a listing shows names that appear meanwhile.
 func TestDeepTreeWithOneEntryThatStays(t *testing.T) {
-	for name, wrap := range map[string]func(*tap) tempdir.Kernel{
-		"listing as it comes":       func(k *tap) tempdir.Kernel { return k },
-		"listing of the first look": func(k *tap) tempdir.Kernel { return &firstLook{k, map[int]bool{}} },
+	for name, wrap := range map[string]func(*tap) kernel.Kernel{
+		"listing as it comes":       func(k *tap) kernel.Kernel { return k },
+		"listing of the first look": func(k *tap) kernel.Kernel { return &firstLook{k, map[int]bool{}} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			sys := newTap()
-			root := openRoot(t, tempdir.WithKernel(wrap(sys)))
+			root := openRoot(t, kernel.With[tempdir.Option](wrap(sys)))
 			dir, _ := stageNew(t, root, func(path string) {
 				makeDeep(t, path, 80, "d")
 				require.NoError(t, os.WriteFile(filepath.Join(path, strings.Repeat("d/", 70), "stays"), nil, 0o644))
@@ -197,7 +198,7 @@ type firstLook struct {
 	looked map[int]bool
 }
 
-func (k *firstLook) List(fd int, entries []tempdir.Entry) ([]tempdir.Entry, error) {
+func (k *firstLook) List(fd int, entries []kernel.Entry) ([]kernel.Entry, error) {
 	for !k.looked[fd] {
 		more, err := k.tap.List(fd, nil)
 		if err != nil {
@@ -383,7 +384,7 @@ func TestImmutableFlagsAreReportedOrCleared(t *testing.T) {
 // was listed make its removal fail with ENOTEMPTY, and it is listed again (F36).
 func TestNamesThatAppearWhileADirectoryIsRemoved(t *testing.T) {
 	k := newTap()
-	root := openRoot(t, tempdir.WithKernel(k))
+	root := openRoot(t, kernel.With[tempdir.Option](k))
 	dir, entry := stageNew(t, root, func(path string) { makeLayer(t, path) })
 	appear := 20
 	k.set(func(method, name string) error {
@@ -405,7 +406,7 @@ func TestNamesThatAppearWhileADirectoryIsRemoved(t *testing.T) {
 // A directory that never gets empty is given up, and reported.
 func TestDirectoryThatNeverGetsEmpty(t *testing.T) {
 	k := newTap()
-	root := openRoot(t, tempdir.WithKernel(k))
+	root := openRoot(t, kernel.With[tempdir.Option](k))
 	dir, entry := stageNew(t, root, func(path string) { makeLayer(t, path) })
 	k.set(func(method, name string) error {
 		if method == "RemoveDirectory" && name == "etc" {
@@ -422,7 +423,7 @@ func TestDirectoryThatNeverGetsEmpty(t *testing.T) {
 // goes, its target stays.
 func TestDirectorySwappedForALink(t *testing.T) {
 	k := newTap()
-	root := openRoot(t, tempdir.WithKernel(k))
+	root := openRoot(t, kernel.With[tempdir.Option](k))
 	outside := makeLayer(t, beside(root, "outside"))
 	dir, entry := stageNew(t, root, func(path string) { makeLayer(t, path) })
 	swapped := false

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"golang.org/x/sys/unix"
 )
 
@@ -23,7 +24,7 @@ import (
 type Root struct {
 	path    string
 	options options
-	kernel  Kernel
+	kernel  kernel.Kernel
 	fd      int
 	ordered bool   // renames are durable before later unlinks
 	parent  bool   // it is only the directory of what [Remove] removes
@@ -80,7 +81,7 @@ func Open(path string, opts ...Option) (*Root, error) {
 		}
 		if err := os.MkdirAll(r.path, perm); err != nil {
 			dir, _ := splitPath(r.path)
-			return nil, r.explain(Error{Op: op, Path: r.path}, "OpenRoot", bareErrno(err), nil, place{unix.AT_FDCWD, dir + "."})
+			return nil, r.explain(Error{Op: op, Path: r.path}, "OpenRoot", kernel.BareErrno(err), nil, place{unix.AT_FDCWD, dir + "."})
 		}
 	}
 	r.fd, r.ordered, err = r.kernel.OpenRoot(r.path)
@@ -178,7 +179,7 @@ func (r *Root) sameMount(move func(root int) error) error {
 		if same++; now.Mount != before.Mount {
 			same = 0
 		}
-		if beforeErr != nil || nowErr != nil || !now.same(before) || same == sameMounts {
+		if beforeErr != nil || nowErr != nil || !now.Same(before) || same == sameMounts {
 			return err
 		}
 		last, err = fd, move(fd)
@@ -186,15 +187,13 @@ func (r *Root) sameMount(move func(root int) error) error {
 	return err
 }
 
-func defaultKernel() Kernel { return LinuxKernel() }
-
 // absolutePath is filepath.Abs, which takes "a/../b" for "b", for those who mean
 // what the kernel does if a is a symbolic link.
 func absolutePath(path string) (string, error) {
 	if i := strings.LastIndex("/"+path+"/", "/../"); i >= 0 {
 		up, err := filepath.EvalSymlinks(path[:i+len("..")])
 		if err != nil {
-			return "", bareErrno(err)
+			return "", kernel.BareErrno(err)
 		}
 		path = up + "/" + path[i+len(".."):]
 	}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -45,7 +46,7 @@ func TestRecovererOvertakesAnOwnerOnTheFallbackPath(t *testing.T) {
 	for _, method := range []string{"TakeLock", "Stat", "StatName", "WriteOwner", "MakeData"} {
 		t.Run("before "+method, func(t *testing.T) {
 			k := newTap()
-			owner := openRoot(t, tempdir.WithKernel(k))
+			owner := openRoot(t, kernel.With[tempdir.Option](k))
 			recoverer := openAt(t, owner.Path())
 			var report tempdir.Report
 			k.set(once(method, func(string) {
@@ -83,8 +84,8 @@ func TestRecovererOvertakesAnOwnerOnTheFallbackPath(t *testing.T) {
 //	Q.2 RemoveLock   lock-1
 func TestOwnerMeetsALockHeldByARecoverer(t *testing.T) {
 	ownerKernel, recovererKernel := newTap(), newTap()
-	owner := openRoot(t, tempdir.WithKernel(ownerKernel))
-	recoverer := openAt(t, owner.Path(), tempdir.WithKernel(recovererKernel))
+	owner := openRoot(t, kernel.With[tempdir.Option](ownerKernel))
+	recoverer := openAt(t, owner.Path(), kernel.With[tempdir.Option](recovererKernel))
 	holding, finish, finished := make(chan bool), make(chan bool), make(chan bool)
 	recovererKernel.set(once("RemoveLock", func(string) {
 		holding <- true
@@ -116,7 +117,7 @@ func TestOwnerMeetsALockHeldByARecoverer(t *testing.T) {
 // and must touch nothing.
 func TestRecovererWithAGhostLockTouchesNothing(t *testing.T) {
 	k := newTap()
-	first := openRoot(t, tempdir.WithKernel(k))
+	first := openRoot(t, kernel.With[tempdir.Option](k))
 	second := openAt(t, first.Path())
 	makeStale(t, first)
 	var replanted string
@@ -141,13 +142,13 @@ func TestListingThatMissesALockFileHarmsNothing(t *testing.T) {
 	for name, faults := range map[string]map[string]unix.Errno{"publish locked": nil, "fallback": noUnnamed} {
 		t.Run(name, func(t *testing.T) {
 			k := newTap()
-			recoverer := openRoot(t, tempdir.WithKernel(k))
+			recoverer := openRoot(t, kernel.With[tempdir.Option](k))
 			owner := openAt(t, recoverer.Path())
 			dir, err := owner.Create()
 			require.NoError(t, err)
 			require.NoError(t, dir.StageDeletion(makeLayer(t, beside(owner, "layer"))))
 			k.set(func(method, _ string) error { return faultOf(faults, method) })
-			torn := openAt(t, recoverer.Path(), tempdir.WithKernel(&forgetful{Kernel: k, prefix: "lock-"}))
+			torn := openAt(t, recoverer.Path(), kernel.With[tempdir.Option](&forgetful{Kernel: k, prefix: "lock-"}))
 			report, err := torn.Recover(background)
 			require.NoError(t, err)
 			assert.Equal(t, 1, report.Count(tempdir.Skipped))
@@ -167,11 +168,11 @@ func faultOf(faults map[string]unix.Errno, method string) error {
 
 // forgetful is a kernel whose listings miss the names with a prefix.
 type forgetful struct {
-	tempdir.Kernel
+	kernel.Kernel
 	prefix string
 }
 
-func (k *forgetful) List(fd int, entries []tempdir.Entry) ([]tempdir.Entry, error) {
+func (k *forgetful) List(fd int, entries []kernel.Entry) ([]kernel.Entry, error) {
 	all, err := k.Kernel.List(fd, nil)
 	for _, entry := range all {
 		if len(entry.Name) < len(k.prefix) || entry.Name[:len(k.prefix)] != k.prefix {
@@ -194,7 +195,7 @@ func TestTwoRecoverersAdoptOneOrphan(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := newTap()
-			first := openRoot(t, tempdir.WithKernel(k))
+			first := openRoot(t, kernel.With[tempdir.Option](k))
 			second := openAt(t, first.Path())
 			makeLayer(t, filepath.Join(makeOrphan(t, first), "0-layer"))
 			var other tempdir.Report
@@ -217,7 +218,7 @@ func TestTwoRecoverersAdoptOneOrphan(t *testing.T) {
 // The owner closes while a recoverer is about to adopt what it saw of it.
 func TestAdoptionOfAnInstanceThatIsGoneByNow(t *testing.T) {
 	k := newTap()
-	recoverer := openRoot(t, tempdir.WithKernel(k))
+	recoverer := openRoot(t, kernel.With[tempdir.Option](k))
 	data := makeOrphan(t, recoverer)
 	k.set(once("LinkLock", func(string) { require.NoError(t, os.Remove(data)) }, nil))
 	_, err := recoverer.Recover(background)

@@ -367,7 +367,7 @@ func (r *Root) refuseOwn(op, path string) error {
 	if err != nil {
 		return nil // the rename will say what is wrong with path
 	}
-	if root, err := r.kernel.Stat(r.fd); err == nil && root.same(parent) {
+	if root, err := r.kernel.Stat(r.fd); err == nil && root.Same(parent) {
 		return &Error{Op: op, Path: path, Kind: errInstance}
 	}
 	return nil

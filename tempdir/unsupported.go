@@ -93,9 +93,6 @@ func (a *Addition) Path() string { return "" }
 // Commit is not supported on this system.
 func (a *Addition) Commit(destination string) error { return unsupported("commit", destination) }
 
-// defaultKernel is nil: no operation gets as far as a system call.
-func defaultKernel() Kernel { return nil }
-
 func unsupported(op, path string) error {
 	return &Error{Op: op, Path: path, Err: errors.ErrUnsupported}
 }

@@ -9,9 +9,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
-	"github.com/afterlock/afterlock/tempdir"
 )
 
 // Nothing that rm does before it deletes is worth a failure: whichever of it is
@@ -23,20 +22,20 @@ func TestWhateverIsRefusedBeforeTheDeletionThePathGoes(t *testing.T) {
 		unix.EINVAL, unix.EMFILE, unix.ETXTBSY, unix.EFBIG, unix.ENOSPC, unix.EROFS, unix.EMLINK, unix.ENAMETOOLONG, unix.ENOLCK, unix.ENOSYS, unix.ELOOP,
 		unix.EOVERFLOW, unix.EOPNOTSUPP, unix.ESTALE, unix.EDQUOT, unix.ENOKEY, unix.EUCLEAN,
 	}
-	methods := []seam.Method{
-		seam.OpenRoot, seam.OpenUnnamed, seam.CreateLock, seam.TakeLock, seam.WriteOwner, seam.LinkLock, seam.MakeData, seam.StageDeletion, seam.SyncData,
+	methods := []kernel.Method{
+		kernel.OpenRoot, kernel.OpenUnnamed, kernel.CreateLock, kernel.TakeLock, kernel.WriteOwner, kernel.LinkLock, kernel.MakeData, kernel.StageDeletion, kernel.SyncData,
 	}
 	noLocks := []unix.Errno{unix.ENOLCK, unix.EINVAL, unix.ENOSYS, unix.EOPNOTSUPP}
 	for _, method := range methods {
 		for _, errno := range errnos {
-			for _, more := range []map[seam.Method]error{{}, {seam.OpenUnnamed: unix.EOPNOTSUPP}} {
-				if method == seam.TakeLock && len(more) > 0 && !slices.Contains(noLocks, errno) {
+			for _, more := range []map[kernel.Method]error{{}, {kernel.OpenUnnamed: unix.EOPNOTSUPP}} {
+				if method == kernel.TakeLock && len(more) > 0 && !slices.Contains(noLocks, errno) {
 					continue // the lock file, visible already, may be a recoverer's by now
 				}
 				more[method] = errno
 				tree(t, dir+"/victim")
-				refuse := seam.HookFunc(func(c *seam.Call) error { return more[c.Method] })
-				r := remover{kernel: seam.Around(tempdir.LinuxKernel(), refuse)}
+				refuse := kernel.HookFunc(func(c *kernel.Call) error { return more[c.Method] })
+				r := remover{kernel: kernel.Around(kernel.Linux(), refuse)}
 				r.removeAll(t.Context(), []string{dir + "/victim"})
 				assert.NoError(t, r.results[0].err, "%v: %v", method, errno)
 				assert.Empty(t, r.leftovers)

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
@@ -27,9 +28,9 @@ type removed struct {
 type remover struct {
 	root              string // of --root
 	force, clearFlags bool
-	kernel            tempdir.Kernel // of a test; else nil
-	results           []removed      // in the order of the paths
-	leftovers         []string       // what an earlier rm left and this one could not remove either
+	kernel            kernel.Kernel // of a test; else nil
+	results           []removed     // in the order of the paths
+	leftovers         []string      // what an earlier rm left and this one could not remove either
 }
 
 // A batch is the victims of one directory: they share one instance.

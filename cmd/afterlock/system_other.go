@@ -5,15 +5,16 @@ package main
 import (
 	"errors"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
-func kernel() string { return "" }
+func runningKernel() string { return "" }
 
 func lockHolder(string) (bool, int, error) { return false, 0, errors.ErrUnsupported }
 
 func isNotDirectory(error) bool { return false }
 
-func unordered(k tempdir.Kernel) tempdir.Option { return tempdir.WithKernel(k) }
+func unordered(k kernel.Kernel) tempdir.Option { return kernel.With[tempdir.Option](k) }
 
 func inUserSpace(string) bool { return false }

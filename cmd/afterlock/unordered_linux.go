@@ -6,20 +6,21 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
 // unordered asks for the order of renames before unlinks, and does not insist:
 // what cannot be synced is deleted all the same, as rm -r does it. k is nil, or
 // the kernel of a test.
-func unordered(k tempdir.Kernel) tempdir.Option {
+func unordered(k kernel.Kernel) tempdir.Option {
 	if k == nil {
-		k = tempdir.LinuxKernel()
+		k = kernel.Linux()
 	}
-	return tempdir.WithKernel(unorderedKernel{k})
+	return kernel.With[tempdir.Option](unorderedKernel{k})
 }
 
-type unorderedKernel struct{ tempdir.Kernel }
+type unorderedKernel struct{ kernel.Kernel }
 
 func (k unorderedKernel) SyncData(dir int) error {
 	_ = k.Kernel.SyncData(dir)

@@ -177,7 +177,7 @@ func upstream(cmd *cobra.Command, mode upstreamMode, options subjects.Options, o
 	}
 	options.Dir, options.Log = o.dir, o.log
 	d := upstreamDocument{
-		Schema: schema, Program: thisProgram(), Kernel: kernel(), User: os.Geteuid(), Command: os.Args, Started: begin.UTC(),
+		Schema: schema, Program: thisProgram(), Kernel: runningKernel(), User: os.Geteuid(), Command: os.Args, Started: begin.UTC(),
 		Module: options.Module, Version: cmp.Or(options.Version, "latest"), LoadBefore: subjects.Load(),
 	}
 	report := &subjects.Report{}

@@ -176,7 +176,7 @@ const schema = 1
 
 func newDocument(started time.Time, report gate.Report) document {
 	return document{
-		Schema: schema, Program: thisProgram(), Kernel: kernel(), User: os.Geteuid(),
+		Schema: schema, Program: thisProgram(), Kernel: runningKernel(), User: os.Geteuid(),
 		Command: os.Args, Started: started.UTC(), Report: report,
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/crashsim/disk"
-	"github.com/afterlock/afterlock/tempdir"
+	"github.com/afterlock/afterlock/internal/kernel"
 )
 
 // run makes the step on both and returns what both answered.
@@ -27,11 +27,11 @@ func (p *pair) run(s step) (simulated, real string) {
 // An answer is everything that a call returns, but for descriptors.
 type answer struct {
 	err        error
-	attributes *tempdir.Attributes
+	attributes *kernel.Attributes
 	more       string
 }
 
-func (p *pair) on(k tempdir.Kernel, s step, fds *[2][slots]int, path func(string) string) (a answer) {
+func (p *pair) on(k kernel.Kernel, s step, fds *[2][slots]int, path func(string) string) (a answer) {
 	fd, fd2 := fds[s.Process][s.Slot], fds[s.Process][s.Slot2]
 	name, name2 := s.Name, s.Name2
 	if strings.HasPrefix(name, "/") {

@@ -10,7 +10,7 @@ import (
 
 // This file is what callers of the library, and tests, do besides: the calls
 // of a store or of a stranger. Paths are resolved from "/"; errors are bare
-// errnos, as in tempdir.Kernel.
+// errnos, as in kernel.Kernel.
 
 // Mkdir makes a directory.
 func (p *Process) Mkdir(path string) error {

@@ -1,4 +1,4 @@
-// Package disk is a file system in memory behind [tempdir.Kernel], for running
+// Package disk is a file system in memory behind [kernel.Kernel], for running
 // the library where every crash can be tried.
 //
 // A [Disk] has names, inodes with link counts, open file descriptions with

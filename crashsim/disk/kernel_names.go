@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// This file is the half of tempdir.Kernel that changes names.
+// This file is the half of kernel.Kernel that changes names.
 
 func (p *Process) LinkLock(fd, dir int, name string) error {
 	if err := p.begin(); err != nil {

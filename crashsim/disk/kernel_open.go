@@ -7,12 +7,11 @@ import (
 	"os"
 	"time"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"golang.org/x/sys/unix"
-
-	"github.com/afterlock/afterlock/tempdir"
 )
 
-// This file is the half of tempdir.Kernel that opens, reads and locks.
+// This file is the half of kernel.Kernel that opens, reads and locks.
 
 func (p *Process) OpenRoot(path string) (fd int, ordered bool, err error) {
 	if err := p.begin(); err != nil {
@@ -201,26 +200,26 @@ func (p *Process) WriteOwner(fd int, record []byte) error {
 	return nil
 }
 
-func (p *Process) Stat(fd int) (tempdir.Attributes, error) {
+func (p *Process) Stat(fd int) (kernel.Attributes, error) {
 	if err := p.begin(); err != nil {
-		return tempdir.Attributes{}, err
+		return kernel.Attributes{}, err
 	}
 	defer p.end()
 	f, err := p.fd(fd)
 	if err != nil {
-		return tempdir.Attributes{}, err
+		return kernel.Attributes{}, err
 	}
 	return p.disk.attributes(f.place), nil
 }
 
-func (p *Process) StatName(dir int, name string) (tempdir.Attributes, error) {
+func (p *Process) StatName(dir int, name string) (kernel.Attributes, error) {
 	if err := p.begin(); err != nil {
-		return tempdir.Attributes{}, err
+		return kernel.Attributes{}, err
 	}
 	defer p.end()
 	at, err := p.walkAt(dir, name, resolve{})
 	if err != nil {
-		return tempdir.Attributes{}, err
+		return kernel.Attributes{}, err
 	}
 	return p.disk.attributes(at), nil
 }
@@ -231,9 +230,9 @@ const device, mount = 1, 1
 // epoch is when everything was changed last: time stands still on the disk.
 var epoch = time.Unix(0, 0)
 
-func (d *Disk) attributes(at place) tempdir.Attributes {
+func (d *Disk) attributes(at place) kernel.Attributes {
 	of := &d.nodes[at.node]
-	return tempdir.Attributes{
+	return kernel.Attributes{
 		Device: device, Inode: uint64(of.number), Mount: mount, Links: uint32(of.links), Mode: of.kind, Permissions: of.perm,
 		Bytes: int64(len(of.data)), Changed: epoch,
 		UID:       uint32(os.Geteuid()), // every inode is this user's
@@ -241,7 +240,7 @@ func (d *Disk) attributes(at place) tempdir.Attributes {
 	}
 }
 
-func (p *Process) List(fd int, entries []tempdir.Entry) ([]tempdir.Entry, error) {
+func (p *Process) List(fd int, entries []kernel.Entry) ([]kernel.Entry, error) {
 	if err := p.begin(); err != nil {
 		return entries, err
 	}
@@ -266,7 +265,7 @@ func (p *Process) List(fd int, entries []tempdir.Entry) ([]tempdir.Entry, error)
 			break
 		}
 		n++
-		entries = append(entries, tempdir.Entry{Name: e.name, Type: p.disk.nodes[e.node].kind})
+		entries = append(entries, kernel.Entry{Name: e.name, Type: p.disk.nodes[e.node].kind})
 		f.position = e.name
 	}
 	return entries, nil
@@ -300,17 +299,17 @@ func (p *Process) OpenToInspect(dir int, name string) (int, error) {
 	return p.opened(at, false), nil
 }
 
-func (p *Process) LockHolder(fd int) (tempdir.Holder, error) {
+func (p *Process) LockHolder(fd int) (kernel.Holder, error) {
 	if err := p.begin(); err != nil {
-		return tempdir.Holder{}, err
+		return kernel.Holder{}, err
 	}
 	defer p.end()
 	f, err := p.fd(fd)
 	if err != nil {
-		return tempdir.Holder{}, err
+		return kernel.Holder{}, err
 	}
 	locker := p.disk.nodes[f.node].locker
-	return tempdir.Holder{Held: locker != nil && locker != f}, nil
+	return kernel.Holder{Held: locker != nil && locker != f}, nil
 }
 
 func (p *Process) ReadOwner(fd int) ([]byte, error) {

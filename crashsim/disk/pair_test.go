@@ -14,7 +14,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/afterlock/afterlock/crashsim/disk"
-	"github.com/afterlock/afterlock/tempdir"
+	"github.com/afterlock/afterlock/internal/kernel"
 )
 
 // A place is a descriptor, on the disk or in the kernel.
@@ -32,13 +32,13 @@ type pair struct {
 	processes [2]*disk.Process
 	simulated [2][slots]int
 	real      [2][slots]int
-	kernel    tempdir.Kernel
+	kernel    kernel.Kernel
 	mounted   string // the path of the one mount
 	listed    map[place]bool
 }
 
 func newPair(t *rapid.T, dir string, options disk.Options) *pair {
-	p := &pair{t: t, options: options, dir: dir, disk: disk.New(options), kernel: tempdir.LinuxKernel(), listed: map[place]bool{}}
+	p := &pair{t: t, options: options, dir: dir, disk: disk.New(options), kernel: kernel.Linux(), listed: map[place]bool{}}
 	for i := range p.processes {
 		p.processes[i] = p.disk.Process()
 		for j := range slots {

@@ -5,12 +5,11 @@ package disk
 import (
 	"io/fs"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"golang.org/x/sys/unix"
-
-	"github.com/afterlock/afterlock/tempdir"
 )
 
-// A Process is one process on the disk: a [tempdir.Kernel] with descriptors of
+// A Process is one process on the disk: a [kernel.Kernel] with descriptors of
 // its own. Its working directory is "/".
 type Process struct {
 	disk   *Disk
@@ -32,7 +31,7 @@ type description struct {
 // firstFd leaves room for the descriptors that every process has.
 const firstFd = 3
 
-var _ tempdir.Kernel = (*Process)(nil)
+var _ kernel.Kernel = (*Process)(nil)
 
 // Process starts a process.
 func (d *Disk) Process() *Process {

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
@@ -85,8 +85,8 @@ func (s *Store) Record(id string) error {
 }
 
 // refuse lets one method of the kernel fail.
-func refuse(method seam.Method, errno unix.Errno) seam.HookFunc {
-	return func(c *seam.Call) error {
+func refuse(method kernel.Method, errno unix.Errno) kernel.HookFunc {
+	return func(c *kernel.Call) error {
 		if c.Method == method {
 			return errno
 		}
@@ -95,10 +95,10 @@ func refuse(method seam.Method, errno unix.Errno) seam.HookFunc {
 }
 
 // nothing fails.
-func nothing(*seam.Call) error { return nil }
+func nothing(*kernel.Call) error { return nil }
 
 // newStore makes a store with one layer, and a root whose kernel fails.
-func newStore(t *testing.T, fails seam.HookFunc) (*Store, *tempdir.Root) {
+func newStore(t *testing.T, fails kernel.HookFunc) (*Store, *tempdir.Root) {
 	t.Helper()
 	s := &Store{dir: t.TempDir(), records: map[string]bool{}}
 	require.NoError(t, os.MkdirAll(filepath.Join(s.Path("layer"), "usr", "bin"), 0o755))
@@ -107,7 +107,7 @@ func newStore(t *testing.T, fails seam.HookFunc) (*Store, *tempdir.Root) {
 	root, err := openRoot(t.Context(), s.dir)
 	require.NoError(t, err)
 	require.NoError(t, root.Close())
-	root, err = tempdir.Open(filepath.Join(s.dir, "tempdirs"), tempdir.WithKernel(seam.Around(tempdir.LinuxKernel(), fails)))
+	root, err = tempdir.Open(filepath.Join(s.dir, "tempdirs"), kernel.With[tempdir.Option](kernel.Around(kernel.Linux(), fails)))
 	require.NoError(t, err)
 	t.Cleanup(func() { root.Close() })
 	return s, root
@@ -127,7 +127,7 @@ func TestTheSnippetKeepsTheRecordOfALayerThatCouldNotBeStaged(t *testing.T) {
 		unix.EACCES, unix.EPERM, unix.EXDEV, unix.ENOSPC, unix.EDQUOT, unix.EROFS, unix.EBUSY,
 		unix.EIO, unix.EMLINK, unix.EINVAL, unix.ENAMETOOLONG, unix.ESTALE,
 	} {
-		store, root := newStore(t, refuse(seam.StageDeletion, errno))
+		store, root := newStore(t, refuse(kernel.StageDeletion, errno))
 		err := deleteLayer(t.Context(), root, store, "layer")
 		if assert.ErrorIs(t, err, errno) {
 			assert.NotErrorIs(t, err, fs.ErrNotExist, "%v is not taken for 'already deleted'", errno)
@@ -165,7 +165,7 @@ func TestTheSnippetForgetsALayerThatIsStagedOrGone(t *testing.T) {
 
 // The layer is out of reach, its record is gone; the rest is for a recovery.
 func TestTheSnippetReportsWhatCouldNotBeRemoved(t *testing.T) {
-	store, root := newStore(t, refuse(seam.RemoveEntry, unix.EIO))
+	store, root := newStore(t, refuse(kernel.RemoveEntry, unix.EIO))
 	assert.ErrorIs(t, deleteLayer(t.Context(), root, store, "layer"), tempdir.ErrLeftover)
 	assert.Empty(t, store.records)
 	assert.NoDirExists(t, store.Path("layer"))
@@ -191,7 +191,7 @@ func TestTheSnippetAddsALayerAsAWholeOrNotAtAll(t *testing.T) {
 	assert.NoDirExists(t, store.Path("other"))
 	emptyRoot(t, root)
 
-	store, root = newStore(t, refuse(seam.Commit, unix.ENOSPC))
+	store, root = newStore(t, refuse(kernel.Commit, unix.ENOSPC))
 	assert.ErrorIs(t, addLayer(t.Context(), root, store, "new", build), syscall.ENOSPC)
 	assert.NotContains(t, store.records, "new")
 	emptyRoot(t, root)

@@ -7,9 +7,8 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"golang.org/x/sys/unix"
-
-	"github.com/afterlock/afterlock/tempdir"
 )
 
 // Every kernel in this file breaks one promise, so that one check of a stage
@@ -17,12 +16,12 @@ import (
 
 // A thief takes every lock, also those that are held: a recoverer that deletes
 // live data.
-type thief struct{ tempdir.Kernel }
+type thief struct{ kernel.Kernel }
 
 func (thief) TakeLock(int) error { return nil }
 
 // A leaker keeps a second descriptor of every directory it opens.
-type leaker struct{ tempdir.Kernel }
+type leaker struct{ kernel.Kernel }
 
 func (k leaker) OpenDirectory(dir int, name string) (int, error) {
 	fd, err := k.Kernel.OpenDirectory(dir, name)
@@ -35,7 +34,7 @@ func (k leaker) OpenDirectory(dir int, name string) (int, error) {
 var leaked atomic.Bool // one is enough to be found
 
 // A litterer leaves a name in the root that no recovery removes.
-type litterer struct{ tempdir.Kernel }
+type litterer struct{ kernel.Kernel }
 
 func (k litterer) MakeData(root int, name string) error {
 	fd, err := unix.Openat(root, "litter", unix.O_CREAT|unix.O_CLOEXEC, 0o600)
@@ -47,17 +46,17 @@ func (k litterer) MakeData(root int, name string) error {
 }
 
 // A liar says that a victim was staged, and leaves it where it is.
-type liar struct{ tempdir.Kernel }
+type liar struct{ kernel.Kernel }
 
 func (liar) StageDeletion(string, int, string) error { return nil }
 
 // A loser says that an addition was committed, and has it nowhere.
-type loser struct{ tempdir.Kernel }
+type loser struct{ kernel.Kernel }
 
 func (loser) Commit(int, string, string) error { return nil }
 
 // A partialCommit loses a file of every tree it commits.
-type partialCommit struct{ tempdir.Kernel }
+type partialCommit struct{ kernel.Kernel }
 
 func (k partialCommit) Commit(root int, entry, destination string) error {
 	err := k.Kernel.Commit(root, entry, destination)
@@ -69,7 +68,7 @@ func (k partialCommit) Commit(root int, entry, destination string) error {
 
 // A nibbler is killed in the middle of a deletion that it makes file by file
 // under the old name, as everybody did before there were renames.
-type nibbler struct{ tempdir.Kernel }
+type nibbler struct{ kernel.Kernel }
 
 func (nibbler) StageDeletion(victim string, _ int, _ string) error {
 	removeOneFile(victim)
@@ -78,7 +77,7 @@ func (nibbler) StageDeletion(victim string, _ int, _ string) error {
 }
 
 // A careless kernel removes what symbolic links lead to.
-type careless struct{ tempdir.Kernel }
+type careless struct{ kernel.Kernel }
 
 func (k careless) RemoveEntry(dir int, name string) error {
 	if target, err := os.Readlink(filepath.Join("/proc/self/fd", strconv.Itoa(dir), name)); err == nil {
@@ -88,7 +87,7 @@ func (k careless) RemoveEntry(dir int, name string) error {
 }
 
 // A neighbour stages the victim's neighbour as well.
-type neighbour struct{ tempdir.Kernel }
+type neighbour struct{ kernel.Kernel }
 
 func (k neighbour) StageDeletion(victim string, root int, entry string) error {
 	if err := k.Kernel.StageDeletion(victim, root, entry); err != nil {
@@ -98,12 +97,12 @@ func (k neighbour) StageDeletion(victim string, root int, entry string) error {
 }
 
 // A fullDisk has no inodes left.
-type fullDisk struct{ tempdir.Kernel }
+type fullDisk struct{ kernel.Kernel }
 
 func (fullDisk) MakeData(int, string) error { return unix.ENOSPC }
 
 // A broken kernel cannot stage for a reason that nobody expects.
-type broken struct{ tempdir.Kernel }
+type broken struct{ kernel.Kernel }
 
 func (broken) StageDeletion(string, int, string) error { return unix.EBADMSG }
 

@@ -5,25 +5,24 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"golang.org/x/sys/unix"
-
-	"github.com/afterlock/afterlock/tempdir"
 )
 
 func TestMain(m *testing.M) {
-	kernels = map[string]func() tempdir.Kernel{
-		"blind":          func() tempdir.Kernel { return &blind{Kernel: tempdir.LinuxKernel()} },
-		"thief":          func() tempdir.Kernel { return thief{tempdir.LinuxKernel()} },
-		"leaker":         func() tempdir.Kernel { return leaker{tempdir.LinuxKernel()} },
-		"litterer":       func() tempdir.Kernel { return litterer{tempdir.LinuxKernel()} },
-		"liar":           func() tempdir.Kernel { return liar{tempdir.LinuxKernel()} },
-		"loser":          func() tempdir.Kernel { return loser{tempdir.LinuxKernel()} },
-		"nibbler":        func() tempdir.Kernel { return nibbler{tempdir.LinuxKernel()} },
-		"careless":       func() tempdir.Kernel { return careless{tempdir.LinuxKernel()} },
-		"neighbour":      func() tempdir.Kernel { return neighbour{tempdir.LinuxKernel()} },
-		"full disk":      func() tempdir.Kernel { return fullDisk{tempdir.LinuxKernel()} },
-		"broken":         func() tempdir.Kernel { return broken{tempdir.LinuxKernel()} },
-		"partial commit": func() tempdir.Kernel { return partialCommit{tempdir.LinuxKernel()} },
+	kernels = map[string]func() kernel.Kernel{
+		"blind":          func() kernel.Kernel { return &blind{Kernel: kernel.Linux()} },
+		"thief":          func() kernel.Kernel { return thief{kernel.Linux()} },
+		"leaker":         func() kernel.Kernel { return leaker{kernel.Linux()} },
+		"litterer":       func() kernel.Kernel { return litterer{kernel.Linux()} },
+		"liar":           func() kernel.Kernel { return liar{kernel.Linux()} },
+		"loser":          func() kernel.Kernel { return loser{kernel.Linux()} },
+		"nibbler":        func() kernel.Kernel { return nibbler{kernel.Linux()} },
+		"careless":       func() kernel.Kernel { return careless{kernel.Linux()} },
+		"neighbour":      func() kernel.Kernel { return neighbour{kernel.Linux()} },
+		"full disk":      func() kernel.Kernel { return fullDisk{kernel.Linux()} },
+		"broken":         func() kernel.Kernel { return broken{kernel.Linux()} },
+		"partial commit": func() kernel.Kernel { return partialCommit{kernel.Linux()} },
 	}
 	BecomeWorker()
 	becomeParent()
@@ -34,20 +33,20 @@ func TestMain(m *testing.M) {
 // it: lock files are published unlocked, the recheck always says yes. One
 // goroutine uses it.
 type blind struct {
-	tempdir.Kernel
-	last tempdir.Attributes // that Stat answered
+	kernel.Kernel
+	last kernel.Attributes // that Stat answered
 }
 
 func (*blind) OpenUnnamed(int) (int, error) { return -1, unix.EOPNOTSUPP }
 
-func (b *blind) Stat(fd int) (tempdir.Attributes, error) {
+func (b *blind) Stat(fd int) (kernel.Attributes, error) {
 	a, err := b.Kernel.Stat(fd)
 	a.Links = 1
 	b.last = a
 	return a, err
 }
 
-func (b *blind) StatName(dir int, name string) (tempdir.Attributes, error) {
+func (b *blind) StatName(dir int, name string) (kernel.Attributes, error) {
 	if strings.HasPrefix(name, "lock-") {
 		return b.last, nil
 	}

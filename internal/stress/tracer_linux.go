@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/model/conformance/trace"
 	"github.com/afterlock/afterlock/tempdir"
 )
@@ -72,9 +72,9 @@ func (x *tracer) open() (err error) {
 		return err
 	}
 	faults := &faults{rng: rand.New(rand.NewPCG(x.worker.Seed, uint64(x.index)+1000)), named: x.worker.Named}
-	k = seam.Around(k, faults)
-	k = seam.Around(k, x.recording.Recorder(tracerNumber(x.worker.Worker, x.index)))
-	x.root, err = tempdir.Open(x.worker.Root, tempdir.WithKernel(k), tempdir.OrphanGrace(0), tempdir.Purpose("stress traced"))
+	k = kernel.Around(k, faults)
+	k = kernel.Around(k, x.recording.Recorder(tracerNumber(x.worker.Worker, x.index)))
+	x.root, err = tempdir.Open(x.worker.Root, kernel.With[tempdir.Option](k), tempdir.OrphanGrace(0), tempdir.Purpose("stress traced"))
 	faults.armed = true // a worker that cannot open its root has no work
 	return err
 }
@@ -213,11 +213,11 @@ type faults struct {
 }
 
 // Before fails calls whose failure says that nothing was done.
-func (f *faults) Before(c *seam.Call) error {
+func (f *faults) Before(c *kernel.Call) error {
 	switch c.Method {
-	case seam.OpenRoot, seam.Close:
+	case kernel.OpenRoot, kernel.Close:
 		return nil
-	case seam.OpenUnnamed:
+	case kernel.OpenUnnamed:
 		if f.named {
 			return unix.EOPNOTSUPP
 		}
@@ -235,8 +235,8 @@ func (f *faults) Before(c *seam.Call) error {
 }
 
 // After fails closes: Linux has closed the descriptor all the same.
-func (f *faults) After(c *seam.Call) {
-	if f.armed && c.Method == seam.Close && c.Err == nil && f.rng.IntN(failEvery) == 0 {
+func (f *faults) After(c *kernel.Call) {
+	if f.armed && c.Method == kernel.Close && c.Err == nil && f.rng.IntN(failEvery) == 0 {
 		c.Err = unix.EIO
 	}
 }

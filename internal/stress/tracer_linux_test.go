@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 )
 
 // A worker whose root cannot be opened would be taken for a full disk.
@@ -14,7 +14,7 @@ func TestCallsFailOnceTheRootIsOpen(t *testing.T) {
 	f := &faults{rng: rand.New(rand.NewPCG(1, 1))}
 	failed := func() (n int) {
 		for range 100 * failEvery {
-			if f.Before(&seam.Call{Method: seam.Stat}) != nil {
+			if f.Before(&kernel.Call{Method: kernel.Stat}) != nil {
 				n++
 			}
 		}

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
@@ -22,7 +23,7 @@ const workerVariable = "AFTERLOCK_STRESS_WORKER"
 
 // kernels are the kernels that a job can name. The program has none; the tests
 // of this package put faulty ones here before they call BecomeWorker.
-var kernels map[string]func() tempdir.Kernel
+var kernels map[string]func() kernel.Kernel
 
 // BecomeWorker does not return in a process that was started as a worker: it
 // does its job and exits. In every other process it does nothing. Call it first
@@ -123,13 +124,13 @@ func (w *worker) open() (*tempdir.Root, error) {
 	if w.Role == roleRecoverer {
 		k = &announcer{Kernel: k, worker: w}
 	}
-	return tempdir.Open(w.Root, tempdir.WithKernel(k), tempdir.OrphanGrace(0), tempdir.Purpose("stress "+string(w.Role)))
+	return tempdir.Open(w.Root, kernel.With[tempdir.Option](k), tempdir.OrphanGrace(0), tempdir.Purpose("stress "+string(w.Role)))
 }
 
 // kernel is the one that the job names.
-func (w *worker) kernel() (tempdir.Kernel, error) {
+func (w *worker) kernel() (kernel.Kernel, error) {
 	if w.Kernel == "" {
-		return tempdir.LinuxKernel(), nil
+		return kernel.Linux(), nil
 	}
 	makeKernel := kernels[w.Kernel]
 	if makeKernel == nil {
@@ -212,7 +213,7 @@ func isEnvironment(err error) bool {
 // An announcer tells the parent when a recoverer begins to remove data, so
 // that kills can be aimed at it.
 type announcer struct {
-	tempdir.Kernel
+	kernel.Kernel
 	worker    *worker
 	announced string
 }

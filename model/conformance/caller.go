@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/model"
 	"github.com/afterlock/afterlock/tempdir"
 )
@@ -38,7 +39,7 @@ const (
 // live is the life of a process: its caller does what it is ordered to. It uses
 // nothing but the library's public functions.
 func (p *process) live() {
-	options := []tempdir.Option{tempdir.WithKernel(p.kernel), tempdir.OrphanGrace(0)}
+	options := []tempdir.Option{kernel.With[tempdir.Option](p.kernel), tempdir.OrphanGrace(0)}
 	if p.mixed {
 		options = append(options, tempdir.MixedFleet(0, 0)) // know upstream's ids
 	}

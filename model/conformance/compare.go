@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/model"
 )
 
@@ -199,19 +199,19 @@ func (s *scheduler) comparePlace(p *process, to *model.State, differs func(strin
 		return
 	}
 	want := s.standsAt(p, to)
-	if at.method == seam.Stat && (want.method == seam.StatName || pc == model.Opened || pc == model.Looking) {
+	if at.method == kernel.Stat && (want.method == kernel.StatName || pc == model.Opened || pc == model.Looking) {
 		return // joined
 	}
 	if want.method != at.method || want.name != "" && want.name != at.name {
 		differs("%s stands before %s, and should stand before %s (at %q in the specification)", p.name, at, want, model.PCName(pc))
 	}
-	if at.method == seam.List {
+	if at.method == kernel.List {
 		item := p.of(at.fd).item
 		if pc == model.InsideTree && item != to.Arg[p.number] || pc == model.Emptying && item != 0 {
 			differs("%s is in %q, and at %q of %q in the specification", p.name, s.world.itemNames[item], model.PCName(pc), s.world.itemNames[to.Arg[p.number]%uint8(itemCount)])
 		}
 	}
-	if at.method == seam.Close && at.fd != p.lock {
+	if at.method == kernel.Close && at.fd != p.lock {
 		differs("%s is about to close another descriptor than its lock's", p.name)
 	}
 }
@@ -223,7 +223,7 @@ func (p *process) needs() int {
 	if p.lock >= 0 {
 		n++
 	}
-	if p.at.place == atCall && p.at.method == seam.List {
+	if p.at.place == atCall && p.at.method == kernel.List {
 		n += int(p.of(p.at.fd).kind-dataKind) + 1
 	}
 	return n
@@ -240,51 +240,51 @@ func (s *scheduler) standsAt(p *process, to *model.State) stop {
 	}
 	id := s.world.ids[to.ID[p.number]]
 	lockFile, data := stop{name: lockPrefix + id}, stop{name: dataPrefix + id}
-	with := func(at stop, m seam.Method) stop { at.method = m; return at }
+	with := func(at stop, m kernel.Method) stop { at.method = m; return at }
 	switch to.PC[p.number] {
 	case model.Idle: // Create tries once more, with another id
 		if s.config.TmpFile {
-			return stop{method: seam.OpenUnnamed}
+			return stop{method: kernel.OpenUnnamed}
 		}
-		return stop{method: seam.CreateLock}
+		return stop{method: kernel.CreateLock}
 	case model.Looking:
-		return stop{method: seam.LockHolder}
+		return stop{method: kernel.LockHolder}
 	case model.SawLock, model.SawBoth:
 		if p.inspector {
-			return with(lockFile, seam.OpenToInspect)
+			return with(lockFile, kernel.OpenToInspect)
 		}
-		return with(lockFile, seam.OpenLock)
+		return with(lockFile, kernel.OpenLock)
 	case model.SawData:
 		if s.config.TmpFile {
-			return stop{method: seam.OpenUnnamed}
+			return stop{method: kernel.OpenUnnamed}
 		}
-		return with(lockFile, seam.CreateLock)
+		return with(lockFile, kernel.CreateLock)
 	case model.Unnamed, model.Created, model.Opened:
-		return stop{method: seam.TakeLock}
+		return stop{method: kernel.TakeLock}
 	case model.Locked:
 		if p.creator {
-			return stop{method: seam.LinkLock}
+			return stop{method: kernel.LinkLock}
 		}
-		return with(lockFile, seam.LinkLock)
+		return with(lockFile, kernel.LinkLock)
 	case model.Taken, model.Emptied:
-		return with(lockFile, seam.StatName)
+		return with(lockFile, kernel.StatName)
 	case model.Named:
-		return with(data, seam.MakeData)
+		return with(data, kernel.MakeData)
 	case model.Claimed:
-		return with(data, seam.OpenDirectory)
+		return with(data, kernel.OpenDirectory)
 	case model.Calling:
-		method := seam.StageDeletion
+		method := kernel.StageDeletion
 		x := to.Arg[p.number]
 		if !s.world.isVictim(x) {
-			return stop{method: seam.Commit}
+			return stop{method: kernel.Commit}
 		}
 		return stop{method: method, name: s.world.home(x)}
 	case model.Emptying, model.InsideTree:
-		return stop{method: seam.List}
+		return stop{method: kernel.List}
 	case model.Verified:
-		return with(lockFile, seam.RemoveLock)
+		return with(lockFile, kernel.RemoveLock)
 	case model.Closing:
-		return stop{method: seam.Close}
+		return stop{method: kernel.Close}
 	}
 	return stop{place: atLive}
 }

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/model"
 )
 
@@ -236,7 +236,7 @@ func (d *demonstration) listen() {
 		if p.watch = nil; d.out == nil {
 			continue
 		}
-		p.watch = func(p *process, c *seam.Call) {
+		p.watch = func(p *process, c *kernel.Call) {
 			call := strings.TrimSpace(c.Method.String() + " " + d.readable(c.Name))
 			if p.grant.errno != 0 && p.grant.failing == c.Method {
 				call += " fails: " + unix.ErrnoName(p.grant.errno)

@@ -5,13 +5,13 @@ package conformance
 import (
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/model"
 )
 
 // An injection is a call that was made to fail, and how.
 type injection struct {
-	method seam.Method
+	method kernel.Method
 	errno  unix.Errno
 }
 
@@ -21,67 +21,67 @@ type injection struct {
 // EACCES from OpenDirectory, which the code mends. So is what says that locks are
 // not to be had here, ENOLCK above all: the specification has no such file system,
 // and the code then unlinks what it made to be locked.
-var errnos = map[seam.Method][]unix.Errno{
-	seam.TakeLock:        {unix.EIO, unix.ESTALE, unix.EINTR, unix.ENOMEM},
-	seam.LockHolder:      {unix.EIO, unix.ENOLCK, unix.EINVAL},
-	seam.LinkLock:        {unix.ENOSPC, unix.EIO, unix.EDQUOT, unix.EROFS, unix.ENOMEM},
-	seam.Stat:            {unix.EIO, unix.ESTALE, unix.ENOMEM},
-	seam.StatName:        {unix.EIO, unix.EACCES, unix.ESTALE, unix.ENOMEM},
-	seam.MakeData:        {unix.EEXIST, unix.ENOSPC, unix.EIO, unix.EDQUOT, unix.EMLINK},
-	seam.StageDeletion:   {unix.EIO, unix.ENOSPC, unix.EACCES, unix.EXDEV, unix.EBUSY, unix.EROFS},
-	seam.Commit:          {unix.EIO, unix.ENOSPC, unix.EACCES, unix.EXDEV, unix.EBUSY, unix.EEXIST},
-	seam.OpenDirectory:   {unix.EIO, unix.EMFILE, unix.ENFILE, unix.ENOMEM},
-	seam.List:            {unix.EIO, unix.ENOMEM},
-	seam.RemoveEntry:     {unix.EIO, unix.EACCES, unix.EPERM, unix.EBUSY, unix.EROFS},
-	seam.RemoveDirectory: {unix.EIO, unix.EACCES, unix.EPERM, unix.EBUSY},
-	seam.RemoveData:      {unix.EIO, unix.EACCES, unix.EPERM, unix.EBUSY},
-	seam.RemoveLock:      {unix.EIO, unix.EACCES, unix.EPERM, unix.EROFS},
+var errnos = map[kernel.Method][]unix.Errno{
+	kernel.TakeLock:        {unix.EIO, unix.ESTALE, unix.EINTR, unix.ENOMEM},
+	kernel.LockHolder:      {unix.EIO, unix.ENOLCK, unix.EINVAL},
+	kernel.LinkLock:        {unix.ENOSPC, unix.EIO, unix.EDQUOT, unix.EROFS, unix.ENOMEM},
+	kernel.Stat:            {unix.EIO, unix.ESTALE, unix.ENOMEM},
+	kernel.StatName:        {unix.EIO, unix.EACCES, unix.ESTALE, unix.ENOMEM},
+	kernel.MakeData:        {unix.EEXIST, unix.ENOSPC, unix.EIO, unix.EDQUOT, unix.EMLINK},
+	kernel.StageDeletion:   {unix.EIO, unix.ENOSPC, unix.EACCES, unix.EXDEV, unix.EBUSY, unix.EROFS},
+	kernel.Commit:          {unix.EIO, unix.ENOSPC, unix.EACCES, unix.EXDEV, unix.EBUSY, unix.EEXIST},
+	kernel.OpenDirectory:   {unix.EIO, unix.EMFILE, unix.ENFILE, unix.ENOMEM},
+	kernel.List:            {unix.EIO, unix.ENOMEM},
+	kernel.RemoveEntry:     {unix.EIO, unix.EACCES, unix.EPERM, unix.EBUSY, unix.EROFS},
+	kernel.RemoveDirectory: {unix.EIO, unix.EACCES, unix.EPERM, unix.EBUSY},
+	kernel.RemoveData:      {unix.EIO, unix.EACCES, unix.EPERM, unix.EBUSY},
+	kernel.RemoveLock:      {unix.EIO, unix.EACCES, unix.EPERM, unix.EROFS},
 }
 
 // fail makes the next call of p fail: each time another of those that the step
 // consists of, with another errno.
 func (s *scheduler) fail(p *process, from *model.State) error {
 	op := none
-	var calls []seam.Method
+	var calls []kernel.Method
 	switch from.PC[p.number] {
 	case model.Live:
-		op, calls = opCloseStaged, []seam.Method{seam.OpenDirectory}
+		op, calls = opCloseStaged, []kernel.Method{kernel.OpenDirectory}
 	case model.Emptying:
-		calls = []seam.Method{seam.List}
+		calls = []kernel.Method{kernel.List}
 		x := s.anEntry(from, from.ID[p.number])
 		switch {
 		case from.Data>>from.ID[p.number]&1 == 0: // a stranger removed it
 		case x == 0:
-			calls = append(calls, seam.RemoveData)
+			calls = append(calls, kernel.RemoveData)
 		case s.world.trees[x].mount == "":
 			p.grant.show = x
-			calls = append(calls, seam.OpenDirectory)
+			calls = append(calls, kernel.OpenDirectory)
 		}
 	case model.InsideTree:
-		calls = []seam.Method{seam.List, seam.RemoveDirectory}
+		calls = []kernel.Method{kernel.List, kernel.RemoveDirectory}
 		if from.Tree[from.Arg[p.number]] > 0 {
-			calls[1] = seam.RemoveEntry
+			calls[1] = kernel.RemoveEntry
 		}
 	case model.Calling:
-		calls = []seam.Method{p.at.method}
+		calls = []kernel.Method{p.at.method}
 		x, i := from.Arg[p.number], from.ID[p.number]
 		if home := from.Place[x] == model.Home; from.Data>>i&1 == 0 || s.world.isVictim(x) != home {
-			calls = append(calls, seam.StatName) // the look at what is missing
+			calls = append(calls, kernel.StatName) // the look at what is missing
 		}
 	case model.Opened:
-		if calls = []seam.Method{seam.TakeLock}; p.at.method == seam.Stat {
-			calls = append(calls, seam.Stat)
+		if calls = []kernel.Method{kernel.TakeLock}; p.at.method == kernel.Stat {
+			calls = append(calls, kernel.Stat)
 		}
 	case model.Looking:
-		if calls = []seam.Method{seam.LockHolder}; p.at.method == seam.Stat {
-			calls = append(calls, seam.Stat)
+		if calls = []kernel.Method{kernel.LockHolder}; p.at.method == kernel.Stat {
+			calls = append(calls, kernel.Stat)
 		}
 	case model.Taken, model.Emptied:
-		if calls = []seam.Method{seam.StatName}; p.at.method == seam.Stat {
-			calls = append(calls, seam.Stat)
+		if calls = []kernel.Method{kernel.StatName}; p.at.method == kernel.Stat {
+			calls = append(calls, kernel.Stat)
 		}
 	default:
-		calls = []seam.Method{p.at.method}
+		calls = []kernel.Method{p.at.method}
 	}
 	turn := s.turn
 	s.turn++
@@ -107,9 +107,9 @@ func (s *scheduler) fail(p *process, from *model.State) error {
 }
 
 // stopOf is where the process stands before a step that has the call in it.
-func stopOf(failing seam.Method, calls []seam.Method) seam.Method {
+func stopOf(failing kernel.Method, calls []kernel.Method) kernel.Method {
 	switch calls[0] {
-	case seam.List, seam.StageDeletion, seam.Commit:
+	case kernel.List, kernel.StageDeletion, kernel.Commit:
 		return calls[0]
 	}
 	return failing

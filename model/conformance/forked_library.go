@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/model"
 	"github.com/afterlock/afterlock/tempdir"
 )
@@ -28,7 +28,7 @@ type intention struct {
 	ID       model.ID
 	Saw      model.PC
 	Errno    unix.Errno
-	Failing  seam.Method
+	Failing  kernel.Method
 	Show     model.Item
 	Through  bool
 	Free     bool
@@ -47,7 +47,7 @@ type intention struct {
 // A standing is where the process stands, and what it has open.
 type standing struct {
 	Place  place
-	Method seam.Method
+	Method kernel.Method
 	Name   string
 	Fd     int
 	Reply  model.PC

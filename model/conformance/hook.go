@@ -9,24 +9,23 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/model"
-	"github.com/afterlock/afterlock/tempdir"
 )
 
 // Before stops before every call that is the first of an action; spec/README.md
 // has the table. Calls that the specification joins to another go on.
-func (p *process) Before(c *seam.Call) error {
+func (p *process) Before(c *kernel.Call) error {
 	if p.dead {
 		return unix.EBADF
 	}
 	switch {
-	case c.Method == seam.OpenUnnamed && !p.world.tmpFile:
+	case c.Method == kernel.OpenUnnamed && !p.world.tmpFile:
 		return unix.EOPNOTSUPP
 	case p.broken != 0 && c.Method == p.grant.failing:
 		return p.broken
 	case !p.joined && !p.free && p.stops(c):
-		if c.Method == seam.Close {
+		if c.Method == kernel.Close {
 			p.broken, p.hides = 0, false
 		}
 		p.pause(stop{method: c.Method, name: c.Name, to: c.To, fd: c.Fd})
@@ -57,7 +56,7 @@ func (p *process) Before(c *seam.Call) error {
 		}
 		return errno
 	}
-	if c.Method == seam.List && p.of(c.Fd).kind >= dataKind && !p.free {
+	if c.Method == kernel.List && p.of(c.Fd).kind >= dataKind && !p.free {
 		// A listing from the start: which names a call returns, and in which
 		// order, is up to the file system.
 		_, _ = unix.Seek(c.Fd, 0, 0)
@@ -66,31 +65,31 @@ func (p *process) Before(c *seam.Call) error {
 }
 
 // walks says whether the calls are those that remove a data directory.
-func walks(m seam.Method) bool {
+func walks(m kernel.Method) bool {
 	switch m {
-	case seam.List, seam.OpenDirectory, seam.RemoveEntry, seam.RemoveDirectory, seam.RemoveData:
+	case kernel.List, kernel.OpenDirectory, kernel.RemoveEntry, kernel.RemoveDirectory, kernel.RemoveData:
 		return true
 	}
 	return false
 }
 
 // stops says whether the call is the first of an action.
-func (p *process) stops(c *seam.Call) bool {
+func (p *process) stops(c *kernel.Call) bool {
 	switch c.Method {
-	case seam.OpenUnnamed, seam.CreateLock, seam.OpenLock, seam.OpenToInspect, seam.LockHolder, seam.TakeLock, seam.LinkLock, seam.MakeData,
-		seam.StageDeletion, seam.Commit, seam.RemoveLock:
+	case kernel.OpenUnnamed, kernel.CreateLock, kernel.OpenLock, kernel.OpenToInspect, kernel.LockHolder, kernel.TakeLock, kernel.LinkLock, kernel.MakeData,
+		kernel.StageDeletion, kernel.Commit, kernel.RemoveLock:
 		return true
-	case seam.Stat: // of the recheck; without a failing call in sight it goes on to the next
+	case kernel.Stat: // of the recheck; without a failing call in sight it goes on to the next
 		return c.Fd == p.lock && !p.unjudged
-	case seam.StatName: // of the recheck; after a failure, with the lock file closed, it looks for the reason
+	case kernel.StatName: // of the recheck; after a failure, with the lock file closed, it looks for the reason
 		return strings.HasPrefix(c.Name, lockPrefix) && (len(p.because) == 0 || p.of(p.lock).kind == lockKind)
-	case seam.Close:
+	case kernel.Close:
 		return p.of(c.Fd).kind == lockKind
-	case seam.OpenDirectory: // of the data; not to list the root, not of an entry
+	case kernel.OpenDirectory: // of the data; not to list the root, not of an entry
 		return c.Name != "." && p.of(c.Dir).kind == rootKind && !p.grant.through
-	case seam.List:
+	case kernel.List:
 		return p.of(c.Fd).kind >= dataKind && !p.grant.through && !p.hides
-	case seam.RemoveData: // by an owner that staged nothing; otherwise a part of the listing's step
+	case kernel.RemoveData: // by an owner that staged nothing; otherwise a part of the listing's step
 		return !p.walking()
 	}
 	return false
@@ -118,26 +117,26 @@ func (p *process) of(fd int) descriptor {
 
 // After keeps account of descriptors, and makes a listing show what the step of
 // the specification sees.
-func (p *process) After(c *seam.Call) {
+func (p *process) After(c *kernel.Call) {
 	p.learn(c)
 	if c.Err != nil {
 		// The code would go on with the other entries. The specification gives
 		// up at once, as if the mount was the last entry.
-		p.hides = p.hides || c.Method == seam.OpenDirectory && c.Err == unix.EXDEV
+		p.hides = p.hides || c.Method == kernel.OpenDirectory && c.Err == unix.EXDEV
 		return
 	}
 	switch c.Method {
-	case seam.OpenRoot:
+	case kernel.OpenRoot:
 		p.opened(c.Result, rootKind, 0)
 		p.root = c.Result
-	case seam.OpenUnnamed, seam.CreateLock, seam.OpenLock, seam.OpenToInspect:
+	case kernel.OpenUnnamed, kernel.CreateLock, kernel.OpenLock, kernel.OpenToInspect:
 		p.opened(c.Result, lockKind, 0)
 		p.inode, p.named = p.world.inodeOf(c.Result), c.Name
-	case seam.LinkLock:
+	case kernel.LinkLock:
 		p.named = c.Name
-	case seam.OpenParent:
+	case kernel.OpenParent:
 		p.opened(c.Result, entryKind, 0)
-	case seam.OpenDirectory:
+	case kernel.OpenDirectory:
 		switch parent := p.of(c.Dir); {
 		case c.Name == ".":
 			p.opened(c.Result, listingKind, 0)
@@ -148,9 +147,9 @@ func (p *process) After(c *seam.Call) {
 		default:
 			p.opened(c.Result, entryKind, parent.item)
 		}
-	case seam.Close:
+	case kernel.Close:
 		p.closed(c.Fd)
-	case seam.List:
+	case kernel.List:
 		if !p.free {
 			p.listed(c)
 		}
@@ -158,15 +157,15 @@ func (p *process) After(c *seam.Call) {
 }
 
 // learn notes what keeps the code from going on.
-func (p *process) learn(c *seam.Call) {
+func (p *process) learn(c *kernel.Call) {
 	switch {
-	case c.Method == seam.TakeLock && c.Err == unix.EAGAIN:
+	case c.Method == kernel.TakeLock && c.Err == unix.EAGAIN:
 		p.gaveUp = "TakeLock: the lock is held"
-	case c.Method == seam.OpenLock && c.Err == unix.ENOENT:
+	case c.Method == kernel.OpenLock && c.Err == unix.ENOENT:
 		p.gaveUp = "OpenLock: there is no lock file, and none is made"
-	case c.Method == seam.LinkLock && c.Err == unix.EEXIST:
+	case c.Method == kernel.LinkLock && c.Err == unix.EEXIST:
 		p.gaveUp = "LinkLock: somebody else has the name"
-	case c.Method == seam.StatName && c.Name == p.named && (c.Err == unix.ENOENT || c.Err == nil && c.Attributes.Inode != p.inode):
+	case c.Method == kernel.StatName && c.Name == p.named && (c.Err == unix.ENOENT || c.Err == nil && c.Attributes.Inode != p.inode):
 		p.gaveUp = "StatName: the name does not lead to the file that is locked"
 	}
 }
@@ -174,7 +173,7 @@ func (p *process) learn(c *seam.Call) {
 // listed changes the result of a listing. A listing is not atomic and has no
 // order: one of the root may miss names and show names that are gone by now, one
 // of a data directory shows one entry after the other.
-func (p *process) listed(c *seam.Call) {
+func (p *process) listed(c *kernel.Call) {
 	before := len(c.Entries) - c.Appended
 	switch d := p.of(c.Fd); d.kind {
 	case listingKind:
@@ -213,16 +212,16 @@ func (p *process) listed(c *seam.Call) {
 
 // whole reads the rest of a listing: a signal that is pending cuts an answer
 // short.
-func whole(c *seam.Call) {
+func whole(c *kernel.Call) {
 	for before := -1; before != len(c.Entries); {
 		before = len(c.Entries)
-		c.Entries, _ = tempdir.LinuxKernel().List(c.Fd, c.Entries)
+		c.Entries, _ = kernel.Linux().List(c.Fd, c.Entries)
 	}
 }
 
 // seesAll compares a listing of the root with what the observer saw: nobody else
 // is at work during the call, so that it has to be right.
-func (p *process) seesAll(entries []tempdir.Entry) {
+func (p *process) seesAll(entries []kernel.Entry) {
 	o := &p.world.seen
 	missing := map[string]fs.FileMode{}
 	for i := 1; i < idCount; i++ {
@@ -245,17 +244,17 @@ func (p *process) seesAll(entries []tempdir.Entry) {
 }
 
 // sees is what the listing of the root shows, by the order to recover.
-func (p *process) sees() (entries []tempdir.Entry) {
+func (p *process) sees() (entries []kernel.Entry) {
 	if p.order.id == 0 {
 		return nil
 	}
 	id := p.world.ids[p.order.id]
 	p.recovers = id
 	if p.order.saw != model.SawData {
-		entries = append(entries, tempdir.Entry{Name: lockPrefix + id})
+		entries = append(entries, kernel.Entry{Name: lockPrefix + id})
 	}
 	if p.order.saw != model.SawLock {
-		entries = append(entries, tempdir.Entry{Name: dataPrefix + id, Type: fs.ModeDir})
+		entries = append(entries, kernel.Entry{Name: dataPrefix + id, Type: fs.ModeDir})
 	}
 	return entries
 }

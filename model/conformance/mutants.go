@@ -9,9 +9,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/model"
-	"github.com/afterlock/afterlock/tempdir"
 )
 
 // A mutant is a fixture that does what a deliberate fault of the specification
@@ -20,7 +19,7 @@ import (
 // caller is told of failures is not judged.
 type mutant struct {
 	slot   string // of the action that it replaces
-	kernel func(p *process, hooked tempdir.Kernel) tempdir.Kernel
+	kernel func(p *process, hooked kernel.Kernel) kernel.Kernel
 
 	// Where it stands, and how it takes its action, if it is not as ours.
 	stands func(s *scheduler, p *process, to *model.State) (at stop, is bool)
@@ -75,7 +74,7 @@ func mutantsOf(s *scheduler, c *model.Config) (list []mutant, err error) {
 	case "posix":
 		list = append(list, mutant{kernel: posixLocks})
 	case "table":
-		list = append(list, mutant{kernel: func(p *process, k tempdir.Kernel) tempdir.Kernel {
+		list = append(list, mutant{kernel: func(p *process, k kernel.Kernel) kernel.Kernel {
 			return &tabled{posix{Kernel: k, p: p}, s}
 		}})
 	default:
@@ -99,7 +98,7 @@ func (p *process) standsLike(s *scheduler, to *model.State) bool {
 
 // stand stops where a fixture is about to do something else than the library
 // asked for. It returns an error if the process has been killed.
-func (p *process) stand(m seam.Method, name string, fd int) error {
+func (p *process) stand(m kernel.Method, name string, fd int) error {
 	if p.dead {
 		return unix.EBADF
 	}
@@ -107,7 +106,7 @@ func (p *process) stand(m seam.Method, name string, fd int) error {
 		p.pause(stop{method: m, name: name, fd: fd})
 	}
 	if p.watch != nil {
-		p.watch(p, &seam.Call{Method: m, Name: name, Fd: fd})
+		p.watch(p, &kernel.Call{Method: m, Name: name, Fd: fd})
 	}
 	return nil
 }

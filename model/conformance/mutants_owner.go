@@ -9,9 +9,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/model"
-	"github.com/afterlock/afterlock/tempdir"
 )
 
 // This file is MutantsOwner.tla as fixtures: faults in what an owner does.
@@ -22,11 +21,11 @@ func idOfName(name string) string {
 
 // dataFirst makes the data directory before it links the lock file.
 type dataFirst struct {
-	tempdir.Kernel
+	kernel.Kernel
 	p *process
 }
 
-func dataBeforeLock(p *process, k tempdir.Kernel) tempdir.Kernel { return &dataFirst{k, p} }
+func dataBeforeLock(p *process, k kernel.Kernel) kernel.Kernel { return &dataFirst{k, p} }
 
 func (m *dataFirst) LinkLock(fd, root int, name string) error {
 	if m.p.creator {
@@ -41,16 +40,16 @@ func (m *dataFirst) MakeData(int, string) error { return nil } // made already
 
 func standsBeforeData(_ *scheduler, p *process, to *model.State) (stop, bool) {
 	if p.creator && to.PC[p.number] == model.Locked && to.ID[p.number] == model.None {
-		return stop{method: seam.MakeData}, true
+		return stop{method: kernel.MakeData}, true
 	}
 	return stop{}, false
 }
 
 func takesData(s *scheduler, p *process, a *step, from, _ *model.State) error {
 	if from.ID[a.proc] != model.None {
-		return p.call(seam.LinkLock, none)
+		return p.call(kernel.LinkLock, none)
 	}
-	if err := p.goTo(seam.MakeData, none); err != nil {
+	if err := p.goTo(kernel.MakeData, none); err != nil {
 		return err
 	}
 	s.bind(a.id, p.at.name)
@@ -59,11 +58,11 @@ func takesData(s *scheduler, p *process, a *step, from, _ *model.State) error {
 
 // nameFirst links the file before it locks it.
 type nameFirst struct {
-	tempdir.Kernel
+	kernel.Kernel
 	p *process
 }
 
-func nameBeforeLock(p *process, k tempdir.Kernel) tempdir.Kernel { return &nameFirst{k, p} }
+func nameBeforeLock(p *process, k kernel.Kernel) kernel.Kernel { return &nameFirst{k, p} }
 
 func (m *nameFirst) TakeLock(fd int) error {
 	if m.p.creator {
@@ -81,14 +80,14 @@ func (m *nameFirst) LinkLock(fd, root int, name string) error {
 }
 
 func standsBeforeName(_ *scheduler, p *process, to *model.State) (stop, bool) {
-	return stop{method: seam.LinkLock}, p.creator && to.PC[p.number] == model.Unnamed
+	return stop{method: kernel.LinkLock}, p.creator && to.PC[p.number] == model.Unnamed
 }
 
 func takesName(s *scheduler, p *process, a *step, from, to *model.State) error {
 	if !p.creator || from.PC[a.proc] == model.Created {
-		return p.call(seam.TakeLock, none)
+		return p.call(kernel.TakeLock, none)
 	}
-	if err := p.goTo(seam.LinkLock, none); err != nil {
+	if err := p.goTo(kernel.LinkLock, none); err != nil {
 		return err
 	}
 	s.bind(to.ID[a.proc], p.at.name)
@@ -98,22 +97,22 @@ func takesName(s *scheduler, p *process, a *step, from, to *model.State) error {
 // trusting makes a recheck find what it hopes for: the first after a lock was
 // taken, or the last, before the lock file is unlinked.
 type trusting struct {
-	tempdir.Kernel
+	kernel.Kernel
 	p     *process
 	first bool
 	last  bool
 	fresh bool // the lock was taken, and there was no recheck since
 }
 
-func creatorTrustsLock(p *process, k tempdir.Kernel) tempdir.Kernel {
+func creatorTrustsLock(p *process, k kernel.Kernel) kernel.Kernel {
 	return &trusting{Kernel: k, p: p, first: p.creator}
 }
 
-func recovererTrustsLock(p *process, k tempdir.Kernel) tempdir.Kernel {
+func recovererTrustsLock(p *process, k kernel.Kernel) kernel.Kernel {
 	return &trusting{Kernel: k, p: p, first: !p.creator}
 }
 
-func noLastRecheck(p *process, k tempdir.Kernel) tempdir.Kernel {
+func noLastRecheck(p *process, k kernel.Kernel) kernel.Kernel {
 	return &trusting{Kernel: k, p: p, last: true}
 }
 
@@ -130,7 +129,7 @@ func (m *trusting) LinkLock(fd, root int, name string) error {
 
 func (m *trusting) lies() bool { return m.fresh && m.first || !m.fresh && m.last }
 
-func (m *trusting) Stat(fd int) (tempdir.Attributes, error) {
+func (m *trusting) Stat(fd int) (kernel.Attributes, error) {
 	a, err := m.Kernel.Stat(fd)
 	if fd == m.p.lock && m.lies() {
 		a.Links = 1
@@ -138,7 +137,7 @@ func (m *trusting) Stat(fd int) (tempdir.Attributes, error) {
 	return a, err
 }
 
-func (m *trusting) StatName(dir int, name string) (tempdir.Attributes, error) {
+func (m *trusting) StatName(dir int, name string) (kernel.Attributes, error) {
 	a, err := m.Kernel.StatName(dir, name)
 	if name == m.p.named {
 		if m.lies() && m.p.lock >= 0 && (err == nil || err == unix.ENOENT) {
@@ -156,15 +155,15 @@ type again struct {
 	first, last string // ids
 }
 
-func usesIDsAgain(p *process, k tempdir.Kernel) tempdir.Kernel {
+func usesIDsAgain(p *process, k kernel.Kernel) kernel.Kernel {
 	if !p.creator {
 		return k
 	}
-	return seam.Around(k, &again{p: p})
+	return kernel.Around(k, &again{p: p})
 }
 
-func (m *again) Before(c *seam.Call) error {
-	if c.Method == seam.LinkLock || c.Method == seam.CreateLock {
+func (m *again) Before(c *kernel.Call) error {
+	if c.Method == kernel.LinkLock || c.Method == kernel.CreateLock {
 		if m.last = idOfName(c.Name); m.first == "" {
 			m.first = m.last
 			if used := m.p.world.ids[1]; used != "" {
@@ -172,29 +171,29 @@ func (m *again) Before(c *seam.Call) error {
 			}
 		}
 	}
-	if m.last != "" && c.Method != seam.StageDeletion {
+	if m.last != "" && c.Method != kernel.StageDeletion {
 		c.Name = strings.ReplaceAll(c.Name, m.last, m.first)
 	}
-	if m.last != "" && c.Method != seam.Commit {
+	if m.last != "" && c.Method != kernel.Commit {
 		c.To = strings.ReplaceAll(c.To, m.last, m.first)
 	}
 	return nil
 }
 
-func (m *again) After(*seam.Call) {}
+func (m *again) After(*kernel.Call) {}
 
 // blind does not tell a missing victim from a missing instance: the look that
 // tells them apart says that the instance is there.
 type blind struct {
-	tempdir.Kernel
+	kernel.Kernel
 	staging bool // a removal looks as well, and is told the truth
 }
 
-func oneNotFound(p *process, k tempdir.Kernel) tempdir.Kernel {
+func oneNotFound(p *process, k kernel.Kernel) kernel.Kernel {
 	return &blind{Kernel: k}
 }
 
-func (m *blind) StatName(dir int, name string) (tempdir.Attributes, error) {
+func (m *blind) StatName(dir int, name string) (kernel.Attributes, error) {
 	a, err := m.Kernel.StatName(dir, name)
 	if m.staging && strings.HasPrefix(name, dataPrefix) && !strings.Contains(name, "/") && err == unix.ENOENT {
 		err = nil
@@ -215,11 +214,11 @@ func (m *blind) StageDeletion(victim string, root int, entry string) error {
 // lie beside the root, where the observer, like the specification, does not
 // count them.
 type copying struct {
-	tempdir.Kernel
+	kernel.Kernel
 	p *process
 }
 
-func movesFileByFile(p *process, k tempdir.Kernel) tempdir.Kernel { return &copying{k, p} }
+func movesFileByFile(p *process, k kernel.Kernel) kernel.Kernel { return &copying{k, p} }
 
 func (m *copying) StageDeletion(victim string, root int, entry string) error {
 	copies := filepath.Join(m.p.world.dir, "copies")
@@ -231,7 +230,7 @@ func (m *copying) StageDeletion(victim string, root int, entry string) error {
 		if err != nil || len(files) == 0 {
 			return m.Kernel.StageDeletion(victim, root, entry)
 		}
-		if err := m.p.stand(seam.StageDeletion, victim, -1); err != nil {
+		if err := m.p.stand(kernel.StageDeletion, victim, -1); err != nil {
 			return err
 		}
 		from := filepath.Join(victim, files[0].Name())
@@ -250,11 +249,11 @@ func (m *copying) StageDeletion(victim string, root int, entry string) error {
 
 // keeping keeps its lock after a failure, for as long as the process lives.
 type keeping struct {
-	tempdir.Kernel
+	kernel.Kernel
 	p *process
 }
 
-func keepsLock(p *process, k tempdir.Kernel) tempdir.Kernel {
+func keepsLock(p *process, k kernel.Kernel) kernel.Kernel {
 	if !p.creator {
 		return k
 	}
@@ -262,9 +261,9 @@ func keepsLock(p *process, k tempdir.Kernel) tempdir.Kernel {
 }
 
 // Stat fails, so that nothing is unlinked after a failure.
-func (m *keeping) Stat(fd int) (tempdir.Attributes, error) {
+func (m *keeping) Stat(fd int) (kernel.Attributes, error) {
 	if fd == m.p.lock && len(m.p.because) > 0 {
-		return tempdir.Attributes{}, unix.EIO
+		return kernel.Attributes{}, unix.EIO
 	}
 	return m.Kernel.Stat(fd)
 }

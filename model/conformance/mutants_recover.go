@@ -7,9 +7,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/model"
-	"github.com/afterlock/afterlock/tempdir"
 )
 
 // This file is the half of MutantsRecover.tla about how a recoverer comes to
@@ -22,13 +21,13 @@ import (
 // out numbers like that, tmpfs never uses one again; so the fixture does not
 // depend on either.
 type remembering struct {
-	tempdir.Kernel
+	kernel.Kernel
 	p        *process
 	number   uint64 // or 0
 	rechecks bool   // the next recheck is with the number
 }
 
-func remembersNumber(p *process, k tempdir.Kernel) tempdir.Kernel {
+func remembersNumber(p *process, k kernel.Kernel) kernel.Kernel {
 	return &remembering{Kernel: k, p: p}
 }
 
@@ -46,7 +45,7 @@ func (m *remembering) TakeLock(fd int) error {
 	return m.Kernel.TakeLock(fd)
 }
 
-func (m *remembering) Stat(fd int) (tempdir.Attributes, error) {
+func (m *remembering) Stat(fd int) (kernel.Attributes, error) {
 	a, err := m.Kernel.Stat(fd)
 	if fd == m.p.lock && m.rechecks {
 		a.Inode, a.Links = m.number, 1
@@ -54,7 +53,7 @@ func (m *remembering) Stat(fd int) (tempdir.Attributes, error) {
 	return a, err
 }
 
-func (m *remembering) StatName(dir int, name string) (tempdir.Attributes, error) {
+func (m *remembering) StatName(dir int, name string) (kernel.Attributes, error) {
 	a, err := m.Kernel.StatName(dir, name)
 	if name == m.p.named && m.rechecks {
 		a.Inode = uint64(m.p.world.number(a.Inode))
@@ -69,24 +68,24 @@ func (m *remembering) OpenUnnamed(root int) (int, error) {
 }
 
 func standsBeforeLook(s *scheduler, p *process, to *model.State) (stop, bool) {
-	at := stop{method: seam.StatName, name: lockPrefix + s.world.ids[to.ID[p.number]]}
+	at := stop{method: kernel.StatName, name: lockPrefix + s.world.ids[to.ID[p.number]]}
 	return at, to.PC[p.number] == model.SawLock && to.Arg[p.number] == model.None
 }
 
 func takesLook(_ *scheduler, p *process, a *step, from, _ *model.State) error {
 	if from.PC[a.proc] == model.SawLock && from.Arg[a.proc] != model.None {
-		return p.call(seam.OpenLock, none)
+		return p.call(kernel.OpenLock, none)
 	}
-	return p.call(seam.StatName, none)
+	return p.call(kernel.StatName, none)
 }
 
 // creating opens with O_CREAT.
 type creating struct {
-	tempdir.Kernel
+	kernel.Kernel
 	p *process
 }
 
-func openLockCreates(p *process, k tempdir.Kernel) tempdir.Kernel { return &creating{k, p} }
+func openLockCreates(p *process, k kernel.Kernel) kernel.Kernel { return &creating{k, p} }
 
 func (m *creating) OpenLock(root int, name string) (fd int, err error) {
 	fd, err = m.Kernel.OpenLock(root, name)
@@ -101,11 +100,11 @@ func (m *creating) OpenLock(root int, name string) (fd int, err error) {
 
 // replacing gives its file the name, whoever has it.
 type replacing struct {
-	tempdir.Kernel
+	kernel.Kernel
 	p *process
 }
 
-func linkReplaces(p *process, k tempdir.Kernel) tempdir.Kernel { return &replacing{k, p} }
+func linkReplaces(p *process, k kernel.Kernel) kernel.Kernel { return &replacing{k, p} }
 
 func (m *replacing) LinkLock(fd, root int, name string) error {
 	err := m.Kernel.LinkLock(fd, root, name)
@@ -123,14 +122,14 @@ func (m *replacing) LinkLock(fd, root int, name string) error {
 // unlocked removes data without a lock file at once: what would be the lock
 // file is none.
 type unlocked struct {
-	tempdir.Kernel
+	kernel.Kernel
 	p *process
 }
 
 // noFile is the descriptor of the lock file that there is not.
 const noFile = -2
 
-func adoptsUnlocked(p *process, k tempdir.Kernel) tempdir.Kernel {
+func adoptsUnlocked(p *process, k kernel.Kernel) kernel.Kernel {
 	if p.creator {
 		return k
 	}
@@ -138,7 +137,7 @@ func adoptsUnlocked(p *process, k tempdir.Kernel) tempdir.Kernel {
 }
 
 func (m *unlocked) OpenUnnamed(int) (int, error) {
-	return noFile, m.p.stand(seam.OpenUnnamed, "", -1)
+	return noFile, m.p.stand(kernel.OpenUnnamed, "", -1)
 }
 
 func (m *unlocked) TakeLock(fd int) error {
@@ -162,9 +161,9 @@ func (m *unlocked) LinkLock(fd, root int, name string) error {
 	return m.Kernel.LinkLock(fd, root, name)
 }
 
-func (m *unlocked) Stat(fd int) (tempdir.Attributes, error) {
+func (m *unlocked) Stat(fd int) (kernel.Attributes, error) {
 	if fd == noFile {
-		return tempdir.Attributes{}, nil // and no name
+		return kernel.Attributes{}, nil // and no name
 	}
 	return m.Kernel.Stat(fd)
 }
@@ -178,12 +177,12 @@ func (m *unlocked) Close(fd int) error {
 
 // listing changes what a listing of the root shows.
 type listing struct {
-	tempdir.Kernel
+	kernel.Kernel
 	p     *process
 	shows func(name string) bool
 }
 
-func (m *listing) List(fd int, entries []tempdir.Entry) ([]tempdir.Entry, error) {
+func (m *listing) List(fd int, entries []kernel.Entry) ([]kernel.Entry, error) {
 	before := len(entries)
 	entries, err := m.Kernel.List(fd, entries)
 	if m.p.of(fd).kind != listingKind {
@@ -198,26 +197,26 @@ func (m *listing) List(fd int, entries []tempdir.Entry) ([]tempdir.Entry, error)
 	return kept, err
 }
 
-func listsLocksOnly(p *process, k tempdir.Kernel) tempdir.Kernel {
+func listsLocksOnly(p *process, k kernel.Kernel) kernel.Kernel {
 	return &listing{k, p, func(name string) bool { return strings.HasPrefix(name, lockPrefix) }}
 }
 
 // listsOnChange recovers only while some creator is at work: the caller looks
 // at its metadata, which changes then.
-func listsOnChange(p *process, k tempdir.Kernel) tempdir.Kernel {
+func listsOnChange(p *process, k kernel.Kernel) kernel.Kernel {
 	return &listing{k, p, func(string) bool { return p.othersAtWork() }}
 }
 
 // posix takes POSIX locks, which belong to the operating system process.
 type posix struct {
-	tempdir.Kernel
+	kernel.Kernel
 	p *process
 }
 
-func posixLocks(p *process, k tempdir.Kernel) tempdir.Kernel { return &posix{k, p} }
+func posixLocks(p *process, k kernel.Kernel) kernel.Kernel { return &posix{k, p} }
 
 func (m *posix) TakeLock(fd int) error {
-	if err := m.p.stand(seam.TakeLock, "", -1); err != nil {
+	if err := m.p.stand(kernel.TakeLock, "", -1); err != nil {
 		return err
 	}
 	return unix.FcntlFlock(uintptr(fd), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
@@ -231,7 +230,7 @@ type tabled struct {
 }
 
 func (m *tabled) OpenLock(root int, name string) (int, error) {
-	if err := m.p.stand(seam.OpenLock, name, -1); err != nil {
+	if err := m.p.stand(kernel.OpenLock, name, -1); err != nil {
 		return -1, err
 	}
 	for _, q := range m.s.procs[1:] {
@@ -251,14 +250,14 @@ func (m *tabled) OpenLock(root int, name string) (int, error) {
 // told. The fixture is the lock's server: it takes the lock back from whichever
 // descriptor has it.
 type lease struct {
-	tempdir.Kernel
+	kernel.Kernel
 	p *process
 }
 
-func leaseRunsOut(p *process, k tempdir.Kernel) tempdir.Kernel { return &lease{k, p} }
+func leaseRunsOut(p *process, k kernel.Kernel) kernel.Kernel { return &lease{k, p} }
 
 func (m *lease) TakeLock(fd int) error {
-	if err := m.p.stand(seam.TakeLock, "", -1); err != nil {
+	if err := m.p.stand(kernel.TakeLock, "", -1); err != nil {
 		return err
 	}
 	for _, q := range m.p.fleet {

@@ -7,26 +7,25 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/model"
-	"github.com/afterlock/afterlock/tempdir"
 )
 
 // This file is the half of MutantsRecover.tla about removal, as fixtures.
 
 // lockFirst unlinks the lock file before it looks at the data.
 type lockFirst struct {
-	tempdir.Kernel
+	kernel.Kernel
 	p *process
 }
 
-func lockFileFirst(p *process, k tempdir.Kernel) tempdir.Kernel { return &lockFirst{k, p} }
+func lockFileFirst(p *process, k kernel.Kernel) kernel.Kernel { return &lockFirst{k, p} }
 
 func (m *lockFirst) OpenDirectory(dir int, name string) (fd int, err error) {
 	if name == "." || dir != m.p.root {
 		return m.Kernel.OpenDirectory(dir, name)
 	}
-	if err := m.p.stand(seam.OpenDirectory, name, -1); err != nil {
+	if err := m.p.stand(kernel.OpenDirectory, name, -1); err != nil {
 		return -1, err
 	}
 	fd = -1
@@ -42,18 +41,18 @@ func (m *lockFirst) OpenDirectory(dir int, name string) (fd int, err error) {
 // goes: it is unlinked among the files of a tree. It keeps its name, by which
 // others find it.
 type lockInside struct {
-	tempdir.Kernel
+	kernel.Kernel
 	p *process
 }
 
-func lockInsideData(p *process, k tempdir.Kernel) tempdir.Kernel { return &lockInside{k, p} }
+func lockInsideData(p *process, k kernel.Kernel) kernel.Kernel { return &lockInside{k, p} }
 
-func (m *lockInside) List(fd int, entries []tempdir.Entry) ([]tempdir.Entry, error) {
+func (m *lockInside) List(fd int, entries []kernel.Entry) ([]kernel.Entry, error) {
 	if m.p.of(fd).kind != entryKind || m.p.hides {
 		return m.Kernel.List(fd, entries)
 	}
 	for {
-		if err := m.p.stand(seam.List, "", fd); err != nil {
+		if err := m.p.stand(kernel.List, "", fd); err != nil {
 			return entries, err
 		}
 		// Whose lock file it is by now, it does not know.
@@ -76,12 +75,12 @@ func (m *lockInside) named() bool {
 
 // unlocking closes the lock file before it unlinks it.
 type unlocking struct {
-	tempdir.Kernel
+	kernel.Kernel
 	p      *process
 	closed int // what the library will close once more
 }
 
-func unlockThenUnlink(p *process, k tempdir.Kernel) tempdir.Kernel { return &unlocking{k, p, -1} }
+func unlockThenUnlink(p *process, k kernel.Kernel) kernel.Kernel { return &unlocking{k, p, -1} }
 
 func (m *unlocking) RemoveLock(root int, name string) error {
 	m.closed = m.p.lock
@@ -98,23 +97,23 @@ func (m *unlocking) Close(fd int) error {
 }
 
 func standsBeforeUnlock(_ *scheduler, p *process, to *model.State) (stop, bool) {
-	return stop{method: seam.Close}, to.PC[p.number] == model.Verified && to.Fd[p.number] != model.None
+	return stop{method: kernel.Close}, to.PC[p.number] == model.Verified && to.Fd[p.number] != model.None
 }
 
 func takesUnlock(_ *scheduler, p *process, a *step, from, _ *model.State) error {
 	if from.Fd[a.proc] != model.None {
-		return p.call(seam.Close, none)
+		return p.call(kernel.Close, none)
 	}
-	return p.call(seam.RemoveLock, none)
+	return p.call(kernel.RemoveLock, none)
 }
 
 // crossing enters whatever is a directory.
 type crossing struct {
-	tempdir.Kernel
+	kernel.Kernel
 	p *process
 }
 
-func crossesMounts(p *process, k tempdir.Kernel) tempdir.Kernel { return &crossing{k, p} }
+func crossesMounts(p *process, k kernel.Kernel) kernel.Kernel { return &crossing{k, p} }
 
 func (m *crossing) OpenDirectory(dir int, name string) (int, error) {
 	if m.p.of(dir).kind < dataKind {
@@ -132,16 +131,16 @@ func (m *crossing) OpenDirectory(dir int, name string) (int, error) {
 
 func entersMount(_ *scheduler, p *process, a *step, _, _ *model.State) error {
 	p.grant.show = a.item
-	return p.call(seam.List, none)
+	return p.call(kernel.List, none)
 }
 
 // unlinking unlinks the lock file of what it could not remove.
 type unlinking struct {
-	tempdir.Kernel
+	kernel.Kernel
 	p *process
 }
 
-func failureUnlinks(p *process, k tempdir.Kernel) tempdir.Kernel {
+func failureUnlinks(p *process, k kernel.Kernel) kernel.Kernel {
 	if p.creator {
 		return k
 	}
@@ -160,11 +159,11 @@ func (m *unlinking) Close(fd int) error {
 
 // missing takes data that is gone for a failure.
 type missing struct {
-	tempdir.Kernel
+	kernel.Kernel
 	p *process
 }
 
-func missingDataFails(p *process, k tempdir.Kernel) tempdir.Kernel { return &missing{k, p} }
+func missingDataFails(p *process, k kernel.Kernel) kernel.Kernel { return &missing{k, p} }
 
 func (m *missing) OpenDirectory(dir int, name string) (int, error) {
 	fd, err := m.Kernel.OpenDirectory(dir, name)
@@ -178,15 +177,15 @@ func (m *missing) OpenDirectory(dir int, name string) (int, error) {
 // returning moves the whole trees of a dead owner to where their callers know
 // them, instead of removing them: additions, or victims.
 type returning struct {
-	tempdir.Kernel
+	kernel.Kernel
 	p       *process
 	victims bool
 }
 
-func finishesCommit(p *process, k tempdir.Kernel) tempdir.Kernel { return returningTo(p, k, false) }
-func putsVictimBack(p *process, k tempdir.Kernel) tempdir.Kernel { return returningTo(p, k, true) }
+func finishesCommit(p *process, k kernel.Kernel) kernel.Kernel { return returningTo(p, k, false) }
+func putsVictimBack(p *process, k kernel.Kernel) kernel.Kernel { return returningTo(p, k, true) }
 
-func returningTo(p *process, k tempdir.Kernel, victims bool) tempdir.Kernel {
+func returningTo(p *process, k kernel.Kernel, victims bool) kernel.Kernel {
 	if p.creator {
 		return k
 	}

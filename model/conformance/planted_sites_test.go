@@ -71,9 +71,9 @@ var sites = []site{
 			return unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK, Len: 1})
 		}
 		return unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})`},
-	{"kernel_linux.go", `	err := again(func() error {
+	{"kernel_linux.go", `	err := Again(func() error {
 		return unix.Linkat(unix.AT_FDCWD, procPath(fd), root, name, unix.AT_SYMLINK_FOLLOW)
-	})`, `	err := again(func() error {
+	})`, `	err := Again(func() error {
 		return unix.Linkat(unix.AT_FDCWD, procPath(fd), root, name, unix.AT_SYMLINK_FOLLOW)
 	})
 	if err == nil && planted("lock file with two names") {

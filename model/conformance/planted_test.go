@@ -18,15 +18,19 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// plantedSource is added to package tempdir.
-const plantedSource = `package tempdir
+// plantedSources are added to the packages.
+var plantedSources = map[string]string{
+	"internal/kernel": `package kernel
 
 var fault string
 
 // Plant says which fault the process has from now on.
 func Plant(name string) { fault = name }
 
-func planted(name string) bool { return name == fault }
+// Planted reports whether it is this one.
+func Planted(name string) bool { return name == fault }
+
+func planted(name string) bool { return Planted(name) }
 
 func plantedFlag(name string, flag int) int {
 	if planted(name) {
@@ -34,7 +38,14 @@ func plantedFlag(name string, flag int) int {
 	}
 	return 0
 }
-`
+`,
+	"tempdir": `package tempdir
+
+import "github.com/afterlock/afterlock/internal/kernel"
+
+func planted(name string) bool { return kernel.Planted(name) }
+`,
+}
 
 // Every fault of planted_sites_test.go is met where planted_faults_test.go says
 // so, or it says there why nobody could tell.
@@ -129,13 +140,20 @@ func withoutNumbers(text string) string {
 // overlay writes the changed files, and what tells the Go tool of them.
 func overlay(t *testing.T, dir string) string {
 	t.Helper()
-	source, err := filepath.Abs("../../tempdir")
+	top, err := filepath.Abs("../..")
 	require.NoError(t, err)
-	added := filepath.Join(dir, "planted.go")
-	require.NoError(t, os.WriteFile(added, []byte(plantedSource), 0o600))
-	replace := map[string]string{filepath.Join(source, "planted.go"): added}
+	replace := map[string]string{}
+	for name, text := range plantedSources {
+		added := filepath.Join(dir, strings.ReplaceAll(name, "/", "-")+".go")
+		require.NoError(t, os.WriteFile(added, []byte(text), 0o600))
+		replace[filepath.Join(top, name, "planted.go")] = added
+	}
 	for _, s := range sites {
-		from, to := filepath.Join(source, s.file), filepath.Join(dir, s.file)
+		in := "tempdir"
+		if strings.HasPrefix(s.file, "kernel") {
+			in = "internal/kernel"
+		}
+		from, to := filepath.Join(top, in, s.file), filepath.Join(dir, s.file)
 		if replace[from] != "" {
 			from = to // changed before
 		} else {

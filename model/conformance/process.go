@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/model"
 	"github.com/afterlock/afterlock/tempdir"
 )
@@ -23,9 +23,9 @@ type process struct {
 	name      string
 	number    model.Proc
 	creator   bool
-	inspector bool           // it lists, and does not recover
-	path      string         // by which it knows the root
-	kernel    tempdir.Kernel // what the hook is around
+	inspector bool          // it lists, and does not recover
+	path      string        // by which it knows the root
+	kernel    kernel.Kernel // what the hook is around
 	world     *world
 
 	runner runner
@@ -65,7 +65,7 @@ type process struct {
 	mixed    bool       // some others do
 	fleet    []*process // all processes, this one included; the first is nil
 
-	watch func(*process, *seam.Call) // hears of each call, for Replay
+	watch func(*process, *kernel.Call) // hears of each call, for Replay
 }
 
 // A place is where a process stands.
@@ -81,7 +81,7 @@ const (
 // A stop is where a process stands, and what it is about to do.
 type stop struct {
 	place  place
-	method seam.Method
+	method kernel.Method
 	name   string // of the call: a name in the root, or a victim
 	to     string
 	fd     int
@@ -111,10 +111,10 @@ func (s stop) String() string {
 
 // A grant says how the calls go that a process makes until its next stop.
 type grant struct {
-	errno   unix.Errno  // a call fails with this, or 0
-	failing seam.Method // which
-	show    model.Item  // List shows only this tree's entry of the data directory
-	through bool        // opening, listing and removing the data directory are one step
+	errno   unix.Errno    // a call fails with this, or 0
+	failing kernel.Method // which
+	show    model.Item    // List shows only this tree's entry of the data directory
+	through bool          // opening, listing and removing the data directory are one step
 }
 
 // A descriptor is one that the process has open.
@@ -150,7 +150,7 @@ func (p *process) start() (err error) {
 	p.dead, p.lock, p.because, p.bad, p.gaveUp, p.owns = false, -1, nil, "", "", ""
 	p.broken, p.hides, p.free, p.joined = 0, false, false, false
 	p.grant = grant{}
-	p.kernel = seam.Around(tempdir.LinuxKernel(), p)
+	p.kernel = kernel.Around(kernel.Linux(), p)
 	for _, m := range p.mutants {
 		if m.kernel != nil {
 			p.kernel = m.kernel(p, p.kernel)

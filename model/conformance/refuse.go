@@ -8,9 +8,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/model"
-	"github.com/afterlock/afterlock/tempdir"
 )
 
 // refuse tries every action that the specification disables in a state. Either
@@ -95,38 +94,38 @@ func (p *process) offers(a slot) bool {
 		return false
 	}
 	switch p.at.method {
-	case seam.OpenUnnamed:
+	case kernel.OpenUnnamed:
 		return a == openUnnamed
-	case seam.CreateLock:
+	case kernel.CreateLock:
 		return a == createLock
-	case seam.OpenLock:
+	case kernel.OpenLock:
 		return a == openLock
-	case seam.OpenToInspect:
+	case kernel.OpenToInspect:
 		return a == openToInspect
-	case seam.LockHolder:
+	case kernel.LockHolder:
 		return a == lockHolder
-	case seam.TakeLock:
+	case kernel.TakeLock:
 		return a == takeLock
-	case seam.LinkLock:
+	case kernel.LinkLock:
 		return a == linkLock
-	case seam.StatName:
+	case kernel.StatName:
 		return a == statName
-	case seam.MakeData:
+	case kernel.MakeData:
 		return a == makeData
-	case seam.StageDeletion:
+	case kernel.StageDeletion:
 		return a == stageDeletion
-	case seam.Commit:
+	case kernel.Commit:
 		return a == commit
-	case seam.OpenDirectory:
+	case kernel.OpenDirectory:
 		return a == openDirectory
-	case seam.List:
+	case kernel.List:
 		if p.of(p.at.fd).kind == dataKind {
 			return a == openEntry || a == removeData
 		}
 		return a == removeEntry
-	case seam.RemoveLock:
+	case kernel.RemoveLock:
 		return a == removeLock
-	case seam.Close:
+	case kernel.Close:
 		return a == closes
 	}
 	return false
@@ -136,7 +135,7 @@ func (p *process) offers(a slot) bool {
 // is not refused. tried is false if the call could be made only by going beyond
 // a bound of the model: ids that are used are drawn again by nobody.
 func (s *scheduler) try(a *step, p *process, state *model.State) (tried bool, err error) {
-	k := tempdir.LinuxKernel()
+	k := kernel.Linux()
 	w := s.world
 	lockFile := lockPrefix + w.ids[a.id]
 	data := dataPrefix + w.ids[state.ID[a.proc]]

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/model"
 )
 
@@ -159,7 +159,7 @@ func (s *scheduler) readable(name string) string {
 func (s *scheduler) replay(g *model.Graph, w walk, choices []int, out io.Writer) error {
 	var calls []string
 	for _, p := range s.procs[1:] {
-		p.watch = func(p *process, c *seam.Call) {
+		p.watch = func(p *process, c *kernel.Call) {
 			call := strings.TrimSpace(c.Method.String() + " " + s.readable(c.Name))
 			if p.grant.errno != 0 && p.grant.failing == c.Method {
 				call += " fails: " + unix.ErrnoName(p.grant.errno)

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/model"
 	"github.com/afterlock/afterlock/tempdir"
 )
@@ -144,7 +144,7 @@ func (v *survivor) follow(a *step, to *model.State) (why string, err error) {
 			return "it has created its instance already", nil
 		}
 	case atCall:
-		if m := p.at.method; p.creator && (m == seam.LinkLock || m == seam.CreateLock) {
+		if m := p.at.method; p.creator && (m == kernel.LinkLock || m == kernel.CreateLock) {
 			v.bindNext(p.at.name)
 		}
 	}
@@ -154,11 +154,11 @@ func (v *survivor) follow(a *step, to *model.State) (why string, err error) {
 // create lets creators go on until the root shows a lock file, or data.
 func (v *survivor) create(lock bool) error {
 	for _, p := range v.procs[1:] {
-		for p.creator && p.at.place == atCall && p.at.method <= seam.MakeData {
+		for p.creator && p.at.place == atCall && p.at.method <= kernel.MakeData {
 			if shown := &v.world.seen; shown.data[v.current] != 0 || lock && shown.lock[v.current] != 0 {
 				return nil
 			}
-			if m := p.at.method; m == seam.LinkLock || m == seam.CreateLock {
+			if m := p.at.method; m == kernel.LinkLock || m == kernel.CreateLock {
 				v.bindNext(p.at.name)
 			}
 			if err := p.resume(); err != nil {
@@ -226,7 +226,7 @@ func (v *survivor) failOurs(p *process) (why string, err error) {
 	failing := p.at.method
 	switch {
 	case p.at.place == atLive:
-		p.order, failing = order{op: opCloseStaged}, seam.OpenDirectory
+		p.order, failing = order{op: opCloseStaged}, kernel.OpenDirectory
 		if err := p.resume(); err != nil {
 			return "", err
 		}
@@ -268,7 +268,7 @@ func (v *survivor) lost() (string, error) {
 		}
 	}
 	for _, p := range v.procs[1:] {
-		calling := p.at.place == atCall && (p.at.method == seam.StageDeletion || p.at.method == seam.Commit)
+		calling := p.at.place == atCall && (p.at.method == kernel.StageDeletion || p.at.method == kernel.Commit)
 		if !p.creator || p.at.place != atLive && p.at.place != atReply && !calling {
 			continue
 		}

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/model"
 	"github.com/afterlock/afterlock/tempdir"
 )
@@ -50,23 +50,23 @@ func (s *scheduler) take(a *step, from, to *model.State) error {
 	case sweep:
 		return s.sweep(a.id, from)
 	case openUnnamed:
-		return p.call(seam.OpenUnnamed, opCreate)
+		return p.call(kernel.OpenUnnamed, opCreate)
 	case createLock:
-		if err := p.goTo(seam.CreateLock, opCreate); err != nil {
+		if err := p.goTo(kernel.CreateLock, opCreate); err != nil {
 			return err
 		}
 		s.bind(a.id, p.at.name)
 		return p.resume()
 	case linkLock:
-		if err := p.goTo(seam.LinkLock, none); err != nil {
+		if err := p.goTo(kernel.LinkLock, none); err != nil {
 			return err
 		}
 		s.bind(a.id, p.at.name)
 		return p.resume()
 	case takeLock:
-		return p.call(seam.TakeLock, none)
+		return p.call(kernel.TakeLock, none)
 	case makeData:
-		return p.call(seam.MakeData, none)
+		return p.call(kernel.MakeData, none)
 	case list:
 		p.order = order{op: opRecover, id: a.id, saw: to.PC[a.proc]}
 		if p.inspector {
@@ -91,19 +91,19 @@ func (s *scheduler) take(a *step, from, to *model.State) error {
 		}
 		return p.resume()
 	case stageDeletion:
-		return p.call(seam.StageDeletion, none)
+		return p.call(kernel.StageDeletion, none)
 	case commit:
-		return p.call(seam.Commit, none)
+		return p.call(kernel.Commit, none)
 	case openDirectory:
-		return p.call(seam.OpenDirectory, opCloseStaged)
+		return p.call(kernel.OpenDirectory, opCloseStaged)
 	case openEntry:
 		p.grant.show = a.item
 		if slices.Contains(s.config.Mounted, s.world.itemNames[a.item]) {
 			p.fails(tempdir.ErrMountPoint, tempdir.ErrLeftover)
 		}
-		return p.call(seam.List, none)
+		return p.call(kernel.List, none)
 	case removeEntry:
-		return p.call(seam.List, none)
+		return p.call(kernel.List, none)
 	case removeData:
 		if p.at.place == atLive {
 			p.order = order{op: opClose}
@@ -111,27 +111,27 @@ func (s *scheduler) take(a *step, from, to *model.State) error {
 				p.grant.through = true // the code opens and lists first, the specification need not
 				return p.resume()
 			}
-			return p.call(seam.RemoveData, opClose)
+			return p.call(kernel.RemoveData, opClose)
 		}
-		return p.call(seam.List, none)
+		return p.call(kernel.List, none)
 	case release:
 		p.order = order{op: opRelease}
 		return p.command()
 	case openToInspect:
-		return p.call(seam.OpenToInspect, none)
+		return p.call(kernel.OpenToInspect, none)
 	case lockHolder:
-		return p.call(seam.LockHolder, none)
+		return p.call(kernel.LockHolder, none)
 	case statName:
-		return p.call(seam.StatName, none)
+		return p.call(kernel.StatName, none)
 	case removeLock:
-		return p.call(seam.RemoveLock, none)
+		return p.call(kernel.RemoveLock, none)
 	case openLock:
-		return p.call(seam.OpenLock, none)
+		return p.call(kernel.OpenLock, none)
 	case closes:
 		if from.Fd[a.proc] == model.None && p.at.place == atIdle {
 			return nil // the response alone
 		}
-		return p.call(seam.Close, none)
+		return p.call(kernel.Close, none)
 	}
 	return fmt.Errorf("%s has no place in the code", a)
 }
@@ -145,14 +145,14 @@ func (s *scheduler) bind(i model.ID, name string) {
 
 // goTo makes the process stand before a call: it stands there already, or its
 // caller is between operations and gets the order.
-func (p *process) goTo(m seam.Method, op operation) error {
+func (p *process) goTo(m kernel.Method, op operation) error {
 	if op != none && (p.at.place == atIdle || p.at.place == atLive) {
 		p.order = order{op: op}
 		if err := p.resume(); err != nil {
 			return err
 		}
 	}
-	if m != seam.Stat {
+	if m != kernel.Stat {
 		if err := p.passStat(); err != nil {
 			return err
 		}
@@ -166,14 +166,14 @@ func (p *process) goTo(m seam.Method, op operation) error {
 // passStat lets a process look at the file it has open, if that is what it
 // stands before: it is one step with the call after it.
 func (p *process) passStat() error {
-	if p.at.place != atCall || p.at.method != seam.Stat {
+	if p.at.place != atCall || p.at.method != kernel.Stat {
 		return nil
 	}
 	return p.resume()
 }
 
 // call makes the process make a call, and go on to its next stop.
-func (p *process) call(m seam.Method, op operation) error {
+func (p *process) call(m kernel.Method, op operation) error {
 	if err := p.goTo(m, op); err != nil {
 		return err
 	}

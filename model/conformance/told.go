@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/model"
 	"github.com/afterlock/afterlock/tempdir"
 )
@@ -21,7 +21,7 @@ import (
 func (p *process) fails(because ...error) { p.because = because }
 
 // failure is what an error matches after a call failed with an errno.
-func failure(m seam.Method, errno unix.Errno) []error {
+func failure(m kernel.Method, errno unix.Errno) []error {
 	switch {
 	case walks(m):
 		return []error{errno, tempdir.ErrLeftover}

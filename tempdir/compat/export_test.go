@@ -3,14 +3,14 @@ package compat
 import (
 	"os"
 
-	"github.com/afterlock/afterlock/tempdir"
+	"github.com/afterlock/afterlock/internal/kernel"
 )
 
 // SwapKernel makes all system calls go through k until restore is called.
-func SwapKernel(k tempdir.Kernel) (restore func()) {
-	old := kernel
-	kernel = k
-	return func() { kernel = old }
+func SwapKernel(k kernel.Kernel) (restore func()) {
+	old := calls
+	calls = k
+	return func() { calls = old }
 }
 
 // ForcePortable makes the package use the code for other systems until restore

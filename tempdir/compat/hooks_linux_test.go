@@ -5,8 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/afterlock/afterlock/internal/seam"
-	"github.com/afterlock/afterlock/tempdir"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir/compat"
 	"golang.org/x/sys/unix"
 )
@@ -25,15 +24,15 @@ func init() {
 var kept *os.File
 
 // hook makes the calls of the test go through h.
-func hook(t *testing.T, h seam.Hook) {
+func hook(t *testing.T, h kernel.Hook) {
 	notPortably(t)
-	t.Cleanup(compat.SwapKernel(seam.Around(tempdir.LinuxKernel(), h)))
+	t.Cleanup(compat.SwapKernel(kernel.Around(kernel.Linux(), h)))
 }
 
 // before calls do before every call of the method, and makes the call only if it
 // returns nil.
-func before(method seam.Method, do func() error) seam.Hook {
-	return seam.HookFunc(func(c *seam.Call) error {
+func before(method kernel.Method, do func() error) kernel.Hook {
+	return kernel.HookFunc(func(c *kernel.Call) error {
 		if c.Method != method {
 			return nil
 		}
@@ -51,10 +50,10 @@ func notPortably(t *testing.T) {
 // aged lets everything be of an age.
 type aged struct{ age *time.Duration }
 
-func (aged) Before(*seam.Call) error { return nil }
+func (aged) Before(*kernel.Call) error { return nil }
 
-func (a aged) After(c *seam.Call) {
-	if c.Method == seam.StatName {
+func (a aged) After(c *kernel.Call) {
+	if c.Method == kernel.StatName {
 		c.Attributes.Changed = time.Now().Add(-*a.age)
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/compat"
@@ -24,7 +24,7 @@ import (
 func onEachPath(t *testing.T, test func(t *testing.T, dir string)) {
 	t.Run("unnamed", func(t *testing.T) { test(t, t.TempDir()) })
 	t.Run("fallback", func(t *testing.T) {
-		hook(t, before(seam.OpenUnnamed, func() error { return unix.EOPNOTSUPP }))
+		hook(t, before(kernel.OpenUnnamed, func() error { return unix.EOPNOTSUPP }))
 		test(t, t.TempDir())
 	})
 	t.Run("fuse", func(t *testing.T) { test(t, testfs.Fuse(t)) })
@@ -149,7 +149,7 @@ func TestTryLockPathRechecks(t *testing.T) {
 		check(os.Remove(path))                             // Q.1
 		return os.WriteFile(path, []byte("second"), 0o600) // Q.2
 	}) // P.2 locks the first file
-	hook(t, before(seam.TakeLock, once))
+	hook(t, before(kernel.TakeLock, once))
 	lock, err := compat.TryLockPath(path)
 	require.NoError(t, err)
 	_, err = compat.TryLockPath(path)
@@ -161,7 +161,7 @@ func TestTryLockPathRechecks(t *testing.T) {
 func TestTryLockPathGivesUpOnAMovingName(t *testing.T) {
 	path, open := filepath.Join(t.TempDir(), "lock"), descriptors(t)
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
-	hook(t, before(seam.TakeLock, func() error {
+	hook(t, before(kernel.TakeLock, func() error {
 		check(os.WriteFile(path+"2", nil, 0o600))
 		return os.Rename(path+"2", path)
 	}))
@@ -238,7 +238,7 @@ func TestUnlockTwiceIsAnErrorAndNoPanic(t *testing.T) {
 
 func TestLockFailsOnceAndLeavesNothing(t *testing.T) {
 	dir, open, attempts := t.TempDir(), descriptors(t), 0
-	hook(t, before(seam.TakeLock, func() error { attempts++; return unix.ENOLCK }))
+	hook(t, before(kernel.TakeLock, func() error { attempts++; return unix.ENOLCK }))
 	_, _, err := compat.CreateAndLock(dir, "lock-")
 	require.ErrorIs(t, err, unix.ENOLCK)
 	require.NotErrorIs(t, err, tempdir.ErrHeld)

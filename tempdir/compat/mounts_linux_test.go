@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/compat"
@@ -303,7 +303,7 @@ func TestMountThatMayNotBeDetached(t *testing.T) {
 	instance(t, root, decimal, true, true)
 	data := filepath.Join(root, "temp-dir-"+decimal)
 	testfs.Bind(t, outside, directory(t, data, "1-layer", "merged"))
-	hook(t, before(seam.Detach, func() error { return unix.EPERM }))
+	hook(t, before(kernel.Detach, func() error { return unix.EPERM }))
 	_, err := compat.RecoverStaleDirsReport(root)
 	require.ErrorIs(t, err, tempdir.ErrMountPoint)
 	require.Equal(t, []string{"merged"}, names(t, filepath.Join(data, "1-layer")))

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/compat"
@@ -87,8 +87,8 @@ func TestOneLeftoverFailsNobody(t *testing.T) {
 		warned++
 		standard(rootDir, id, err)
 	}
-	hook(t, seam.HookFunc(func(c *seam.Call) error {
-		if stuck && c.Method == seam.RemoveEntry && c.Name == "0-x-"+decimal {
+	hook(t, kernel.HookFunc(func(c *kernel.Call) error {
+		if stuck && c.Method == kernel.RemoveEntry && c.Name == "0-x-"+decimal {
 			return unix.EPERM
 		}
 		return nil
@@ -114,7 +114,7 @@ func TestOneLeftoverFailsNobody(t *testing.T) {
 
 func TestLocksThatCannotBeTriedAreReported(t *testing.T) {
 	root := t.TempDir()
-	hook(t, before(seam.TakeLock, func() error { return unix.ENOLCK }))
+	hook(t, before(kernel.TakeLock, func() error { return unix.ENOLCK }))
 	instance(t, root, decimal, true, true)
 	_, err := compat.RecoverStaleDirsReport(root)
 	require.ErrorIs(t, err, unix.ENOLCK)
@@ -214,7 +214,7 @@ func TestReadOnlyRoot(t *testing.T) {
 func TestNothingCanBeRecoveredHere(t *testing.T) {
 	root := t.TempDir()
 	instance(t, root, decimal, true, true)
-	hook(t, before(seam.OpenRoot, func() error { return unix.ENOSYS }))
+	hook(t, before(kernel.OpenRoot, func() error { return unix.ENOSYS }))
 	standard, warned := compat.Warn, []string{}
 	defer func() { compat.Warn = standard }()
 	compat.Warn = func(rootDir, id string, err error) { warned = append(warned, rootDir+id) }

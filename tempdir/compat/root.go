@@ -8,6 +8,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
@@ -64,13 +65,13 @@ func openRoot(path string, make bool) (root, error) {
 	return opened, err
 }
 
-// kernel makes all system calls of package tempdir: the running kernel, unless
+// calls makes all system calls of package tempdir: the running kernel, unless
 // tests put another in its place.
-var kernel tempdir.Kernel
+var calls kernel.Kernel
 
 func openLinux(path string, make bool) (root, error) {
 	options := []tempdir.Option{
-		tempdir.WithKernel(kernel), tempdir.MixedFleet(lockGrace, dataGrace),
+		kernel.With[tempdir.Option](calls), tempdir.MixedFleet(lockGrace, dataGrace),
 		tempdir.DetachMounts(), tempdir.AllowOthers(),
 	}
 	if make {

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/compat"
 	"github.com/stretchr/testify/require"
@@ -181,7 +181,7 @@ func TestPartsOfInstancesAreNoVictims(t *testing.T) {
 
 func TestFailureToLockLeavesNothing(t *testing.T) {
 	root, open, attempts := t.TempDir(), descriptors(t), 0
-	hook(t, before(seam.TakeLock, func() error { attempts++; return unix.ENOLCK }))
+	hook(t, before(kernel.TakeLock, func() error { attempts++; return unix.ENOLCK }))
 	_, err := compat.NewTempDir(root)
 	require.ErrorIs(t, err, unix.ENOLCK)
 	require.Equal(t, 1, attempts)
@@ -192,7 +192,7 @@ func TestFailureToLockLeavesNothing(t *testing.T) {
 func TestFailureToMakeDataLeavesNothing(t *testing.T) {
 	for _, errno := range []unix.Errno{unix.ENOSPC, unix.EEXIST} {
 		root, open := t.TempDir(), descriptors(t)
-		hook(t, before(seam.MakeData, func() error { return errno }))
+		hook(t, before(kernel.MakeData, func() error { return errno }))
 		_, err := compat.NewTempDir(root)
 		require.ErrorIs(t, err, errno)
 		require.Empty(t, names(t, root))
@@ -203,7 +203,7 @@ func TestFailureToMakeDataLeavesNothing(t *testing.T) {
 func TestFailedCleanupReleasesTheLock(t *testing.T) {
 	root, open := t.TempDir(), descriptors(t)
 	stuck := true
-	hook(t, before(seam.RemoveEntry, func() error {
+	hook(t, before(kernel.RemoveEntry, func() error {
 		if stuck {
 			return unix.EPERM
 		}

@@ -13,20 +13,21 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
 // A lockWatch is a Disk that measures how long the store lock is held for writing.
 type lockWatch struct {
-	layerstore.Disk
+	kernel.Disk
 	fd    int
 	since time.Time
 	held  time.Duration
 	times int
 }
 
-func (w *lockWatch) TakeLock(fd int, r layerstore.ByteRange) error {
+func (w *lockWatch) TakeLock(fd int, r kernel.ByteRange) error {
 	err := w.Disk.TakeLock(fd, r)
 	if err == nil && r.Offset == 0 && r.Exclusive {
 		w.fd, w.since = fd, time.Now()
@@ -79,9 +80,9 @@ func BenchmarkDeletion(b *testing.B) {
 		}
 		for _, driver := range []layerstore.Driver{layerstore.VFS, layerstore.Overlay, layerstore.Direct} {
 			b.Run(fmt.Sprintf("layers=%d/files=%d/%s", layers, files, driver.Name()), func(b *testing.B) {
-				watch := &lockWatch{Disk: layerstore.LinuxDisk()}
+				watch := &lockWatch{Disk: kernel.LinuxDisk()}
 				s, err := layerstore.Open(filepath.Join(benchDirectory(b), "store"),
-					layerstore.Make(0o700), layerstore.WithDriver(driver), layerstore.WithDisk(watch))
+					layerstore.Make(0o700), layerstore.WithDriver(driver), kernel.WithDisk[layerstore.Option](watch))
 				require.NoError(b, err)
 				defer s.Close()
 				ids := make([]string, layers)
@@ -117,15 +118,15 @@ func BenchmarkDeletion(b *testing.B) {
 // hint, the whole recovery, and reading the root's directory.
 func BenchmarkNothingToRecover(b *testing.B) {
 	path := filepath.Join(benchDirectory(b), "store")
-	k := olderStamps{tempdir.LinuxKernel()}
-	s, err := layerstore.Open(path, layerstore.Make(0o700), layerstore.WithKernel(k))
+	k := olderStamps{kernel.Linux()}
+	s, err := layerstore.Open(path, layerstore.Make(0o700), kernel.With[layerstore.Option](k))
 	require.NoError(b, err)
 	defer s.Close()
 	for i := range 20 {
 		_, err := s.Create(background, layerstore.Layer{ID: fmt.Sprint("layer", i)}, layerstore.Empty())
 		require.NoError(b, err)
 	}
-	root, err := tempdir.Open(filepath.Join(path, "tempdirs"), tempdir.WithKernel(k))
+	root, err := tempdir.Open(filepath.Join(path, "tempdirs"), kernel.With[tempdir.Option](k))
 	require.NoError(b, err)
 	defer root.Close()
 	dirty, err := root.MaybeDirty()
@@ -179,9 +180,9 @@ func BenchmarkNothingToRecover(b *testing.B) {
 
 // olderStamps is a kernel on which everything was changed an hour earlier, so
 // that its time stamps can be trusted at once.
-type olderStamps struct{ tempdir.Kernel }
+type olderStamps struct{ kernel.Kernel }
 
-func (k olderStamps) Stat(fd int) (tempdir.Attributes, error) {
+func (k olderStamps) Stat(fd int) (kernel.Attributes, error) {
 	a, err := k.Kernel.Stat(fd)
 	a.Changed = a.Changed.Add(-time.Hour)
 	return a, err

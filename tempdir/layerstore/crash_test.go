@@ -17,8 +17,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/afterlock/afterlock/internal/seam"
-	"github.com/afterlock/afterlock/tempdir"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
@@ -34,15 +33,15 @@ type calls struct {
 
 func (c *calls) call(name string) error { return c.before(c.n.Add(1), name) }
 
-func (c *calls) Before(call *seam.Call) error { return c.call("Kernel." + call.Method.String()) }
+func (c *calls) Before(call *kernel.Call) error { return c.call("Kernel." + call.Method.String()) }
 
-func (c *calls) After(*seam.Call) {}
+func (c *calls) After(*kernel.Call) {}
 
 // options put the hook into a store.
 func (c *calls) options() []layerstore.Option {
 	return []layerstore.Option{
-		layerstore.WithKernel(seam.Around(tempdir.LinuxKernel(), c)),
-		layerstore.WithDisk(layerstore.AroundDisk(layerstore.LinuxDisk(), func(method, _ string) error {
+		kernel.With[layerstore.Option](kernel.Around(kernel.Linux(), c)),
+		kernel.WithDisk[layerstore.Option](kernel.AroundDisk(kernel.LinuxDisk(), func(method, _ string) error {
 			return c.call("Disk." + method)
 		})),
 	}

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
@@ -160,7 +161,7 @@ func inheritedProject(dir string) (project uint32, inherits bool) {
 		flags, _, _, project, _ uint32
 		_                       [8]byte
 	}
-	err := withDescriptor(dir, func(fd int) error {
+	err := kernel.WithDescriptor(dir, func(fd int) error {
 		_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), uintptr(getAttributes), uintptr(unsafe.Pointer(&attributes)))
 		return errnoError(errno)
 	})

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+
+	"github.com/afterlock/afterlock/internal/kernel"
 )
 
 // Delete deletes layers, all of them or, if one of them cannot be, none: every
@@ -120,7 +122,7 @@ func (s *Store) checkHomes(op string, layers []record) error {
 		for _, part := range r.driver().Parts(r.placed()) {
 			path := filepath.Join(s.graphOf(r).path, part)
 			if err := home(path); err != nil {
-				return &Error{Op: op, Layer: r.ID, Path: filepath.Dir(path), Effect: NoEffect, Kind: damaged(filepath.Dir(path)), Err: bareErrno(err)}
+				return &Error{Op: op, Layer: r.ID, Path: filepath.Dir(path), Effect: NoEffect, Kind: damaged(filepath.Dir(path)), Err: kernel.BareErrno(err)}
 			}
 		}
 	}

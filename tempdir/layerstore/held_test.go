@@ -16,9 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
-	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
@@ -85,8 +84,8 @@ func init() {
 }
 
 // truncate truncates each file before it is unlinked, as a removal must not.
-func truncate(c *seam.Call) error {
-	if c.Method != seam.RemoveEntry {
+func truncate(c *kernel.Call) error {
+	if c.Method != kernel.RemoveEntry {
 		return nil
 	}
 	fd, err := unix.Openat(c.Dir, c.Name, unix.O_WRONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
@@ -101,14 +100,14 @@ func truncate(c *seam.Call) error {
 // deleted, moved aside or where it is, and what it does not hold is missing, never
 // half (spec: HeldWhole, ToldWhole). It sees a removal that truncates.
 func TestReadersHoldALayerThatIsDeleted(t *testing.T) {
-	inPlace := &refusals{[]seam.Method{seam.StageDeletion}, unix.EXDEV}
-	held := func(t *testing.T, dir string, driver layerstore.Driver, hooks ...seam.Hook) string {
+	inPlace := &refusals{[]kernel.Method{kernel.StageDeletion}, unix.EXDEV}
+	held := func(t *testing.T, dir string, driver layerstore.Driver, hooks ...kernel.Hook) string {
 		path := filepath.Join(dir, "store")
-		k := tempdir.LinuxKernel()
+		k := kernel.Linux()
 		for _, hook := range hooks {
-			k = seam.Around(k, hook)
+			k = kernel.Around(k, hook)
 		}
-		s := openStore(t, path, layerstore.WithDriver(driver), layerstore.WithKernel(k))
+		s := openStore(t, path, layerstore.WithDriver(driver), kernel.With[layerstore.Option](k))
 		const id = "layer"
 		create(t, s, id, someFiles(heldFiles, strings.Repeat(id, heldText/len(id))))
 		reader := startChild(t, "holder", path, id, filepath.Join(dir, "clone"))
@@ -121,11 +120,11 @@ func TestReadersHoldALayerThatIsDeleted(t *testing.T) {
 		return reader.line(t)
 	}
 	for _, driver := range layouts {
-		for name, hooks := range map[string][]seam.Hook{"moved aside": nil, "in place": {inPlace}} {
+		for name, hooks := range map[string][]kernel.Hook{"moved aside": nil, "in place": {inPlace}} {
 			t.Run(driver.Name()+", "+name, func(t *testing.T) {
 				dir := scratch(t)
 				assert.Regexp(t, "^whole 3 cloned [03] missing 3$", held(t, dir, driver, hooks...))
-				assert.Equal(t, "whole 0 cloned 0 missing 3", held(t, dir, driver, append(hooks, seam.HookFunc(truncate))...))
+				assert.Equal(t, "whole 0 cloned 0 missing 3", held(t, dir, driver, append(hooks, kernel.HookFunc(truncate))...))
 			})
 		}
 	}

@@ -14,9 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
-	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
@@ -49,8 +48,8 @@ func TestStoreWithLess(t *testing.T) {
 				testfs.Without(t, c.lack, func(t *testing.T) {
 					for _, driver := range []layerstore.Driver{layerstore.VFS, layerstore.Overlay, layerstore.Direct} {
 						lifeOfAStore(t, filepath.Join(scratch(t), "store"), driver)
-						full := seam.Around(tempdir.LinuxKernel(), &refusals{[]seam.Method{seam.StageDeletion}, unix.ENOSPC})
-						lifeOfAStore(t, filepath.Join(scratch(t), "store"), driver, layerstore.WithKernel(full))
+						full := kernel.Around(kernel.Linux(), &refusals{[]kernel.Method{kernel.StageDeletion}, unix.ENOSPC})
+						lifeOfAStore(t, filepath.Join(scratch(t), "store"), driver, kernel.With[layerstore.Option](full))
 					}
 				})
 			})

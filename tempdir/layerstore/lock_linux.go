@@ -2,13 +2,13 @@ package layerstore
 
 import (
 	"context"
-	"errors"
 	"hash/fnv"
 	"math/rand/v2"
 	"path/filepath"
 	"strconv"
 	"time"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"golang.org/x/sys/unix"
 )
 
@@ -27,7 +27,7 @@ type held struct {
 	store     *Store
 	fd        int
 	exclusive bool
-	token     Token // of the metadata that was read under it
+	token     kernel.Token // of the metadata that was read under it
 }
 
 // takeLock waits for the store lock (spec: TakeStoreLock). Every operation opens
@@ -47,7 +47,7 @@ func (s *Store) takeLock(ctx context.Context, exclusive bool) (*held, error) {
 			return &held{store: s, fd: fd}, nil
 		}
 		links := uint64(0)
-		if err = s.awaitLock(ctx, fd, ByteRange{storeByte, exclusive}); err == nil {
+		if err = s.awaitLock(ctx, fd, kernel.ByteRange{Offset: storeByte, Exclusive: exclusive}); err == nil {
 			links, err = s.disk.Links(fd)
 		}
 		if err == nil && links > 0 {
@@ -90,7 +90,7 @@ const (
 
 // awaitLock waits in the kernel if ctx can never be done, and asks again and
 // again otherwise: nothing can call a waiting thread back.
-func (s *Store) awaitLock(ctx context.Context, fd int, r ByteRange) error {
+func (s *Store) awaitLock(ctx context.Context, fd int, r kernel.ByteRange) error {
 	err := s.disk.TakeLock(fd, r)
 	if err != unix.EAGAIN {
 		return err
@@ -127,7 +127,7 @@ func (s *Store) claim(r *record) (fd int, err error) {
 	if err != nil {
 		return -1, err
 	}
-	if err := s.disk.TakeLock(fd, ByteRange{claimByte(r), true}); err != nil {
+	if err := s.disk.TakeLock(fd, kernel.ByteRange{Offset: claimByte(r), Exclusive: true}); err != nil {
 		s.disk.Close(fd)
 		return -1, err
 	}
@@ -142,7 +142,7 @@ func (s *Store) claimed(r *record) (bool, error) {
 	fd, err := s.disk.OpenLock(s.file(lockFile), false)
 	if err == nil {
 		var held bool
-		held, err = s.disk.TestLock(fd, ByteRange{claimByte(r), true})
+		held, err = s.disk.TestLock(fd, kernel.ByteRange{Offset: claimByte(r), Exclusive: true})
 		s.disk.Close(fd)
 		if err == nil {
 			return held, nil
@@ -160,12 +160,3 @@ func claimByte(r *record) int64 {
 }
 
 func (s *Store) file(name string) string { return filepath.Join(s.path, name) }
-
-// bareErrno strips the operation and path that package os adds.
-func bareErrno(err error) error {
-	var errno unix.Errno
-	if errors.As(err, &errno) {
-		return errno
-	}
-	return err
-}

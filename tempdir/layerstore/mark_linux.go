@@ -1,6 +1,6 @@
 package layerstore
 
-import ()
+import "github.com/afterlock/afterlock/internal/kernel"
 
 // Where the file system refuses to exchange two names (a full btrfs, a quota, a
 // file system that cannot), a save takes effect by a mark beside the token in the
@@ -20,17 +20,9 @@ const (
 	markCleared = 2 // the metadata file is; the disk may still have markSpare
 )
 
-// mark returns the mark of a token.
-func (t Token) mark() byte { return t[len(t)-1] }
-
-func (t Token) withMark(mark byte) Token {
-	t[len(t)-1] = mark
-	return t
-}
-
 // current is the name of the file that has the metadata.
-func (t Token) current() string {
-	if t.mark() == markSpare {
+func current(t kernel.Token) string {
+	if t.Mark() == markSpare {
 		return spareFile
 	}
 	return metadataFile
@@ -39,7 +31,7 @@ func (t Token) current() string {
 // live returns the inode of the metadata file, 0 if it cannot be told. It has been
 // seen already, unless it was the spare that was read.
 func (s *Store) live() uint64 {
-	if seen := s.cache.Load(); seen != nil && seen.token.current() == metadataFile {
+	if seen := s.cache.Load(); seen != nil && current(seen.token) == metadataFile {
 		return seen.version.Inode
 	}
 	return s.inode()
@@ -56,12 +48,12 @@ func (s *Store) inode() uint64 {
 // settle makes it safe to write to the spare, after a save by mark: this
 // process's, or that of one that died in it.
 func (s *Store) settle(h *held) error {
-	if h.token.mark() == markSpare {
+	if h.token.Mark() == markSpare {
 		if err := s.overwrite(h); err != nil {
 			return err
 		}
 	}
-	if h.token.mark() == markCleared {
+	if h.token.Mark() == markCleared {
 		return s.disk.SyncSpare(h.fd)
 	}
 	return nil
@@ -88,7 +80,7 @@ func (s *Store) overwrite(h *held) error {
 	if err != nil {
 		return err
 	}
-	cleared := h.token.withMark(markCleared)
+	cleared := h.token.WithMark(markCleared)
 	if err := s.disk.WriteToken(h.fd, cleared); err != nil {
 		return err
 	}
@@ -98,11 +90,11 @@ func (s *Store) overwrite(h *held) error {
 
 // saveByMark makes the synced spare the metadata without an exchange. took reports
 // whether the save took effect, durably if err is nil.
-func (s *Store) saveByMark(h *held, token Token) (took bool, err error) {
+func (s *Store) saveByMark(h *held, token kernel.Token) (took bool, err error) {
 	if err := s.disk.Writable(s.file(metadataFile)); err != nil {
 		return false, err // it could never be finished
 	}
-	token = token.withMark(markSpare)
+	token = token.WithMark(markSpare)
 	if err := s.disk.WriteToken(h.fd, token); err != nil {
 		return false, err
 	}

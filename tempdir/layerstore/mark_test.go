@@ -16,20 +16,21 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
 // noExchange is a disk that refuses to exchange two names.
 type noExchange struct {
-	layerstore.Disk
+	kernel.Disk
 	errno error
 }
 
 func (d noExchange) Replace(string, string) error { return d.errno }
 
 // lateError is a disk that exchanges two names and fails.
-type lateError struct{ layerstore.Disk }
+type lateError struct{ kernel.Disk }
 
 func (d lateError) Replace(spare, path string) error {
 	if err := d.Disk.Replace(spare, path); err != nil {
@@ -55,7 +56,7 @@ func TestSaveWithoutExchange(t *testing.T) {
 		t.Run(errno.Error(), func(t *testing.T) {
 			s, path := newStore(t)
 			create(t, s, "a", layerstore.Empty())
-			refused := openStore(t, path, layerstore.WithDisk(noExchange{layerstore.LinuxDisk(), errno}))
+			refused := openStore(t, path, kernel.WithDisk[layerstore.Option](noExchange{kernel.LinuxDisk(), errno}))
 			for i, store := range []*layerstore.Store{refused, refused, s, refused, s, s, refused} {
 				value := strings.Repeat(fmt.Sprint(i), 1+i%3*5000)
 				require.NoError(t, store.Save(background, "a", label(value)))
@@ -72,7 +73,7 @@ func TestSaveWithoutExchange(t *testing.T) {
 	t.Run("which happened all the same", func(t *testing.T) {
 		s, path := newStore(t)
 		create(t, s, "a", layerstore.Empty())
-		broken := openStore(t, path, layerstore.WithDisk(lateError{layerstore.LinuxDisk()}))
+		broken := openStore(t, path, kernel.WithDisk[layerstore.Option](lateError{kernel.LinuxDisk()}))
 		err := broken.Save(background, "a", label("x"))
 		require.ErrorIs(t, err, unix.EIO)
 		assert.Equal(t, layerstore.MayHaveEffect, layerstore.EffectOf(err))
@@ -83,7 +84,7 @@ func TestSaveWithoutExchange(t *testing.T) {
 	t.Run("and the file cannot be written over", func(t *testing.T) {
 		s, path := newStore(t)
 		create(t, s, "a", layerstore.Empty())
-		refused := openStore(t, path, layerstore.WithDisk(layerstore.AroundDisk(noExchange{layerstore.LinuxDisk(), unix.EPERM}, func(method, _ string) error {
+		refused := openStore(t, path, kernel.WithDisk[layerstore.Option](kernel.AroundDisk(noExchange{kernel.LinuxDisk(), unix.EPERM}, func(method, _ string) error {
 			if method == "Writable" {
 				return unix.EPERM
 			}
@@ -103,7 +104,7 @@ func TestSaveWithoutExchange(t *testing.T) {
 			require.NoError(t, os.Link(filepath.Join(path, name), filepath.Join(path, name+".backup")))
 			want[name+".backup"] = must(os.ReadFile(filepath.Join(path, name)))
 		}
-		refused := openStore(t, path, layerstore.WithDisk(noExchange{layerstore.LinuxDisk(), unix.EINVAL}))
+		refused := openStore(t, path, kernel.WithDisk[layerstore.Option](noExchange{kernel.LinuxDisk(), unix.EINVAL}))
 		for _, value := range []string{"1", "2", "3"} {
 			require.NoError(t, refused.Save(background, "a", label(value)))
 			assert.Equal(t, value, labels(t, path))
@@ -119,7 +120,7 @@ var errKilled = errors.New("killed")
 // A mortal disk makes n more calls and then none: what a killed process does.
 // The last write of all is made half.
 type mortal struct {
-	layerstore.Disk
+	kernel.Disk
 	left int
 	full bool // names cannot be exchanged
 }
@@ -144,7 +145,7 @@ func (d *mortal) SyncSpare(fd int) error {
 	return d.Disk.SyncSpare(fd)
 }
 
-func (d *mortal) WriteToken(fd int, t layerstore.Token) error {
+func (d *mortal) WriteToken(fd int, t kernel.Token) error {
 	if d.dies() {
 		return errKilled
 	}
@@ -197,8 +198,8 @@ func TestKilledInASaveWithoutExchange(t *testing.T) {
 				path := filepath.Join(scratch(t), "store")
 				require.NoError(t, os.CopyFS(path, os.DirFS(origin)))
 				die := func(left int, full bool, value string) (took bool) {
-					d := &mortal{layerstore.LinuxDisk(), 1000, full}
-					s := must(layerstore.Open(path, layerstore.WithoutRecovery(), layerstore.WithDisk(d)))
+					d := &mortal{kernel.LinuxDisk(), 1000, full}
+					s := must(layerstore.Open(path, layerstore.WithoutRecovery(), kernel.WithDisk[layerstore.Option](d)))
 					defer s.Close()
 					d.left = left
 					return s.Save(background, "a", label(value)) == nil
@@ -216,7 +217,7 @@ func TestKilledInASaveWithoutExchange(t *testing.T) {
 					require.Equal(t, "newer", two)
 				}
 				outcomes[one+" "+two]++
-				alive := openStore(t, path, layerstore.WithDisk(&mortal{layerstore.LinuxDisk(), 1000, full}))
+				alive := openStore(t, path, kernel.WithDisk[layerstore.Option](&mortal{kernel.LinuxDisk(), 1000, full}))
 				require.NoError(t, alive.Save(background, "a", label("last")))
 				require.Equal(t, "last", labels(t, path))
 			}
@@ -246,7 +247,7 @@ func (d *lossy) WriteSpare(path string, data []byte) (int, error) {
 	return fd, err
 }
 
-func (d *lossy) WriteToken(fd int, t layerstore.Token) error {
+func (d *lossy) WriteToken(fd int, t kernel.Token) error {
 	if d.left > 0 {
 		d.pending("store.lock")
 	}
@@ -305,11 +306,11 @@ func TestPowerLossInASaveWithoutExchange(t *testing.T) {
 			for second := range calls {
 				path := filepath.Join(scratch(t), "store")
 				require.NoError(t, os.CopyFS(path, os.DirFS(origin)))
-				d := &lossy{mortal{layerstore.LinuxDisk(), 1000, false}, path, map[int]string{}, map[string][]byte{}}
+				d := &lossy{mortal{kernel.LinuxDisk(), 1000, false}, path, map[int]string{}, map[string][]byte{}}
 				allowed := []string{"old"}
 				for n, value := range []string{"first", "second"} {
 					d.left = 1000
-					s := must(layerstore.Open(path, layerstore.WithoutRecovery(), layerstore.WithDisk(d)))
+					s := must(layerstore.Open(path, layerstore.WithoutRecovery(), kernel.WithDisk[layerstore.Option](d)))
 					d.left, d.full = []int{first, second}[n], full[n]
 					if s.Save(background, "a", label(value)) == nil {
 						allowed = nil

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+
+	"github.com/afterlock/afterlock/internal/kernel"
 )
 
 // formatVersion is that of the metadata. A file with another one is refused.
@@ -106,10 +108,7 @@ func (m *metadata) withFlag(records []record) *metadata {
 	return c
 }
 
-const (
-	block     = 4096
-	flagBytes = len(`"incomplete":true,`)
-)
+const flagBytes = len(`"incomplete":true,`)
 
 // encode returns the metadata as JSON, a line a layer, padded so that every
 // layer could be flagged without another block: a deletion has to be possible on
@@ -130,7 +129,7 @@ func (m *metadata) encode() ([]byte, error) {
 	}
 	b.WriteString("\n]}\n")
 	room := b.Len() + (len(m.Layers)-len(m.flagged()))*flagBytes // the same for any flags
-	room = (room + block) / block * block
+	room = (room + kernel.Block) / kernel.Block * kernel.Block
 	b.Write(bytes.Repeat([]byte{' '}, room-b.Len()))
 	return b.Bytes(), nil
 }

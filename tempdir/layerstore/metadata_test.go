@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
@@ -97,13 +98,13 @@ func TestMetadataThatCannotBeReadNow(t *testing.T) {
 				s, path := newStore(t)
 				create(t, s, "a", someFiles(3, "a"))
 				before := tree(t, path)
-				disk := layerstore.AroundDisk(layerstore.LinuxDisk(), func(called, _ string) error {
+				disk := kernel.AroundDisk(kernel.LinuxDisk(), func(called, _ string) error {
 					if called == method {
 						return errno
 					}
 					return nil
 				})
-				_, err := layerstore.Open(path, layerstore.Make(0o700), layerstore.WithDisk(disk))
+				_, err := layerstore.Open(path, layerstore.Make(0o700), kernel.WithDisk[layerstore.Option](disk))
 				require.ErrorIs(t, err, errno)
 				assert.NotErrorIs(t, err, layerstore.ErrCorrupt)
 				assert.Contains(t, err.Error(), path)

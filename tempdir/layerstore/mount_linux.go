@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"golang.org/x/sys/unix"
 )
 
@@ -66,7 +67,7 @@ func kernelText(path string) (string, error) {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.ENOTDIR) {
 		return "", nil
 	}
-	return strings.TrimSpace(string(text)), bareErrno(err)
+	return strings.TrimSpace(string(text)), kernel.BareErrno(err)
 }
 
 // oneDevice reports whether two paths are on file systems of one device; known is

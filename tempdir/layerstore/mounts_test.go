@@ -12,9 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
-	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
@@ -103,13 +102,13 @@ func TestMountsThatCannotBeReadNow(t *testing.T) {
 
 	scarce := false // but for calls of the store that open something
 	s = openStore(t, path,
-		layerstore.WithDisk(layerstore.AroundDisk(layerstore.LinuxDisk(), func(method, _ string) error {
+		kernel.WithDisk[layerstore.Option](kernel.AroundDisk(kernel.LinuxDisk(), func(method, _ string) error {
 			if allow(before.Cur); scarce && method != "OpenLock" && method != "ReadMetadata" {
 				allow(0)
 			}
 			return nil
 		})),
-		layerstore.WithKernel(seam.Around(tempdir.LinuxKernel(), seam.HookFunc(func(*seam.Call) error { allow(before.Cur); return nil }))))
+		kernel.With[layerstore.Option](kernel.Around(kernel.Linux(), kernel.HookFunc(func(*kernel.Call) error { allow(before.Cur); return nil }))))
 	scarce = true
 	_, err := s.Delete(background, "a")
 	scarce = false

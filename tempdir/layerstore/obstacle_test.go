@@ -14,27 +14,27 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
 // obstacles are methods of the kernel that a deletion needs before anything moves.
-var obstacles = [][]seam.Method{
-	{seam.StageDeletion},
-	{seam.MakeData},
-	{seam.OpenUnnamed, seam.CreateLock},
-	{seam.TakeLock},
+var obstacles = [][]kernel.Method{
+	{kernel.StageDeletion},
+	{kernel.MakeData},
+	{kernel.OpenUnnamed, kernel.CreateLock},
+	{kernel.TakeLock},
 }
 
 // A refusals is a hook that answers calls of some methods with an errno.
 type refusals struct {
-	methods []seam.Method
+	methods []kernel.Method
 	errno   error
 }
 
-func (r *refusals) Before(c *seam.Call) error {
+func (r *refusals) Before(c *kernel.Call) error {
 	for _, method := range r.methods {
 		if c.Method == method {
 			return r.errno
@@ -43,7 +43,7 @@ func (r *refusals) Before(c *seam.Call) error {
 	return nil
 }
 
-func (*refusals) After(*seam.Call) {}
+func (*refusals) After(*kernel.Call) {}
 
 // Whatever keeps a layer from being moved aside, it is removed where it is, and its
 // id is free: whatever it is called, in every layout (FIELD D, REVIEW B5).
@@ -53,7 +53,7 @@ func TestWhateverRefusesTheMove(t *testing.T) {
 	ids := []string{"a", "lock-1", "temp-dir-1", "lock-a35af7d349fe103bc926ae8311718a96", "temp-dir-a35af7d349fe103bc926ae8311718a96"}
 	for _, driver := range []layerstore.Driver{layerstore.VFS, layerstore.Overlay, layerstore.Direct} {
 		refuse := &refusals{}
-		s, path := newStore(t, layerstore.WithDriver(driver), layerstore.WithKernel(seam.Around(tempdir.LinuxKernel(), refuse)))
+		s, path := newStore(t, layerstore.WithDriver(driver), kernel.With[layerstore.Option](kernel.Around(kernel.Linux(), refuse)))
 		for _, methods := range obstacles {
 			for n, errno := range errnos {
 				id := ids[n%len(ids)]
@@ -238,7 +238,7 @@ func run(t *testing.T, program string, arguments ...string) {
 // finished, and every error names the layer that it is about (REVIEW B6).
 func TestLoadReportsWhatIsGone(t *testing.T) {
 	refuse := &refusals{}
-	s, path := newStore(t, layerstore.WithKernel(seam.Around(tempdir.LinuxKernel(), refuse)))
+	s, path := newStore(t, kernel.With[layerstore.Option](kernel.Around(kernel.Linux(), refuse)))
 	for _, id := range []string{"a", "b", "c"} {
 		create(t, s, id, someFiles(3, id))
 	}
@@ -246,13 +246,13 @@ func TestLoadReportsWhatIsGone(t *testing.T) {
 		setFlag(t, path, id)
 	}
 	stuck := filepath.Join(path, "vfs/dir/b")
-	broken := seam.HookFunc(func(c *seam.Call) error {
-		if c.Method == seam.StageDeletion && c.Name == stuck || c.Method == seam.OpenDirectory && c.Name == "b" {
+	broken := kernel.HookFunc(func(c *kernel.Call) error {
+		if c.Method == kernel.StageDeletion && c.Name == stuck || c.Method == kernel.OpenDirectory && c.Name == "b" {
 			return unix.EIO
 		}
 		return nil
 	})
-	again := openStore(t, path, layerstore.WithoutRecovery(), layerstore.WithKernel(seam.Around(tempdir.LinuxKernel(), broken)))
+	again := openStore(t, path, layerstore.WithoutRecovery(), kernel.With[layerstore.Option](kernel.Around(kernel.Linux(), broken)))
 	finished, err := again.Load(background)
 	require.ErrorIs(t, err, unix.EIO)
 	assert.Equal(t, []string{"a", "c"}, finished)
@@ -264,7 +264,7 @@ func TestLoadReportsWhatIsGone(t *testing.T) {
 
 	create(t, s, "d", someFiles(3, "d"))
 	setFlag(t, path, "d")
-	refuse.methods, refuse.errno = []seam.Method{seam.RemoveEntry}, unix.EIO
+	refuse.methods, refuse.errno = []kernel.Method{kernel.RemoveEntry}, unix.EIO
 	finished, err = s.Load(background)
 	refuse.methods = nil
 	require.ErrorIs(t, err, unix.EIO)
@@ -279,8 +279,8 @@ func TestLoadReportsWhatIsGone(t *testing.T) {
 // it: the layer is removed where it is.
 func TestIDOfWhatCannotBeMoved(t *testing.T) {
 	for _, driver := range []layerstore.Driver{layerstore.VFS, layerstore.Overlay, layerstore.Direct} {
-		refuse := &refusals{methods: []seam.Method{seam.StageDeletion}, errno: unix.EXDEV}
-		s, path := newStore(t, layerstore.WithDriver(driver), layerstore.WithKernel(seam.Around(tempdir.LinuxKernel(), refuse)))
+		refuse := &refusals{methods: []kernel.Method{kernel.StageDeletion}, errno: unix.EXDEV}
+		s, path := newStore(t, layerstore.WithDriver(driver), kernel.With[layerstore.Option](kernel.Around(kernel.Linux(), refuse)))
 		for _, id := range []string{"a", "other"} {
 			create(t, s, id, someFiles(3, "old"))
 			setFlag(t, path, id)
@@ -342,12 +342,12 @@ func TestNobodyPaysForOthers(t *testing.T) {
 // who ask at a time do not see each other (REVIEW B8).
 func TestAskingAboutAClaimTakesNothing(t *testing.T) {
 	claims := 0
-	disk := &watchful{layerstore.LinuxDisk(), func(r layerstore.ByteRange) {
+	disk := &watchful{kernel.LinuxDisk(), func(r kernel.ByteRange) {
 		if r.Offset > 0 {
 			claims++
 		}
 	}}
-	s, path := newStore(t, layerstore.WithDisk(disk))
+	s, path := newStore(t, kernel.WithDisk[layerstore.Option](disk))
 	create(t, s, "a", someFiles(3, "a"))
 	setFlag(t, path, "a")
 	create(t, s, "a", someFiles(3, "a"))
@@ -358,11 +358,11 @@ func TestAskingAboutAClaimTakesNothing(t *testing.T) {
 }
 
 type watchful struct {
-	layerstore.Disk
-	taken func(layerstore.ByteRange)
+	kernel.Disk
+	taken func(kernel.ByteRange)
 }
 
-func (w *watchful) TakeLock(fd int, r layerstore.ByteRange) error {
+func (w *watchful) TakeLock(fd int, r kernel.ByteRange) error {
 	w.taken(r)
 	return w.Disk.TakeLock(fd, r)
 }

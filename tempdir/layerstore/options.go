@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
@@ -20,8 +21,8 @@ type options struct {
 	countsOnly bool
 	roots      []tempdir.Option
 	limits     Limits
-	kernel     tempdir.Kernel
-	disk       Disk
+	kernel     kernel.Kernel
+	disk       kernel.Disk
 }
 
 // Make makes the directory of the store with these permissions if it does not
@@ -79,8 +80,7 @@ var DefaultLimits = Limits{Bytes: 1 << 40, Entries: 10_000_000}
 // WithLimits bounds what new layers may contain.
 func WithLimits(l Limits) Option { return func(o *options) { o.limits = l } }
 
-// WithKernel makes the system calls of the roots through k.
-func WithKernel(k tempdir.Kernel) Option { return func(o *options) { o.kernel = k } }
-
-// WithDisk makes the store's own system calls through d.
-func WithDisk(d Disk) Option { return func(o *options) { o.disk = d } }
+func init() {
+	kernel.RegisterOption(func(k kernel.Kernel) Option { return func(o *options) { o.kernel = k } })
+	kernel.RegisterDiskOption(func(d kernel.Disk) Option { return func(o *options) { o.disk = d } })
+}

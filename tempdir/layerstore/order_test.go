@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
@@ -24,11 +24,11 @@ import (
 // A ledger keeps what is made durable, moved and removed, and in which order: each
 // call with the object that it is about, below "store" and "images".
 type ledger struct {
-	layerstore.Disk
+	kernel.Disk
 	store, images string
 	unordered     bool // the kernel says that the file system orders nothing
 	lines         []string
-	refuse        func(*seam.Call) error
+	refuse        func(*kernel.Call) error
 }
 
 var random = regexp.MustCompile(`[0-9a-f]{32}|[A-Z2-7]{26}|\d+-(addition|[a-z]+)$`)
@@ -76,20 +76,20 @@ func (l *ledger) SyncContent(path string) error {
 	return l.Disk.SyncContent(path)
 }
 
-func (l *ledger) Before(c *seam.Call) error {
+func (l *ledger) Before(c *kernel.Call) error {
 	if l.refuse != nil {
 		if err := l.refuse(c); err != nil {
 			return err
 		}
 	}
 	switch c.Method {
-	case seam.StageDeletion:
+	case kernel.StageDeletion:
 		l.note("move", c.Name)
-	case seam.Commit:
+	case kernel.Commit:
 		l.note("commit", c.To)
-	case seam.SyncData:
+	case kernel.SyncData:
 		l.note("sync", fmt.Sprint("fd:", c.Fd))
-	case seam.RemoveEntry:
+	case kernel.RemoveEntry:
 		if len(l.lines) == 0 || l.lines[len(l.lines)-1] != "remove" {
 			l.lines = append(l.lines, "remove")
 		}
@@ -97,14 +97,14 @@ func (l *ledger) Before(c *seam.Call) error {
 	return nil
 }
 
-func (l *ledger) After(c *seam.Call) {
-	if c.Method == seam.OpenRoot && l.unordered {
+func (l *ledger) After(c *kernel.Call) {
+	if c.Method == kernel.OpenRoot && l.unordered {
 		c.Ordered = false
 	}
 }
 
 func (l *ledger) options() []layerstore.Option {
-	options := []layerstore.Option{layerstore.WithDisk(l), layerstore.WithKernel(seam.Around(tempdir.LinuxKernel(), l)), layerstore.Sync()}
+	options := []layerstore.Option{kernel.WithDisk[layerstore.Option](l), kernel.With[layerstore.Option](kernel.Around(kernel.Linux(), l)), layerstore.Sync()}
 	if l.images != "" {
 		options = append(options, layerstore.ImageStore(l.images))
 	}
@@ -121,7 +121,7 @@ func TestWhatIsSyncedAndWhen(t *testing.T) {
 			images, unordered bool
 		}{{"one file system", false, false}, {"one unordered file system", false, true}, {"two file systems", true, false}} {
 			t.Run(driver.Name()+"/"+c.name, func(t *testing.T) {
-				l := &ledger{Disk: layerstore.LinuxDisk(), unordered: c.unordered, store: filepath.Join(scratch(t), "store")}
+				l := &ledger{Disk: kernel.LinuxDisk(), unordered: c.unordered, store: filepath.Join(scratch(t), "store")}
 				at := "store"
 				if c.images {
 					at, l.images = "images", testfs.Tmpfs(t, "")
@@ -167,8 +167,8 @@ func TestWhatIsSyncedAndWhen(t *testing.T) {
 
 				make()
 				l.take()
-				l.refuse = func(c *seam.Call) error {
-					if c.Method == seam.StageDeletion {
+				l.refuse = func(c *kernel.Call) error {
+					if c.Method == kernel.StageDeletion {
 						return unix.EXDEV
 					}
 					return nil

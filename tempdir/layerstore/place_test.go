@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
@@ -311,14 +311,14 @@ func TestDiskOfLayersThatIsNotThere(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/staging %t", driver.Name(), staging), func(t *testing.T) {
 				refuse := &refusals{}
 				images := filepath.Join(scratch(t), "images")
-				s, path := newStore(t, layerstore.WithDriver(driver), layerstore.ImageStore(images), layerstore.WithKernel(seam.Around(tempdir.LinuxKernel(), refuse)))
+				s, path := newStore(t, layerstore.WithDriver(driver), layerstore.ImageStore(images), kernel.With[layerstore.Option](kernel.Around(kernel.Linux(), refuse)))
 				_, err := s.Create(background, layerstore.Layer{ID: "a", Image: true}, someFiles(3, "a"))
 				require.NoError(t, err)
 				create(t, s, "b", someFiles(3, "b"))
 				layers := filepath.Join(images, driver.Name())
 				require.NoError(t, os.Rename(layers, layers+".unmounted"))
 				if !staging {
-					*refuse = refusals{[]seam.Method{seam.StageDeletion}, unix.EXDEV}
+					*refuse = refusals{[]kernel.Method{kernel.StageDeletion}, unix.EXDEV}
 				}
 				_, err = s.Delete(background, "b", "a")
 				require.ErrorIs(t, err, layerstore.ErrDamaged)
@@ -347,20 +347,20 @@ func TestDiskOfLayersThatIsNotThere(t *testing.T) {
 // directory that was moved away.
 type revenant struct{ path string }
 
-func (*revenant) Before(*seam.Call) error { return nil }
+func (*revenant) Before(*kernel.Call) error { return nil }
 
-func (r *revenant) After(c *seam.Call) {
+func (r *revenant) After(c *kernel.Call) {
 	switch {
-	case c.Method == seam.OpenRoot:
+	case c.Method == kernel.OpenRoot:
 		c.Ordered = false
-	case c.Method == seam.StageDeletion:
+	case c.Method == kernel.StageDeletion:
 		must(0, os.MkdirAll(filepath.Join(r.path, "below"), 0o700))
 	}
 }
 
 func TestNameThatShowsAgain(t *testing.T) {
 	hook := &revenant{}
-	s, path := newStore(t, layerstore.WithKernel(seam.Around(tempdir.LinuxKernel(), hook)))
+	s, path := newStore(t, kernel.With[layerstore.Option](kernel.Around(kernel.Linux(), hook)))
 	create(t, s, "a", someFiles(3, "a"))
 	hook.path = filepath.Join(path, "vfs/dir/a")
 	deletion, err := s.Delete(background, "a")

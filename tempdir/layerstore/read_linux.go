@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"golang.org/x/sys/unix"
 )
 
@@ -66,7 +67,7 @@ func (s *Store) Read(ctx context.Context, id string, f func(fs.FS) error) error 
 		}
 		root, err := os.OpenRoot(path)
 		if err != nil {
-			return &Error{Op: op, Layer: id, Path: path, Effect: NoEffect, Kind: damaged(path), Err: bareErrno(err)}
+			return &Error{Op: op, Layer: id, Path: path, Effect: NoEffect, Kind: damaged(path), Err: kernel.BareErrno(err)}
 		}
 		defer root.Close()
 		return f(root.FS())
@@ -90,7 +91,7 @@ func (s *Store) ReadFile(ctx context.Context, id, name string) (content []byte, 
 	err = s.Read(ctx, id, func(files fs.FS) (err error) {
 		content, err = fs.ReadFile(files, name)
 		if err != nil {
-			err = &Error{Op: "read", Layer: id, Path: name, Effect: NoEffect, Err: bareErrno(err)}
+			err = &Error{Op: "read", Layer: id, Path: name, Effect: NoEffect, Err: kernel.BareErrno(err)}
 		}
 		return err
 	})

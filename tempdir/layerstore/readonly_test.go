@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
@@ -34,8 +35,8 @@ func TestStoreOnAReadOnlyFileSystem(t *testing.T) {
 			require.NoError(t, os.RemoveAll(filepath.Join(path, "tempdirs")))
 		}, false},
 		{"in the middle of a save", func(t *testing.T, path string) {
-			d := &mortal{layerstore.LinuxDisk(), 1000, true}
-			s := openStore(t, path, layerstore.WithDisk(d), layerstore.WithoutRecovery())
+			d := &mortal{kernel.LinuxDisk(), 1000, true}
+			s := openStore(t, path, kernel.WithDisk[layerstore.Option](d), layerstore.WithoutRecovery())
 			d.left = 8 // in the middle of the overwriting
 			require.NoError(t, s.Save(background, "base", label("new")))
 		}, false},

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
@@ -52,7 +53,7 @@ func (s *Store) left(ctx context.Context) (found, flagged []string, err error) {
 			for _, dir := range drivers[name].Directories() {
 				entries, err := os.ReadDir(filepath.Join(g.path, dir))
 				if err != nil && !errors.Is(err, fs.ErrNotExist) {
-					return nil, nil, &Error{Op: "recover", Path: filepath.Join(g.path, dir), Effect: NoEffect, Err: bareErrno(err)}
+					return nil, nil, &Error{Op: "recover", Path: filepath.Join(g.path, dir), Effect: NoEffect, Err: kernel.BareErrno(err)}
 				}
 				for _, entry := range entries {
 					if !reservedIDs[entry.Name()] {

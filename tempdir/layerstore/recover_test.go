@@ -18,7 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
@@ -347,7 +347,7 @@ func TestALookCostsTwoCalls(t *testing.T) {
 		names = append(names, name)
 		return nil
 	}}
-	older := layerstore.WithKernel(seam.Around(olderStamps{tempdir.LinuxKernel()}, c))
+	older := kernel.With[layerstore.Option](kernel.Around(olderStamps{kernel.Linux()}, c))
 	s, _ := newStore(t, append(c.options(), older)...)
 	create(t, s, "a", layerstore.Empty())
 	for range 2 {

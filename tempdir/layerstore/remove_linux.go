@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
@@ -285,7 +286,7 @@ func (s *Store) removeInPlace(ctx context.Context, g *graph, layer *record) erro
 		if err := home(path); err != nil {
 			return fmt.Errorf("what is in the directory of layers cannot be told: %w", err)
 		}
-		err := tempdir.Remove(ctx, path, append([]tempdir.Option{tempdir.WithKernel(s.kernel)}, s.options.roots...)...)
+		err := tempdir.Remove(ctx, path, append([]tempdir.Option{kernel.With[tempdir.Option](s.kernel)}, s.options.roots...)...)
 		if err != nil && !errors.Is(err, tempdir.ErrVictimGone) {
 			return err
 		}

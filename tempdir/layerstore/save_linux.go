@@ -7,13 +7,14 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"golang.org/x/sys/unix"
 )
 
 // A snapshot is metadata with what tells it from later ones.
 type snapshot struct {
-	token   Token
-	version Version
+	token   kernel.Token
+	version kernel.Version
 	data    *metadata
 }
 
@@ -29,7 +30,7 @@ func (s *Store) read(op string, h *held) (*metadata, error) {
 		}
 		return &Error{Op: op, Path: file, Effect: NoEffect, Kind: kind, Err: err}
 	}
-	var token Token
+	var token kernel.Token
 	if h.fd != noLock {
 		var err error
 		if token, err = s.disk.ReadToken(h.fd); err != nil {
@@ -37,7 +38,7 @@ func (s *Store) read(op string, h *held) (*metadata, error) {
 		}
 	}
 	h.token = token
-	file = s.file(token.current())
+	file = s.file(current(token))
 	version, err := s.disk.StatMetadata(file)
 	if err != nil {
 		return nil, failure(nil, err)
@@ -103,9 +104,9 @@ func (s *Store) save(op string, h *held, m *metadata) error {
 	if err != nil {
 		return failure(NoEffect, spareFile, err)
 	}
-	var token Token
+	var token kernel.Token
 	rand.Read(token[:]) // never fails
-	token = token.withMark(markNone)
+	token = token.WithMark(markNone)
 	if err := s.disk.WriteToken(h.fd, token); err != nil {
 		return failure(NoEffect, lockFile, err)
 	}
@@ -134,7 +135,7 @@ func (s *Store) save(op string, h *held, m *metadata) error {
 	}
 	token = h.token
 	s.synced.Store(&token)
-	if version, err := s.disk.StatMetadata(s.file(token.current())); err == nil {
+	if version, err := s.disk.StatMetadata(s.file(current(token))); err == nil {
 		s.cache.Store(&snapshot{token, version, m})
 	}
 	return nil
@@ -146,7 +147,7 @@ func (s *Store) makeDurable(h *held) error {
 	if synced := s.synced.Load(); synced != nil && *synced == h.token {
 		return nil
 	}
-	if h.token.mark() == markSpare {
+	if h.token.Mark() == markSpare {
 		return s.disk.SyncSpare(h.fd)
 	}
 	return s.disk.SyncDirectory(s.path)

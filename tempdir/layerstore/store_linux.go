@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
@@ -20,8 +21,8 @@ import (
 type Store struct {
 	path    string // without symbolic links
 	options options
-	disk    Disk
-	kernel  tempdir.Kernel
+	disk    kernel.Disk
+	kernel  kernel.Kernel
 	home    *graph
 	images  *graph // nil: no image store
 	boot    string // of the kernel
@@ -29,12 +30,12 @@ type Store struct {
 	made []string // by Open, until it has succeeded
 
 	cache  atomic.Pointer[snapshot]
-	synced atomic.Pointer[Token] // of the last save that is known to be durable
+	synced atomic.Pointer[kernel.Token] // of the last save that is known to be durable
 	closed atomic.Bool
 
 	mu     sync.Mutex
-	lock   int    // descriptor of the lock file, to look at the token; -1: closed
-	rested *Token // of metadata in which nothing was flagged, see MaybeDirty
+	lock   int           // descriptor of the lock file, to look at the token; -1: closed
+	rested *kernel.Token // of metadata in which nothing was flagged, see MaybeDirty
 }
 
 // A graph is a graph root: a directory with layers, and a root beside them.
@@ -68,10 +69,10 @@ func Open(path string, opts ...Option) (*Store, error) {
 	}
 	s.disk, s.kernel = s.options.disk, s.options.kernel
 	if s.disk == nil {
-		s.disk = LinuxDisk()
+		s.disk = kernel.LinuxDisk()
 	}
 	if s.kernel == nil {
-		s.kernel = tempdir.LinuxKernel()
+		s.kernel = kernel.Linux()
 	}
 	if err := s.open(path); err != nil {
 		s.Close()
@@ -139,9 +140,9 @@ func (s *Store) openGraph(path string) (*graph, error) {
 		path, err = filepath.EvalSymlinks(path)
 	}
 	if err != nil {
-		return nil, bareErrno(err)
+		return nil, kernel.BareErrno(err)
 	}
-	options := append([]tempdir.Option{tempdir.WithKernel(s.kernel), tempdir.Purpose("layer store")}, s.options.roots...)
+	options := append([]tempdir.Option{kernel.With[tempdir.Option](s.kernel), tempdir.Purpose("layer store")}, s.options.roots...)
 	if s.options.make != 0 {
 		made, err := s.makeDirectory(filepath.Join(path, rootName), 0o700)
 		s.made = append(s.made, made...)
@@ -185,12 +186,12 @@ func (s *Store) makeDirectory(path string, perm fs.FileMode) (made []string, err
 func (s *Store) unmake() {
 	if s.path != "" && s.options.make != 0 {
 		if fd, err := s.disk.OpenLock(s.file(lockFile), false); err == nil {
-			err := s.disk.TakeLock(fd, ByteRange{storeByte, true})
-			var token Token
+			err := s.disk.TakeLock(fd, kernel.ByteRange{Offset: storeByte, Exclusive: true})
+			var token kernel.Token
 			if err == nil {
 				token, err = s.disk.ReadToken(fd)
 			}
-			if there, failed := s.hasMetadata(""); err == nil && failed == nil && !there && token.mark() != markSpare {
+			if there, failed := s.hasMetadata(""); err == nil && failed == nil && !there && token.Mark() != markSpare {
 				s.disk.Remove(s.file(spareFile))
 				s.disk.Remove(s.file(lockFile))
 			}
@@ -219,7 +220,7 @@ func (s *Store) initialize(op string) error {
 	if h.token, err = s.disk.ReadToken(h.fd); err != nil {
 		return &Error{Op: op, Path: s.file(lockFile), Effect: NoEffect, Err: err}
 	}
-	if h.token.mark() == markSpare {
+	if h.token.Mark() == markSpare {
 		return nil // the metadata is the spare
 	}
 	for range 2 {

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
@@ -26,7 +27,7 @@ func init() {
 	// taken for writing, and when it is dropped.
 	children["traced"] = func(arguments []string) {
 		runtime.LockOSThread()
-		s := must(layerstore.Open(arguments[0], layerstore.WithoutRecovery(), layerstore.WithDisk(&marker{Disk: layerstore.LinuxDisk(), fd: -1})))
+		s := must(layerstore.Open(arguments[0], layerstore.WithoutRecovery(), kernel.WithDisk[layerstore.Option](&marker{Disk: kernel.LinuxDisk(), fd: -1})))
 		must(s.Mount(background, "warm")) // so that this process has saved before
 		var ids []string
 		for i := range must(strconv.Atoi(arguments[2])) {
@@ -40,11 +41,11 @@ func init() {
 
 // A marker marks in the log of strace where the store lock is held for writing.
 type marker struct {
-	layerstore.Disk
+	kernel.Disk
 	fd int
 }
 
-func (m *marker) TakeLock(fd int, r layerstore.ByteRange) error {
+func (m *marker) TakeLock(fd int, r kernel.ByteRange) error {
 	err := m.Disk.TakeLock(fd, r)
 	if err == nil && r.Offset == 0 && r.Exclusive {
 		m.fd = fd

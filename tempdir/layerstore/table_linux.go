@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unsafe"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"golang.org/x/sys/unix"
 )
 
@@ -145,7 +146,7 @@ func listMounts() ([]mounted, error) {
 	for {
 		request := mountRequest{size: 24, id: allMounts, param: last}
 		var n uintptr
-		err := again(func() error {
+		err := kernel.Again(func() error {
 			var errno unix.Errno
 			n, _, errno = unix.Syscall6(unix.SYS_LISTMOUNT, uintptr(unsafe.Pointer(&request)), uintptr(unsafe.Pointer(&ids[0])), uintptr(len(ids)), 0, 0, 0)
 			return errnoError(errno)
@@ -184,7 +185,7 @@ func statMount(id uint64) (m mounted, err error) {
 	request := mountRequest{size: 24, id: id, param: mustHave | wantOptions | wantSource}
 	buffer := make([]byte, 8<<10)
 	for {
-		err = again(func() error {
+		err = kernel.Again(func() error {
 			_, _, errno := unix.Syscall6(unix.SYS_STATMOUNT, uintptr(unsafe.Pointer(&request)), uintptr(unsafe.Pointer(&buffer[0])), uintptr(len(buffer)), 0, 0, 0)
 			return errnoError(errno)
 		})

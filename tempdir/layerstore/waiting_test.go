@@ -12,23 +12,24 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
 // A queue is a Disk that tells when its user is past the calls that might not
 // wait, and waits for a lock.
 type queue struct {
-	layerstore.Disk
+	kernel.Disk
 	busy    int // answers that somebody has the store lock, before it counts as waiting; then as often as it likes
 	waiting chan struct{}
 	once    sync.Once
 }
 
 func newQueue(busy int) *queue {
-	return &queue{Disk: layerstore.LinuxDisk(), busy: busy, waiting: make(chan struct{})}
+	return &queue{Disk: kernel.LinuxDisk(), busy: busy, waiting: make(chan struct{})}
 }
 
-func (q *queue) TakeLock(fd int, r layerstore.ByteRange) error {
+func (q *queue) TakeLock(fd int, r kernel.ByteRange) error {
 	err := q.Disk.TakeLock(fd, r)
 	if err == unix.EAGAIN {
 		if q.busy--; q.busy == 0 {
@@ -38,7 +39,7 @@ func (q *queue) TakeLock(fd int, r layerstore.ByteRange) error {
 	return err
 }
 
-func (q *queue) AwaitLock(fd int, r layerstore.ByteRange) error {
+func (q *queue) AwaitLock(fd int, r kernel.ByteRange) error {
 	q.once.Do(func() { close(q.waiting) })
 	return q.Disk.AwaitLock(fd, r)
 }
@@ -54,7 +55,7 @@ func startReading(t *testing.T, ctx context.Context, path string) *reading {
 	r := &reading{make(chan struct{}), make(chan struct{}), make(chan struct{}), newQueue(1)}
 	go func() {
 		defer close(r.gone)
-		s, err := layerstore.Open(path, layerstore.WithoutRecovery(), layerstore.WithDisk(r.queue)) // reads, too
+		s, err := layerstore.Open(path, layerstore.WithoutRecovery(), kernel.WithDisk[layerstore.Option](r.queue)) // reads, too
 		if !assert.NoError(t, err) {
 			return
 		}
@@ -86,7 +87,7 @@ func TestReadersOvertakeAWriterThatWaits(t *testing.T) {
 			<-ahead.in
 
 			waits := newQueue(2)
-			writer := openStore(t, path, layerstore.WithoutRecovery(), layerstore.WithDisk(waits))
+			writer := openStore(t, path, layerstore.WithoutRecovery(), kernel.WithDisk[layerstore.Option](waits))
 			saved := make(chan error, 1)
 			go func() { saved <- writer.Save(ctx, "a", map[string]string{"k": "v"}) }()
 			<-waits.waiting

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
@@ -112,14 +112,14 @@ func TestWhatIsInTheWayOfALayer(t *testing.T) {
 						home := filepath.Join(path, driver.Parts(layerstore.Placed{ID: "a"})[part])
 						if late {
 							done := false
-							beforeCommit := seam.HookFunc(func(c *seam.Call) error {
-								if c.Method == seam.Commit && !done {
+							beforeCommit := kernel.HookFunc(func(c *kernel.Call) error {
+								if c.Method == kernel.Commit && !done {
 									done = true
 									thing.put(t, home, outside)
 								}
 								return nil
 							})
-							s = openStore(t, path, layerstore.WithDriver(driver), layerstore.WithKernel(seam.Around(tempdir.LinuxKernel(), beforeCommit)))
+							s = openStore(t, path, layerstore.WithDriver(driver), kernel.With[layerstore.Option](kernel.Around(kernel.Linux(), beforeCommit)))
 						} else {
 							thing.put(t, home, outside)
 						}
@@ -168,7 +168,7 @@ func TestWhatIsInThePlaceOfALayer(t *testing.T) {
 						outside, intact := precious(t)
 						path := filepath.Join(scratch(t), "store")
 						refuse := &refusals{}
-						s := openStore(t, path, layerstore.WithDriver(driver), layerstore.WithKernel(seam.Around(tempdir.LinuxKernel(), refuse)))
+						s := openStore(t, path, layerstore.WithDriver(driver), kernel.With[layerstore.Option](kernel.Around(kernel.Linux(), refuse)))
 						create(t, s, "keep", someFiles(3, "keep"))
 						layer, err := s.Create(background, layerstore.Layer{ID: "a"}, someFiles(3, "a"))
 						require.NoError(t, err)
@@ -177,7 +177,7 @@ func TestWhatIsInThePlaceOfALayer(t *testing.T) {
 						require.NoError(t, os.RemoveAll(home))
 						thing.put(t, home, outside)
 						if !moved {
-							refuse.methods, refuse.errno = []seam.Method{seam.StageDeletion}, unix.ENOSPC
+							refuse.methods, refuse.errno = []kernel.Method{kernel.StageDeletion}, unix.ENOSPC
 						}
 						_, err = s.Delete(background, "a")
 						switch thing.name {

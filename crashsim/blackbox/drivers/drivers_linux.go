@@ -7,6 +7,7 @@ import (
 
 	"github.com/afterlock/afterlock/crashsim/blackbox"
 	"github.com/afterlock/afterlock/crashsim/blackbox/driver"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/upstream"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
@@ -44,9 +45,9 @@ func serveUpstream() {
 // serveFaulty has the mutant that the first argument names. "watched" is none:
 // it reports the calls of the seam.
 func serveFaulty() {
-	watches := map[string]tempdir.Kernel{
-		"watched": tempdir.LinuxKernel(),
-		"bypass":  bypass{tempdir.LinuxKernel()},
+	watches := map[string]kernel.Kernel{
+		"watched": kernel.Linux(),
+		"bypass":  bypass{kernel.Linux()},
 	}
 	if len(os.Args) > 1 && watches[os.Args[1]] != nil {
 		w := &watched{kernel: watches[os.Args[1]]}
@@ -54,14 +55,14 @@ func serveFaulty() {
 		driver.Main(w.open)
 		return
 	}
-	faults := map[string]func() tempdir.Kernel{
-		"norecheck": func() tempdir.Kernel { return &noRecheck{Kernel: tempdir.LinuxKernel()} },
-		"lockfirst": func() tempdir.Kernel { return &lockFirst{Kernel: tempdir.LinuxKernel()} },
-		"litter":    func() tempdir.Kernel { return litter{tempdir.LinuxKernel()} },
-		"swallow":   func() tempdir.Kernel { return swallow{tempdir.LinuxKernel()} },
-		"leak":      func() tempdir.Kernel { return leak{tempdir.LinuxKernel()} },
-		"inplace":   func() tempdir.Kernel { return inPlace{tempdir.LinuxKernel()} },
-		"helper":    func() tempdir.Kernel { return helper{tempdir.LinuxKernel()} },
+	faults := map[string]func() kernel.Kernel{
+		"norecheck": func() kernel.Kernel { return &noRecheck{Kernel: kernel.Linux()} },
+		"lockfirst": func() kernel.Kernel { return &lockFirst{Kernel: kernel.Linux()} },
+		"litter":    func() kernel.Kernel { return litter{kernel.Linux()} },
+		"swallow":   func() kernel.Kernel { return swallow{kernel.Linux()} },
+		"leak":      func() kernel.Kernel { return leak{kernel.Linux()} },
+		"inplace":   func() kernel.Kernel { return inPlace{kernel.Linux()} },
+		"helper":    func() kernel.Kernel { return helper{kernel.Linux()} },
 	}
 	if len(os.Args) == 2 && os.Args[1] == "aside" {
 		return // the process that helper starts
@@ -77,6 +78,6 @@ func serveFaulty() {
 	}
 	k := faults[fault]
 	driver.Main(func(path string) (driver.Root, error) {
-		return driver.OpenTempdir(tempdir.WithKernel(k()))(path)
+		return driver.OpenTempdir(kernel.With[tempdir.Option](k()))(path)
 	})
 }

@@ -8,27 +8,27 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/crashsim/blackbox/driver"
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
 // A noRecheck is the protocol without rules 1 and 2, as upstream ships it: lock
 // files are published unlocked and the recheck says yes without a look.
 type noRecheck struct {
-	tempdir.Kernel
-	last tempdir.Attributes // that Stat answered
+	kernel.Kernel
+	last kernel.Attributes // that Stat answered
 }
 
 func (*noRecheck) OpenUnnamed(int) (int, error) { return -1, unix.EOPNOTSUPP }
 
-func (k *noRecheck) Stat(fd int) (tempdir.Attributes, error) {
+func (k *noRecheck) Stat(fd int) (kernel.Attributes, error) {
 	a, err := k.Kernel.Stat(fd)
 	a.Links = 1
 	k.last = a
 	return a, err
 }
 
-func (k *noRecheck) StatName(dir int, name string) (tempdir.Attributes, error) {
+func (k *noRecheck) StatName(dir int, name string) (kernel.Attributes, error) {
 	if strings.HasPrefix(name, "lock-") {
 		return k.last, nil
 	}
@@ -38,12 +38,12 @@ func (k *noRecheck) StatName(dir int, name string) (tempdir.Attributes, error) {
 // A lockFirst breaks rule 4: it unlinks the lock file before the data, and the
 // recheck that follows says yes.
 type lockFirst struct {
-	tempdir.Kernel
-	last tempdir.Attributes
+	kernel.Kernel
+	last kernel.Attributes
 	gone bool
 }
 
-func (k *lockFirst) Stat(fd int) (tempdir.Attributes, error) {
+func (k *lockFirst) Stat(fd int) (kernel.Attributes, error) {
 	a, err := k.Kernel.Stat(fd)
 	a.Links = 1
 	k.last = a
@@ -58,7 +58,7 @@ func (k *lockFirst) OpenDirectory(dir int, name string) (int, error) {
 	return k.Kernel.OpenDirectory(dir, name)
 }
 
-func (k *lockFirst) StatName(dir int, name string) (tempdir.Attributes, error) {
+func (k *lockFirst) StatName(dir int, name string) (kernel.Attributes, error) {
 	if k.gone && strings.HasPrefix(name, "lock-") {
 		return k.last, nil
 	}
@@ -67,12 +67,12 @@ func (k *lockFirst) StatName(dir int, name string) (tempdir.Attributes, error) {
 
 // An inPlace deletes victims where they are, as everybody did before there were
 // renames.
-type inPlace struct{ tempdir.Kernel }
+type inPlace struct{ kernel.Kernel }
 
 func (inPlace) StageDeletion(victim string, _ int, _ string) error { return os.RemoveAll(victim) }
 
 // A litter leaves a name in the root that no recovery removes.
-type litter struct{ tempdir.Kernel }
+type litter struct{ kernel.Kernel }
 
 func (k litter) MakeData(root int, name string) error {
 	if err := unix.Mkdirat(root, "litter", 0o700); err != nil {
@@ -82,7 +82,7 @@ func (k litter) MakeData(root int, name string) error {
 }
 
 // A swallow says that a victim was staged when that failed.
-type swallow struct{ tempdir.Kernel }
+type swallow struct{ kernel.Kernel }
 
 func (k swallow) StageDeletion(victim string, root int, entry string) error {
 	_ = k.Kernel.StageDeletion(victim, root, entry)
@@ -90,7 +90,7 @@ func (k swallow) StageDeletion(victim string, root int, entry string) error {
 }
 
 // A leak keeps the lock file open when it cannot be locked.
-type leak struct{ tempdir.Kernel }
+type leak struct{ kernel.Kernel }
 
 func (k leak) TakeLock(fd int) error {
 	err := k.Kernel.TakeLock(fd)
@@ -101,7 +101,7 @@ func (k leak) TakeLock(fd int) error {
 }
 
 // A bypass makes changes that the seam does not hear of.
-type bypass struct{ tempdir.Kernel }
+type bypass struct{ kernel.Kernel }
 
 func (k bypass) MakeData(root int, name string) error {
 	if err := unix.Mkdirat(root, name+".aside", 0o700); err != nil {
@@ -114,7 +114,7 @@ func (k bypass) MakeData(root int, name string) error {
 }
 
 // A helper starts a process, whose calls are in no view of this one.
-type helper struct{ tempdir.Kernel }
+type helper struct{ kernel.Kernel }
 
 func (k helper) MakeData(root int, name string) error {
 	if err := exec.Command("/proc/self/exe", "aside").Run(); err != nil {
@@ -126,20 +126,20 @@ func (k helper) MakeData(root int, name string) error {
 // A watched root notes the calls of the seam, and says them as an error when it
 // is closed, so that they are in the answer.
 type watched struct {
-	kernel  tempdir.Kernel
+	kernel  kernel.Kernel
 	methods []string
 }
 
-func (w *watched) Before(c *seam.Call) error {
+func (w *watched) Before(c *kernel.Call) error {
 	w.methods = append(w.methods, c.Method.String())
 	return nil
 }
 
-func (*watched) After(*seam.Call) {}
+func (*watched) After(*kernel.Call) {}
 
 func (w *watched) open(path string) (driver.Root, error) {
 	w.methods = nil
-	root, err := driver.OpenTempdir(tempdir.WithKernel(seam.Around(w.kernel, w)))(path)
+	root, err := driver.OpenTempdir(kernel.With[tempdir.Option](kernel.Around(w.kernel, w)))(path)
 	return watchedRoot{root, w}, err
 }
 

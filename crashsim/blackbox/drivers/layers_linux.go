@@ -6,19 +6,19 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/crashsim/blackbox/driver"
-	"github.com/afterlock/afterlock/tempdir"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
 // A lateFlag puts off the save of the flag until the first layer was staged.
 type lateFlag struct {
-	disk        layerstore.Disk
+	disk        kernel.Disk
 	spare, path string // of the exchange that is put off
 	done        bool
 }
 
 type lateFlagDisk struct {
-	layerstore.Disk
+	kernel.Disk
 	*lateFlag
 }
 
@@ -31,7 +31,7 @@ func (d lateFlagDisk) Replace(spare, path string) error {
 }
 
 type lateFlagKernel struct {
-	tempdir.Kernel
+	kernel.Kernel
 	*lateFlag
 }
 
@@ -46,7 +46,7 @@ func (k lateFlagKernel) StageDeletion(victim string, root int, entry string) err
 
 // An earlyForget saves metadata without the record where it is to have the
 // flag: before the layer's data is staged.
-type earlyForget struct{ layerstore.Disk }
+type earlyForget struct{ kernel.Disk }
 
 func (f earlyForget) WriteSpare(path string, data []byte) (int, error) {
 	var m struct {
@@ -70,7 +70,7 @@ func (f earlyForget) WriteSpare(path string, data []byte) (int, error) {
 }
 
 // A blind reads no flags: what is flagged is a layer like any other.
-type blind struct{ layerstore.Disk }
+type blind struct{ kernel.Disk }
 
 func (b blind) ReadMetadata(path string) ([]byte, error) {
 	data, err := b.Disk.ReadMetadata(path)
@@ -85,7 +85,7 @@ func (b blind) ReadMetadata(path string) ([]byte, error) {
 }
 
 // A keeper removes nothing, and says that it did.
-type keeper struct{ tempdir.Kernel }
+type keeper struct{ kernel.Kernel }
 
 func (keeper) RemoveEntry(int, string) error     { return nil }
 func (keeper) RemoveDirectory(int, string) error { return nil }
@@ -93,29 +93,29 @@ func (keeper) RemoveData(int, string) error      { return nil }
 func (k keeper) RemoveLock(int, string) error    { return nil }
 
 // An unlocked takes no store lock, and says that it did.
-type unlocked struct{ layerstore.Disk }
+type unlocked struct{ kernel.Disk }
 
-func (unlocked) TakeLock(int, layerstore.ByteRange) error { return nil }
+func (unlocked) TakeLock(int, kernel.ByteRange) error { return nil }
 
 // layerFaults are those of a layer store.
 var layerFaults = map[string]func() []layerstore.Option{
 	"lateflag": func() []layerstore.Option {
-		f := &lateFlag{disk: layerstore.LinuxDisk()}
+		f := &lateFlag{disk: kernel.LinuxDisk()}
 		return []layerstore.Option{
-			layerstore.WithDisk(lateFlagDisk{f.disk, f}), layerstore.WithKernel(lateFlagKernel{tempdir.LinuxKernel(), f}),
+			kernel.WithDisk[layerstore.Option](lateFlagDisk{f.disk, f}), kernel.With[layerstore.Option](lateFlagKernel{kernel.Linux(), f}),
 		}
 	},
 	"earlyforget": func() []layerstore.Option {
-		return []layerstore.Option{layerstore.WithDisk(earlyForget{layerstore.LinuxDisk()})}
+		return []layerstore.Option{kernel.WithDisk[layerstore.Option](earlyForget{kernel.LinuxDisk()})}
 	},
 	"blind": func() []layerstore.Option {
-		return []layerstore.Option{layerstore.WithDisk(blind{layerstore.LinuxDisk()})}
+		return []layerstore.Option{kernel.WithDisk[layerstore.Option](blind{kernel.LinuxDisk()})}
 	},
 	"unlocked": func() []layerstore.Option {
-		return []layerstore.Option{layerstore.WithDisk(unlocked{layerstore.LinuxDisk()})}
+		return []layerstore.Option{kernel.WithDisk[layerstore.Option](unlocked{kernel.LinuxDisk()})}
 	},
 	"keeper": func() []layerstore.Option {
-		return []layerstore.Option{layerstore.WithKernel(keeper{tempdir.LinuxKernel()})}
+		return []layerstore.Option{kernel.With[layerstore.Option](keeper{kernel.Linux()})}
 	},
 }
 

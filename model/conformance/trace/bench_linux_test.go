@@ -7,14 +7,14 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
 // How much an event costs: a call and its return are two. On /dev/shm with
 // TMPDIR=/dev/shm.
 func BenchmarkRecorder(b *testing.B) {
-	call := &seam.Call{Method: seam.StatName, Fd: -1, Dir: 3, ToDir: -1, Name: "lock-000102030405060708090a0b0c0d0e0f"}
+	call := &kernel.Call{Method: kernel.StatName, Fd: -1, Dir: 3, ToDir: -1, Name: "lock-000102030405060708090a0b0c0d0e0f"}
 	recording, err := Create(filepath.Join(b.TempDir(), "recording"), 1<<20, 2)
 	require.NoError(b, err)
 	defer recording.Close()
@@ -52,17 +52,17 @@ func BenchmarkCreateAndClose(b *testing.B) {
 	for _, name := range []string{"bare", "seam alone", "recorded"} {
 		b.Run(name, func(b *testing.B) {
 			dir := b.TempDir()
-			k := tempdir.LinuxKernel()
+			k := kernel.Linux()
 			switch name {
 			case "seam alone":
-				k = seam.Around(k, nothing{})
+				k = kernel.Around(k, nothing{})
 			case "recorded":
 				recording, err := Create(filepath.Join(dir, "recording"), 1<<22, 2)
 				require.NoError(b, err)
 				defer recording.Close()
-				k = seam.Around(k, recording.Recorder(1))
+				k = kernel.Around(k, recording.Recorder(1))
 			}
-			root, err := tempdir.Open(filepath.Join(dir, "root"), tempdir.Make(0o700), tempdir.WithKernel(k))
+			root, err := tempdir.Open(filepath.Join(dir, "root"), tempdir.Make(0o700), kernel.With[tempdir.Option](k))
 			require.NoError(b, err)
 			defer root.Close()
 			for b.Loop() {
@@ -77,8 +77,8 @@ func BenchmarkCreateAndClose(b *testing.B) {
 // nothing is a hook that does nothing.
 type nothing struct{}
 
-func (nothing) Before(*seam.Call) error { return nil }
-func (nothing) After(*seam.Call)        {}
+func (nothing) Before(*kernel.Call) error { return nil }
+func (nothing) After(*kernel.Call)        {}
 
 // A stress run, with and without the recorder.
 func BenchmarkRun(b *testing.B) {
@@ -106,11 +106,11 @@ func TestRecordingCostsNoAllocation(t *testing.T) {
 	require.NoError(t, err)
 	defer recording.Close()
 	hook := recording.Recorder(1)
-	calls := []seam.Call{
-		{Method: seam.Close, Fd: 3},
-		{Method: seam.RemoveLock, Name: "lock-000102030405060708090a0b0c0d0e0f"},
-		{Method: seam.Stat, Fd: 3},
-		{Method: seam.StageDeletion, Name: "/victim", To: "temp-dir-000102030405060708090a0b0c0d0e0f/0-victim"},
+	calls := []kernel.Call{
+		{Method: kernel.Close, Fd: 3},
+		{Method: kernel.RemoveLock, Name: "lock-000102030405060708090a0b0c0d0e0f"},
+		{Method: kernel.Stat, Fd: 3},
+		{Method: kernel.StageDeletion, Name: "/victim", To: "temp-dir-000102030405060708090a0b0c0d0e0f/0-victim"},
 	}
 	for i := range calls {
 		assert.Zero(t, testing.AllocsPerRun(100, func() {
@@ -118,7 +118,7 @@ func TestRecordingCostsNoAllocation(t *testing.T) {
 			hook.After(&calls[i])
 		}), calls[i].Method)
 	}
-	listing := &seam.Call{Method: seam.List, Appended: 2, Entries: []tempdir.Entry{
+	listing := &kernel.Call{Method: kernel.List, Appended: 2, Entries: []kernel.Entry{
 		{Name: "lock-000102030405060708090a0b0c0d0e0f"}, {Name: "temp-dir-000102030405060708090a0b0c0d0e0f"},
 	}}
 	assert.Zero(t, testing.AllocsPerRun(100, func() {

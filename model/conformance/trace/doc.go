@@ -5,7 +5,7 @@
 // # Recording
 //
 // A [Recording] is one file, mapped by every process that takes part. A
-// [Recorder] is a [seam.Hook]: it writes one record before a call and one after
+// [Recorder] is a [kernel.Hook]: it writes one record before a call and one after
 // it. Records are ordered by a ticket, an atomic counter in the mapping; there
 // are no clocks, no locks, no sleeps and no allocations. The mapping survives
 // SIGKILL, so what a process did until it died is there.

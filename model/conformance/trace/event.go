@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 )
 
 // A Kind is what an event says.
@@ -62,7 +62,7 @@ func (id ID) String() string {
 type Event struct {
 	Ticket  uint64 // its place in the order of all events
 	Kind    Kind
-	Method  seam.Method // of Call, Return and Found
+	Method  kernel.Method // of Call, Return and Found
 	Process uint32
 	Errno   Errno // of Return; 0 if the call succeeded
 	Name    Name
@@ -136,8 +136,8 @@ func (e *Event) String() string {
 	return b.String()
 }
 
-func methodName(m seam.Method) string {
-	if int(m) < seam.Methods {
+func methodName(m kernel.Method) string {
+	if int(m) < kernel.Methods {
 		return m.String()
 	}
 	return "method-" + strconv.Itoa(int(m))

@@ -1,6 +1,6 @@
 package trace
 
-import "github.com/afterlock/afterlock/internal/seam"
+import "github.com/afterlock/afterlock/internal/kernel"
 
 // returned says what the process's call meant, now that it has returned. If it
 // is pending, ret has the ticket never and looks like success: only then could
@@ -13,52 +13,52 @@ import "github.com/afterlock/afterlock/internal/seam"
 func (x *extraction) returned(p *process, ret *Event) {
 	call := &p.call
 	switch call.Method {
-	case seam.OpenUnnamed:
+	case kernel.OpenUnnamed:
 		if ret.ok() {
 			f := &file{}
 			p.open(ret, &descriptor{sort: lockFile, file: f, early: []op{{kind: opOpenUnnamed, file: f, call: call.Ticket, ret: ret.Ticket}}})
 		}
-	case seam.CreateLock:
+	case kernel.CreateLock:
 		x.createLock(p, call, ret)
-	case seam.OpenLock:
+	case kernel.OpenLock:
 		x.openLock(p, call, ret)
-	case seam.TakeLock:
+	case kernel.TakeLock:
 		x.takeLock(p, call, ret)
-	case seam.LinkLock:
+	case kernel.LinkLock:
 		x.linkLock(p, call, ret)
-	case seam.Stat:
+	case kernel.Stat:
 		x.stat(p, call, ret)
-	case seam.StatName:
+	case kernel.StatName:
 		x.statName(p, call, ret)
-	case seam.RemoveLock:
+	case kernel.RemoveLock:
 		x.onID(p, call, ret, removeLockKinds)
-	case seam.MakeData:
+	case kernel.MakeData:
 		x.onID(p, call, ret, makeDataKinds)
-	case seam.StageDeletion:
+	case kernel.StageDeletion:
 		x.stageDeletion(p, call, ret)
-	case seam.Commit, seam.CommitPlainly, seam.LinkEntry:
+	case kernel.Commit, kernel.CommitPlainly, kernel.LinkEntry:
 		x.commit(p, call, ret)
-	case seam.OpenDirectory:
+	case kernel.OpenDirectory:
 		x.openDirectory(p, call, ret)
-	case seam.List:
+	case kernel.List:
 		x.list(p, call, ret)
-	case seam.SyncData:
+	case kernel.SyncData:
 		if d := p.fds[call.Fd]; d != nil && d.session != nil && !ret.ok() && ret.Errno != einval {
 			d.session.failed = true
 		}
-	case seam.RemoveEntry, seam.RemoveDirectory:
+	case kernel.RemoveEntry, kernel.RemoveDirectory:
 		x.removeEntry(p, call, ret)
-	case seam.RemoveData:
+	case kernel.RemoveData:
 		x.removeData(p, call, ret)
-	case seam.Hoist:
+	case kernel.Hoist:
 		if d := p.fds[call.Dir]; d != nil && d.part != nil {
 			d.part.cannot("a tree deeper than the model's was hoisted")
 		}
-	case seam.OpenToInspect, seam.OpenParent:
+	case kernel.OpenToInspect, kernel.OpenParent:
 		if ret.ok() {
 			p.open(ret, &descriptor{})
 		}
-	case seam.Close:
+	case kernel.Close:
 		x.close(p, call, ret)
 	}
 }

@@ -1,6 +1,6 @@
 package trace
 
-import "github.com/afterlock/afterlock/internal/seam"
+import "github.com/afterlock/afterlock/internal/kernel"
 
 // This file is extract.go for what is in a data directory.
 
@@ -140,7 +140,7 @@ func (x *extraction) removeEntry(p *process, call, ret *Event) {
 	if d == nil || d.session == nil {
 		return
 	}
-	switch file := call.Method == seam.RemoveEntry; {
+	switch file := call.Method == kernel.RemoveEntry; {
 	case ret.Errno == enoent || ret.Errno == enotempty || ret.Errno == eexist:
 	case !ret.ok():
 		d.session.failed = true

@@ -6,43 +6,42 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
-
-	"github.com/afterlock/afterlock/tempdir"
 )
 
 // Kernels that lie: the recorder sees what they answer.
 
-type lockLiar struct{ tempdir.Kernel } // takes locks that are held
+type lockLiar struct{ kernel.Kernel } // takes locks that are held
 
 func (lockLiar) TakeLock(int) error { return nil }
 
-type busyLiar struct{ tempdir.Kernel } // says that free locks are held
+type busyLiar struct{ kernel.Kernel } // says that free locks are held
 
 func (busyLiar) TakeLock(int) error { return unix.EAGAIN }
 
-type dataLiar struct{ tempdir.Kernel } // says that it made the data directory
+type dataLiar struct{ kernel.Kernel } // says that it made the data directory
 
 func (dataLiar) MakeData(int, string) error { return nil }
 
-type recheckLiar struct{ tempdir.Kernel } // says that the name leads elsewhere
+type recheckLiar struct{ kernel.Kernel } // says that the name leads elsewhere
 
-func (k recheckLiar) StatName(dir int, name string) (tempdir.Attributes, error) {
+func (k recheckLiar) StatName(dir int, name string) (kernel.Attributes, error) {
 	a, err := k.Kernel.StatName(dir, name)
 	a.Inode++
 	return a, err
 }
 
-type unlinkLiar struct{ tempdir.Kernel } // says that it unlinked the lock file
+type unlinkLiar struct{ kernel.Kernel } // says that it unlinked the lock file
 
 func (unlinkLiar) RemoveLock(int, string) error { return nil }
 
 // linkLiar links over a lock file that is there, and its listings do not show any.
-type linkLiar struct{ tempdir.Kernel }
+type linkLiar struct{ kernel.Kernel }
 
-func (k linkLiar) List(fd int, entries []tempdir.Entry) ([]tempdir.Entry, error) {
+func (k linkLiar) List(fd int, entries []kernel.Entry) ([]kernel.Entry, error) {
 	before := len(entries)
 	entries, err := k.Kernel.List(fd, entries)
 	for i := before; i < len(entries); i++ {
@@ -60,14 +59,14 @@ func (k linkLiar) LinkLock(fd, root int, name string) error {
 	return nil
 }
 
-type stageLiar struct{ tempdir.Kernel } // says that every victim is gone
+type stageLiar struct{ kernel.Kernel } // says that every victim is gone
 
 func (stageLiar) StageDeletion(string, int, string) error { return unix.ENOENT }
 
 // Programs that break rules: the recorder sees the calls they make.
 
 type lockFileFirst struct { // rule 4
-	tempdir.Kernel
+	kernel.Kernel
 }
 
 func (k lockFileFirst) OpenDirectory(dir int, name string) (int, error) {
@@ -78,22 +77,22 @@ func (k lockFileFirst) OpenDirectory(dir int, name string) (int, error) {
 }
 
 type noRecheck struct { // rule 2
-	tempdir.Kernel
+	kernel.Kernel
 	held sync.Map // the last attributes of a descriptor
 }
 
-func (k *noRecheck) Stat(fd int) (tempdir.Attributes, error) {
+func (k *noRecheck) Stat(fd int) (kernel.Attributes, error) {
 	a, err := k.Kernel.Stat(fd)
 	k.held.Store("last", a)
 	return a, err
 }
 
-func (k *noRecheck) StatName(int, string) (tempdir.Attributes, error) {
+func (k *noRecheck) StatName(int, string) (kernel.Attributes, error) {
 	a, _ := k.held.Load("last")
-	return a.(tempdir.Attributes), nil
+	return a.(kernel.Attributes), nil
 }
 
-type createsByOpening struct{ tempdir.Kernel } // rule 3
+type createsByOpening struct{ kernel.Kernel } // rule 3
 
 func (k createsByOpening) OpenLock(root int, name string) (int, error) {
 	if fd, err := k.Kernel.CreateLock(root, name); err == nil {
@@ -103,7 +102,7 @@ func (k createsByOpening) OpenLock(root int, name string) (int, error) {
 }
 
 type unlocksFirst struct { // unlock before unlink
-	tempdir.Kernel
+	kernel.Kernel
 	lock sync.Map
 }
 
@@ -138,33 +137,33 @@ func (k *upstream) CreateLock(root int, name string) (int, error) {
 func TestFaultsAreNoBehaviours(t *testing.T) {
 	for _, tt := range []struct {
 		name         string
-		below, above func(tempdir.Kernel) tempdir.Kernel
+		below, above func(kernel.Kernel) kernel.Kernel
 		turns        int // 5 unless it is a race
 		wants        []string
 	}{
-		{name: "a lock that is held is taken", below: func(k tempdir.Kernel) tempdir.Kernel { return lockLiar{k} },
+		{name: "a lock that is held is taken", below: func(k kernel.Kernel) kernel.Kernel { return lockLiar{k} },
 			wants: []string{"TakeLock took the lock", `leads to pc = "closing"`}},
-		{name: "a lock that is free is held", below: func(k tempdir.Kernel) tempdir.Kernel { return busyLiar{named{k}} }, turns: 1,
+		{name: "a lock that is free is held", below: func(k kernel.Kernel) kernel.Kernel { return busyLiar{named{k}} }, turns: 1,
 			wants: []string{"TakeLock said that the lock is held", `leads to pc = "taken"`}},
-		{name: "data that was not made", below: func(k tempdir.Kernel) tempdir.Kernel { return dataLiar{k} },
+		{name: "data that was not made", below: func(k kernel.Kernel) kernel.Kernel { return dataLiar{k} },
 			wants: []string{"no behaviour of the model"}},
-		{name: "a recheck that says no", below: func(k tempdir.Kernel) tempdir.Kernel { return recheckLiar{k} },
+		{name: "a recheck that says no", below: func(k kernel.Kernel) kernel.Kernel { return recheckLiar{k} },
 			wants: []string{"StatName said that lock-<id> is not the file held", `leads to pc = "verified"`}},
-		{name: "a lock file that is not unlinked", below: func(k tempdir.Kernel) tempdir.Kernel { return unlinkLiar{k} },
+		{name: "a lock file that is not unlinked", below: func(k kernel.Kernel) kernel.Kernel { return unlinkLiar{k} },
 			wants: []string{"no behaviour of the model"}},
-		{name: "a link over a lock file", below: func(k tempdir.Kernel) tempdir.Kernel { return linkLiar{k} },
+		{name: "a link over a lock file", below: func(k kernel.Kernel) kernel.Kernel { return linkLiar{k} },
 			wants: []string{"LinkLock gave the file its name"}},
-		{name: "a victim that is there is gone", below: func(k tempdir.Kernel) tempdir.Kernel { return stageLiar{k} },
+		{name: "a victim that is there is gone", below: func(k kernel.Kernel) kernel.Kernel { return stageLiar{k} },
 			wants: []string{"and nobody had staged it"}},
-		{name: "the lock file first", above: func(k tempdir.Kernel) tempdir.Kernel { return lockFileFirst{k} },
+		{name: "the lock file first", above: func(k kernel.Kernel) kernel.Kernel { return lockFileFirst{k} },
 			wants: []string{"RemoveLock unlinked the lock file", `the guard pc[p] = "verified" is false`}},
-		{name: "no recheck", above: func(k tempdir.Kernel) tempdir.Kernel { return &noRecheck{Kernel: k} },
+		{name: "no recheck", above: func(k kernel.Kernel) kernel.Kernel { return &noRecheck{Kernel: k} },
 			wants: []string{`is false; the model allows this process only`, "StatName("}},
-		{name: "created by opening", above: func(k tempdir.Kernel) tempdir.Kernel { return createsByOpening{k} },
+		{name: "created by opening", above: func(k kernel.Kernel) kernel.Kernel { return createsByOpening{k} },
 			wants: []string{"CreateLock(r", `the guard pc[p] = "sawData" is false`}},
-		{name: "unlocked before it is unlinked", above: func(k tempdir.Kernel) tempdir.Kernel { return &unlocksFirst{Kernel: k} },
+		{name: "unlocked before it is unlinked", above: func(k kernel.Kernel) kernel.Kernel { return &unlocksFirst{Kernel: k} },
 			wants: []string{"Close closed the lock file", `the guard pc[p] = "closing" is false`, "RemoveLock(c1)"}},
-		{name: "upstream", above: func(k tempdir.Kernel) tempdir.Kernel { return &upstream{noRecheck{Kernel: k}} },
+		{name: "upstream", above: func(k kernel.Kernel) kernel.Kernel { return &upstream{noRecheck{Kernel: k}} },
 			wants: []string{"Close closed the lock file", `the guard pc[p] = "closing" is false`, "TakeLock(c1)"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

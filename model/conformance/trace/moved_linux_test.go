@@ -11,8 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/afterlock/afterlock/internal/seam"
-	"github.com/afterlock/afterlock/tempdir"
+	"github.com/afterlock/afterlock/internal/kernel"
 )
 
 // moved returns the trace with the event at index i moved to index j, and
@@ -46,8 +45,8 @@ func verdictOf(t *testing.T, trace *Trace) (Verdict, string) {
 //     is left that explains all that was seen, and the moved trace is as good as
 //     the real one.
 func TestOneEventMoved(t *testing.T) {
-	trace := run{creators: 2, recoverers: 2, turns: 15, orphans: true, below: func(k tempdir.Kernel) tempdir.Kernel {
-		return seam.Around(named{k}, yields{})
+	trace := run{creators: 2, recoverers: 2, turns: 15, orphans: true, below: func(k kernel.Kernel) kernel.Kernel {
+		return kernel.Around(named{k}, yields{})
 	}, above: yielding}.record(t)
 	trace.Events = trace.Events[:min(len(trace.Events), 4000)]
 	verdict, text := verdictOf(t, trace)
@@ -119,10 +118,10 @@ func TestOneEventMoved(t *testing.T) {
 type yields struct{}
 
 // yielding is a kernel of which every call yields.
-func yielding(k tempdir.Kernel) tempdir.Kernel { return seam.Around(k, yields{}) }
+func yielding(k kernel.Kernel) kernel.Kernel { return kernel.Around(k, yields{}) }
 
-func (yields) Before(*seam.Call) error { runtime.Gosched(); return nil }
-func (yields) After(*seam.Call)        { runtime.Gosched() }
+func (yields) Before(*kernel.Call) error { runtime.Gosched(); return nil }
+func (yields) After(*kernel.Call)        { runtime.Gosched() }
 
 // A call that is made before the one that it depends on: both of its events
 // moved. Every one is rejected.
@@ -191,7 +190,7 @@ func moveNames(t *testing.T, trace *Trace) (moves int) {
 			continue
 		}
 		j, listings := i, 0 // to the call of the List of the listing before
-		for ; j >= 0 && (listings == 0 || trace.Events[j].Kind != Call || trace.Events[j].Method != seam.List || trace.Events[j].Process != e.Process); j-- {
+		for ; j >= 0 && (listings == 0 || trace.Events[j].Kind != Call || trace.Events[j].Method != kernel.List || trace.Events[j].Process != e.Process); j-- {
 			if other := &trace.Events[j]; other.Process == e.Process && other.Kind == Call && other.Name == RootName {
 				listings++
 			}
@@ -221,7 +220,7 @@ func actsOn(t *Trace, i int) bool {
 		case e.Process != found.Process:
 		case e.Kind == Call && e.Name == RootName:
 			return false
-		case e.Kind == Call && e.Method == seam.OpenLock && e.ID == found.ID:
+		case e.Kind == Call && e.Method == kernel.OpenLock && e.ID == found.ID:
 			opening = true
 		case e.Kind == Return && opening:
 			return true

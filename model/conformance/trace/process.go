@@ -3,7 +3,7 @@ package trace
 import (
 	"fmt"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 )
 
 // A sort of descriptor.
@@ -125,7 +125,7 @@ func (x *extraction) add(e *Event) error {
 			part.tickets = append(part.tickets, e.Ticket)
 		}
 	case Found:
-		if !p.calling || p.call.Method != seam.List {
+		if !p.calling || p.call.Method != kernel.List {
 			return wrong("finds a name and does not list")
 		}
 		p.finding = append(p.finding, *e)
@@ -156,11 +156,11 @@ func (x *extraction) add(e *Event) error {
 // not of the protocol.
 func (e *Event) foreign() bool {
 	switch e.Method {
-	case seam.CreateLock, seam.OpenLock, seam.LinkLock, seam.RemoveLock:
+	case kernel.CreateLock, kernel.OpenLock, kernel.LinkLock, kernel.RemoveLock:
 		return e.Name != LockName
-	case seam.MakeData, seam.RemoveData:
+	case kernel.MakeData, kernel.RemoveData:
 		return e.Name != DataName
-	case seam.StageDeletion, seam.Commit, seam.CommitPlainly, seam.LinkEntry:
+	case kernel.StageDeletion, kernel.Commit, kernel.CommitPlainly, kernel.LinkEntry:
 		return e.Name != EntryName || e.ID == (ID{})
 	}
 	return false

@@ -15,17 +15,17 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
 // A run is goroutines that create and recover in one root and are recorded.
 type run struct {
 	creators, recoverers, turns int
-	events                      int                                 // that there is room for
-	below, above                func(tempdir.Kernel) tempdir.Kernel // faults that the recorder sees as results, and as calls
-	orphans                     bool                                // every other turn puts one into the root
-	bare                        bool                                // nothing is recorded
+	events                      int                               // that there is room for
+	below, above                func(kernel.Kernel) kernel.Kernel // faults that the recorder sees as results, and as calls
+	orphans                     bool                              // every other turn puts one into the root
+	bare                        bool                              // nothing is recorded
 }
 
 // record runs it and returns the trace.
@@ -39,17 +39,17 @@ func (r run) record(t testing.TB) *Trace {
 	stop := make(chan struct{})
 	passes := make(chan struct{}, 8) // of recoverers, so that they do not fill the trace while creators wait for the disk
 	for i := range r.creators + r.recoverers {
-		k := tempdir.LinuxKernel()
+		k := kernel.Linux()
 		if r.below != nil {
 			k = r.below(k)
 		}
 		if !r.bare {
-			k = seam.Around(k, recording.Recorder(uint32(i+1)))
+			k = kernel.Around(k, recording.Recorder(uint32(i+1)))
 		}
 		if r.above != nil {
 			k = r.above(k)
 		}
-		root, err := tempdir.Open(filepath.Join(dir, "root"), tempdir.Make(0o700), tempdir.WithKernel(k), tempdir.OrphanGrace(0))
+		root, err := tempdir.Open(filepath.Join(dir, "root"), tempdir.Make(0o700), kernel.With[tempdir.Option](k), tempdir.OrphanGrace(0))
 		require.NoError(t, err)
 		if i < r.creators {
 			creators.Add(1)
@@ -113,9 +113,9 @@ func TestGoroutinesAreBehaviours(t *testing.T) {
 	if testing.Short() {
 		turns = 30
 	}
-	for name, below := range map[string]func(tempdir.Kernel) tempdir.Kernel{
+	for name, below := range map[string]func(kernel.Kernel) kernel.Kernel{
 		"with unnamed files":    nil,
-		"without unnamed files": func(k tempdir.Kernel) tempdir.Kernel { return named{k} },
+		"without unnamed files": func(k kernel.Kernel) kernel.Kernel { return named{k} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			busy := int64(0)
@@ -140,12 +140,12 @@ func TestGoroutinesAreBehaviours(t *testing.T) {
 const attempts = 50
 
 // named has no unnamed files.
-type named struct{ tempdir.Kernel }
+type named struct{ kernel.Kernel }
 
 func (named) OpenUnnamed(int) (int, error) { return -1, unix.EOPNOTSUPP }
 
 // replacing has no rename that never replaces.
-type replacing struct{ tempdir.Kernel }
+type replacing struct{ kernel.Kernel }
 
 func (replacing) Commit(int, string, string) error { return unix.EINVAL }
 
@@ -154,8 +154,8 @@ func TestCommitByAnotherCallIsABehaviour(t *testing.T) {
 	recording, err := Create(filepath.Join(dir, "recording"), 1<<10, 2)
 	require.NoError(t, err)
 	defer recording.Close()
-	k := seam.Around(replacing{tempdir.LinuxKernel()}, recording.Recorder(1))
-	root, err := tempdir.Open(filepath.Join(dir, "root"), tempdir.Make(0o700), tempdir.WithKernel(k))
+	k := kernel.Around(replacing{kernel.Linux()}, recording.Recorder(1))
+	root, err := tempdir.Open(filepath.Join(dir, "root"), tempdir.Make(0o700), kernel.With[tempdir.Option](k))
 	require.NoError(t, err)
 	for name, build := range map[string]func(path string) error{
 		"directory": func(path string) error { return os.Mkdir(path, 0o700) },

@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 )
 
 // A recording is a header of one page and records of one cache line each, all
@@ -62,7 +62,7 @@ func (w *words) checksum(ticket uint64) uint64 {
 // unpack is the inverse of pack.
 func (w *words) unpack(ticket uint64) (e Event, err error) {
 	e = Event{
-		Ticket: ticket, Kind: Kind(w[1]), Method: seam.Method(w[1] >> 8), Name: Name(w[1] >> 16), Links: uint8(w[1] >> 24),
+		Ticket: ticket, Kind: Kind(w[1]), Method: kernel.Method(w[1] >> 8), Name: Name(w[1] >> 16), Links: uint8(w[1] >> 24),
 		Process: uint32(w[1] >> 32), Errno: Errno(w[2]), Entry: int32(w[2] >> 32),
 		Fd: int32(w[5]), Dir: int32(w[5] >> 32), Result: int32(w[6]),
 	}
@@ -76,7 +76,7 @@ func (w *words) unpack(ticket uint64) (e Event, err error) {
 	switch {
 	case e.Kind == 0 || e.Kind >= kinds:
 		return e, fmt.Errorf("there is no %v", e.Kind)
-	case int(e.Method) >= seam.Methods:
+	case int(e.Method) >= kernel.Methods:
 		return e, fmt.Errorf("there is no method %d", e.Method)
 	case e.Name >= nameSorts:
 		return e, fmt.Errorf("there is no sort of name %d", e.Name)

@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 	"syscall"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 )
 
 // A Recorder records the calls of one process of the model: one goroutine that
@@ -14,20 +14,20 @@ import (
 // at once.
 //
 // Put it outside of what injects faults, so that it sees them:
-// seam.Around(seam.Around(kernel, faults), recorder).
+// kernel.Around(kernel.Around(kernel, faults), recorder).
 type Recorder struct {
 	recording *Recording
 	process   uint32
 }
 
 // Before records the call. It never fails.
-func (r *Recorder) Before(c *seam.Call) error {
+func (r *Recorder) Before(c *kernel.Call) error {
 	e := Event{Kind: Call, Method: c.Method, Process: r.process, Fd: int32(c.Fd), Dir: int32(c.Dir), Result: -1}
 	switch c.Method {
-	case seam.StageDeletion:
+	case kernel.StageDeletion:
 		e.Name, e.ID, e.Entry = parseName(c.To)
 		e.Victim = hashPath(c.Name)
-	case seam.OpenRoot:
+	case kernel.OpenRoot:
 		e.Name = OtherName
 	default:
 		if c.Name != "" {
@@ -39,26 +39,26 @@ func (r *Recorder) Before(c *seam.Call) error {
 }
 
 // After records what the call returned, and what a listing found.
-func (r *Recorder) After(c *seam.Call) {
+func (r *Recorder) After(c *kernel.Call) {
 	e := Event{Kind: Return, Method: c.Method, Process: r.process, Fd: -1, Dir: -1, Result: int32(c.Result), Errno: errnoOf(c.Err)}
 	switch c.Method {
-	case seam.Stat, seam.StatName:
+	case kernel.Stat, kernel.StatName:
 		if c.Err == nil {
 			e.Inode = c.Attributes.Inode
 			e.Links = uint8(min(c.Attributes.Links, 2))
 		}
-	case seam.List:
+	case kernel.List:
 		r.found(c)
 	}
 	r.recording.add(&e)
 }
 
 // found records the names of ids that the call appended.
-func (r *Recorder) found(c *seam.Call) {
+func (r *Recorder) found(c *kernel.Call) {
 	for i := len(c.Entries) - c.Appended; i < len(c.Entries); i++ {
 		name, id, _ := parseName(c.Entries[i].Name)
 		if name == LockName || name == DataName {
-			r.recording.add(&Event{Kind: Found, Method: seam.List, Process: r.process, Fd: -1, Dir: -1, Result: -1, Name: name, ID: id})
+			r.recording.add(&Event{Kind: Found, Method: kernel.List, Process: r.process, Fd: -1, Dir: -1, Result: -1, Name: name, ID: id})
 		}
 	}
 }

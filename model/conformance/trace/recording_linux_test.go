@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 )
 
 // recordVariable makes the test binary a process that records for ever.
@@ -36,7 +36,7 @@ func recordForEver(path string) {
 		os.Exit(1)
 	}
 	hook := recording.Recorder(number)
-	call := &seam.Call{Method: seam.StatName, Fd: -1, Dir: 3, ToDir: -1, Name: "lock-000102030405060708090a0b0c0d0e0f"}
+	call := &kernel.Call{Method: kernel.StatName, Fd: -1, Dir: 3, ToDir: -1, Name: "lock-000102030405060708090a0b0c0d0e0f"}
 	fmt.Println("begun")
 	for {
 		_ = hook.Before(call)
@@ -87,7 +87,7 @@ func TestRecordsSurviveSIGKILL(t *testing.T) {
 func TestTornRecordIsNeverWritten(t *testing.T) {
 	whole, err := Open("testdata/killed-ok.txt")
 	require.NoError(t, err)
-	require.Equal(t, seam.LinkLock, whole.Events[4].Method)
+	require.Equal(t, kernel.LinkLock, whole.Events[4].Method)
 	missing := *whole
 	missing.Events = append(append([]Event{}, whole.Events[:4]...), whole.Events[5:]...)
 	missing.Holes = 1
@@ -174,10 +174,10 @@ func TestFullMappingStopsForEverybody(t *testing.T) {
 	require.NoError(t, err)
 	defer other.Close()
 	for range 3 {
-		_ = recording.Recorder(1).Before(&seam.Call{Method: seam.OpenUnnamed, Fd: -1, Dir: 3})
-		_ = other.Recorder(2).Before(&seam.Call{Method: seam.OpenUnnamed, Fd: -1, Dir: 3})
-		recording.Recorder(1).After(&seam.Call{Method: seam.OpenUnnamed, Result: 4})
-		other.Recorder(2).After(&seam.Call{Method: seam.OpenUnnamed, Result: 4})
+		_ = recording.Recorder(1).Before(&kernel.Call{Method: kernel.OpenUnnamed, Fd: -1, Dir: 3})
+		_ = other.Recorder(2).Before(&kernel.Call{Method: kernel.OpenUnnamed, Fd: -1, Dir: 3})
+		recording.Recorder(1).After(&kernel.Call{Method: kernel.OpenUnnamed, Result: 4})
+		other.Recorder(2).After(&kernel.Call{Method: kernel.OpenUnnamed, Result: 4})
 	}
 	assert.Equal(t, 5, recording.Len())
 	assert.Equal(t, 7, other.Dropped())

@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/afterlock/afterlock/internal/seam"
+	"github.com/afterlock/afterlock/internal/kernel"
 )
 
 // The text form is for people: one event a line, in the order of tickets.
@@ -140,9 +140,9 @@ func parseEvent(words []string) (e Event, err error) {
 	return e, nil
 }
 
-var methodNumbers = func() map[string]seam.Method {
-	numbers := make(map[string]seam.Method)
-	for m := range seam.Method(seam.Methods) {
+var methodNumbers = func() map[string]kernel.Method {
+	numbers := make(map[string]kernel.Method)
+	for m := range kernel.Method(kernel.Methods) {
 		numbers[m.String()] = m
 	}
 	return numbers

@@ -11,7 +11,7 @@ import (
 	"os"
 
 	"github.com/afterlock/afterlock/model/conformance"
-	"github.com/afterlock/afterlock/tempdir"
+	"github.com/afterlock/afterlock/internal/kernel"
 )
 
 type result struct {
@@ -43,7 +43,7 @@ func main() {
 
 func execute(dir, fault, model string) (r result, err error) {
 	r.Fault = fault
-	tempdir.Plant(fault)
+	kernel.Plant(fault)
 	report, err := conformance.Run(context.Background(), conformance.Options{Model: model, Dir: dir, Workers: 1})
 	if err != nil {
 		return r, err

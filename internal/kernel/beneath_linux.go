@@ -1,4 +1,4 @@
-package tempdir
+package kernel
 
 import (
 	"bytes"
@@ -133,14 +133,14 @@ func mountID(fd int) (uint64, error) {
 	var s unix.Statx_t
 	// The mount is known without asking the file system, whose server may be dead.
 	const flags = unix.AT_EMPTY_PATH | unix.AT_STATX_DONT_SYNC
-	err := again(func() error { return unix.Statx(fd, "", flags, unix.STATX_MNT_ID, &s) })
+	err := Again(func() error { return unix.Statx(fd, "", flags, unix.STATX_MNT_ID, &s) })
 	// Linux 5.8. No mount that has a path has number 0: that is an emulator, such as
 	// qemu-user before 8, which passes the mask on and not the number.
 	if err == nil && s.Mask&unix.STATX_MNT_ID != 0 && s.Mnt_id != 0 {
 		return s.Mnt_id, nil
 	}
 	id := 0
-	err = again(func() (err error) {
+	err = Again(func() (err error) {
 		_, id, err = unix.NameToHandleAt(fd, "", unix.AT_EMPTY_PATH)
 		return err
 	})
@@ -179,7 +179,7 @@ func (linuxKernel) ChangeMode(dir int, name string, mode fs.FileMode) error {
 		func() error { return unix.Fchmodat(fd, ".", bits, 0) },                     // with permission to search it
 		func() error { return chmodReadable(fd, dir, name, bits) },                  // with permission to read it
 	} {
-		if err = again(change); err == nil {
+		if err = Again(change); err == nil {
 			return nil
 		}
 	}
@@ -204,7 +204,7 @@ func chmodReadable(fd, dir int, name string, bits uint32) error {
 	if err != nil {
 		return err
 	}
-	if !got.same(want) {
+	if !got.Same(want) {
 		return unix.ENOENT // what had the name is elsewhere
 	}
 	return unix.Fchmod(readable, bits)
@@ -222,7 +222,7 @@ func (linuxKernel) Detach(dir int, name string) error {
 			err = unix.Fchdir(dir)
 		}
 		if err == nil {
-			err = again(func() error { return unix.Unmount(name, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) })
+			err = Again(func() error { return unix.Unmount(name, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) })
 		}
 		done <- err
 	}()

@@ -1,4 +1,4 @@
-package layerstore
+package kernel
 
 import (
 	"bytes"
@@ -11,17 +11,8 @@ func LinuxDisk() Disk { return linuxDisk{} }
 
 type linuxDisk struct{}
 
-// again repeats a call that a signal interrupted.
-func again(call func() error) error {
-	for {
-		if err := call(); err != unix.EINTR {
-			return err
-		}
-	}
-}
-
 func open(path string, flags int, perm uint32) (fd int, err error) {
-	err = again(func() (err error) {
+	err = Again(func() (err error) {
 		fd, err = unix.Open(path, flags|unix.O_CLOEXEC|unix.O_NOFOLLOW, perm)
 		return err
 	})
@@ -29,13 +20,13 @@ func open(path string, flags int, perm uint32) (fd int, err error) {
 }
 
 func (linuxDisk) MakeDirectory(path string, perm uint32) error {
-	return again(func() error { return unix.Mkdir(path, perm) })
+	return Again(func() error { return unix.Mkdir(path, perm) })
 }
 
 func (linuxDisk) Remove(path string) error {
-	err := again(func() error { return unix.Unlink(path) })
+	err := Again(func() error { return unix.Unlink(path) })
 	if err == unix.EISDIR {
-		err = again(func() error { return unix.Rmdir(path) })
+		err = Again(func() error { return unix.Rmdir(path) })
 	}
 	return err
 }
@@ -61,7 +52,7 @@ func (linuxDisk) OpenLockToRead(path string) (int, error) {
 
 func (linuxDisk) ReadOnly(path string) (bool, error) {
 	var s unix.Statfs_t
-	err := again(func() error { return unix.Statfs(path, &s) })
+	err := Again(func() error { return unix.Statfs(path, &s) })
 	return s.Flags&unix.ST_RDONLY != 0, err
 }
 
@@ -70,12 +61,12 @@ func (linuxDisk) AwaitLock(fd int, r ByteRange) error { return lock(fd, unix.F_O
 
 func (linuxDisk) TestLock(fd int, r ByteRange) (bool, error) {
 	l := r.flock()
-	err := again(func() error { return unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, l) })
+	err := Again(func() error { return unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, l) })
 	return l.Type != unix.F_UNLCK, err
 }
 
 func lock(fd, command int, r ByteRange) error {
-	return again(func() error { return unix.FcntlFlock(uintptr(fd), command, r.flock()) })
+	return Again(func() error { return unix.FcntlFlock(uintptr(fd), command, r.flock()) })
 }
 
 func (r ByteRange) flock() *unix.Flock_t {
@@ -94,12 +85,12 @@ func (linuxDisk) Links(fd int) (uint64, error) {
 // describe describes the file; one that is mounted over the store's own is EXDEV,
 // where the kernel tells (Linux 5.8).
 func describe(fd int) (s unix.Statx_t, err error) {
-	err = again(func() error {
+	err = Again(func() error {
 		return unix.Statx(fd, "", unix.AT_EMPTY_PATH, unix.STATX_TYPE|unix.STATX_NLINK|unix.STATX_SIZE, &s)
 	})
 	if noStatx(err) {
 		var old unix.Stat_t
-		err = again(func() error { return unix.Fstat(fd, &old) })
+		err = Again(func() error { return unix.Fstat(fd, &old) })
 		s.Mode, s.Nlink, s.Size = uint16(old.Mode), uint32(old.Nlink), uint64(old.Size)
 	}
 	if err == nil && s.Attributes&s.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT != 0 {
@@ -113,7 +104,7 @@ func describe(fd int) (s unix.Statx_t, err error) {
 func noStatx(err error) bool { return err == unix.ENOSYS || err == unix.EPERM }
 
 func (linuxDisk) ReadToken(fd int) (t Token, err error) {
-	err = again(func() error {
+	err = Again(func() error {
 		_, err := unix.Pread(fd, t[:], 0) // short: nobody saved yet
 		return err
 	})
@@ -121,7 +112,7 @@ func (linuxDisk) ReadToken(fd int) (t Token, err error) {
 }
 
 func (linuxDisk) WriteToken(fd int, t Token) error {
-	return again(func() error {
+	return Again(func() error {
 		_, err := unix.Pwrite(fd, t[:], 0)
 		return err
 	})
@@ -129,12 +120,12 @@ func (linuxDisk) WriteToken(fd int, t Token) error {
 
 func (linuxDisk) StatMetadata(path string) (Version, error) {
 	var s unix.Statx_t
-	err := again(func() error {
+	err := Again(func() error {
 		return unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, unix.STATX_INO|unix.STATX_SIZE|unix.STATX_MTIME, &s)
 	})
 	if noStatx(err) {
 		var old unix.Stat_t
-		err = again(func() error { return unix.Lstat(path, &old) })
+		err = Again(func() error { return unix.Lstat(path, &old) })
 		return Version{Inode: old.Ino, Size: old.Size, Changed: old.Mtim.Nano()}, err
 	}
 	return Version{Inode: s.Ino, Size: int64(s.Size), Changed: s.Mtime.Sec*1e9 + int64(s.Mtime.Nsec)}, err
@@ -150,7 +141,7 @@ func (linuxDisk) ReadMetadata(path string) ([]byte, error) {
 	}
 	defer unix.Close(fd)
 	var s unix.Stat_t
-	if err := again(func() error { return unix.Fstat(fd, &s) }); err != nil {
+	if err := Again(func() error { return unix.Fstat(fd, &s) }); err != nil {
 		return nil, err
 	}
 	if s.Mode&unix.S_IFMT != unix.S_IFREG {
@@ -162,7 +153,7 @@ func (linuxDisk) ReadMetadata(path string) ([]byte, error) {
 	data := make([]byte, s.Size)
 	for done := 0; done < len(data); {
 		n := 0
-		err := again(func() (err error) {
+		err := Again(func() (err error) {
 			n, err = unix.Pread(fd, data[done:], int64(done))
 			return err
 		})
@@ -189,7 +180,7 @@ func (d linuxDisk) WriteSpare(path string, data []byte) (int, error) {
 		err = unix.EINVAL
 	case s.Nlink > 1: // a backup made of hard links has it too, and must keep what it says
 		unix.Close(fd)
-		if err := again(func() error { return unix.Unlink(path) }); err != nil {
+		if err := Again(func() error { return unix.Unlink(path) }); err != nil {
 			return -1, err
 		}
 		return d.WriteSpare(path, data)
@@ -200,7 +191,7 @@ func (d linuxDisk) WriteSpare(path string, data []byte) (int, error) {
 	}
 	for done := 0; err == nil && done < len(data); {
 		n := 0
-		err = again(func() (err error) {
+		err = Again(func() (err error) {
 			n, err = unix.Pwrite(fd, data[done:], int64(done))
 			return err
 		})
@@ -224,22 +215,22 @@ func overwriteInPlace(fd int) {
 	const nocow = 0x00800000 // FS_NOCOW_FL in linux/fs.h
 	flags, err := unix.IoctlGetUint32(fd, unix.FS_IOC_GETFLAGS)
 	if err == nil && unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, int(flags|nocow)) == nil {
-		unix.Ftruncate(fd, block)
+		unix.Ftruncate(fd, Block)
 	}
 }
 
-func (linuxDisk) SyncSpare(fd int) error { return again(func() error { return unix.Fsync(fd) }) }
+func (linuxDisk) SyncSpare(fd int) error { return Again(func() error { return unix.Fsync(fd) }) }
 
 func (linuxDisk) Replace(spare, path string) error {
-	err := again(func() error {
+	err := Again(func() error {
 		return unix.Renameat2(unix.AT_FDCWD, spare, unix.AT_FDCWD, path, unix.RENAME_EXCHANGE)
 	})
 	if err == nil {
 		return nil
 	}
 	var s unix.Stat_t
-	if again(func() error { return unix.Lstat(path, &s) }) == unix.ENOENT { // nothing there yet, whatever it said
-		return again(func() error { return unix.Rename(spare, path) })
+	if Again(func() error { return unix.Lstat(path, &s) }) == unix.ENOENT { // nothing there yet, whatever it said
+		return Again(func() error { return unix.Rename(spare, path) })
 	}
 	return err
 }
@@ -258,7 +249,7 @@ func (linuxDisk) Writable(path string) error {
 }
 
 func (linuxDisk) SyncDirectory(path string) error {
-	return withDescriptor(path, func(fd int) error {
+	return WithDescriptor(path, func(fd int) error {
 		err := unix.Fsync(fd)
 		if err == unix.EINVAL {
 			return nil // nothing to make durable on this file system
@@ -267,13 +258,13 @@ func (linuxDisk) SyncDirectory(path string) error {
 	})
 }
 
-func (linuxDisk) SyncContent(path string) error { return withDescriptor(path, unix.Syncfs) }
+func (linuxDisk) SyncContent(path string) error { return WithDescriptor(path, unix.Syncfs) }
 
-// withDescriptor calls call with the directory. A link is followed, as by every path
+// WithDescriptor calls call with the directory. A link is followed, as by every path
 // below it: an administrator may have moved the layers to another disk.
-func withDescriptor(path string, call func(fd int) error) (err error) {
+func WithDescriptor(path string, call func(fd int) error) (err error) {
 	fd := -1
-	err = again(func() error {
+	err = Again(func() error {
 		fd, err = unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		return err
 	})
@@ -281,7 +272,7 @@ func withDescriptor(path string, call func(fd int) error) (err error) {
 		return err
 	}
 	defer unix.Close(fd)
-	return again(func() error { return call(fd) })
+	return Again(func() error { return call(fd) })
 }
 
 func (linuxDisk) Close(fd int) error { return unix.Close(fd) }

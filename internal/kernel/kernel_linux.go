@@ -1,15 +1,11 @@
-package tempdir
+package kernel
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 	"unsafe"
 
@@ -23,11 +19,11 @@ import (
 // ENOENT, and the callers treat those as what they are everywhere: not ours.
 type linuxKernel struct{}
 
-// LinuxKernel returns the default [Kernel], for others to wrap.
-func LinuxKernel() Kernel { return linuxKernel{} }
+// Linux returns the default [Kernel], for others to wrap.
+func Linux() Kernel { return linuxKernel{} }
 
-// again repeats a call that a signal cut off.
-func again(call func() error) error {
+// Again repeats a call that a signal cut off.
+func Again(call func() error) error {
 	for {
 		if err := call(); err != unix.EINTR {
 			return err
@@ -35,7 +31,7 @@ func again(call func() error) error {
 	}
 }
 
-// againFD is again for calls that return a descriptor.
+// againFD is Again for calls that return a descriptor.
 func againFD(call func() (int, error)) (int, error) {
 	for {
 		if fd, err := call(); err != unix.EINTR {
@@ -50,7 +46,7 @@ func (linuxKernel) OpenRoot(path string) (root int, ordered bool, err error) {
 		return -1, false, err
 	}
 	var info unix.Statfs_t
-	if again(func() error { return unix.Fstatfs(root, &info) }) != nil {
+	if Again(func() error { return unix.Fstatfs(root, &info) }) != nil {
 		return root, false, nil // refused, by a sandbox say: not known to be ordered
 	}
 	switch uint32(info.Type) { // 32 bits, signed on some architectures
@@ -83,27 +79,27 @@ func (linuxKernel) OpenLock(root int, name string) (int, error) {
 }
 
 func (linuxKernel) TakeLock(fd int) error {
-	return again(func() error {
+	return Again(func() error {
 		return unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
 	})
 }
 
 func (linuxKernel) WriteOwner(fd int, record []byte) error {
-	return again(func() error {
+	return Again(func() error {
 		_, err := unix.Pwrite(fd, record, 0)
 		return err
 	})
 }
 
 func (linuxKernel) LinkLock(fd, root int, name string) error {
-	err := again(func() error {
+	err := Again(func() error {
 		return unix.Linkat(unix.AT_FDCWD, procPath(fd), root, name, unix.AT_SYMLINK_FOLLOW)
 	})
 	if err != nil && err != unix.EEXIST {
 		// No /proc here, or no permission to use it, or something else, which this
 		// would meet again. It needs CAP_DAC_READ_SEARCH before Linux 6.10, so its
 		// own refusal says little.
-		other := again(func() error { return unix.Linkat(fd, "", root, name, unix.AT_EMPTY_PATH) })
+		other := Again(func() error { return unix.Linkat(fd, "", root, name, unix.AT_EMPTY_PATH) })
 		if other == nil || other == unix.EEXIST {
 			err = other
 		}
@@ -126,7 +122,7 @@ func (linuxKernel) StatName(dir int, name string) (Attributes, error) {
 // sandbox refuses it.
 func attributes(dir int, name string, flags int) (Attributes, error) {
 	var s unix.Statx_t
-	err := again(func() error {
+	err := Again(func() error {
 		return unix.Statx(dir, name, flags|unix.AT_NO_AUTOMOUNT, unix.STATX_BASIC_STATS, &s)
 	})
 	if err == unix.ENOSYS || err == unix.EPERM || err == unix.EACCES {
@@ -161,7 +157,7 @@ func attributes(dir int, name string, flags int) (Attributes, error) {
 
 func olderAttributes(dir int, name string, flags int) (Attributes, error) {
 	var s unix.Stat_t
-	if err := again(func() error { return unix.Fstatat(dir, name, &s, flags|unix.AT_NO_AUTOMOUNT) }); err != nil {
+	if err := Again(func() error { return unix.Fstatat(dir, name, &s, flags|unix.AT_NO_AUTOMOUNT) }); err != nil {
 		return Attributes{}, err
 	}
 	changed := time.Unix(s.Mtim.Unix())
@@ -204,11 +200,11 @@ func typeOf(dt uint32) fs.FileMode {
 }
 
 func (linuxKernel) RemoveLock(root int, name string) error {
-	return again(func() error { return unix.Unlinkat(root, name, 0) })
+	return Again(func() error { return unix.Unlinkat(root, name, 0) })
 }
 
 func (linuxKernel) MakeData(root int, name string) error {
-	return again(func() error { return unix.Mkdirat(root, name, 0o700) })
+	return Again(func() error { return unix.Mkdirat(root, name, 0o700) })
 }
 
 func (linuxKernel) StageDeletion(victim string, root int, entry string) error {
@@ -220,13 +216,13 @@ func (linuxKernel) StageDeletion(victim string, root int, entry string) error {
 // a sandbox or an old kernel with ENOSYS or EPERM), a plain rename can at worst replace an empty
 // directory there, which is to be removed anyway.
 func moveIn(from int, name string, to int, entry string) error {
-	err := again(func() error { return unix.Renameat2(from, name, to, entry, unix.RENAME_NOREPLACE) })
+	err := Again(func() error { return unix.Renameat2(from, name, to, entry, unix.RENAME_NOREPLACE) })
 	switch err {
 	case unix.EINVAL, unix.EOPNOTSUPP, unix.ENOSYS, unix.EPERM:
 	default:
 		return err
 	}
-	err = again(func() error { return unix.Renameat(from, name, to, entry) })
+	err = Again(func() error { return unix.Renameat(from, name, to, entry) })
 	switch err {
 	case unix.ENOTEMPTY, unix.ENOTDIR, unix.EISDIR:
 		if _, there := attributes(to, entry, unix.AT_SYMLINK_NOFOLLOW); there == nil {
@@ -237,17 +233,17 @@ func moveIn(from int, name string, to int, entry string) error {
 }
 
 func (linuxKernel) Commit(root int, entry, destination string) error {
-	return again(func() error {
+	return Again(func() error {
 		return unix.Renameat2(root, entry, unix.AT_FDCWD, destination, unix.RENAME_NOREPLACE)
 	})
 }
 
 func (linuxKernel) SyncData(dir int) error {
-	return again(func() error { return unix.Fsync(dir) })
+	return Again(func() error { return unix.Fsync(dir) })
 }
 
 func (linuxKernel) RemoveData(root int, name string) error {
-	return again(func() error { return unix.Unlinkat(root, name, unix.AT_REMOVEDIR) })
+	return Again(func() error { return unix.Unlinkat(root, name, unix.AT_REMOVEDIR) })
 }
 
 func (linuxKernel) OpenDirectory(dir int, name string) (int, error) {
@@ -261,7 +257,7 @@ func (linuxKernel) List(fd int, entries []Entry) ([]Entry, error) {
 	var buf [listBytes]byte
 	for {
 		n := 0
-		err := again(func() (err error) {
+		err := Again(func() (err error) {
 			n, err = unix.Getdents(fd, buf[:])
 			return err
 		})
@@ -296,11 +292,11 @@ func appendEntries(entries []Entry, buf []byte) []Entry {
 }
 
 func (linuxKernel) RemoveEntry(dir int, name string) error {
-	return again(func() error { return unix.Unlinkat(dir, name, 0) })
+	return Again(func() error { return unix.Unlinkat(dir, name, 0) })
 }
 
 func (linuxKernel) RemoveDirectory(dir int, name string) error {
-	return again(func() error { return unix.Unlinkat(dir, name, unix.AT_REMOVEDIR) })
+	return Again(func() error { return unix.Unlinkat(dir, name, unix.AT_REMOVEDIR) })
 }
 
 func (linuxKernel) Hoist(dir int, name string, data int, hoisted string) error {
@@ -330,7 +326,7 @@ func changeFlags(dir int, name string, change func(uint32) uint32) error {
 	}
 	defer unix.Close(fd)
 	var flags uint32
-	err = again(func() (err error) {
+	err = Again(func() (err error) {
 		flags, err = unix.IoctlGetUint32(fd, unix.FS_IOC_GETFLAGS)
 		return err
 	})
@@ -338,17 +334,17 @@ func changeFlags(dir int, name string, change func(uint32) uint32) error {
 		return err
 	}
 	if changed := change(flags); changed != flags {
-		err = again(func() error { return unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, int(changed)) })
+		err = Again(func() error { return unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, int(changed)) })
 	}
 	return err
 }
 
 func (linuxKernel) CommitPlainly(root int, entry, destination string) error {
-	return again(func() error { return unix.Renameat(root, entry, unix.AT_FDCWD, destination) })
+	return Again(func() error { return unix.Renameat(root, entry, unix.AT_FDCWD, destination) })
 }
 
 func (linuxKernel) LinkEntry(root int, entry, destination string) error {
-	return again(func() error { return unix.Linkat(root, entry, unix.AT_FDCWD, destination, 0) })
+	return Again(func() error { return unix.Linkat(root, entry, unix.AT_FDCWD, destination, 0) })
 }
 
 func (linuxKernel) OpenToInspect(root int, name string) (int, error) {
@@ -357,7 +353,7 @@ func (linuxKernel) OpenToInspect(root int, name string) (int, error) {
 
 func (linuxKernel) LockHolder(fd int) (Holder, error) {
 	lock := unix.Flock_t{Type: unix.F_WRLCK}
-	if err := again(func() error { return unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, &lock) }); err != nil {
+	if err := Again(func() error { return unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, &lock) }); err != nil {
 		return Holder{}, err
 	}
 	// -1: an open file description has it. 0: a process of another pid namespace.
@@ -365,15 +361,15 @@ func (linuxKernel) LockHolder(fd int) (Holder, error) {
 }
 
 func (linuxKernel) ShareLock(fd int) error {
-	return again(func() error {
+	return Again(func() error {
 		return unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_RDLCK})
 	})
 }
 
 func (linuxKernel) ReadOwner(fd int) ([]byte, error) {
-	record := make([]byte, maxRecord)
+	record := make([]byte, MaxRecord)
 	n := 0
-	err := again(func() (err error) {
+	err := Again(func() (err error) {
 		n, err = unix.Pread(fd, record, 0)
 		return err
 	})
@@ -383,30 +379,8 @@ func (linuxKernel) ReadOwner(fd int) ([]byte, error) {
 // Close is not repeated after EINTR: Linux has closed the descriptor by then.
 func (linuxKernel) Close(fd int) error { return unix.Close(fd) }
 
-// thisProcess describes the running process. It does not change, so it is read
-// once, when the first root is opened: that takes more system calls than all
-// the rest of opening one. What /proc does not tell stays empty.
-var thisProcess = sync.OnceValue(func() Owner {
-	owner := Owner{PID: os.Getpid()}
-	if len(os.Args) > 0 { // Linux before 5.18 starts programs without
-		owner.Executable = filepath.Base(os.Args[0])
-	}
-	if boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id"); err == nil {
-		owner.Boot = strings.TrimSpace(string(boot))
-	}
-	if stat, err := os.ReadFile("/proc/self/stat"); err == nil {
-		// Field 22 is the start time; field 2, the program, may hold blanks and
-		// ends with the last parenthesis. See proc_pid_stat(5).
-		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-		if len(fields) > 19 {
-			owner.Start, _ = strconv.ParseUint(fields[19], 10, 64)
-		}
-	}
-	return owner
-})
-
-// bareErrno strips the operation and path that package os adds.
-func bareErrno(err error) error {
+// BareErrno strips the operation and path that package os adds.
+func BareErrno(err error) error {
 	var errno unix.Errno
 	if errors.As(err, &errno) {
 		return errno

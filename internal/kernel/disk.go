@@ -1,9 +1,12 @@
-package layerstore
+package kernel
+
+// Block is what the layer store pads its metadata to, in bytes.
+const Block = 4096
 
 // A Disk makes the store's own system calls, one method a call or a few that
 // only one process can see the middle of: a crash simulator, a fault injector
 // or a counter takes its place with [WithDisk]. Moving, committing and removing
-// layers is not here but in [tempdir.Kernel]; building content goes to a place
+// layers is not here but in [Kernel]; building content goes to a place
 // that nobody else looks at, and is not here either.
 //
 // Methods return bare errnos. A Disk must be safe for concurrent use.
@@ -72,6 +75,15 @@ type ByteRange struct {
 
 // A Token is different for every save. Its last byte is a mark, see save.
 type Token [17]byte
+
+// Mark returns the mark of a token.
+func (t Token) Mark() byte { return t[len(t)-1] }
+
+// WithMark returns the token with another mark.
+func (t Token) WithMark(mark byte) Token {
+	t[len(t)-1] = mark
+	return t
+}
 
 // A Version tells versions of the metadata file apart, for the sake of programs
 // that do not write tokens.

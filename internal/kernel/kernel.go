@@ -1,4 +1,10 @@
-package tempdir
+// Package kernel is the seam: every system call of tempdir, one method a call,
+// and those of the layer store's own files; and a hook around each of them, for
+// what records traces, schedules, injects failures and stops at crash points.
+//
+// It is internal because only checks put another kernel in the place of the
+// running one, and each new call would break whoever did so outside.
+package kernel
 
 import (
 	"io/fs"
@@ -9,7 +15,7 @@ import (
 // methods carry the names of the spec's actions, so a method's name is also
 // the name of a crash point and of an event in a trace.
 //
-// The default is the running kernel; [WithKernel] puts another in its place:
+// The default is the running kernel; [With] puts another in its place:
 // a recorder, a scheduler, a fault injector or a file system in memory. A
 // Kernel that wraps another can embed it and override single methods.
 //
@@ -127,6 +133,9 @@ type Kernel interface {
 	Close(fd int) error
 }
 
+// MaxRecord bounds an owner record in bytes, when written and when read.
+const MaxRecord = 1024
+
 // Attributes are what the protocol asks of an inode.
 type Attributes struct {
 	Device      uint64      // with Inode, the identity of the inode while it is held open
@@ -147,15 +156,15 @@ type Attributes struct {
 	FlagsUnknown bool // Immutable
 }
 
-// same reports whether a and b are one inode. It is meaningful only while one
+// Same reports whether a and b are one inode. It is meaningful only while one
 // of them is held by a descriptor.
-func (a Attributes) same(b Attributes) bool {
+func (a Attributes) Same(b Attributes) bool {
 	return a.Device == b.Device && a.Inode == b.Inode
 }
 
-// mayHaveFlags reports whether flags of the inode may have to be cleared, and can
+// MayHaveFlags reports whether flags of the inode may have to be cleared, and can
 // be: a device is not even opened for that, which could have effects of its own.
-func (a Attributes) mayHaveFlags() bool {
+func (a Attributes) MayHaveFlags() bool {
 	return (a.Immutable || a.FlagsUnknown) && (a.Mode == 0 || a.Mode == fs.ModeDir)
 }
 

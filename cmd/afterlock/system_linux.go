@@ -2,8 +2,8 @@ package main
 
 import "golang.org/x/sys/unix"
 
-// kernel is the running one, as uname(1) has it, or "".
-func kernel() string {
+// runningKernel is the running one, as uname(1) has it, or "".
+func runningKernel() string {
 	var name unix.Utsname
 	if unix.Uname(&name) != nil {
 		return ""

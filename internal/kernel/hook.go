@@ -1,12 +1,10 @@
-package seam
+package kernel
 
 import (
 	"io/fs"
-
-	"github.com/afterlock/afterlock/tempdir"
 )
 
-// A Method is one method of [tempdir.Kernel].
+// A Method is one method of [Kernel].
 type Method uint8
 
 // The methods, in the order of the interface.
@@ -54,7 +52,7 @@ var names = [Methods]string{
 	"OpenToInspect", "LockHolder", "ShareLock", "ReadOwner", "Close",
 }
 
-// String is the method's name in [tempdir.Kernel].
+// String is the method's name in [Kernel].
 func (m Method) String() string { return names[m] }
 
 // A Call is one call: its arguments, and after it its results. Fields that a
@@ -72,10 +70,10 @@ type Call struct {
 	// Results. A hook may change them in After.
 	Result     int // of the calls that open
 	Ordered    bool
-	Attributes tempdir.Attributes
-	Entries    []tempdir.Entry // of List: all of its result
-	Appended   int             // of List: how many of them this call appended
-	Holder     tempdir.Holder
+	Attributes Attributes
+	Entries    []Entry // of List: all of its result
+	Appended   int     // of List: how many of them this call appended
+	Holder     Holder
 	Record     []byte // of ReadOwner; WriteOwner does not show its own
 	Err        error
 }

@@ -1,12 +1,11 @@
-package seam_test
+package kernel_test
 
 import (
 	"errors"
 	"reflect"
 	"testing"
 
-	"github.com/afterlock/afterlock/internal/seam"
-	"github.com/afterlock/afterlock/tempdir"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/stretchr/testify/assert"
 )
 
@@ -16,18 +15,18 @@ type watch struct {
 	refuse        error
 }
 
-func (w *watch) Before(c *seam.Call) error {
+func (w *watch) Before(c *kernel.Call) error {
 	w.before = append(w.before, c.Method.String())
 	return w.refuse
 }
 
-func (w *watch) After(c *seam.Call) { w.after = append(w.after, c.Method.String()) }
+func (w *watch) After(c *kernel.Call) { w.after = append(w.after, c.Method.String()) }
 
 // callAll calls every method of the kernel with zero arguments but for
 // descriptors, which are not open, and returns their names and errors.
-func callAll(k tempdir.Kernel) (names []string, errs []error) {
+func callAll(k kernel.Kernel) (names []string, errs []error) {
 	value := reflect.ValueOf(k)
-	sys := reflect.TypeFor[tempdir.Kernel]()
+	sys := reflect.TypeFor[kernel.Kernel]()
 	for i := range sys.NumMethod() {
 		method := value.MethodByName(sys.Method(i).Name)
 		var arguments []reflect.Value
@@ -47,15 +46,15 @@ func callAll(k tempdir.Kernel) (names []string, errs []error) {
 
 func TestEveryMethodGoesThroughTheHook(t *testing.T) {
 	w := &watch{}
-	names, _ := callAll(seam.Around(tempdir.LinuxKernel(), w))
-	assert.Len(t, names, seam.Methods)
+	names, _ := callAll(kernel.Around(kernel.Linux(), w))
+	assert.Len(t, names, kernel.Methods)
 	assert.Equal(t, names, w.before)
 	assert.Equal(t, names, w.after)
 }
 
 func TestAnErrorOfBeforeReplacesTheCall(t *testing.T) {
 	w := &watch{refuse: errors.New("refused")}
-	names, errs := callAll(seam.Around(nil, w)) // nil: a call that is made panics
+	names, errs := callAll(kernel.Around(nil, w)) // nil: a call that is made panics
 	assert.Equal(t, names, w.before)
 	assert.Empty(t, w.after)
 	for i, err := range errs {
@@ -64,11 +63,11 @@ func TestAnErrorOfBeforeReplacesTheCall(t *testing.T) {
 }
 
 func TestTheHookCostsNoAllocation(t *testing.T) {
-	k := seam.Around(tempdir.LinuxKernel(), quiet{})
+	k := kernel.Around(kernel.Linux(), quiet{})
 	assert.Zero(t, testing.AllocsPerRun(100, func() { _ = k.Close(-1) }))
 }
 
 type quiet struct{}
 
-func (quiet) Before(*seam.Call) error { return nil }
-func (quiet) After(*seam.Call)        {}
+func (quiet) Before(*kernel.Call) error { return nil }
+func (quiet) After(*kernel.Call)        {}

@@ -1,18 +1,16 @@
-package seam
+package kernel
 
 import (
 	"io/fs"
 	"sync"
-
-	"github.com/afterlock/afterlock/tempdir"
 )
 
 // Around returns a kernel that makes its calls through k, with the hook around
 // each of them. It costs no allocation a call.
-func Around(k tempdir.Kernel, h Hook) tempdir.Kernel { return &kernel{k, h} }
+func Around(k Kernel, h Hook) Kernel { return &kernel{k, h} }
 
 type kernel struct {
-	tempdir.Kernel
+	Kernel
 	hook Hook
 }
 
@@ -109,7 +107,7 @@ func (k *kernel) LinkLock(fd, root int, name string) error {
 	return k.end(c, do).Err
 }
 
-func (k *kernel) Stat(fd int) (tempdir.Attributes, error) {
+func (k *kernel) Stat(fd int) (Attributes, error) {
 	c, do := k.begin(Call{Method: Stat, Fd: fd, Dir: -1, ToDir: -1})
 	if do {
 		c.Attributes, c.Err = k.Kernel.Stat(c.Fd)
@@ -118,7 +116,7 @@ func (k *kernel) Stat(fd int) (tempdir.Attributes, error) {
 	return r.Attributes, r.Err
 }
 
-func (k *kernel) StatName(dir int, name string) (tempdir.Attributes, error) {
+func (k *kernel) StatName(dir int, name string) (Attributes, error) {
 	c, do := k.begin(Call{Method: StatName, Fd: -1, Dir: dir, ToDir: -1, Name: name})
 	if do {
 		c.Attributes, c.Err = k.Kernel.StatName(c.Dir, c.Name)
@@ -184,7 +182,7 @@ func (k *kernel) OpenDirectory(dir int, name string) (int, error) {
 	return r.Result, r.Err
 }
 
-func (k *kernel) List(fd int, entries []tempdir.Entry) ([]tempdir.Entry, error) {
+func (k *kernel) List(fd int, entries []Entry) ([]Entry, error) {
 	before := len(entries)
 	c, do := k.begin(Call{Method: List, Fd: fd, Dir: -1, ToDir: -1, Entries: entries})
 	if do {
@@ -277,7 +275,7 @@ func (k *kernel) OpenToInspect(root int, name string) (int, error) {
 	return r.Result, r.Err
 }
 
-func (k *kernel) LockHolder(fd int) (tempdir.Holder, error) {
+func (k *kernel) LockHolder(fd int) (Holder, error) {
 	c, do := k.begin(Call{Method: LockHolder, Fd: fd, Dir: -1, ToDir: -1})
 	if do {
 		c.Holder, c.Err = k.Kernel.LockHolder(c.Fd)
