@@ -120,7 +120,7 @@ var sites = []site{
 	if is("StatName", err, gone) {
 		return false, nil
 	}
-	return err == nil && held.Links > 0 && held.same(named), err`, `	held, err := r.kernel.Stat(fd)
+	return err == nil && held.Links > 0 && held.Same(named), err`, `	held, err := r.kernel.Stat(fd)
 	if err != nil && planted("recheck forgets that Stat failed") {
 		return false, nil
 	}
@@ -147,9 +147,9 @@ var sites = []site{
 	case planted("recheck ignores the device"):
 		return err == nil && held.Links > 0 && held.Inode == named.Inode, err
 	case planted("recheck ignores the link count"):
-		return err == nil && held.same(named), err
+		return err == nil && held.Same(named), err
 	}
-	return err == nil && held.Links > 0 && held.same(named), err`},
+	return err == nil && held.Links > 0 && held.Same(named), err`},
 	{"lock.go", `	held, err := r.kernel.Stat(lock)
 	switch {`, `	held, err := r.kernel.Stat(lock)
 	switch {
