@@ -1,11 +1,9 @@
 package linearizability
 
 import (
-	"os"
 	"testing"
+
+	"github.com/afterlock/afterlock/internal/bench/proc"
 )
 
-func TestMain(m *testing.M) {
-	BecomeWorker()
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { proc.Main(m) }

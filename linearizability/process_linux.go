@@ -1,18 +1,16 @@
 package linearizability
 
 import (
-	"bufio"
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"syscall"
 	"time"
+
+	"github.com/afterlock/afterlock/internal/bench/proc"
 )
 
 // A generation is one process: what it does, and how it dies.
@@ -25,44 +23,32 @@ type generation struct {
 
 // fork runs one process to its end and adds its records. It reports whether the
 // process was killed; one that is faster than its kill ends in order.
-//
-// The worker is killed by the kernel when the parent ends, see package stress.
 func (s *scene) fork(ctx context.Context, process int, g generation, faultName string) (killed bool, err error) {
 	j := job{Process: process, Scene: s.dir, Site: s.site, Program: g.program, Crash: g.crash, At: g.at, Fault: faultName}
 	if j.Site.Full != 0 {
 		j.Site.Full += uint64(process) // other moves for each
 	}
 	s.expect(process, g.program)
-	order, err := json.Marshal(j)
-	if err != nil {
+	worker := proc.New(workerRole)
+	worker.Env = append(worker.Env, "GOMAXPROCS=2")
+	if err := worker.Start(); err != nil {
 		return false, err
 	}
-	cmd := exec.CommandContext(ctx, "/proc/self/exe") // its kill is SIGKILL
-	cmd.Args = os.Args[:1]                            // for process listings and owner records
-	cmd.Env = append(os.Environ(), workerVariable+"=1", "GOMAXPROCS=2")
-	var stderr bytes.Buffer
-	cmd.Stdin, cmd.Stderr = bytes.NewReader(append(order, '\n')), &stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		return false, err
+	stop := context.AfterFunc(ctx, worker.Shoot)
+	defer stop()
+	if err := worker.Send(j); err == nil {
+		// It says one line, when it begins.
+		if _, err := worker.Line(); err == nil && g.shot > 0 {
+			// A random moment of what it does, not a wait for anything.
+			shot := time.AfterFunc(g.shot, worker.Shoot)
+			defer shot.Stop()
+		}
 	}
-	if err := cmd.Start(); err != nil {
-		return false, fmt.Errorf("start a worker: %w", err)
-	}
-	// The pipe has at most one line, and ends with the process.
-	out := bufio.NewReader(stdout)
-	if _, err := out.ReadString('\n'); err == nil && g.shot > 0 {
-		// A random moment of what it does, not a wait for anything.
-		shot := time.AfterFunc(g.shot, func() { _ = cmd.Process.Kill() })
-		defer shot.Stop()
-	}
-	err = cmd.Wait()
+	err = worker.Wait()
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
-	status, _ := cmd.ProcessState.Sys().(syscall.WaitStatus)
-	killed = status.Signaled() && status.Signal() == syscall.SIGKILL
+	killed = worker.Killed()
 	switch {
 	case killed && g.crash+int64(g.shot) == 0:
 		return true, errors.New("a worker was killed, and not by us: is memory short?")
@@ -70,7 +56,7 @@ func (s *scene) fork(ctx context.Context, process int, g generation, faultName s
 		note, _ := os.ReadFile(j.crashNote()) // none if it was shot
 		s.killed(process, string(note))
 	case err != nil:
-		return false, fmt.Errorf("worker %d: %w: %s", process, err, bytes.TrimSpace(stderr.Bytes()))
+		return false, fmt.Errorf("worker %d: %w", process, err)
 	}
 	for i := range g.program {
 		record, err := os.ReadFile(j.record(i))

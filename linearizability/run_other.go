@@ -9,9 +9,6 @@ import (
 	"runtime"
 )
 
-// BecomeWorker does nothing: on this system there are no workers.
-func BecomeWorker() {}
-
 // Run returns an error that matches [errors.ErrUnsupported].
 func Run(context.Context, Config) (Report, error) {
 	return Report{}, fmt.Errorf("the layer store works on Linux, and this is %s: %w", runtime.GOOS, errors.ErrUnsupported)

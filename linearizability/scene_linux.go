@@ -67,7 +67,7 @@ type fault struct {
 }
 
 // faults are the faults that a job can name. The program has none; the tests of
-// this package put some here before they call BecomeWorker.
+// this package put some here in an init function.
 var faults map[string]fault
 
 // open opens a handle with the fault, and returns what a client calls. Before every

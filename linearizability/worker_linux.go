@@ -1,37 +1,25 @@
 package linearizability
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/bench/proc"
 )
 
-// workerVariable marks the environment of a process that is a worker.
-const workerVariable = "AFTERLOCK_LINEARIZABILITY_WORKER"
+// workerRole is what a process of [Run] is.
+const workerRole = "linearizability worker"
 
-// BecomeWorker does not return in a process that was started as a worker of
-// [Run]: it does its job and exits. In every other process it does nothing.
-// Call it first thing in main, and in the TestMain of every package that records
-// histories.
-func BecomeWorker() {
-	if os.Getenv(workerVariable) == "" {
-		return
-	}
-	if err := work(os.Stdin, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "worker:", err)
-		os.Exit(2)
-	}
-	os.Exit(0)
+func init() {
+	proc.Register(workerRole, func([]string) { proc.Fail(work()) })
 }
 
-// A job is what a worker has to do: the one line on its standard input.
+// A job is what a worker has to do: what its parent sends.
 type job struct {
 	Process int     `json:"process"`
 	Scene   string  `json:"scene"` // its directory
@@ -50,16 +38,9 @@ func (j *job) record(goroutine int) string {
 // crashNote is the file that says where the process killed itself.
 func (j *job) crashNote() string { return filepath.Join(j.Scene, fmt.Sprintf("crash-%d", j.Process)) }
 
-// ready is what a worker sends once it has its job.
-const ready = "ready\n"
-
-func work(in io.Reader, out io.Writer) error {
+func work() error {
 	var j job
-	line, err := bufio.NewReader(in).ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, &j)
-	}
-	if err != nil {
+	if err := proc.Parent.Receive(&j); err != nil {
 		return fmt.Errorf("no job: %w", err)
 	}
 	counter, err := openTickets(filepath.Join(j.Scene, "tickets"), false)
@@ -70,7 +51,7 @@ func work(in io.Reader, out io.Writer) error {
 	if j.Fault != "" && !known {
 		return fmt.Errorf("no such fault: %q", j.Fault)
 	}
-	if _, err := io.WriteString(out, ready); err != nil {
+	if err := proc.Parent.Say("ready"); err != nil {
 		return err
 	}
 	store, call, err := f.open(j.Site, j.crashPoint())

@@ -12,17 +12,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/afterlock/afterlock/crashsim/blackbox/drivers"
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/gate"
 	"github.com/afterlock/afterlock/internal/stress"
-	"github.com/afterlock/afterlock/linearizability"
 	"github.com/afterlock/afterlock/model/conformance"
 )
 
 func main() {
+	proc.Become()
 	drivers.Become()
 	stress.BecomeWorker()
 	conformance.BecomeProcess()
-	linearizability.BecomeWorker()
 	ctx, end := untilEnded()
 	os.Exit(run(ctx, os.Args[1:], watch(os.Stdout, end), watch(os.Stderr, end)))
 }

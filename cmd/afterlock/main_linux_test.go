@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/crashsim/blackbox/drivers"
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/stress"
-	"github.com/afterlock/afterlock/linearizability"
 	"github.com/afterlock/afterlock/model/conformance"
 	"github.com/afterlock/afterlock/tempdir"
 )
@@ -32,10 +32,10 @@ const (
 )
 
 func TestMain(m *testing.M) {
+	proc.Become()
 	drivers.Become()
 	conformance.BecomeProcess()
 	stress.BecomeWorker()
-	linearizability.BecomeWorker()
 	switch {
 	case os.Getenv(underVariable) != "":
 		becomeUnder(os.Getenv(underVariable))

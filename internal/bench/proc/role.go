@@ -1,0 +1,58 @@
+// Package proc runs this program once more, as a process of its own in a role:
+// one that takes locks of its own, that can be killed, and that ends with its
+// parent at the latest.
+//
+// A package that needs such processes registers its roles in an init function.
+// [Become], called first in main, or [Main], called by TestMain, makes the
+// process what it was started as. The parent talks to it through a [Pipe].
+package proc
+
+import (
+	"fmt"
+	"os"
+)
+
+// Variable names, in the environment of a process, the role that it has. Only a
+// parent that does not use [New] needs it.
+const Variable = "AFTERLOCK_ROLE"
+
+var roles = make(map[string]func(arguments []string))
+
+// Register says what a process does in the role. It panics if there is such a
+// role. Call it in init functions only.
+func Register(role string, serve func(arguments []string)) {
+	if roles[role] != nil {
+		panic("two roles " + role)
+	}
+	roles[role] = serve
+}
+
+// Become does not return in a process that was started in a role: it serves and
+// exits, with 0 unless serve exits or panics. In every other process it does nothing.
+func Become() {
+	role, ok := os.LookupEnv(Variable)
+	if !ok {
+		return
+	}
+	os.Unsetenv(Variable) // what it starts is something else
+	if roles[role] == nil {
+		fmt.Fprintf(os.Stderr, "no role %q\n", role)
+		os.Exit(2)
+	}
+	roles[role](os.Args[1:])
+	os.Exit(0)
+}
+
+// Main is the TestMain of a package with roles: it takes the *testing.M.
+func Main(tests interface{ Run() int }) {
+	Become()
+	os.Exit(tests.Run())
+}
+
+// Fail ends a process in a role with the error, if it is one.
+func Fail(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
