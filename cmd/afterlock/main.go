@@ -14,15 +14,11 @@ import (
 	"github.com/afterlock/afterlock/crashsim/blackbox/drivers"
 	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/gate"
-	"github.com/afterlock/afterlock/internal/stress"
-	"github.com/afterlock/afterlock/model/conformance"
 )
 
 func main() {
 	proc.Become()
 	drivers.Become()
-	stress.BecomeWorker()
-	conformance.BecomeProcess()
 	ctx, end := untilEnded()
 	os.Exit(run(ctx, os.Args[1:], watch(os.Stdout, end), watch(os.Stderr, end)))
 }

@@ -18,8 +18,6 @@ import (
 
 	"github.com/afterlock/afterlock/crashsim/blackbox/drivers"
 	"github.com/afterlock/afterlock/internal/bench/proc"
-	"github.com/afterlock/afterlock/internal/stress"
-	"github.com/afterlock/afterlock/model/conformance"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
@@ -34,8 +32,6 @@ const (
 func TestMain(m *testing.M) {
 	proc.Become()
 	drivers.Become()
-	conformance.BecomeProcess()
-	stress.BecomeWorker()
 	switch {
 	case os.Getenv(underVariable) != "":
 		becomeUnder(os.Getenv(underVariable))

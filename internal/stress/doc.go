@@ -7,10 +7,8 @@
 // records what goroutines and processes do, kills them, and has the record
 // validated against the specification.
 //
-// A worker is the running program once more: [BecomeWorker], called first thing
-// in main or TestMain, turns the process into one if it was started as one. It
-// gets one job on its standard input and sends messages on its standard output;
-// the end of its input is the order to end. No worker outlives its parent.
+// A worker is the running program once more, see package proc. It gets one job and
+// sends messages; the end of its input is the order to end.
 //
 // The seed repeats the choices (which layer, what to do, when to kill), not the
 // scheduling of the processes, so a failure repeats with some probability.

@@ -90,7 +90,7 @@ func (f *fleet) run(ctx context.Context) error {
 			// shot at.
 			if f.running[p] && !f.finishing && !p.ended {
 				p.killed = true
-				p.kill()
+				p.Shoot()
 			}
 		case <-tick.C:
 			f.progress(fmt.Sprintf("%.0f s, %s", time.Since(begin).Seconds(), f.summary()))
@@ -212,12 +212,12 @@ func (f *fleet) shoot(p *process) {
 // exited deals with the end of a worker.
 func (f *fleet) exited(p *process, err error) {
 	delete(f.running, p)
-	p.stdin.Close()
+	p.Shut()
 	if f.reaped != nil {
 		f.reaped(p.job)
 	}
 	switch {
-	case p.killed && p.wasKilled():
+	case p.killed && p.Killed():
 		f.kills++
 		if p.last == stepRemove {
 			f.killsInside++
@@ -229,10 +229,10 @@ func (f *fleet) exited(p *process, err error) {
 		f.replace(p)
 	case p.ended && (err == nil || p.killed):
 		// In order; or it met its kill on the last metre.
-	case f.finishing && p.wasKilled():
+	case f.finishing && p.Killed():
 		// By killAll.
 	default:
-		f.problem("%s ended by itself: %v: %.2000s", p.name(), err, strings.TrimSpace(p.stderr.String()))
+		f.problem("%s ended by itself: %.2000v", p.name(), err)
 		f.finish()
 	}
 }
@@ -267,12 +267,12 @@ func (f *fleet) finish() {
 	}
 	f.finishing = true
 	for p := range f.running {
-		p.stdin.Close()
+		p.Shut()
 	}
 }
 
 func (f *fleet) killAll() {
 	for p := range f.running {
-		p.kill()
+		p.Shoot()
 	}
 }

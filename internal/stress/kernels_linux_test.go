@@ -1,15 +1,15 @@
 package stress
 
 import (
-	"os"
 	"strings"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/kernel"
 	"golang.org/x/sys/unix"
 )
 
-func TestMain(m *testing.M) {
+func init() {
 	kernels = map[string]func() kernel.Kernel{
 		"blind":          func() kernel.Kernel { return &blind{Kernel: kernel.Linux()} },
 		"thief":          func() kernel.Kernel { return thief{kernel.Linux()} },
@@ -24,10 +24,9 @@ func TestMain(m *testing.M) {
 		"broken":         func() kernel.Kernel { return broken{kernel.Linux()} },
 		"partial commit": func() kernel.Kernel { return partialCommit{kernel.Linux()} },
 	}
-	BecomeWorker()
-	becomeParent()
-	os.Exit(m.Run())
 }
+
+func TestMain(m *testing.M) { proc.Main(m) }
 
 // A blind kernel is the protocol with rules 1 and 2 left out, as upstream ships
 // it: lock files are published unlocked, the recheck always says yes. One

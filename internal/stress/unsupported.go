@@ -9,9 +9,6 @@ import (
 	"runtime"
 )
 
-// BecomeWorker does nothing: on this system there are no workers.
-func BecomeWorker() {}
-
 // Lifecycle returns an error that matches [errors.ErrUnsupported].
 func Lifecycle(context.Context, Config) (LifecycleReport, error) {
 	return LifecycleReport{}, unsupported()

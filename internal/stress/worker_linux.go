@@ -1,12 +1,9 @@
 package stress
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"sync/atomic"
@@ -14,53 +11,39 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
-// workerVariable marks the environment of a process that is a worker.
-const workerVariable = "AFTERLOCK_STRESS_WORKER"
+// workerRole is what a process of the stages is.
+const workerRole = "stress worker"
+
+func init() { proc.Register(workerRole, func([]string) { proc.Fail(work()) }) }
 
 // kernels are the kernels that a job can name. The program has none; the tests
-// of this package put faulty ones here before they call BecomeWorker.
+// of this package put faulty ones here in an init function.
 var kernels map[string]func() kernel.Kernel
-
-// BecomeWorker does not return in a process that was started as a worker: it
-// does its job and exits. In every other process it does nothing. Call it first
-// thing in main, and in the TestMain of every package that runs the stages.
-func BecomeWorker() {
-	if os.Getenv(workerVariable) == "" {
-		return
-	}
-	os.Exit(work(os.Stdin, os.Stdout))
-}
 
 // A worker is this process in its role. One goroutine uses it.
 type worker struct {
 	job
 	rng     *rand.Rand
-	out     *json.Encoder
 	stop    atomic.Bool // the parent wants the worker to end
 	counts  map[string]int64
 	flushed time.Time
 }
 
-func work(in io.Reader, out io.Writer) int {
-	w := &worker{out: json.NewEncoder(out), counts: make(map[string]int64)}
-	input := bufio.NewReader(in)
-	line, err := input.ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, &w.job)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "worker: no job:", err)
-		return 2
+func work() error {
+	w := &worker{counts: make(map[string]int64)}
+	if err := proc.Parent.Receive(&w.job); err != nil {
+		return fmt.Errorf("no job: %w", err)
 	}
 	w.rng = rand.New(rand.NewPCG(w.Seed, uint64(w.Worker)))
 	before, err := openDescriptors()
 	if err == nil {
 		go func() {
-			io.Copy(io.Discard, input)
+			proc.Parent.Await()
 			w.stop.Store(true)
 		}()
 		err = w.run()
@@ -75,7 +58,7 @@ func work(in io.Reader, out io.Writer) int {
 		end.Leaked = newDescriptors(before, after)
 	}
 	w.send(end)
-	return 0
+	return nil
 }
 
 // run works until the parent wants it to end or something is wrong.
@@ -164,7 +147,7 @@ func (w *worker) announce(next step) { w.send(message{Step: next}) }
 // send writes one message. If the parent is gone there is nobody to tell and
 // nothing to work for.
 func (w *worker) send(m message) {
-	if err := w.out.Encode(m); err != nil {
+	if err := proc.Parent.Send(m); err != nil {
 		os.Exit(3)
 	}
 }

@@ -11,14 +11,12 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/model"
 )
 
-func TestMain(m *testing.M) {
-	BecomeProcess()
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { proc.Main(m) }
 
 // scratch: ext4 is slow at making inodes.
 var scratch = testfs.InMemory

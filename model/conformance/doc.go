@@ -33,5 +33,5 @@
 // to it (mutants.go), or upstream's code in forked processes (forked.go), because
 // POSIX locks belong to an operating system process. Afterwards the unmodified
 // library takes the same schedule (survive.go). A program that does this calls
-// [BecomeProcess] first thing.
+// [proc.Become] first thing.
 package conformance

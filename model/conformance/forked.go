@@ -3,19 +3,15 @@
 package conformance
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/model"
 )
 
@@ -25,11 +21,7 @@ import (
 // killed by SIGKILL. What it has open is seen in /proc.
 type forked struct {
 	rechecks bool
-	cmd      *exec.Cmd
-	to       *json.Encoder
-	from     *bufio.Reader
-	pipes    [2]*os.File
-	stderr   *bytes.Buffer // of the present one
+	present  *proc.Process // nil: it has ended
 }
 
 // A job is what a forked process is told first.
@@ -75,62 +67,27 @@ func (f *forked) start(p *process) (stop, error) {
 
 // fork starts the operating system process, and tells it its job.
 func (f *forked) fork(p *process, j job) error {
-	toChild, err := pipe()
-	if err != nil {
+	f.present = proc.New(forkedRole)
+	f.present.Env = append(f.present.Env, "GOMAXPROCS=1")
+	if err := f.present.Start(); err != nil {
+		f.present = nil
 		return environmentError{err}
 	}
-	fromChild, err := pipe()
-	if err != nil {
-		toChild[0].Close()
-		toChild[1].Close()
-		return environmentError{err}
-	}
-	f.cmd = exec.Command("/proc/self/exe")
-	f.cmd.Args = os.Args[:1]
-	f.cmd.Env = append(os.Environ(), processVariable+"=1", "GOMAXPROCS=1")
-	f.cmd.Stdin, f.cmd.Stdout = toChild[0], fromChild[1]
-	f.stderr = new(bytes.Buffer)
-	f.cmd.Stderr = f.stderr
-	// The kernel kills it when the thread that started it ends, which is when
-	// this process ends: no goroutine here is locked to a thread.
-	f.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
-	err = f.cmd.Start()
-	toChild[0].Close()
-	fromChild[1].Close()
-	f.pipes = [2]*os.File{toChild[1], fromChild[0]}
-	f.to, f.from = json.NewEncoder(f.pipes[0]), bufio.NewReader(f.pipes[1])
-	if err != nil {
-		f.cmd = nil
-		f.closePipes()
-		return environmentError{err}
-	}
-	p.pid = f.cmd.Process.Pid
-	if err := f.to.Encode(j); err != nil {
+	p.pid = f.present.Process.Pid
+	if err := f.present.Send(j); err != nil {
 		return environmentError{err}
 	}
 	return nil
 }
 
-// pipe makes a pipe whose ends block: a read costs one system call.
-func pipe() (ends [2]*os.File, err error) {
-	var fds [2]int
-	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
-		return ends, os.NewSyscallError("pipe2", err)
-	}
-	for i, fd := range fds {
-		ends[i] = os.NewFile(uintptr(fd), "pipe")
-	}
-	return ends, nil
-}
-
 func (f *forked) resume(p *process) (stop, error) {
-	if f.cmd == nil {
+	if f.present == nil {
 		return stop{}, fmt.Errorf("%s has ended", p.name)
 	}
 	t := turn{Op: p.order.op, Item: p.order.item, Errno: p.grant.errno, Free: p.free}
 	p.grant.errno, p.order.op = 0, none
-	if err := f.to.Encode(t); err != nil {
-		return stop{}, fmt.Errorf("%s does not listen: %w: %s", p.name, err, f.stderr.String())
+	if err := f.present.Send(t); err != nil {
+		return stop{}, fmt.Errorf("%s does not listen: %w", p.name, err)
 	}
 	return f.halted(p)
 }
@@ -150,13 +107,10 @@ func (f *forked) halted(p *process) (stop, error) {
 
 // read reads what the process says.
 func (f *forked) read(p *process, into any) error {
-	line, err := f.from.ReadBytes('\n')
-	if err == nil {
-		err = json.Unmarshal(line, into)
-	}
-	if err != nil {
+	if err := f.present.Receive(into); err != nil {
+		gone := f.present
 		f.kill(p)
-		return fmt.Errorf("%s ends: %w: %s", p.name, err, f.stderr.String())
+		return fmt.Errorf("%s ends: %w: %s", p.name, err, gone.Said())
 	}
 	return nil
 }
@@ -194,19 +148,11 @@ func (p *process) look() error {
 
 // kill sends SIGKILL, and waits until the kernel has closed what it had open.
 func (f *forked) kill(p *process) {
-	if f.cmd == nil {
+	if f.present == nil {
 		return
 	}
-	_ = f.cmd.Process.Kill()
-	f.closePipes()
-	_ = f.cmd.Wait()
-	f.cmd, p.lock, p.pid = nil, -1, 0
-}
-
-func (f *forked) closePipes() {
-	for _, end := range f.pipes {
-		_ = end.Close()
-	}
+	f.present.Kill()
+	f.present, p.lock, p.pid = nil, -1, 0
 }
 
 // finish lets a forked process go on to where it has nothing open, so that it

@@ -3,54 +3,47 @@
 package conformance
 
 import (
-	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/upstream"
 	"github.com/afterlock/afterlock/model"
 )
 
-// processVariable marks the environment of a forked process.
-const processVariable = "AFTERLOCK_CONFORMANCE_PROCESS"
+// Roles of processes.
+const (
+	forkedRole    = "conformance process"       // takes upstream's steps, or ours
+	namespaceRole = "conformance in namespaces" // runs a model
+)
 
-// BecomeProcess does not return in a process that was forked to take upstream's
-// steps. In every other process it does nothing. Call it first thing in main,
-// and in the TestMain of every package that replays counterexamples.
-func BecomeProcess() {
-	if os.Getenv(namespaceVariable) != "" {
-		os.Exit(serveNamespace())
-	}
-	if os.Getenv(processVariable) != "" {
-		os.Exit(serve(os.Stdin, os.Stdout))
-	}
+func init() {
+	proc.Register(forkedRole, func([]string) { proc.Fail(serve()) })
+	proc.Register(namespaceRole, func([]string) { proc.Fail(serveNamespace()) })
 }
 
 // A child is the forked process, seen from inside: a caller of upstream's code.
 type child struct {
 	job
-	in     *bufio.Reader
-	out    *json.Encoder
 	turn   turn
 	last   string     // action
 	making bool       // it stood before MakeData already
 	broken unix.Errno // the disk that failed goes on failing
 }
 
-func serve(in io.Reader, out io.Writer) int {
-	c := &child{in: bufio.NewReader(in), out: json.NewEncoder(out)}
-	if !c.read(&c.job) {
-		return 2
+func serve() error {
+	c := &child{}
+	if err := proc.Parent.Receive(&c.job); err != nil {
+		return err
 	}
 	if c.Library {
-		return serveLibrary(c)
+		serveLibrary(c)
+		return nil
 	}
 	root, err := upstream.New(c.Root, upstream.Options{
 		CreatorRechecks: c.Rechecks, RecovererRechecks: c.Rechecks, Before: c.before,
@@ -68,23 +61,14 @@ func serve(in io.Reader, out io.Writer) int {
 			err = fmt.Errorf("order %v without an instance", c.turn.Op)
 		}
 	}
-	fmt.Fprintln(os.Stderr, err)
-	return 1
-}
-
-// read reads one line of JSON.
-func (c *child) read(into any) bool {
-	line, err := c.in.ReadBytes('\n')
-	return err == nil && json.Unmarshal(line, into) == nil
+	return err
 }
 
 // pause says where it stands, and waits for its turn. Without a parent there is
 // nothing to do.
 func (c *child) pause(at halt) {
-	if c.out.Encode(at) != nil {
-		os.Exit(0)
-	}
-	if c.turn = (turn{}); !c.read(&c.turn) {
+	c.turn = turn{}
+	if proc.Parent.Send(at) != nil || proc.Parent.Receive(&c.turn) != nil {
 		os.Exit(0)
 	}
 }

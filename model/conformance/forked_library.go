@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/model"
 	"github.com/afterlock/afterlock/tempdir"
@@ -75,7 +76,7 @@ func (f *forkedLibrary) start(p *process) (stop, error) {
 }
 
 func (f *forkedLibrary) resume(p *process) (stop, error) {
-	if f.cmd == nil {
+	if f.present == nil {
 		return stop{}, fmt.Errorf("%s has ended", p.name)
 	}
 	w := p.world
@@ -88,8 +89,8 @@ func (f *forkedLibrary) resume(p *process) (stop, error) {
 	for x := range w.trees {
 		i.Trees[x] = w.trees[x].inode
 	}
-	if err := f.to.Encode(i); err != nil {
-		return stop{}, fmt.Errorf("%s does not listen: %w: %s", p.name, err, f.stderr.String())
+	if err := f.present.Send(i); err != nil {
+		return stop{}, fmt.Errorf("%s does not listen: %w", p.name, err)
 	}
 	return f.stands(p)
 }
@@ -122,7 +123,7 @@ func (f *forkedLibrary) kill(p *process) {
 }
 
 // serveLibrary is the process, seen from inside.
-func serveLibrary(c *child) int {
+func serveLibrary(c *child) {
 	w := &world{dir: c.Dir, tmpFile: c.TmpFile, files: c.Files, victims: c.Victims, homes: c.Homes, itemNames: c.Names, remote: true}
 	p := &process{name: "child", creator: c.Creator, path: c.Root, world: w, lock: -1, runner: new(coroutine)}
 	err := p.start()
@@ -141,8 +142,8 @@ func serveLibrary(c *child) int {
 			s.Fds, s.Kinds, s.Items = append(s.Fds, d.fd), append(s.Kinds, d.kind), append(s.Items, d.item)
 		}
 		var i intention
-		if c.out.Encode(s) != nil || !c.read(&i) {
-			return 0 // without a parent there is nothing to do
+		if proc.Parent.Send(s) != nil || proc.Parent.Receive(&i) != nil {
+			return // without a parent there is nothing to do
 		}
 		p.order = order{op: i.Op, item: i.Item, id: i.ID, saw: i.Saw}
 		p.grant = grant{errno: i.Errno, failing: i.Failing, show: i.Show, through: i.Through}

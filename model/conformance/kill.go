@@ -16,7 +16,7 @@ import (
 // evenly over the graph, each on a shortest walk; after every step the world is
 // compared with the state, and so it is seen that the kernel dropped the locks.
 //
-// A program that calls it calls [BecomeProcess] first thing. The error is as for
+// A program that calls it calls [proc.Become] first thing. The error is as for
 // [Run]. In the report EdgesRun is how many crash edges were executed.
 func Kill(ctx context.Context, o Options, n int) (report Report, err error) {
 	m := model.Find(o.Model)

@@ -38,8 +38,8 @@ type immortal struct {
 }
 
 func (i *immortal) kill(p *process) {
-	i.alive = append(i.alive, forked{cmd: i.cmd, pipes: i.pipes})
-	i.cmd, p.lock, p.open = nil, -1, nil
+	i.alive = append(i.alive, forked{present: i.present})
+	i.present, p.lock, p.open = nil, -1, nil
 }
 
 // It is seen if it does not.

@@ -3,20 +3,18 @@
 package conformance
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"strings"
 	"syscall"
+
+	"github.com/afterlock/afterlock/internal/bench/proc"
 )
 
-// namespaceVariable marks the environment of a process that runs a model in a
-// user namespace of its own, where it may mount.
-const namespaceVariable = "AFTERLOCK_CONFORMANCE_NAMESPACE"
+// inNamespace says that this process runs a model in a user namespace of its own,
+// where it may mount.
+var inNamespace bool
 
 // mayMount returns why this process may not mount in the directory, or nil. It
 // tries: root in a container may not, and whoever is root of a user namespace may.
@@ -38,59 +36,51 @@ func mayMount(dir string) error {
 func runInNamespace(ctx context.Context, o Options, refused error) (report Report, err error) {
 	report.Model = o.Model
 	report.Skipped = fmt.Sprintf("this user may not mount (%v)", refused)
-	if os.Getenv(namespaceVariable) != "" {
+	if inNamespace {
 		return report, nil
 	}
-	order, err := json.Marshal(o)
-	if err != nil {
-		return report, err
-	}
-	cmd := exec.CommandContext(ctx, "/proc/self/exe")
-	cmd.Args = os.Args[:1] // for process listings
-	cmd.Env = append(os.Environ(), namespaceVariable+"=1")
-	var stdout, stderr bytes.Buffer
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(order), &stdout, &stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Setpgid: true, Pdeathsig: syscall.SIGKILL,
-		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}},
-	}
-	if err := cmd.Start(); err != nil {
+	there := proc.New(namespaceRole)
+	there.SysProcAttr.Cloneflags = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS
+	there.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Geteuid(), Size: 1}}
+	there.SysProcAttr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getegid(), Size: 1}}
+	if err := there.Start(); err != nil {
 		report.Skipped += fmt.Sprintf(", nor make a user namespace (%v)", err)
 		return report, nil
 	}
-	if err := cmd.Wait(); err != nil {
+	stop := context.AfterFunc(ctx, there.Shoot)
+	defer stop()
+	var reported Report
+	err = there.Send(o)
+	if err == nil {
+		err = there.Receive(&reported)
+	}
+	if ended := there.End(); ended != nil {
+		err = ended
+	}
+	if err != nil {
 		if ctx.Err() != nil {
 			return report, ctx.Err()
 		}
-		return report, environmentError{fmt.Errorf("%s in a user namespace: %w: %s", o.Model, err, strings.TrimSpace(stderr.String()))}
+		return report, environmentError{fmt.Errorf("%s in a user namespace: %w", o.Model, err)}
 	}
-	var there Report
-	if err := json.Unmarshal(stdout.Bytes(), &there); err != nil {
-		return report, err
+	if reported.Skipped != "" {
+		reported.Skipped = report.Skipped + ", nor may root of a user namespace"
 	}
-	if there.Skipped != "" {
-		there.Skipped = report.Skipped + ", nor may root of a user namespace"
-	}
-	return there, nil
+	return reported, nil
 }
 
 // serveNamespace is the other side of runInNamespace.
-func serveNamespace() int {
+func serveNamespace() error {
+	inNamespace = true
 	var o Options
-	err := json.NewDecoder(os.Stdin).Decode(&o)
-	if err == nil {
-		var report Report
-		if report, err = Run(context.Background(), o); err == nil {
-			err = json.NewEncoder(os.Stdout).Encode(report)
-		}
+	if err := proc.Parent.Receive(&o); err != nil {
+		return err
 	}
+	report, err := Run(context.Background(), o)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+		return err
 	}
-	return 0
+	return proc.Parent.Send(report)
 }
 
 // skippedBy is why a model with mounts cannot be run in the directory, or "".

@@ -20,9 +20,6 @@ func Replay(context.Context, string, string, io.Writer) error { return errors.Er
 // Counterexamples is not supported on this system: the library is not.
 func Counterexamples() []string { return nil }
 
-// BecomeProcess does nothing on this system.
-func BecomeProcess() {}
-
 // ReplayCounterexample is not supported on this system: the library is not.
 func ReplayCounterexample(context.Context, CounterexampleOptions) (CounterexampleReport, error) {
 	return CounterexampleReport{}, errors.ErrUnsupported
