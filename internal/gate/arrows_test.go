@@ -27,6 +27,7 @@ var mayImport = map[string][]string{
 	"internal/testfs":            {"golang.org/x/sys/", "github.com/stretchr/testify/", "github.com/davecgh/", "github.com/pmezard/", "gopkg.in/", "go.yaml.in/"},
 	"internal/kernel":            {"golang.org/x/sys/"},
 	"internal/bench/proc":        {"golang.org/x/sys/"},
+	"internal/bench/mutant":      {},
 	"internal/upstream":          {"golang.org/x/sys/"},
 	"internal/stress":            {module + "internal/bench/proc", "golang.org/x/sys/", module + "tempdir", module + "model", module + "internal/kernel", module + "model/conformance/trace"},
 	"model/conformance/trace":    {"golang.org/x/sys/", module + "tempdir", module + "model", module + "internal/kernel"},
