@@ -2,8 +2,6 @@ package crashsim
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/afterlock/afterlock/crashsim/disk"
 )
@@ -47,18 +45,6 @@ func (c crash) lost() (places []int) {
 		}
 	}
 	return places
-}
-
-// String is "-" if nothing was lost, and otherwise the places joined by dots.
-func (c crash) String() string {
-	var words []string
-	for _, place := range c.lost() {
-		words = append(words, strconv.Itoa(place))
-	}
-	if len(words) == 0 {
-		return "-"
-	}
-	return strings.Join(words, ".")
 }
 
 // recoverer is what a recovering process is called; ids that it draws are none

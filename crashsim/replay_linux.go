@@ -4,86 +4,54 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strconv"
-	"strings"
 
 	"github.com/afterlock/afterlock/crashsim/disk"
+	"github.com/afterlock/afterlock/internal/bench/schedule"
 )
 
-// maxCrashes bounds how many crashes a string may have.
+// maxCrashes bounds how many crashes a schedule may have.
 const maxCrashes = 8
 
-// A recipe is what a string of Replay says.
+// A recipe is a schedule of this package.
 type recipe struct {
 	scenario Scenario
 	model    disk.Durability
 	schedule []byte
-	crashes  []cut
+	crashes  []schedule.Loss
 }
 
-// A cut is one crash: after how many entries of the journal (-1: all) and which
-// of them are lost.
-type cut struct {
-	at   int
-	lost []int
-}
-
-// parseRecipe reads what spec writes.
-func parseRecipe(text string) (r recipe, err error) {
-	rest, ok := strings.CutPrefix(text, prefix)
-	fields := strings.Split(rest, "/")
-	if !ok || len(fields) < 3 || len(fields) > 3+maxCrashes {
-		return r, fmt.Errorf("replay %q: expected %sSCENARIO/MODEL/SCHEDULE and then up to %d times /LOST", text, prefix, maxCrashes)
+func parseRecipe(s *schedule.Schedule) (r recipe, err error) {
+	if s.Kind != kind || s.World == "" || len(s.Losses) > maxCrashes {
+		return r, s.Refuse("expected %s:SCENARIO@MODEL/STEPS and then up to %d times /LOST", kind, maxCrashes)
 	}
-	if r.scenario, err = ParseScenario(fields[0]); err != nil {
+	if r.scenario, err = ParseScenario(s.Program); err != nil {
 		return r, err
 	}
 	if _, known := faults[r.scenario.fault]; r.scenario.fault != "" && !known {
-		return r, fmt.Errorf("replay %q: no fault %q; faults are planted by tests", text, r.scenario.fault)
+		return r, s.Refuse("no mutant %q; mutants are for tests", r.scenario.fault)
 	}
-	if r.model, err = disk.ParseDurability(fields[1]); err != nil {
+	if r.model, err = disk.ParseDurability(s.World); err != nil {
 		return r, err
 	}
-	if r.schedule, err = unsqueeze(fields[2]); err != nil {
-		return r, err
-	}
-	for i, field := range fields[3:] {
-		c := cut{at: -1}
-		if i > 0 {
-			at, lost, ok := strings.Cut(field, "~")
-			n, err := strconv.Atoi(at)
-			if !ok || err != nil || n < 0 {
-				return r, fmt.Errorf("replay %q: crash %q: expected N~LOST", text, field)
-			}
-			c.at, field = n, lost
-		}
-		if field != "-" {
-			for word := range strings.SplitSeq(field, ".") {
-				n, err := strconv.Atoi(word)
-				if err != nil || n < 0 {
-					return r, fmt.Errorf("replay %q: lost %q: expected - or numbers joined by dots", text, field)
-				}
-				c.lost = append(c.lost, n)
-			}
-		}
-		r.crashes = append(r.crashes, c)
-	}
-	return r, nil
+	r.crashes = s.Losses
+	r.schedule, err = s.Letters(schedule.Stopped)
+	return r, err
 }
 
-// Replay runs again what a string describes that a finding of [Run] or [Soft]
-// printed, from "crash:" or "soft:" on. It writes every call, what was lost, and
-// every finding, and returns how many there were. The error says that the string
-// cannot be read, or that it describes what cannot happen.
+// Replay runs a schedule again that a finding of [Run] printed. It writes every
+// call, what was lost, and every finding, and returns how many there were. The
+// error says that the schedule cannot be read, or that it describes what cannot
+// happen.
 func Replay(ctx context.Context, text string, w io.Writer) (findings int, err error) {
-	out := &errWriter{w: w}
-	if rest, ok := strings.CutPrefix(text, softPrefix); ok {
-		return replaySoft(rest, out)
-	}
-	r, err := parseRecipe(text)
+	s, err := schedule.Parse(text)
 	if err != nil {
 		return 0, err
 	}
+	r, err := parseRecipe(s)
+	if err != nil {
+		return 0, err
+	}
+	out := &errWriter{w: w}
 	found := func(f Finding) {
 		findings++
 		out.printf("  FINDING %v\n", f)
@@ -114,7 +82,7 @@ func Replay(ctx context.Context, text string, w io.Writer) (findings int, err er
 			return 0, err
 		}
 		if !e.may(choice) {
-			return 0, fmt.Errorf("replay %q: at step %d %q cannot go on", text, i, choice)
+			return 0, s.Refuse("at call %d %q cannot go on", i, choice)
 		}
 		if step = i + 1; choice >= firstKill {
 			out.printf("%4d  %c  is killed before %s\n", step, choice-firstKill+firstActor, e.actors[choice-firstKill].pending)
@@ -128,7 +96,7 @@ func Replay(ctx context.Context, text string, w io.Writer) (findings int, err er
 		e.end()
 	}
 	if err := r.crash(e, out, found); err != nil {
-		return 0, fmt.Errorf("replay %q: %w", text, err)
+		return 0, s.Refuse("%v", err)
 	}
 	out.printf("%d findings\n", findings)
 	return findings, out.err
@@ -146,7 +114,7 @@ func (r *recipe) crash(e *explorer, out *errWriter, found func(Finding)) error {
 	base, on := &e.base, e.disk
 	for n, cut := range r.crashes {
 		journal := on.Journal()
-		at := cut.at
+		at := cut.At
 		if at < 0 {
 			at = len(journal)
 		}
@@ -156,11 +124,11 @@ func (r *recipe) crash(e *explorer, out *errWriter, found func(Finding)) error {
 		var log disk.Log
 		log.Reset(r.model)
 		out.printf("power is lost after %d changes\n", at)
-		set, err := survivors(&log, journal[:at], cut.lost)
+		set, err := survivors(&log, journal[:at], cut.Lost)
 		if err != nil {
 			return fmt.Errorf("crash %d: %w", n+1, err)
 		}
-		for _, place := range cut.lost {
+		for _, place := range cut.Lost {
 			out.printf("  lost: %d, %s\n", place, words(&journal[place]))
 		}
 		l := c.levels[n]
@@ -180,7 +148,7 @@ func (r *recipe) crash(e *explorer, out *errWriter, found func(Finding)) error {
 		l.disk.Record()
 		end := -1 // of the journal, where the next crash comes
 		if n+1 < len(r.crashes) {
-			end = r.crashes[n+1].at
+			end = r.crashes[n+1].At
 		}
 		a := l.actors[0]
 		a.listen = func(call string, err error) {

@@ -2,7 +2,6 @@ package crashsim
 
 import (
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -86,10 +85,5 @@ func (r *Report) Problems() (lines []string) {
 	return lines
 }
 
-// prefix is what the strings begin with that [Replay] reads.
-const prefix = "crash:"
-
-// spec writes such a string.
-func spec(s *Scenario, durability, schedule string, crashes []string) string {
-	return prefix + strings.Join(append([]string{s.String(), durability, schedule}, crashes...), "/")
-}
+// kind is that of the schedules that [Replay] reads.
+const kind = "crash"

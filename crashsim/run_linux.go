@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/crashsim/disk"
+	"github.com/afterlock/afterlock/internal/bench/schedule"
 )
 
 // A job is one scenario under one durability model.
@@ -146,23 +147,21 @@ func processorTime() time.Duration {
 // run goes through one job.
 func (j job) run(ctx context.Context, nested int, options Options) (Counts, []Found, error) {
 	var found []Found
-	note := func(f Finding, schedule []byte, crashes []crash) {
+	note := func(f Finding, played []byte, crashes []crash) {
 		for i := range found {
 			if found[i].Claim == f.Claim {
 				found[i].Trees++
 				return
 			}
 		}
-		var words []string
+		how := schedule.Schedule{Kind: kind, Program: j.scenario.String(), World: j.model.String(), Steps: schedule.FromLetters(played, schedule.Stopped)}
 		for i, c := range crashes {
-			if i > 0 {
-				words = append(words, fmt.Sprintf("%d~%v", c.at, c))
-			} else {
-				words = append(words, c.String())
+			how.Losses = append(how.Losses, schedule.Loss{At: c.at, Lost: c.lost()})
+			if i == 0 {
+				how.Losses[0].At = -1
 			}
 		}
-		found = append(found, Found{Finding: f, Scenario: j.scenario, Durability: j.model.String(), Trees: 1,
-			Repeat: "afterlock replay " + spec(&j.scenario, j.model.String(), squeeze(schedule), words)})
+		found = append(found, Found{Finding: f, Scenario: j.scenario, Durability: j.model.String(), Trees: 1, Repeat: "afterlock replay " + how.String()})
 	}
 	e, err := newExplorer(&j.scenario, j.model)
 	if err != nil {

@@ -6,18 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 )
-
-// softPrefix is what the strings begin with that say how a finding of [Soft]
-// comes about.
-const softPrefix = "soft:"
 
 // A SoftReport says what [Soft] did.
 type SoftReport struct {
@@ -71,19 +65,16 @@ type softPoint struct {
 	scenario      Scenario
 	dir           string
 	first, second int
-	listen        func(process int, call string, err error) // hears of every call; may be nil
-	processes     *int
 }
 
 func (p softPoint) run(report *SoftReport) (firstDied, secondDied bool, err error) {
-	p.processes = new(int)
 	if err := p.layout(); err != nil {
 		return false, false, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(p.dir)) }()
 	found := func(f Finding) {
 		report.Findings = append(report.Findings, Found{Finding: f, Scenario: p.scenario, Trees: 1,
-			Repeat: fmt.Sprintf("afterlock replay %s%v/%d/%d", softPrefix, p.scenario, p.first, p.second)})
+			Repeat: fmt.Sprintf("afterlock verify --run crash (killed at call %d, recovery at %d)", p.first, p.second)})
 	}
 	firstDied, err = p.process(p.first, p.program)
 	if err != nil {
@@ -182,11 +173,6 @@ func (p softPoint) program(root *tempdir.Root) error {
 // it runs to its end.
 func (p softPoint) process(limit int, do func(*tempdir.Root) error) (died bool, err error) {
 	l := &leaver{limit: limit, open: make(map[int]bool)}
-	if p.listen != nil {
-		*p.processes++
-		n := *p.processes
-		l.listen = func(c *kernel.Call) { p.listen(n, describe(c), c.Err) }
-	}
 	defer func() {
 		if r := recover(); r != nil {
 			if r != any(errKilled) {
@@ -216,8 +202,6 @@ type leaver struct {
 	limit int
 	left  bool
 	open  map[int]bool
-
-	listen func(*kernel.Call) // may be nil
 }
 
 func (l *leaver) Before(c *kernel.Call) error {
@@ -234,9 +218,6 @@ func (l *leaver) Before(c *kernel.Call) error {
 }
 
 func (l *leaver) After(c *kernel.Call) {
-	if l.listen != nil {
-		l.listen(c)
-	}
 	switch {
 	case c.Err != nil:
 	case c.Method == kernel.Close:
@@ -244,46 +225,4 @@ func (l *leaver) After(c *kernel.Call) {
 	case c.Result >= 0:
 		l.open[c.Result] = true
 	}
-}
-
-// parseSoft reads the rest of a soft string.
-func parseSoft(text string) (p softPoint, err error) {
-	fields := strings.Split(text, "/")
-	if len(fields) != 3 {
-		return p, fmt.Errorf("replay %q: expected %sSCENARIO/CALL/CALL", softPrefix+text, softPrefix)
-	}
-	if p.scenario, err = ParseScenario(fields[0]); err != nil {
-		return p, err
-	}
-	for i, to := range []*int{&p.first, &p.second} {
-		if *to, err = strconv.Atoi(fields[i+1]); err != nil || *to < 0 || *to > maxSchedule {
-			return p, fmt.Errorf("replay %q: invalid number of a call %q", softPrefix+text, fields[i+1])
-		}
-	}
-	return p, nil
-}
-
-// replaySoft runs one pair of crash points again, in a directory for temporary
-// files.
-func replaySoft(text string, out *errWriter) (findings int, err error) {
-	p, err := parseSoft(text)
-	if err != nil {
-		return 0, err
-	}
-	scratch, err := os.MkdirTemp("", "afterlock-soft-")
-	if err != nil {
-		return 0, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
-	p.dir = filepath.Join(scratch, "replay")
-	p.listen = func(who int, call string, err error) { out.printf("%4d  %s%s\n", who, call, outcome(err)) }
-	var report SoftReport
-	if _, _, err := p.run(&report); err != nil {
-		return 0, err
-	}
-	for _, f := range report.Findings {
-		out.printf("  FINDING %v\n", f.Finding)
-	}
-	out.printf("%d findings\n", len(report.Findings))
-	return len(report.Findings), out.err
 }

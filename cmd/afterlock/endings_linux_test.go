@@ -92,7 +92,7 @@ func TestInterruptedCommandsGiveNoVerdict(t *testing.T) {
 		{"claims"},
 		{"check", "../../model/conformance/trace/testdata/ghost-bad.txt"},
 		{"replay", "counterexample:UpstreamAsShipped", "--dir", t.TempDir()},
-		{"replay", "conformance:GateSwept:0.2.2.2.0f1", "--dir", t.TempDir()},
+		{"replay", "conformance:GateSwept/0.2.2.2.0!1", "--dir", t.TempDir()},
 	} {
 		var stdout, stderr bytes.Buffer
 		assert.Equal(t, 3, run(ctx, args, &stdout, &stderr), args)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -13,58 +14,68 @@ import (
 
 	"github.com/afterlock/afterlock/crashsim"
 	"github.com/afterlock/afterlock/crashsim/blackbox"
+	"github.com/afterlock/afterlock/internal/bench/schedule"
 	"github.com/afterlock/afterlock/internal/scratch"
 	"github.com/afterlock/afterlock/model/conformance"
 )
 
-// A replayer repeats what its kind of schedule says, and writes what happens.
+// A replayer repeats what a schedule of its kind says, and writes what happens.
 // Its error is an *exit, or says that the schedule cannot be replayed here.
-type replayer func(ctx context.Context, o replayOptions, out io.Writer) error
+type replayer func(ctx context.Context, how *schedule.Schedule, o replayOptions, out io.Writer) error
 
-// A replayOptions is a schedule without its prefix, and the flags.
+// A replayOptions is the flags.
 type replayOptions struct {
-	schedule string
-	dir      string
-	runs     int
+	dir  string
+	runs int
 }
 
-// replayers are the kinds of schedules, by the word before the first colon.
+// replayers are the kinds of schedules.
 var replayers = map[string]replayer{
 	"conformance":    replayConformance,
 	"counterexample": replayCounterexample,
-	"box":            replayBox,
-	"crash":          replayCrash("crash:"),
-	"soft":           replayCrash("soft:"),
+	"box":            replayWith(blackbox.Replay),
+	"crash":          replayWith(crashsim.Replay),
 }
 
 func newReplay() *cobra.Command {
 	var o replayOptions
 	cmd := &cobra.Command{
-		Use:   "replay KIND:SCHEDULE",
-		Short: "Repeat a failure, or a counterexample, from the string that was printed",
+		Use:   "replay SCHEDULE",
+		Short: "Repeat a failure, or a counterexample, from the schedule that was printed",
 		Long: `Replay repeats what a check has printed, step by step.
 
-  conformance:MODEL:EDGES   a walk through the state graph of a model, by the
-                            library; exit code 0 if it does what the model says
-  counterexample:MODEL      the counterexample of a model that must fail, by
-                            processes that have its faults, and then the same
-                            schedule by the library; exit code 0 if the damage
-                            is done in every run and the library does none
-  crash:..., soft:...       a crash of the library on a simulated disk, or on a
-                            real file system; exit code 0 if nothing is wrong
-  box:...                   a crash, an errno or a schedule of real processes;
-                            exit code 0 if nothing is wrong
+A schedule is KIND:PROGRAM[@WORLD][/STEPS[/LOSS...]]:
+
+  conformance:MODEL/EDGES       a walk through the state graph of a model, by the
+                                library; exit code 0 if it does what the model says
+  counterexample:MODEL          the counterexample of a model that must fail, by
+                                processes that have its faults, and then the same
+                                schedule by the library; exit code 0 if the damage
+                                is done in every run and the library does none
+  crash:SCENARIO@MODEL/STEPS    calls of the library on a simulated disk, and what
+                                power losses take back; exit code 0 if nothing is
+                                wrong
+  box:PROGRAM/STEPS             calls of real processes, kills and errnos; exit
+                                code 0 if nothing is wrong
+
+A step is an edge, as 2 or 2!1 (the second call of it fails), or what process A
+does: A7 (seven calls), A* (to the end of its command), A7! (it is killed then),
+A7!EIO (the next call fails). Schedules that former versions printed are
+understood.
 
 Exit codes: 0 it shows what it should, 1 it does not, 2 usage, or the schedule
 cannot be replayed here, 3 interrupted.`,
 		Example: `  afterlock replay counterexample:UpstreamAsShipped --runs 100
-  afterlock replay conformance:GateSwept:0.2.2.2.0f1`,
+  afterlock replay conformance:GateSwept/0.2.2.2.0!1`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			kind, schedule, found := strings.Cut(args[0], ":")
-			replay := replayers[kind]
-			if !found || replay == nil {
-				return fmt.Errorf("replay %q: expected one of %s, a colon, and what was printed", args[0], strings.Join(kinds(), ", "))
+			how, err := schedule.Parse(args[0])
+			if err != nil {
+				return err
+			}
+			replay := replayers[how.Kind]
+			if replay == nil {
+				return how.Refuse("expected one of %s, a colon, and what was printed", strings.Join(slices.Sorted(maps.Keys(replayers)), ", "))
 			}
 			if o.runs < 1 {
 				return errors.New("--runs must be at least 1")
@@ -74,13 +85,12 @@ cannot be replayed here, 3 interrupted.`,
 			} else if !info.IsDir() {
 				return fmt.Errorf("%s is not a directory", o.dir)
 			}
-			o.schedule = schedule
 			work, err := scratch.Open(cmd.Context(), o.dir)
 			if err != nil {
 				return err
 			}
 			o.dir = work.Path()
-			err = replay(cmd.Context(), o, cmd.OutOrStdout())
+			err = replay(cmd.Context(), how, o, cmd.OutOrStdout())
 			return errors.Join(err, work.Close())
 		},
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
@@ -97,16 +107,8 @@ cannot be replayed here, 3 interrupted.`,
 	return cmd
 }
 
-func kinds() (words []string) {
-	for kind := range replayers {
-		words = append(words, kind)
-	}
-	slices.Sort(words)
-	return words
-}
-
-func replayConformance(ctx context.Context, o replayOptions, out io.Writer) error {
-	err := conformance.Replay(ctx, o.schedule, o.dir, out)
+func replayConformance(ctx context.Context, how *schedule.Schedule, o replayOptions, out io.Writer) error {
+	err := conformance.Replay(ctx, how.String(), o.dir, out)
 	if differs := new(conformance.DifferenceError); errors.As(err, &differs) {
 		return &exit{code: exitFailed, err: err}
 	}
@@ -117,29 +119,23 @@ func replayConformance(ctx context.Context, o replayOptions, out io.Writer) erro
 	return err
 }
 
-// replayCrash is for the schedules of package crashsim, which keep their prefix.
-func replayCrash(prefix string) replayer {
-	return func(ctx context.Context, o replayOptions, out io.Writer) error {
-		return wrong(crashsim.Replay(ctx, prefix+o.schedule, out))
+// replayWith is for those that say how many findings they have written.
+func replayWith(replay func(ctx context.Context, text string, out io.Writer) (findings int, err error)) replayer {
+	return func(ctx context.Context, how *schedule.Schedule, _ replayOptions, out io.Writer) error {
+		findings, err := replay(ctx, how.String(), out)
+		if err == nil && findings > 0 {
+			return failed()
+		}
+		return err
 	}
 }
 
-// replayBox builds the programs of the black box and runs them again.
-func replayBox(ctx context.Context, o replayOptions, out io.Writer) error {
-	return wrong(blackbox.Replay(ctx, o.schedule, out))
-}
-
-// wrong is for a replay that has written what is wrong, or could not be made.
-func wrong(findings int, err error) error {
-	if err == nil && findings > 0 {
-		return failed()
+func replayCounterexample(ctx context.Context, how *schedule.Schedule, o replayOptions, out io.Writer) error {
+	if how.World != "" || len(how.Steps)+len(how.Losses) > 0 {
+		return how.Refuse("expected counterexample:MODEL")
 	}
-	return err
-}
-
-func replayCounterexample(ctx context.Context, o replayOptions, out io.Writer) error {
 	report, err := conformance.ReplayCounterexample(ctx, conformance.CounterexampleOptions{
-		Model: o.schedule, Dir: o.dir, Runs: o.runs, Out: out,
+		Model: how.Program, Dir: o.dir, Runs: o.runs, Out: out,
 	})
 	if err != nil {
 		return err

@@ -7,9 +7,10 @@ import (
 	"fmt"
 	"path/filepath"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
+
+	"github.com/afterlock/afterlock/internal/bench/schedule"
 )
 
 // maxProblems bounds how many problems a report keeps.
@@ -39,19 +40,19 @@ func (c *campaign) count(change func(r *Report)) {
 }
 
 // problem notes what is wrong and how to see it again.
-func (c *campaign) problem(spec, text string) {
+func (c *campaign) problem(how *schedule.Schedule, text string) {
 	c.count(func(r *Report) {
 		if len(r.Problems) >= maxProblems {
 			r.More++
 			return
 		}
-		r.Problems = append(r.Problems, fmt.Sprintf("%s; afterlock replay box:%s", text, spec))
+		r.Problems = append(r.Problems, fmt.Sprintf("%s; afterlock replay %v", text, how))
 	})
 }
 
-func (c *campaign) problems(spec string, texts []string) {
+func (c *campaign) problems(how *schedule.Schedule, texts []string) {
 	for _, text := range texts {
-		c.problem(spec, text)
+		c.problem(how, text)
 	}
 }
 
@@ -120,9 +121,4 @@ func (c *campaign) every(ctx context.Context, n int, do func(w *worker, i int) e
 		}
 	}
 	return ctx.Err()
-}
-
-// numbers is a list of numbers as a part of a spec.
-func numbers(list []int) string {
-	return strings.Trim(strings.Join(strings.Fields(fmt.Sprint(list)), "/"), "[]")
 }

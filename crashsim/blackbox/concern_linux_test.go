@@ -14,8 +14,7 @@ import (
 func TestRememberedDescriptorsLeadIntoTheScene(t *testing.T) {
 	_, w := newCampaign(t)
 	for _, name := range []string{"create-overlay", "deletechain-vfs", "recover-overlay"} {
-		p, err := findProgram(name)
-		require.NoError(t, err)
+		p := findProgram(name)
 		remembered := 0
 		for range 3 {
 			require.NoError(t, w.prepare(p.scene))

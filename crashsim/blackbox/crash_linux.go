@@ -76,11 +76,11 @@ func (c *campaign) traceProgram(w *worker, p *program) (*trace, error) {
 		return nil, err
 	}
 	t.texts = append(t.texts, text)
-	spec := fmt.Sprintf("kill/%s/%d", p.name, len(t.calls)+1)
+	how := killed(p, len(t.calls)+1)
 	if !ok {
-		c.problem(spec, fmt.Sprintf("%s, undisturbed: %s", p.name, answer))
+		c.problem(how, fmt.Sprintf("%s, undisturbed: %s", p.name, answer))
 	}
-	c.problems(spec, p.judge(disk, true, ok))
+	c.problems(how, p.judge(disk, true, ok))
 	c.count(func(r *Report) { r.Programs++; r.Calls += len(t.calls) })
 	return t, nil
 }
@@ -88,16 +88,16 @@ func (c *campaign) traceProgram(w *worker, p *program) (*trace, error) {
 // crashPoint judges the disk that a crash leaves, and what a recovery makes of a
 // copy of it.
 func (c *campaign) crashPoint(w *worker, p *program, disk tree, path []int) error {
-	spec := "kill/" + p.name + "/" + numbers(path)
-	c.problems(spec, p.judge(disk, false, false))
+	how := killed(p, path...)
+	c.problems(how, p.judge(disk, false, false))
 	after, err := w.recoverCopy(p, disk)
 	if err != nil && !isRefusal(err) {
 		return err
 	}
 	if err != nil {
-		c.problem(spec, fmt.Sprintf("the recovery after the crash: %v", err))
+		c.problem(how, fmt.Sprintf("the recovery after the crash: %v", err))
 	} else {
-		c.problems(spec, p.judgeRecovery(disk, after, false))
+		c.problems(how, p.judgeRecovery(disk, after, false))
 	}
 	c.count(func(r *Report) { r.CrashPoints++ })
 	return nil
@@ -190,16 +190,16 @@ func (c *campaign) recoverWatched(w *worker, p *program, from state) (found []st
 	if err != nil {
 		return nil, err
 	}
-	spec := "kill/" + p.name + "/" + numbers(from.path)
+	how := killed(p, from.path...)
 	if !ok {
-		c.problem(spec, "the recovery after the crash: "+answer)
+		c.problem(how, "the recovery after the crash: "+answer)
 	}
 	after, err := w.look()
 	if err != nil {
 		return nil, err
 	}
-	c.problems(spec, p.judge(from.tree, false, false))
-	c.problems(spec, p.judgeRecovery(from.tree, after, false))
+	c.problems(how, p.judge(from.tree, false, false))
+	c.problems(how, p.judgeRecovery(from.tree, after, false))
 	c.count(func(r *Report) { r.NestedPoints += len(found) })
 	return found, nil
 }

@@ -120,19 +120,13 @@ const directedRuns = 50
 // directed plays the counterexamples of the models on the fixture, and the same
 // letters on tempdir.
 func (c *campaign) directed(ctx context.Context) error {
-	ours, err := findContest("tempdir-delete")
-	if err != nil {
-		return err
-	}
+	ours := findContest("tempdir-delete")
 	for i, e := range counterexamples {
 		actions, err := Counterexample(ctx, e.model)
 		if err != nil {
 			return err
 		}
-		fixture, err := findContest(e.contest)
-		if err != nil {
-			return err
-		}
+		fixture := findContest(e.contest)
 		err = c.each(ctx, directedRuns, func(w *worker, _ int) error {
 			m, _, err := w.direct(fixture, actions)
 			if err != nil {
@@ -143,9 +137,9 @@ func (c *campaign) directed(ctx context.Context) error {
 				return err
 			}
 			if !m.lost {
-				c.problem(fmt.Sprintf("sched/%s/%s", fixture.name, m.played), "the fixture of upstream survives the counterexample of "+e.model)
+				c.problem(m.schedule(), "the fixture of upstream survives the counterexample of "+e.model)
 			}
-			c.problems(fmt.Sprintf("sched/%s/%s", ours.name, m.played), problems)
+			c.problems(m.schedule(), problems)
 			c.count(func(r *Report) {
 				if i == 0 {
 					r.DirectedRuns++

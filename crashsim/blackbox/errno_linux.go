@@ -60,7 +60,8 @@ type faultOutcome struct {
 
 // failCall is one of these runs. Up to the fault its calls are those of the others.
 func (c *campaign) failCall(w *worker, p *program, k int, errno unix.Errno, calls *sequence) (outcome faultOutcome, err error) {
-	spec := fmt.Sprintf("fail/%s/%d/%s", p.name, k, unix.ErrnoName(errno))
+	how := killed(p, k)
+	how.Steps[0].How = unix.ErrnoName(errno)
 	if err := w.prepare(p.scene); err != nil {
 		return outcome, err
 	}
@@ -75,7 +76,7 @@ func (c *campaign) failCall(w *worker, p *program, k int, errno unix.Errno, call
 			descriptors = d.descriptors()
 		}
 		if i <= k {
-			c.problems(spec, calls.next(i, d.at.call.name))
+			c.problems(how, calls.next(i, d.at.call.name))
 		}
 		if i == k {
 			outcome.reached = true
@@ -92,11 +93,11 @@ func (c *campaign) failCall(w *worker, p *program, k int, errno unix.Errno, call
 		}
 	}
 	if !outcome.reached {
-		c.problems(spec, calls.end(made))
+		c.problems(how, calls.end(made))
 	}
 	if p.serves && d.idle() {
 		if now := d.descriptors(); now > descriptors+p.spareDescriptors {
-			c.problem(spec, fmt.Sprintf("%s left %d descriptors open after %s at %s", p.name, now-descriptors, unix.ErrnoName(errno), here))
+			c.problem(how, fmt.Sprintf("%s left %d descriptors open after %s at %s", p.name, now-descriptors, unix.ErrnoName(errno), here))
 			defer w.kill(d)
 		}
 	}
@@ -106,17 +107,17 @@ func (c *campaign) failCall(w *worker, p *program, k int, errno unix.Errno, call
 	}
 	outcome.refused, outcome.call, outcome.answer = !ok, here, answer
 	if !ok && !saysWhereAndWhy(answer, w.scene, errno) {
-		c.problem(spec, fmt.Sprintf("%s at %s: the error does not say where and why: %q", unix.ErrnoName(errno), here, answer))
+		c.problem(how, fmt.Sprintf("%s at %s: the error does not say where and why: %q", unix.ErrnoName(errno), here, answer))
 	}
 	disk, err := w.look()
 	if err != nil {
 		return outcome, err
 	}
-	c.problems(spec, p.judge(disk, false, ok))
+	c.problems(how, p.judge(disk, false, ok))
 	if p.store != "" && !ok {
-		c.problems(spec, p.judgeEffect(answer, disk))
+		c.problems(how, p.judgeEffect(answer, disk))
 	}
-	return outcome, c.finishScene(w, p, spec, disk, ok)
+	return outcome, c.finishScene(w, p, how, disk, ok)
 }
 
 // saysWhereAndWhy reports whether an error names a path of the scene and the reason.

@@ -4,6 +4,8 @@ package blackbox
 
 import (
 	"fmt"
+
+	"github.com/afterlock/afterlock/internal/bench/schedule"
 )
 
 // killProgram runs the program to its k-th call, from 1, kills it there for
@@ -11,7 +13,7 @@ import (
 // another process recover.
 func (c *campaign) killProgram(w *worker, t *trace, k int) error {
 	p := t.program
-	spec := fmt.Sprintf("kill/%s/%d", p.name, k)
+	how := killed(p, k)
 	if err := w.prepare(p.scene); err != nil {
 		return err
 	}
@@ -20,7 +22,7 @@ func (c *campaign) killProgram(w *worker, t *trace, k int) error {
 		return err
 	}
 	for i := 1; i <= k && d.busy(); i++ {
-		c.problems(spec, t.calls.next(i, d.at.call.name))
+		c.problems(how, t.calls.next(i, d.at.call.name))
 		if i == k {
 			break
 		}
@@ -37,28 +39,28 @@ func (c *campaign) killProgram(w *worker, t *trace, k int) error {
 		return err
 	}
 	if text := disk.text(); text != t.texts[k-1] {
-		c.problem(spec, fmt.Sprintf("a kill before call %d of %s leaves %q, and the copy there was %q", k, p.name, text, t.texts[k-1]))
+		c.problem(how, fmt.Sprintf("a kill before call %d of %s leaves %q, and the copy there was %q", k, p.name, text, t.texts[k-1]))
 	}
-	c.problems(spec, p.judge(disk, false, false))
+	c.problems(how, p.judge(disk, false, false))
 	c.count(func(r *Report) { r.Kills++ })
-	return c.finishScene(w, p, spec, disk, false)
+	return c.finishScene(w, p, how, disk, false)
 }
 
 // finishScene lets a process without supervision recover the scene, and judges
 // what is there then.
-func (c *campaign) finishScene(w *worker, p *program, spec string, disk tree, done bool) error {
+func (c *campaign) finishScene(w *worker, p *program, how *schedule.Schedule, disk tree, done bool) error {
 	err := w.recoverAlone(p, w.scene, disk)
 	if err != nil && !isRefusal(err) {
 		return err
 	}
 	if err != nil {
-		c.problem(spec, fmt.Sprintf("the recovery: %v", err))
+		c.problem(how, fmt.Sprintf("the recovery: %v", err))
 	}
 	after, err := w.look()
 	if err != nil {
 		return err
 	}
-	c.problems(spec, p.judgeRecovery(disk, after, done))
+	c.problems(how, p.judgeRecovery(disk, after, done))
 	return nil
 }
 
@@ -69,9 +71,9 @@ func (c *campaign) killRecovery(w *worker, p *program, from state) error {
 	if _, there := from.tree.below(p.root); !there {
 		return nil
 	}
-	super, sign := w.changes, ""
+	super := w.changes
 	if c.Deep {
-		super, sign = w.super, "+"
+		super = w.super
 	}
 	for k := 1; ; k++ {
 		if err := w.prepare(from.tree); err != nil {
@@ -98,10 +100,11 @@ func (c *campaign) killRecovery(w *worker, p *program, from state) error {
 		if err != nil {
 			return err
 		}
-		spec := fmt.Sprintf("kill/%s/%s/%s%d", p.name, numbers(from.path), sign, k)
-		c.problems(spec, p.judge(disk, false, false))
+		how := killed(p, append(from.path[:len(from.path):len(from.path)], k)...)
+		how.Steps[len(from.path)].Changes = !c.Deep
+		c.problems(how, p.judge(disk, false, false))
 		c.count(func(r *Report) { r.NestedKills++ })
-		if err := c.finishScene(w, p, spec, disk, false); err != nil {
+		if err := c.finishScene(w, p, how, disk, false); err != nil {
 			return err
 		}
 	}

@@ -27,9 +27,8 @@ func TestFaultsThatCrashesFind(t *testing.T) {
 	} {
 		t.Run(tt.fault, func(t *testing.T) {
 			c, w := newCampaign(t)
-			p, err := findProgram(tt.fault)
-			require.NoError(t, err)
-			_, err = c.traceProgram(w, p)
+			p := findProgram(tt.fault)
+			_, err := c.traceProgram(w, p)
 			require.NoError(t, err)
 			require.NotEmpty(t, c.report.Problems)
 			assert.Contains(t, c.report.Problems[0], tt.wants)
@@ -45,8 +44,7 @@ func TestFaultsThatErrnosFind(t *testing.T) {
 	} {
 		t.Run(tt.fault, func(t *testing.T) {
 			c, w := newCampaign(t)
-			p, err := findProgram(tt.fault)
-			require.NoError(t, err)
+			p := findProgram(tt.fault)
 			require.NoError(t, c.failProgram(w, p, unix.EIO))
 			require.NotEmpty(t, c.report.Problems)
 			assert.Contains(t, c.report.Problems[0], tt.wants)
@@ -86,7 +84,7 @@ func TestAKillThatLeavesAnotherDiskThanTheCopyIsFound(t *testing.T) {
 // repeat replays the problem as its text says, and wants to see it again.
 func repeat(t *testing.T, problem, wants string) {
 	t.Helper()
-	_, spec, ok := strings.Cut(problem, "; afterlock replay box:")
+	_, spec, ok := strings.Cut(problem, "; afterlock replay ")
 	require.True(t, ok, problem)
 	var out bytes.Buffer
 	again := &campaign{Options: Options{Dir: memory(), Workers: 1, Command: built.command}}
@@ -104,11 +102,10 @@ func TestFaultsThatSchedulesFind(t *testing.T) {
 		{"unlocked", "it reported success, and the layers are"},
 	} {
 		name := tt.name
-		contest, err := findContest(name)
-		require.NoError(t, err)
+		contest := findContest(name)
 		took, schedule, err := w.untilLost(t.Context(), contest, 1, 1000)
 		require.NoError(t, err)
 		require.NotZero(t, took, name)
-		repeat(t, "; afterlock replay box:sched/"+name+"/"+schedule, tt.wants)
+		repeat(t, "; afterlock replay "+played(contest, []byte(schedule)).String(), tt.wants)
 	}
 }

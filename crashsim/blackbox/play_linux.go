@@ -66,7 +66,7 @@ func (c *campaign) random(ctx context.Context, contest *contest, n int) error {
 		if err != nil {
 			return err
 		}
-		c.problems(fmt.Sprintf("sched/%s/%s", contest.name, m.played), problems)
+		c.problems(m.schedule(), problems)
 		c.count(func(r *Report) {
 			if contest.second == nil {
 				r.Schedules++
@@ -147,7 +147,7 @@ func (c *campaign) preempted(ctx context.Context, contest *contest, preemptions 
 			if err != nil {
 				return err
 			}
-			c.problems(fmt.Sprintf("sched/%s/%s", contest.name, m.played), problems)
+			c.problems(m.schedule(), problems)
 			c.count(func(r *Report) {
 				if contest.second == nil {
 					r.Exhaustive++

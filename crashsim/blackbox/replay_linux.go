@@ -6,29 +6,50 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/bench/schedule"
 )
 
-// Replay repeats what a problem's spec says, the part after "box:", shows every
-// call, and returns how many problems there are. The error says that the spec
-// cannot be read or run. The specs are
-//
-//	kill/PROGRAM/K/J...          the program is killed before its K-th call, the
-//	                             recovery before its J-th change, and so on;
-//	                             +J: before its J-th call
-//	fail/PROGRAM/K/ERRNO         the K-th call is answered with the errno
-//	sched/CONTEST/LETTERS        the schedule; see letters
-func Replay(ctx context.Context, spec string, out io.Writer) (problems int, err error) {
-	return (&campaign{Options: Options{Workers: 1, Deep: true}}).replay(ctx, spec, out)
+// kind is that of the schedules of this package. Their programs are the name of
+// one here, whose process is A and whose recoveries are B and so on; or that of a
+// contest, with its [letters].
+const kind = "box"
+
+// killed is how the program is killed before its call path[0], a recovery before
+// its change path[1], and so on.
+func killed(p *program, path ...int) *schedule.Schedule {
+	s := &schedule.Schedule{Kind: kind, Program: p.name}
+	for i, k := range path {
+		s.Steps = append(s.Steps, schedule.Step{Process: 'A' + byte(i), Count: k - 1, Changes: i > 0, End: schedule.Stopped})
+	}
+	return s
 }
 
-func (c *campaign) replay(ctx context.Context, spec string, out io.Writer) (problems int, err error) {
-	parts := strings.Split(spec, "/")
-	if len(parts) < 3 {
-		return 0, badSpec(spec)
+// played is how a contest was played.
+func played(c *contest, letters []byte) *schedule.Schedule {
+	return &schedule.Schedule{Kind: kind, Program: c.name, Steps: schedule.FromLetters(letters, schedule.ToEnd)}
+}
+
+func (m *match) schedule() *schedule.Schedule { return played(m.contest, m.played) }
+
+// Replay repeats what was printed with a problem, shows every call, and returns
+// how many problems there are. The error says that the schedule cannot be read or
+// played.
+func Replay(ctx context.Context, text string, out io.Writer) (problems int, err error) {
+	return (&campaign{Options: Options{Workers: 1, Deep: true}}).replay(ctx, text, out)
+}
+
+func (c *campaign) replay(ctx context.Context, text string, out io.Writer) (problems int, err error) {
+	how, err := schedule.Parse(text)
+	if err != nil {
+		return 0, err
+	}
+	p, contest := findProgram(how.Program), findContest(how.Program)
+	if how.Kind != kind || how.World != "" || len(how.Losses) > 0 || p == nil && contest == nil {
+		return 0, how.Refuse("expected %s:PROGRAM/STEPS with a program or contest of the black box", kind)
 	}
 	err = c.in(func(dir string) error {
 		if err := c.openWorkers(dir); err != nil {
@@ -36,15 +57,13 @@ func (c *campaign) replay(ctx context.Context, spec string, out io.Writer) (prob
 		}
 		w := c.workers[0]
 		var err error
-		switch parts[0] {
-		case "kill":
-			err = c.replayKill(w, parts[1], parts[2:], out)
-		case "fail":
-			err = c.replayFail(w, parts[1], parts[2:], out)
-		case "sched":
-			err = c.replaySchedule(w, parts[1], parts[2], out)
+		switch {
+		case contest != nil:
+			err = c.replaySchedule(w, contest, how, out)
+		case len(how.Steps) == 1 && how.Steps[0].How != "":
+			err = c.replayFail(w, p, how, out)
 		default:
-			err = badSpec(spec)
+			err = c.replayKill(w, p, how, out)
 		}
 		if err != nil {
 			return err
@@ -60,38 +79,31 @@ func (c *campaign) replay(ctx context.Context, spec string, out io.Writer) (prob
 	return problems, err
 }
 
-func badSpec(spec string) error {
-	return fmt.Errorf("box:%s: expected kill/PROGRAM/K, fail/PROGRAM/K/ERRNO or sched/CONTEST/LETTERS", spec)
-}
-
-func findProgram(name string) (*program, error) {
+// findProgram is the program of the name, or nil.
+func findProgram(name string) *program {
 	for _, p := range append(programs(), planted()...) {
 		if p.name == name {
-			return &p, nil
+			return &p
 		}
 	}
-	return nil, fmt.Errorf("no program %q", name)
+	return nil
 }
 
 // replayKill kills the program, then one recovery after another, and lets the
 // last recovery finish.
-func (c *campaign) replayKill(w *worker, name string, at []string, out io.Writer) error {
-	p, err := findProgram(name)
-	if err != nil {
-		return err
-	}
+func (c *campaign) replayKill(w *worker, p *program, how *schedule.Schedule, out io.Writer) error {
 	if err := w.prepare(p.scene); err != nil {
 		return err
 	}
 	disk := p.scene
-	for i, number := range at {
-		k, err := strconv.Atoi(number)
-		if err != nil || k < 1 {
-			return fmt.Errorf("invalid number of a call: %q", number)
+	for i, step := range how.Steps {
+		if step.Process != 'A'+byte(i) || step.End != schedule.Stopped || step.How != "" || i == 0 && step.Changes {
+			return how.Refuse("step %d, %v: expected A7!, killed after seven calls, then recoveries such as B7!, or B7c! after seven changes", i+1, step)
 		}
-		super := w.changes
-		if strings.HasPrefix(number, "+") {
-			super = w.super
+		k := step.Count + 1
+		super := w.super
+		if step.Changes {
+			super = w.changes
 		}
 		begin := func() (*process, error) { return w.recoverer(p, super) }
 		who := fmt.Sprintf("recovery %d", i)
@@ -110,12 +122,12 @@ func (c *campaign) replayKill(w *worker, name string, at []string, out io.Writer
 			return err
 		}
 		fmt.Fprintf(out, "on disk:\n%s\n", indent(disk.text()))
-		c.problems("kill/"+name+"/"+strings.Join(at, "/"), p.judge(disk, !killed, ok && i == 0))
+		c.problems(how, p.judge(disk, !killed, ok && i == 0))
 		if !killed {
 			break
 		}
 	}
-	return c.finishScene(w, p, "kill/"+name+"/"+strings.Join(at, "/"), disk, false)
+	return c.finishScene(w, p, how, disk, false)
 }
 
 // showUntil runs the process to its k-th call and kills it there. If the process
@@ -139,40 +151,30 @@ func (c *campaign) showUntil(w *worker, d *process, who string, k int, out io.Wr
 
 func indent(text string) string { return "  " + strings.ReplaceAll(text, "\n", "\n  ") }
 
-func (c *campaign) replayFail(w *worker, name string, rest []string, out io.Writer) error {
-	p, err := findProgram(name)
-	if err != nil {
-		return err
-	}
-	if len(rest) != 2 {
-		return badSpec("fail/" + name + "/" + strings.Join(rest, "/"))
-	}
-	k, err := strconv.Atoi(rest[0])
-	if err != nil || k < 1 {
-		return fmt.Errorf("invalid number of a call: %q", rest[0])
-	}
+func (c *campaign) replayFail(w *worker, p *program, how *schedule.Schedule, out io.Writer) error {
+	step := how.Steps[0]
 	for errno := unix.Errno(1); errno < 200; errno++ {
-		if unix.ErrnoName(errno) != rest[1] {
+		if unix.ErrnoName(errno) != step.How || step.Process != 'A' || step.Changes {
 			continue
 		}
-		outcome, err := c.failCall(w, p, k, errno, &sequence{})
+		outcome, err := c.failCall(w, p, step.Count+1, errno, &sequence{})
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(out, "%s: %s at call %d, %s: %s\n", p.name, rest[1], k, outcome.call, outcome.answer)
+		fmt.Fprintf(out, "%s: %s at call %d, %s: %s\n", p.name, step.How, step.Count+1, outcome.call, outcome.answer)
 		return nil
 	}
-	return fmt.Errorf("no errno %q", rest[1])
+	return how.Refuse("step %v: expected A7!EIO or another errno", step)
 }
 
-func (c *campaign) replaySchedule(w *worker, name, schedule string, out io.Writer) error {
-	contest, err := findContest(name)
+func (c *campaign) replaySchedule(w *worker, contest *contest, how *schedule.Schedule, out io.Writer) error {
+	letters, err := how.Letters(schedule.ToEnd)
 	if err != nil {
 		return err
 	}
-	_, problems, err := w.playString(contest, schedule, func(letter byte, call string) {
+	_, problems, err := w.playString(contest, string(letters), func(letter byte, call string) {
 		fmt.Fprintf(out, "%c  %s\n", letter, call)
 	})
-	c.problems("sched/"+name+"/"+schedule, problems)
+	c.problems(how, problems)
 	return err
 }

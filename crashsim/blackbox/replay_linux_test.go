@@ -4,19 +4,19 @@ package blackbox
 
 import (
 	"bytes"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/afterlock/afterlock/internal/bench/schedule"
 )
 
 // A state that a crash of a recovery leaves is the one that its path leads to.
 func TestThePathOfAStateLeadsThere(t *testing.T) {
 	c, w := newCampaign(t)
 	for _, name := range []string{"delete", "deletechain-overlay"} {
-		p, err := findProgram(name)
-		require.NoError(t, err)
+		p := findProgram(name)
 		traced, err := c.traceProgram(w, p)
 		require.NoError(t, err)
 		from := traced.states[len(traced.states)-2]
@@ -25,8 +25,8 @@ func TestThePathOfAStateLeadsThere(t *testing.T) {
 		require.NotEmpty(t, found)
 		for _, state := range found {
 			var out bytes.Buffer
-			require.NoError(t, c.replayKill(w, name, strings.Split(numbers(state.path), "/"), &out))
-			assert.Contains(t, out.String(), "on disk:\n"+indent(state.tree.text()), numbers(state.path))
+			require.NoError(t, c.replayKill(w, p, killed(p, state.path...), &out))
+			assert.Contains(t, out.String(), "on disk:\n"+indent(state.tree.text()), killed(p, state.path...))
 		}
 	}
 	assert.Empty(t, c.report.Problems)
@@ -44,8 +44,7 @@ func TestStatesWithOneAndWithTwoInstancesAreTwo(t *testing.T) {
 // Deep, a recovery is also killed between two changes.
 func TestARecoveryIsKilledAtEveryChangeAndDeepAtEveryCall(t *testing.T) {
 	c, w := newCampaign(t)
-	p, err := findProgram("recover")
-	require.NoError(t, err)
+	p := findProgram("recover")
 	from := state{p.scene, []int{1}}
 	found, err := c.recoverWatched(w, p, from)
 	require.NoError(t, err)
@@ -56,6 +55,8 @@ func TestARecoveryIsKilledAtEveryChangeAndDeepAtEveryCall(t *testing.T) {
 	assert.Greater(t, c.report.NestedKills, 4*len(found))
 	assert.Empty(t, c.report.Problems)
 	var out bytes.Buffer
-	require.NoError(t, c.replayKill(w, "recover", []string{"1", "+3"}, &out))
+	how, err := schedule.Parse("box:recover/A!.B2!")
+	require.NoError(t, err)
+	require.NoError(t, c.replayKill(w, p, how, &out))
 	assert.Contains(t, out.String(), "recovery 1: killed before call 3")
 }

@@ -168,20 +168,14 @@ func (c *campaign) schedules(ctx context.Context) error {
 	}
 	begin := time.Now()
 	for _, name := range []string{"tempdir-delete", "tempdir-add"} {
-		contest, err := findContest(name)
-		if err != nil {
-			return err
-		}
+		contest := findContest(name)
 		c.progress("%d random schedules of %s", n, name)
 		if err := c.random(ctx, contest, n); err != nil {
 			return err
 		}
 	}
 	c.report.ScheduleTime = time.Since(begin)
-	contest, err := findContest(preemptedContest)
-	if err != nil {
-		return err
-	}
+	contest := findContest(preemptedContest)
 	c.progress("every schedule of %s with two preemptions", preemptedContest)
 	if err := c.preempted(ctx, contest, 2); err != nil {
 		return err
@@ -189,15 +183,13 @@ func (c *campaign) schedules(ctx context.Context) error {
 	if err := c.storeSchedules(ctx); err != nil {
 		return err
 	}
-	fixture, err := findContest(fixtureContest)
-	if err != nil {
-		return err
-	}
+	fixture := findContest(fixtureContest)
 	c.progress("random schedules of the fixture of upstream")
 	w := c.workers[0]
+	var err error
 	c.report.FixtureRandom, _, err = w.untilLost(ctx, fixture, fixtureSeed, fixtureSchedules)
 	if err == nil && c.report.FixtureRandom == 0 {
-		c.problem("sched/"+fixtureContest+"/", "the fixture of upstream loses nothing in any of its random schedules")
+		c.problem(played(fixture, nil), "the fixture of upstream loses nothing in any of its random schedules")
 	}
 	return err
 }

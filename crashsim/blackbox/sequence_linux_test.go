@@ -32,8 +32,7 @@ func TestARunMakesTheSameCallsForAsLongAsItsProcessLives(t *testing.T) {
 	}
 	_, w := newCampaign(t)
 	for _, name := range []string{"delete", "recover-vfs"} {
-		p, err := findProgram(name)
-		require.NoError(t, err)
+		p := findProgram(name)
 		calls, runs := &sequence{}, 0
 		for begin := time.Now(); runs < 20 || time.Since(begin) < 1500*time.Millisecond; runs++ {
 			require.NoError(t, w.prepare(p.scene))
@@ -56,8 +55,7 @@ func TestARunMakesTheSameCallsForAsLongAsItsProcessLives(t *testing.T) {
 
 func TestErrnosAreNotCountedOnWhenTheCallsChange(t *testing.T) {
 	c, w := newCampaign(t)
-	p, err := findProgram("empty")
-	require.NoError(t, err)
+	p := findProgram("empty")
 	calls := &sequence{}
 	for k := 1; k <= 5; k++ {
 		_, err := c.failCall(w, p, k, unix.EIO, calls)
@@ -65,7 +63,7 @@ func TestErrnosAreNotCountedOnWhenTheCallsChange(t *testing.T) {
 	}
 	require.Empty(t, c.report.Problems)
 	(*calls)[2] = "another"
-	_, err = c.failCall(w, p, 6, unix.EIO, calls)
+	_, err := c.failCall(w, p, 6, unix.EIO, calls)
 	require.NoError(t, err)
 	require.Len(t, c.report.Problems, 1)
 	assert.Contains(t, c.report.Problems[0], "call 3 is")

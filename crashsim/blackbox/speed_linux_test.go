@@ -56,14 +56,13 @@ func BenchmarkKills(b *testing.B) {
 }
 
 func BenchmarkSchedules(b *testing.B) {
-	contest, err := findContest("tempdir-delete")
-	require.NoError(b, err)
+	contest := findContest("tempdir-delete")
 	rounds(b, func(c *campaign, w *worker, i int) error {
 		m, problems, err := w.playRandom(contest, rand.New(rand.NewPCG(1, uint64(i))))
 		if err != nil {
 			return err
 		}
-		c.problems("sched/"+contest.name+"/"+string(m.played), problems)
+		c.problems(m.schedule(), problems)
 		return nil
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "schedules/s")

@@ -89,8 +89,7 @@ func TestEveryStoreSceneIsAsItShouldBe(t *testing.T) {
 // O has the store lock. A wants it, and does not run until O has dropped it.
 func TestAProcessThatWaitsForALockDoesNotRun(t *testing.T) {
 	_, w := newCampaign(t)
-	contest, err := findContest("store-vfs")
-	require.NoError(t, err)
+	contest := findContest("store-vfs")
 	m, err := w.newMatch(contest, 2)
 	require.NoError(t, err)
 	renames := func(i int) bool { return w.super.resolve(m.processes[i].at).name == "renameat2" }

@@ -104,10 +104,9 @@ func TestAProcessThatNeverStopsIsReported(t *testing.T) {
 
 func TestAProcessThatAProgramStartsIsReported(t *testing.T) {
 	c, w := newCampaign(t)
-	p, err := findProgram("empty")
-	require.NoError(t, err)
+	p := findProgram("empty")
 	p.binary, p.arguments = "faulty", []string{"helper"}
-	_, err = c.traceProgram(w, p)
+	_, err := c.traceProgram(w, p)
 	assert.ErrorContains(t, err, "one of those under supervision has started it")
 }
 

@@ -123,7 +123,7 @@ func (conformanceStage) Run(ctx context.Context, env Env) (Result, error) {
 		if d := r.Divergence; d != nil {
 			result.Problems = append(result.Problems, fmt.Sprintf("on %s: %s", p.fileSystem, d))
 			if result.Repeat == "" {
-				result.Repeat = "afterlock replay conformance:" + d.Schedule + " --dir " + shellQuote(p.at)
+				result.Repeat = "afterlock replay " + d.Schedule + " --dir " + shellQuote(p.at)
 			}
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/bench/schedule"
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/model"
 )
@@ -52,7 +53,7 @@ func isReplayed(m *model.Model) bool {
 func ReplayCounterexample(ctx context.Context, o CounterexampleOptions) (r CounterexampleReport, err error) {
 	m := model.Find(o.Model)
 	if m == nil || m.Protocol == nil || m.Kind != "mustfail" || !isReplayed(m) {
-		return r, &ScheduleError{o.Model, "no model of the protocol that must fail, and is replayed, is called that"}
+		return r, &schedule.Error{Text: "counterexample:" + o.Model, Reason: "no model of the protocol that must fail, and is replayed, is called that"}
 	}
 	r = CounterexampleReport{Model: m.Name, Property: m.Properties[0], Runs: o.Runs}
 	if len(m.Protocol.Mounted) > 0 {

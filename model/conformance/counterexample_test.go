@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/afterlock/afterlock/internal/bench/proc"
+	"github.com/afterlock/afterlock/internal/bench/schedule"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/model"
 )
@@ -168,7 +169,7 @@ func TestTheFixturesAreTheMutants(t *testing.T) {
 			r, err := Run(context.Background(), Options{Model: name, Dir: scratch(t)})
 			require.NoError(t, err)
 			if d := r.Divergence; d != nil {
-				t.Fatalf("%s\nafterlock replay conformance:%s", d, d.Schedule)
+				t.Fatalf("%s\nafterlock replay %s", d, d.Schedule)
 			}
 			assert.Equal(t, r.Edges, r.EdgesRun)
 			assert.Positive(t, r.Refused)
@@ -180,7 +181,7 @@ func TestTheFixturesAreTheMutants(t *testing.T) {
 func TestReplayRefusesWhatIsNoCounterexample(t *testing.T) {
 	for _, name := range []string{"", "Nothing", "Gate", "ProbeAdoption", "Rule15ClosesAnyway", "CleanerNoGrace", "StoreNoFlag", "WhatReapsAnything"} {
 		_, err := ReplayCounterexample(context.Background(), CounterexampleOptions{Model: name, Dir: t.TempDir(), Runs: 1})
-		var wrong *ScheduleError
+		var wrong *schedule.Error
 		assert.ErrorAs(t, err, &wrong, name)
 	}
 	_, err := ReplayCounterexample(context.Background(), CounterexampleOptions{Model: "UpstreamAsShipped", Dir: t.TempDir() + "/none", Runs: 1})

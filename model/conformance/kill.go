@@ -57,7 +57,7 @@ func Kill(ctx context.Context, o Options, n int) (report Report, err error) {
 			return report, failure
 		}
 		if failure != nil {
-			report.Divergence = &Divergence{Model: m.Name, Step: at + 1, Reason: failure.Error(), Schedule: schedule(g, m.Name, w, s.choices)}
+			report.Divergence = &Divergence{Model: m.Name, Step: at + 1, Reason: failure.Error(), Schedule: written(g, m.Name, w, s.choices)}
 			if edge >= 0 {
 				report.Divergence.Action = "with processes, " + actionAt(g, w, at)
 			}

@@ -120,7 +120,7 @@ func TestPlantedFaultsAreCaught(t *testing.T) {
 			assert.Equal(t, f.action, action, r.Found.String())
 			assert.Contains(t, r.Found.Schedule, f.model+":")
 			assert.Equal(t, withoutNumbers(r.Found.Reason), withoutNumbers(r.Repeated), "the schedule repeats it")
-			t.Logf("%s\nafterlock replay conformance:%s", r.Found, r.Found.Schedule)
+			t.Logf("%s\nafterlock replay %s", r.Found, r.Found.Schedule)
 		})
 	}
 }

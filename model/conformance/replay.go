@@ -13,54 +13,31 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/bench/schedule"
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/model"
 )
 
-// schedule writes a walk down: the model, and the index of each edge; behind
-// the edge of a failing call, which call fails, and how.
-func schedule(g *model.Graph, name string, w walk, choices []int) string {
-	var b strings.Builder
-	b.WriteString(name)
+// edges is the kind of the schedules of [Replay].
+const edges = "conformance"
+
+// written is the schedule of a walk: the model, and the index of each edge among
+// those that leave its state; with the edge of a failing call, which call fails,
+// and how.
+func written(g *model.Graph, name string, w walk, choices []int) string {
+	how := schedule.Schedule{Kind: edges, Program: name}
 	state := 0
-	for i, k := range w {
-		b.WriteByte(":."[min(i, 1)])
-		b.WriteString(strconv.Itoa(int(k)))
+	for _, k := range w {
+		step := schedule.Step{Count: int(k)}
 		e := g.Out(state)[k]
 		if g.Actions[e.Action].Slot == "CallFails" && len(choices) > 0 {
-			b.WriteByte('f')
-			b.WriteString(strconv.Itoa(choices[0]))
+			step.End, step.How = schedule.Stopped, strconv.Itoa(choices[0])
 			choices = choices[1:]
 		}
+		how.Steps = append(how.Steps, step)
 		state = int(e.To)
 	}
-	return b.String()
-}
-
-// parse reads what schedule wrote. Without a choice, choices has -1.
-func parse(text string) (name string, w walk, choices []int, err error) {
-	name, rest, found := strings.Cut(text, ":")
-	if !found {
-		return name, nil, nil, nil
-	}
-	for _, part := range strings.Split(rest, ".") {
-		edge, chosen, isChosen := strings.Cut(part, "f")
-		k, err := strconv.ParseUint(edge, 10, 16)
-		choice := uint64(0)
-		if err == nil && isChosen {
-			choice, err = strconv.ParseUint(chosen, 10, 31)
-		}
-		if err != nil {
-			return "", nil, nil, &ScheduleError{text, fmt.Sprintf("step %d: %v", len(w)+1, err)}
-		}
-		w = append(w, uint16(k))
-		if !isChosen {
-			choices = append(choices, -1)
-		} else {
-			choices = append(choices, int(choice))
-		}
-	}
-	return name, w, choices, nil
+	return how.String()
 }
 
 // shortened looks for a shorter walk that fails too: a shortest one to where
@@ -93,42 +70,49 @@ func (r *run) shortened(s *scheduler, w walk, at, edge int, failure error) *Dive
 		}
 		d.Step, d.Action = at+1, r.g.Actions[r.g.Out(state)[edge].Action].String()
 	}
-	d.Schedule = schedule(r.g, r.m.Name, w[:d.Step], long)
+	d.Schedule = written(r.g, r.m.Name, w[:d.Step], long)
 	return d
 }
 
 // Replay executes one schedule in a directory, writes what happens at each step,
 // and returns a [DifferenceError] if the code differs from the specification, or a
-// [*ScheduleError] if the text is no schedule. Any other error is about the
+// [*schedule.Error] if the text is no schedule. Any other error is about the
 // machine, or the context's.
-//
-// A schedule is the name of a model and, for each step, the index of the edge
-// among those that leave the state; a step with a failing call may say which:
-// "GateSwept:0.2.2.2.0f1".
 func Replay(ctx context.Context, text, dir string, out io.Writer) error {
-	name, w, choices, err := parse(text)
+	how, err := schedule.Parse(text)
 	if err != nil {
 		return err
 	}
-	m := model.Find(name)
-	if m == nil || m.Protocol == nil {
-		return &ScheduleError{text, fmt.Sprintf("no model of the protocol is called %q", name)}
+	m := model.Find(how.Program)
+	switch {
+	case how.Kind != edges || how.World != "" || len(how.Losses) > 0:
+		return how.Refuse("expected %s:MODEL/EDGES", edges)
+	case m == nil || m.Protocol == nil:
+		return how.Refuse("no model of the protocol is called %q", how.Program)
 	}
 	if len(m.Protocol.Mounted) > 0 {
 		if reason, err := skippedBy(dir); err != nil || reason != "" {
-			return errors.Join(err, &ScheduleError{text, reason})
+			return errors.Join(err, how.Refuse("%s", reason))
 		}
 	}
 	g, err := m.Graph(ctx, model.Options{})
 	if err != nil {
 		return err
 	}
-	for i, state := 0, 0; i < len(w); i++ {
+	var w walk
+	var choices []int // -1: whichever is next
+	state := 0
+	for i, step := range how.Steps {
 		out := g.Out(state)
-		if int(w[i]) >= len(out) {
-			return &ScheduleError{text, fmt.Sprintf("step %d: the state has %d edges, and no edge %d", i+1, len(out), w[i])}
+		if step.Process != 0 || step.Count >= len(out) {
+			return how.Refuse("step %d: the state has %d edges, and no edge %v", i+1, len(out), step)
 		}
-		state = int(out[w[i]].To)
+		choice := -1
+		if step.How != "" {
+			choice, _ = strconv.Atoi(step.How)
+		}
+		w, choices = append(w, uint16(step.Count)), append(choices, choice)
+		state = int(out[step.Count].To)
 	}
 	s, done, err := open(dir, m)
 	if err != nil {

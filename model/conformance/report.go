@@ -108,11 +108,6 @@ type Survival struct {
 	Lost     string   // what was lost in the last run, or ""
 }
 
-// A ScheduleError says why a text is no schedule, or none for this machine.
-type ScheduleError struct{ Text, Reason string }
-
-func (e *ScheduleError) Error() string { return fmt.Sprintf("schedule %q: %s", e.Text, e.Reason) }
-
 // A DifferenceError says in what the code differs from the specification, at the
 // last step that [Replay] has written.
 type DifferenceError struct{ error }

@@ -116,7 +116,7 @@ func (r *run) work(ctx context.Context) (err error) {
 				return environmentError{err}
 			}
 			if len(names) > 0 {
-				r.diverged(&Divergence{Model: r.m.Name, Step: len(last), Reason: leak(names), Schedule: schedule(r.g, r.m.Name, last, s.choices)})
+				r.diverged(&Divergence{Model: r.m.Name, Step: len(last), Reason: leak(names), Schedule: written(r.g, r.m.Name, last, s.choices)})
 				return nil
 			}
 		}

@@ -24,7 +24,7 @@ func conforms(t *testing.T, name, dir string) {
 		t.Skip("skipped, because " + r.Skipped)
 	}
 	if d := r.Divergence; d != nil {
-		t.Fatalf("%s\nafterlock replay conformance:%s", d, d.Schedule)
+		t.Fatalf("%s\nafterlock replay %s", d, d.Schedule)
 	}
 	assert.Equal(t, r.Edges, r.EdgesRun)
 	assert.GreaterOrEqual(t, r.Compared, r.Steps)
@@ -59,7 +59,7 @@ func TestEveryEdgeIsExecuted(t *testing.T) {
 // A schedule says in every detail what happens, so that what it prints is the
 // same each time but for the names that are drawn.
 func TestReplayRepeats(t *testing.T) {
-	const text = "GateSwept:0.2.2.2.3.4.4.3.4.4.4.4.3.4.4.4.2.3.3.0f1"
+	const text = "conformance:GateSwept/0.2.2.2.3.4.4.3.4.4.4.4.3.4.4.4.2.3.3.0!1"
 	var first, second strings.Builder
 	require.NoError(t, Replay(context.Background(), text, t.TempDir(), &first))
 	require.NoError(t, Replay(context.Background(), text, t.TempDir(), &second))
@@ -69,14 +69,14 @@ func TestReplayRepeats(t *testing.T) {
 
 func TestReplayRefusesWhatIsNoSchedule(t *testing.T) {
 	for text, want := range map[string]string{
-		"Nothing:1":              "no model",
-		"GateWhat:1":             "no model of the protocol",
-		"GateSwept:x":            "step 1",
-		"GateSwept:0.2.70000":    "step 3",
-		"GateSwept:0.2f-1":       "step 2",
-		"GateSwept:0.2.900":      "no edge 900",
-		"":                       "no model",
-		"GateSwept:0.2.2.2.99.1": "no edge 99",
+		"conformance:Nothing/1":         "no model",
+		"conformance:GateWhat/1":        "no model of the protocol",
+		"conformance:GateSwept/x":       "step 1",
+		"conformance:GateSwept/A":       "no edge A",
+		"conformance:GateSwept/0.2!-1":  "step 2",
+		"conformance:GateSwept/0.2.900": "no edge 900",
+		"conformance:GateSwept@x/0":     "expected conformance:MODEL/EDGES",
+		"box:GateSwept/0":               "expected conformance:MODEL/EDGES",
 	} {
 		var out strings.Builder
 		assert.ErrorContains(t, Replay(context.Background(), text, t.TempDir(), &out), want, text)
