@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/require"
@@ -88,15 +89,15 @@ func TestTwoNamesOfOneRootInTwoProcesses(t *testing.T) {
 			s := newScene(t)
 			path := alias(t, s)
 			victim := makeLayer(t, filepath.Join(path, "foreign"))
-			child := startChild(t, "owner", path, victim)
-			id := child.line(t)
+			child := proc.Start(t, "owner", path, victim)
+			id := child.Says(t)
 			root, err := tempdir.Open(path)
 			require.NoError(t, err)
 			requireExclusion(t, s, root, id)
 			requireLayer(t, filepath.Join(s.data(id), "0-foreign"))
 			require.NoError(t, root.Close())
 
-			child.kill(t)
+			child.Kill()
 			report, err := s.root.Recover(background)
 			require.NoError(t, err)
 			require.Equal(t, tempdir.Recovered, outcomeOf(t, report, id).Outcome)

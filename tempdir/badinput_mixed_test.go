@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -22,14 +23,14 @@ const (
 func init() {
 	// upstream ROOT ID: holds an instance as containers/storage does, with a
 	// POSIX lock on a lock file that was visible before.
-	children["upstream"] = func(arguments []string) {
+	proc.Register("upstream", func(arguments []string) {
 		root, id := arguments[0], arguments[1]
 		lock := must(os.OpenFile(filepath.Join(root, "lock-"+id), os.O_RDWR|os.O_CREATE, 0o600))
 		must(0, unix.FcntlFlock(lock.Fd(), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}))
 		must(0, os.MkdirAll(filepath.Join(root, "temp-dir-"+id, "0-layer"), 0o700))
-		say("locked")
-		awaitParent()
-	}
+		proc.Parent.Say("locked")
+		proc.Parent.Await()
+	})
 }
 
 // A young lock file may be one that upstream has published and not yet locked,
@@ -105,8 +106,8 @@ func TestTimesInThePastAreNotBelieved(t *testing.T) {
 func TestUpstreamOwnerIsLive(t *testing.T) {
 	const id = "4294967295"
 	s := newScene(t, tempdir.MixedFleet(tiny, tiny))
-	child := startChild(t, "upstream", s.root.Path(), id)
-	child.line(t)
+	child := proc.Start(t, "upstream", s.root.Path(), id)
+	child.Says(t)
 	seen := instanceOf(t, s.root, id)
 	require.Equal(t, tempdir.Live, seen.State)
 	require.Equal(t, child.Process.Pid, seen.Holder)
@@ -114,7 +115,7 @@ func TestUpstreamOwnerIsLive(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, tempdir.Skipped, outcomeOf(t, report, id).Outcome)
 
-	child.kill(t)
+	child.Kill()
 	report, err = s.root.Recover(background)
 	require.NoError(t, err)
 	require.Equal(t, tempdir.Recovered, outcomeOf(t, report, id).Outcome)

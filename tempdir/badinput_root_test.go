@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
@@ -213,19 +214,19 @@ func TestSomebodyElsesInstance(t *testing.T) {
 		require.NoError(t, os.Mkdir(filepath.Join(path, "temp-dir-"+id), 0o700))
 		require.NoError(t, os.Lchown(filepath.Join(path, "temp-dir-"+id), owner, owner))
 	}
-	cmd := childCommand(t, "report", path)
-	asOrdinaryUser(t, cmd, path)
+	child := proc.New("report", path)
+	asOrdinaryUser(t, child.Cmd, path)
 	require.NoError(t, os.Chown(path, 0, 0))
-	child := start(t, cmd)
+	child.For(t)
 	var said []string
 	for range 6 {
-		said = append(said, child.line(t))
+		said = append(said, child.Says(t))
 	}
 	require.ElementsMatch(t, []string{ // and no error (FIELD 43)
 		mine + " recovered", mineToo + " recovered", badID + " denied", roots + " denied",
 		badID + " unknown", roots + " orphan",
 	}, said)
-	child.finish(t)
+	require.NoError(t, child.End())
 	requireLayer(t, filepath.Join(path, "temp-dir-"+badID, "0-layer"))
 }
 
@@ -247,20 +248,20 @@ func makeShared(t *testing.T, path string) (mine string) {
 
 func init() {
 	// report PATH: recovers and prints what came of it, then the states left.
-	children["report"] = func(arguments []string) {
+	proc.Register("report", func(arguments []string) {
 		root := must(tempdir.Open(arguments[0], tempdir.OrphanGrace(0)))
 		report, err := root.Recover(background)
 		for _, result := range report.Results {
-			say("%s %s", result.ID, result.Outcome)
+			proc.Parent.Say("%s %s", result.ID, result.Outcome)
 		}
 		if err != nil {
-			say("%v", err)
+			proc.Parent.Say("%v", err)
 		}
 		for _, instance := range must(root.Instances(background)) {
-			say("%s %s", instance.Name, instance.State)
+			proc.Parent.Say("%s %s", instance.Name, instance.State)
 		}
-		awaitParent()
-	}
+		proc.Parent.Await()
+	})
 }
 
 func TestRootOnAReadOnlyFileSystem(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/require"
@@ -22,7 +23,7 @@ func init() {
 	// busy ROOT ROUNDS SIGNALS: creates, stages, commits, closes and recovers
 	// at least that often, until it has handled that many signals. Any error is
 	// a panic.
-	children["busy"] = func(arguments []string) {
+	proc.Register("busy", func(arguments []string) {
 		var signals atomic.Int64
 		arrived := make(chan os.Signal, 1)
 		signal.Notify(arrived, unix.SIGUSR1)
@@ -32,14 +33,14 @@ func init() {
 			}
 		}()
 		root := must(tempdir.Open(arguments[0], tempdir.OrphanGrace(0)))
-		say("ready")
+		proc.Parent.Say("ready")
 		rounds, enough := must(strconv.Atoi(arguments[1])), must(strconv.ParseInt(arguments[2], 10, 64))
 		n := 0
 		for ; n < rounds || signals.Load() < enough; n++ {
 			busyRound(root, n)
 		}
-		say("%d rounds, %d signals", n, signals.Load())
-	}
+		proc.Parent.Say("%d rounds, %d signals", n, signals.Load())
+	})
 }
 
 // busyRound makes every call of the package once and checks what came of it.
@@ -88,12 +89,12 @@ func TestSignalsDuringEveryCall(t *testing.T) {
 		}
 		t.Run(kind.Name, func(t *testing.T) {
 			root := openAt(t, filepath.Join(kind.Make(t), "root"))
-			child := startChild(t, "busy", root.Path(), rounds, signals)
-			require.Equal(t, "ready", child.line(t))
+			child := proc.Start(t, "busy", root.Path(), rounds, signals)
+			require.Equal(t, "ready", child.Says(t))
 			result := make(chan string, 1)
 			go func() { // also of a child that panics: the end of its output
-				child.lines.Scan()
-				result <- child.lines.Text()
+				line, _ := child.Line()
+				result <- line
 			}()
 			ticker := time.NewTicker(pace)
 			defer ticker.Stop()
@@ -121,9 +122,9 @@ func TestSignalsDuringEveryCall(t *testing.T) {
 // the call is made again.
 func TestInterruptedCallsAreMadeAgain(t *testing.T) {
 	root := openAt(t, filepath.Join(testfs.FuseInterrupted(t), "root"))
-	child := startChild(t, "busy", root.Path(), "20", "0")
-	require.Equal(t, "ready", child.line(t))
-	require.Equal(t, "20 rounds, 0 signals", child.line(t))
-	child.finish(t)
+	child := proc.Start(t, "busy", root.Path(), "20", "0")
+	require.Equal(t, "ready", child.Says(t))
+	require.Equal(t, "20 rounds, 0 signals", child.Says(t))
+	require.NoError(t, child.End())
 	require.Empty(t, rootNames(t, root))
 }

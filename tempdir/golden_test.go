@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/stretchr/testify/assert"
@@ -28,7 +29,7 @@ func (marker) After(*kernel.Call)          {}
 
 func init() {
 	// golden BASE: every method of Kernel once, on one thread.
-	children["golden"] = func(arguments []string) {
+	proc.Register("golden", func(arguments []string) {
 		runtime.LockOSThread()
 		base := arguments[0]
 		k := kernel.Around(kernel.Linux(), marker{})
@@ -70,7 +71,7 @@ func init() {
 		must(0, k.RemoveLock(root, "lock-1"))
 		must(0, k.Close(lock))
 		unix.Access("/mark/end", 0)
-	}
+	})
 }
 
 // golden are the system calls of every method, with what they say below the seam:
@@ -144,13 +145,13 @@ func goldenBase(t *testing.T) (base string) {
 func TestEveryInterruptedCallIsMadeAgain(t *testing.T) {
 	const interrupted = "?openat2,?statx,pwrite64,linkat,mkdirat,renameat,renameat2,fsync,unlinkat,getdents64,?fchmodat2,ioctl,fstatfs,umount2"
 	base := goldenBase(t)
-	calls := testfs.Strace(t, childCommand(t, "golden", base), "-e", "inject="+interrupted+":error=EINTR:when=1+2")
+	calls := testfs.Strace(t, proc.New("golden", base).Cmd, "-e", "inject="+interrupted+":error=EINTR:when=1+2")
 	require.Greater(t, strings.Count(calls, "(INJECTED)"), 20)
 }
 
 func TestArgumentsBelowTheSeam(t *testing.T) {
 	base := goldenBase(t)
-	content := testfs.Strace(t, childCommand(t, "golden", base), "-y")
+	content := testfs.Strace(t, proc.New("golden", base).Cmd, "-y")
 
 	short := regexp.MustCompile(`AT_FDCWD<[^>]*>|\d+<[^>]*>(\(deleted\))?|/proc/self/fd/\d+|0x[0-9a-f]+( /\*.*\*/)?|, ?\{(stx_mask|f_type).*|\) += .*|RESOLVE_[A-Z_|]+|FLAGS, \[.*`)
 	calls := map[string][]string{}

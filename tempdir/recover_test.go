@@ -11,6 +11,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/assert"
@@ -20,16 +21,16 @@ import (
 
 func init() {
 	// owner PATH VICTIM...: makes a live instance, stages, waits for its end.
-	children["owner"] = func(arguments []string) {
+	proc.Register("owner", func(arguments []string) {
 		root := must(tempdir.Open(arguments[0], tempdir.Purpose("test")))
 		dir := must(root.Create())
 		for _, victim := range arguments[1:] {
 			must(0, dir.StageDeletion(victim))
 		}
-		say("%s", dir.ID())
-		awaitParent()
+		proc.Parent.Say("%s", dir.ID())
+		proc.Parent.Await()
 		must(0, dir.Close(context.Background()))
-	}
+	})
 }
 
 // The whole story: live while its process lives, stale when it is killed, gone
@@ -37,8 +38,8 @@ func init() {
 func TestKilledOwnerIsRecovered(t *testing.T) {
 	root := openRoot(t)
 	layer := makeLayer(t, beside(root, "layer"))
-	owner := startChild(t, "owner", root.Path(), layer)
-	id := owner.line(t)
+	owner := proc.Start(t, "owner", root.Path(), layer)
+	id := owner.Says(t)
 	entry := filepath.Join(root.Path(), "temp-dir-"+id, "0-layer")
 
 	instances, err := root.Instances(background)
@@ -58,7 +59,7 @@ func TestKilledOwnerIsRecovered(t *testing.T) {
 	assert.Equal(t, []tempdir.Result{{ID: id, Outcome: tempdir.Skipped}}, report.Results)
 	requireLayer(t, entry)
 
-	owner.kill(t)
+	owner.Kill()
 	instances, err = root.Instances(background)
 	require.NoError(t, err)
 	require.Len(t, instances, 1)
@@ -78,9 +79,9 @@ func TestKilledOwnerIsRecovered(t *testing.T) {
 // An owner that is not killed finishes by itself.
 func TestOrderlyOwnerLeavesNothing(t *testing.T) {
 	root := openRoot(t)
-	owner := startChild(t, "owner", root.Path(), makeLayer(t, beside(root, "layer")))
-	owner.line(t)
-	owner.finish(t)
+	owner := proc.Start(t, "owner", root.Path(), makeLayer(t, beside(root, "layer")))
+	owner.Says(t)
+	require.NoError(t, owner.End())
 	assert.Empty(t, rootNames(t, root))
 }
 

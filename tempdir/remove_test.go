@@ -311,10 +311,6 @@ func TestUnreadableDirectoriesOfAnOrdinaryUser(t *testing.T) {
 func asOrdinaryUser(t testing.TB, cmd *exec.Cmd, path string) {
 	testfs.Reachable(t, filepath.Dir(path))
 	require.NoError(t, os.Chown(path, nobody, nobody))
-	binary := filepath.Join(filepath.Dir(path), "binary") // the test binary may be out of reach
-	require.NoError(t, exec.Command("cp", cmd.Path, binary).Run())
-	require.NoError(t, os.Chmod(binary, 0o755))
-	cmd.Path = binary
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 }
 

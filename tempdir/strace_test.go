@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/assert"
@@ -21,7 +22,7 @@ import (
 func init() {
 	// traced ROOT VICTIM: one create, stage and close on one thread, with a
 	// failing access(2) of a telling path between them.
-	children["traced"] = func(arguments []string) {
+	proc.Register("traced", func(arguments []string) {
 		runtime.LockOSThread()
 		mark := func(name string) { unix.Access("/mark/"+name, 0) }
 		root := must(tempdir.Open(arguments[0]))
@@ -35,7 +36,7 @@ func init() {
 		err = dir.Close(background)
 		mark("end")
 		must(0, err)
-	}
+	})
 }
 
 // The view from outside, which no call can bypass: what one create, stage and
@@ -45,7 +46,7 @@ func TestSystemCallsAsStraceListsThem(t *testing.T) {
 	victim := beside(root, "victim")
 	require.NoError(t, os.Mkdir(victim, 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(victim, "file"), nil, 0o644))
-	content := testfs.Strace(t, childCommand(t, "traced", root.Path(), victim))
+	content := testfs.Strace(t, proc.New("traced", root.Path(), victim).Cmd)
 
 	calls := map[string][]string{}
 	thread, section := "", ""

@@ -11,14 +11,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/afterlock/afterlock/crashsim/blackbox/drivers"
+	_ "github.com/afterlock/afterlock/crashsim/blackbox/drivers" // the black box starts them
 	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/gate"
 )
 
 func main() {
 	proc.Become()
-	drivers.Become()
 	ctx, end := untilEnded()
 	os.Exit(run(ctx, os.Args[1:], watch(os.Stdout, end), watch(os.Stderr, end)))
 }

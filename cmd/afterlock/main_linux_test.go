@@ -16,7 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/crashsim/blackbox/drivers"
 	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/tempdir"
 )
@@ -31,7 +30,6 @@ const (
 
 func TestMain(m *testing.M) {
 	proc.Become()
-	drivers.Become()
 	switch {
 	case os.Getenv(underVariable) != "":
 		becomeUnder(os.Getenv(underVariable))

@@ -5,6 +5,8 @@ package blackbox
 import (
 	"fmt"
 	"slices"
+
+	"github.com/afterlock/afterlock/internal/bench/proc"
 )
 
 // self is this program, also if its file was replaced or removed meanwhile.
@@ -27,7 +29,7 @@ func (w *worker) image(binary string) (image, error) {
 	}
 	env := slices.Clip(environment)
 	if binary != "afterlock" {
-		env = append(env, DriverVariable+"="+binary)
+		env = append(env, proc.Variable+"="+DriverRole(binary))
 	}
 	return image{w.command, env}, nil
 }

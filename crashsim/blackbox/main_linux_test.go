@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/afterlock/afterlock/internal/bench/proc"
 )
 
 // built is the afterlock command, built once for all tests. An ordinary user, who
@@ -26,7 +28,7 @@ var built struct {
 const commandVariable = "AFTERLOCK_TEST_COMMAND"
 
 func TestMain(m *testing.M) {
-	becomeChrooted()
+	proc.Become()
 	code := m.Run()
 	if built.dir != "" {
 		os.RemoveAll(built.dir)

@@ -2,9 +2,9 @@ package blackbox
 
 import "time"
 
-// DriverVariable names, in the environment of a process, the driver that it is;
-// see package drivers.
-const DriverVariable = "AFTERLOCK_DRIVER"
+// DriverRole is the role, of package proc, of the driver of that name; see package
+// drivers.
+func DriverRole(name string) string { return "blackbox driver " + name }
 
 // Options choose what is run. The zero value is a run of about ten seconds on
 // two processors, in memory.
@@ -12,7 +12,7 @@ type Options struct {
 	Dir     string // existing directory for a scratch directory; "": in memory, where there is a tmpfs
 	Seed    uint64 // of the random schedules
 	Workers int    // at a time; 0: one for each processor
-	Command string // path of the afterlock command, which has the drivers; "": this program, which has to call drivers.Become
+	Command string // path of the afterlock command, which has the drivers; "": this program, which has to import package drivers, and call proc.Become
 	Deep    bool   // all errnos on all programs, longer searches
 
 	// ShardI of ShardN parts of every enumeration, from 1; 0 of 0 is all of it.

@@ -14,6 +14,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/bench/proc"
 )
 
 const shell = "/bin/sh"
@@ -99,7 +101,7 @@ func TestAProcessInAnotherRootIsSeenInTheScene(t *testing.T) {
 	s, scene := steering(t, true)
 	self, err := os.Executable()
 	require.NoError(t, err)
-	p, err := s.Start(self, []string{chrootVariable + "=" + scene})
+	p, err := s.Start(self, []string{proc.Variable + "=" + chrootRole}, scene)
 	require.NoError(t, err)
 	there, err := p.Until(makesDirectory("inside"))
 	require.NoError(t, err)
@@ -156,22 +158,13 @@ func TestNothingIsLeftOpenByASteering(t *testing.T) {
 	assert.Equal(t, before, pipes())
 }
 
-// chrootVariable names the root that this program changes to, to make a directory
-// there and exit.
-const chrootVariable = "AFTERLOCK_TEST_CHROOT"
+// In chrootRole a process changes its root to the first argument, and makes a
+// directory there.
+const chrootRole = "chroot"
 
-func becomeChrooted() {
-	root := os.Getenv(chrootVariable)
-	if root == "" {
-		return
-	}
-	err := unix.Chroot(root)
-	if err == nil {
-		err = os.Mkdir("/inside", 0o700)
-	}
-	if err != nil {
-		os.Stderr.WriteString(err.Error())
-		os.Exit(1)
-	}
-	os.Exit(0)
+func init() {
+	proc.Register(chrootRole, func(arguments []string) {
+		proc.Fail(unix.Chroot(arguments[0]))
+		proc.Fail(os.Mkdir("/inside", 0o700))
+	})
 }

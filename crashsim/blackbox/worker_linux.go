@@ -3,16 +3,15 @@
 package blackbox
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/bench/proc"
 )
 
 // A worker runs programs, one after another, in a directory of its own. One
@@ -24,15 +23,15 @@ type worker struct {
 	scene   string      // what supervised processes work on
 	copy    string      // what is recovered without supervision
 
-	drivers map[string]*process // idle ones, by binary and first argument
-	servers map[string]*server  // by binary
-	here    tree                // what is in scene
-	there   tree                // what is in copy
+	drivers map[string]*process      // idle ones, by binary and first argument
+	servers map[string]*proc.Process // by binary: drivers without supervision
+	here    tree                     // what is in scene
+	there   tree                     // what is in copy
 }
 
 func newWorker(dir string, processor int, command string) (*worker, error) {
 	w := &worker{
-		command: command, drivers: make(map[string]*process), servers: make(map[string]*server),
+		command: command, drivers: make(map[string]*process), servers: make(map[string]*proc.Process),
 		scene: filepath.Join(dir, "scene"), copy: filepath.Join(dir, "copy"),
 	}
 	for _, path := range []string{w.scene, w.copy} {
@@ -49,10 +48,12 @@ func newWorker(dir string, processor int, command string) (*worker, error) {
 		return nil, err
 	}
 	for _, binary := range []string{"tempdir", "layers"} {
-		if w.servers[binary], err = w.startServer(binary); err != nil {
+		server, err := w.startServer(binary)
+		if err != nil {
 			w.close()
 			return nil, err
 		}
+		w.servers[binary] = server
 	}
 	return w, nil
 }
@@ -61,7 +62,7 @@ func (w *worker) close() {
 	w.super.close()
 	w.changes.close()
 	for _, s := range w.servers {
-		s.close()
+		_ = s.End()
 	}
 }
 
@@ -176,38 +177,14 @@ func (w *worker) recoverCopy(p *program, t tree) (tree, error) {
 	return after, recovered
 }
 
-// A server is a driver without supervision. It ends at the end of its input,
-// that is with this process at the latest. A signal on the death of its parent
-// would come when the thread that started it ends, and the thread of a launcher
-// does.
-type server struct {
-	cmd   *exec.Cmd
-	input io.WriteCloser
-	lines *bufio.Reader
-}
-
-func (w *worker) startServer(binary string) (*server, error) {
+func (w *worker) startServer(binary string) (*proc.Process, error) {
 	image, err := w.image(binary)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(image.path)
-	cmd.Env = image.env
-	cmd.Stderr = os.Stderr
-	input, err := cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	output, err := cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	return &server{cmd, input, bufio.NewReader(output)}, cmd.Start()
-}
-
-func (s *server) close() {
-	s.input.Close()
-	_ = s.cmd.Wait()
+	p := proc.New(DriverRole(binary))
+	p.Path, p.Env, p.Stderr = image.path, image.env, os.Stderr
+	return p, p.Start()
 }
 
 // recoverAlone lets the process without supervision recover what is in dir, if
@@ -220,19 +197,16 @@ func (w *worker) recoverAlone(p *program, dir string, t tree) error {
 	if p.store != "" {
 		command = "open" // as anybody would
 	}
-	return w.servers[binary].do(command, filepath.Join(dir, below))
-}
-
-func (s *server) do(words ...string) error {
-	if _, err := io.WriteString(s.input, strings.Join(words, " ")+"\n"); err != nil {
+	server := w.servers[binary]
+	if err := server.Say("%s %s", command, filepath.Join(dir, below)); err != nil {
 		return err
 	}
-	line, err := s.lines.ReadString('\n')
+	answer, err := server.Line()
 	if err != nil {
 		return fmt.Errorf("the recovering process: %w", err)
 	}
-	if line != "ok\n" {
-		return refusal{strings.TrimSpace(line)}
+	if answer != "ok" {
+		return refusal{strings.TrimSpace(answer)}
 	}
 	return nil
 }

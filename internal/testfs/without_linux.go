@@ -85,8 +85,11 @@ func (l Lack) Command(t testing.TB, cmd *exec.Cmd) {
 	if cmd.Env == nil {
 		cmd.Env = os.Environ()
 	}
-	cmd.Env = append(cmd.Env, execVariable+"="+cmd.Path)
-	cmd.Path = executable(t)
+	program := cmd.Path
+	if cmd.Path = executable(t); program == "/proc/self/exe" {
+		program = cmd.Path // without /proc, too
+	}
+	cmd.Env = append(cmd.Env, execVariable+"="+program)
 	l.wrap(t, cmd)
 }
 

@@ -12,12 +12,12 @@ import (
 
 func init() {
 	// posix holds a lock as upstream takes it.
-	children["posix"] = func(path string) {
+	role("posix", func(path string) {
 		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 		check(err)
 		check(unix.FcntlFlock(file.Fd(), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}))
 		kept = file
-	}
+	})
 }
 
 // kept is not collected, and so not closed, while the child lives.

@@ -1,21 +1,15 @@
 package compat_test
 
 import (
-	"bufio"
-	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/tempdir/compat"
 	"github.com/stretchr/testify/require"
 )
-
-// childVariable names what a re-executed test binary does instead of testing.
-const childVariable = "AFTERLOCK_COMPAT_CHILD"
 
 // portableVariable makes the test binary use the code for other systems.
 const portableVariable = "AFTERLOCK_COMPAT_PORTABLE"
@@ -24,30 +18,33 @@ func TestMain(m *testing.M) {
 	if os.Getenv(portableVariable) != "" {
 		compat.ForcePortable()
 	}
-	if name, ok := os.LookupEnv(childVariable); ok {
-		children[name](os.Args[1])
-		fmt.Println("ready")
-		io.Copy(io.Discard, os.Stdin) // until the parent is done, or kills
-		return
-	}
-	os.Exit(m.Run())
+	proc.Main(m)
 }
 
-// children are the other processes of these tests.
-var children = map[string]func(path string){
+// role registers what another process of these tests does with a path, before it
+// is ready and waits.
+func role(name string, do func(path string)) {
+	proc.Register(name, func(arguments []string) {
+		do(arguments[0])
+		proc.Fail(proc.Parent.Say("ready"))
+		proc.Parent.Await()
+	})
+}
+
+func init() {
 	// instance holds a live instance in the root, with something staged.
-	"instance": func(root string) {
+	role("instance", func(root string) {
 		td, err := compat.NewTempDir(root)
 		check(err)
 		addition, err := td.StageAddition()
 		check(err)
 		check(os.WriteFile(addition.Path, []byte("whole"), 0o600))
-	},
+	})
 	// lock holds the lock of a lock file.
-	"lock": func(path string) {
+	role("lock", func(path string) {
 		_, err := compat.TryLockPath(path)
 		check(err)
-	},
+	})
 }
 
 func check(err error) {
@@ -59,25 +56,17 @@ func check(err error) {
 // child starts another process and waits until it has what it wants. It lives
 // until kill is called, or until the test ends.
 func child(t *testing.T, name, path string) (kill func()) {
-	self, err := os.Executable()
-	require.NoError(t, err)
-	cmd := exec.Command(self, path)
-	cmd.Env = append(os.Environ(), childVariable+"="+name)
-	cmd.Stderr = os.Stderr
-	_, err = cmd.StdinPipe()
-	require.NoError(t, err)
-	stdout, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	kill = func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	}
-	t.Cleanup(kill)
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	require.NoError(t, err)
-	require.Equal(t, "ready\n", line)
-	return kill
+	p := proc.Start(t, name, path)
+	require.Equal(t, "ready", p.Says(t))
+	return p.Kill
+}
+
+// run lets another process do its part, and end.
+func run(t *testing.T, p *proc.Process) {
+	t.Helper()
+	output, err := p.Output()
+	require.NoError(t, err, "%s", output)
+	require.Equal(t, "ready\n", string(output))
 }
 
 // victim makes a file to delete, on the root's file system.

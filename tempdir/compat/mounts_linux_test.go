@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
@@ -179,23 +180,19 @@ func TestLeftoverMountsWithoutCalls(t *testing.T) {
 				leave(t, directory(t, root, "temp-dir-"+fmt.Sprint(id), "1-layer"), outside)
 				id++
 			}
-			self, err := os.Executable()
-			require.NoError(t, err)
-			recovery := exec.Command(self, root)
-			recovery.Env = append(os.Environ(), childVariable+"=recovery")
-			lack.Command(t, recovery)
-			output, err := recovery.CombinedOutput()
-			require.NoError(t, err, "%s", output)
+			recovery := proc.New("recovery", root)
+			lack.Command(t, recovery.Cmd)
+			run(t, recovery)
 			for _, intact := range checks {
 				intact()
 			}
-			require.Empty(t, names(t, root), "%s", output)
+			require.Empty(t, names(t, root))
 		})
 	}
 }
 
 func init() {
-	children["recovery"] = func(root string) { check(compat.RecoverStaleDirs(root)) }
+	role("recovery", func(root string) { check(compat.RecoverStaleDirs(root)) })
 }
 
 // TestDetachedMountStaysUsable: a process that works in the mount goes on.

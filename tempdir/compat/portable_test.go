@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -13,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/compat"
 	"github.com/stretchr/testify/require"
@@ -243,12 +243,7 @@ func TestPortableLeftoverFailsNobody(t *testing.T) {
 // does when it fails, leaves what the next process removes.
 func TestNothingDependsOnShutdown(t *testing.T) {
 	root := t.TempDir()
-	self, err := os.Executable()
-	require.NoError(t, err)
-	ends := exec.Command(self, root) // it makes an instance and returns from main
-	ends.Env = append(os.Environ(), childVariable+"=instance")
-	output, err := ends.CombinedOutput()
-	require.NoError(t, err, "%s", output)
+	run(t, proc.New("instance", root))
 	require.Len(t, names(t, root), 2)
 	require.NoError(t, compat.RecoverStaleDirs(root))
 	require.Empty(t, names(t, root))

@@ -9,12 +9,12 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
@@ -261,21 +261,15 @@ func TestInstanceOfAnotherUser(t *testing.T) {
 		require.NoError(t, os.Chmod(dir, 0o755))
 	}
 	instance(t, root, decimal, true, true)
-	self, err := os.Executable()
-	require.NoError(t, err)
-	recovery := exec.Command(self, root)
-	recovery.Env = append(os.Environ(), childVariable+"=recovery of another user")
-	output, err := recovery.CombinedOutput()
-	require.NoError(t, err, "%s", output)
-	require.Equal(t, "ready\n", string(output))
+	run(t, proc.New("recovery of another user", root))
 	require.Len(t, names(t, root), 2)
 	require.NoError(t, compat.RecoverStaleDirs(root))
 	require.Empty(t, names(t, root))
 }
 
 func init() {
-	children["recovery of another user"] = func(root string) {
+	role("recovery of another user", func(root string) {
 		check(testfs.Lack{User: 65534}.Apply())
 		check(compat.RecoverStaleDirs(root))
-	}
+	})
 }

@@ -25,7 +25,7 @@ import (
 
 func init() {
 	// other finds out, as another process, whether the lock of a lock file is held.
-	children["other"] = func(path string) {
+	role("other", func(path string) {
 		file, err := os.Open(path)
 		check(err)
 		lock := unix.Flock_t{Type: unix.F_WRLCK}
@@ -33,7 +33,7 @@ func init() {
 		if lock.Type == unix.F_UNLCK {
 			panic("the lock of " + path + " is not held")
 		}
-	}
+	})
 }
 
 // requireHeld fails the test if other processes could take the lock.

@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
@@ -244,17 +245,17 @@ func TestCreateIsCancelled(t *testing.T) {
 // whoever throws bad content away would throw away good one.
 func TestContentIsNotToBlame(t *testing.T) {
 	_, path := newStore(t)
-	output, err := childCommand(t, "limited", path).Output()
+	output, err := proc.New("limited", path).Output()
 	require.NoError(t, err)
 	assert.Equal(t, "true false\n", string(output))
 }
 
 func init() {
-	children["limited"] = func(arguments []string) {
+	proc.Register("limited", func(arguments []string) {
 		s := must(layerstore.Open(arguments[0]))
 		signal.Ignore(syscall.SIGXFSZ)
 		must(0, syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: 1 << 16, Max: 1 << 16}))
 		_, err := s.Create(background, layerstore.Layer{ID: "a"}, layerstore.Tar(archive(file("big", strings.Repeat("x", 1<<17)))))
 		fmt.Println(errors.Is(err, syscall.EFBIG), errors.Is(err, layerstore.ErrBadContent))
-	}
+	})
 }

@@ -17,12 +17,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
 func init() {
-	children["crash"] = func(arguments []string) { crashAt(arguments[0], arguments[1], arguments[2], arguments[3]) }
+	proc.Register("crash", func(arguments []string) { crashAt(arguments[0], arguments[1], arguments[2], arguments[3]) })
 }
 
 // A calls is a hook around every call of both seams, in one order.
@@ -87,14 +88,13 @@ func crashAt(path, layout, operation, k string) {
 
 // crash runs crashAt in a child and reports whether it was killed.
 func crash(t *testing.T, path string, driver layerstore.Driver, operation string, k int) (names []string, killed bool) {
-	cmd := childCommand(t, "crash", path, driver.Name(), operation, strconv.Itoa(k))
+	cmd := proc.New("crash", path, driver.Name(), operation, strconv.Itoa(k))
 	output, err := cmd.Output()
 	names = strings.Fields(string(output))
 	if err == nil {
 		return names, false
 	}
-	status := cmd.ProcessState.Sys().(syscall.WaitStatus)
-	require.True(t, status.Signaled() && status.Signal() == syscall.SIGKILL, "%s at %d: %v", operation, k, err)
+	require.True(t, cmd.Killed(), "%s at %d: %v", operation, k, err)
 	return names, true
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
@@ -32,7 +33,7 @@ func init() {
 	// layer and opens every other one; then it says so, waits for a line, and says
 	// how many of these have all of their text, how many of them make a reflink
 	// that has, and how many of the rest are missing.
-	children["holder"] = func(arguments []string) {
+	proc.Register("holder", func(arguments []string) {
 		s := must(layerstore.Open(arguments[0], layerstore.WithoutRecovery()))
 		id, clone := arguments[1], arguments[2]
 		var held []*os.File
@@ -55,7 +56,7 @@ func init() {
 			panic(err)
 		}
 		fmt.Println("holds", len(held), "and noted", len(noted))
-		fmt.Scanln()
+		must(proc.Parent.Line())
 		whole, cloned, missing := 0, 0, 0
 		isWhole := func(f io.ReaderAt) bool {
 			text := must(io.ReadAll(io.NewSectionReader(f, 0, 1<<30)))
@@ -80,7 +81,7 @@ func init() {
 			}
 		}
 		fmt.Println("whole", whole, "cloned", cloned, "missing", missing)
-	}
+	})
 }
 
 // truncate truncates each file before it is unlinked, as a removal must not.
@@ -110,14 +111,13 @@ func TestReadersHoldALayerThatIsDeleted(t *testing.T) {
 		s := openStore(t, path, layerstore.WithDriver(driver), kernel.With[layerstore.Option](k))
 		const id = "layer"
 		create(t, s, id, someFiles(heldFiles, strings.Repeat(id, heldText/len(id))))
-		reader := startChild(t, "holder", path, id, filepath.Join(dir, "clone"))
-		require.Equal(t, "holds 3 and noted 3", reader.line(t))
+		reader := proc.Start(t, "holder", path, id, filepath.Join(dir, "clone"))
+		require.Equal(t, "holds 3 and noted 3", reader.Says(t))
 		_, err := s.Delete(background, id)
 		require.NoError(t, err)
 		assert.Empty(t, leftovers(t, path))
-		_, err = fmt.Fprintln(reader.stdin)
-		require.NoError(t, err)
-		return reader.line(t)
+		require.NoError(t, reader.Say("go on"))
+		return reader.Says(t)
 	}
 	for _, driver := range layouts {
 		for name, hooks := range map[string][]kernel.Hook{"moved aside": nil, "in place": {inPlace}} {

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
@@ -300,7 +301,7 @@ func TestMountsOfOthers(t *testing.T) {
 }
 
 func init() {
-	children["store"] = func(arguments []string) {
+	proc.Register("store", func(arguments []string) {
 		var options []layerstore.Option
 		if arguments[0] == "counts" {
 			options = append(options, layerstore.CountsOnly())
@@ -310,7 +311,7 @@ func init() {
 			fmt.Println(err)
 			os.Exit(3)
 		}
-	}
+	})
 }
 
 // asUser gives what is below dir to an ordinary user, and runs a child as that
@@ -326,7 +327,7 @@ func asUser(t *testing.T, dir, child string, arguments ...string) error {
 		}
 		return os.Lchown(path, user, user)
 	}))
-	cmd := childCommand(t, child, arguments...)
+	cmd := proc.New(child, arguments...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
 	output, err := cmd.Output()
 	if err != nil {

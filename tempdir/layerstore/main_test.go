@@ -4,14 +4,12 @@ package layerstore_test
 
 import (
 	"archive/tar"
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sort"
 	"strings"
@@ -19,34 +17,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
-// childVariable names the function that a re-executed test binary runs instead
-// of the tests: a second process, and one that can be killed.
-const childVariable = "AFTERLOCK_TEST_CHILD"
-
-// children are the functions that a child process can run; files add theirs in
-// an init function. A child fails by panic.
-var children = map[string]func(arguments []string){}
-
-func TestMain(m *testing.M) {
-	if name, ok := os.LookupEnv(childVariable); ok {
-		children[name](os.Args[1:])
-		return
-	}
-	os.Exit(m.Run())
-}
-
-// childCommand prepares a child process.
-func childCommand(t testing.TB, name string, arguments ...string) *exec.Cmd {
-	require.Contains(t, children, name)
-	cmd := exec.Command("/proc/self/exe", arguments...)
-	cmd.Env = append(os.Environ(), childVariable+"="+name)
-	cmd.Stderr = os.Stderr
-	return cmd
-}
+func TestMain(m *testing.M) { proc.Main(m) }
 
 // ownMounts gives the calling test a mount namespace of its own: an overlay whose
 // names lead nowhere refuses every deletion in its namespace, those of tests of
@@ -59,39 +35,7 @@ func ownMounts(t *testing.T) bool {
 	return testfs.OwnMounts(t)
 }
 
-// A process is a running child, which ends with the test.
-type process struct {
-	*exec.Cmd
-	stdin io.WriteCloser
-	lines *bufio.Scanner
-}
-
-func startChild(t testing.TB, name string, arguments ...string) *process {
-	cmd := childCommand(t, name, arguments...)
-	stdin, err := cmd.StdinPipe()
-	require.NoError(t, err)
-	stdout, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	return &process{cmd, stdin, bufio.NewScanner(stdout)}
-}
-
-// line waits for the next line that the child prints.
-func (p *process) line(t testing.TB) string {
-	require.True(t, p.lines.Scan(), "the child ended without a line")
-	return p.lines.Text()
-}
-
-func (p *process) kill(t testing.TB) {
-	require.NoError(t, p.Process.Kill())
-	p.Wait()
-}
-
-// must is for child processes, which have no *testing.T.
+// must is for processes in a role, which have no *testing.T.
 func must[T any](value T, err error) T {
 	if err != nil {
 		panic(err)

@@ -16,20 +16,21 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
 func init() {
 	// worker STORE SEED: two goroutines that work on a few layers until they are
 	// killed, or their standard output is closed. They print a word an operation.
-	children["worker"] = func(arguments []string) {
+	proc.Register("worker", func(arguments []string) {
 		seed := must(strconv.ParseUint(arguments[1], 10, 64))
 		var group sync.WaitGroup
 		for i := range 2 {
 			group.Go(func() { work(arguments[0], rand.New(rand.NewPCG(seed, uint64(i)))) })
 		}
 		group.Wait()
-	}
+	})
 }
 
 const workerFiles = 6
@@ -115,15 +116,18 @@ func TestProcessesThatAreKilled(t *testing.T) {
 	for i := range workers {
 		group.Go(func() {
 			for _, seed := range seeds[i] {
-				child := startChild(t, "worker", path, fmt.Sprint(seed))
+				child := proc.Start(t, "worker", path, fmt.Sprint(seed))
 				until := operations/2 + int(seed%uint64(operations))
 				seen := map[string]int{}
 				done := 0
-				for ; done < until && child.lines.Scan(); done++ {
-					seen[child.lines.Text()]++
+				for ; done < until; done++ {
+					word, err := child.Line()
+					if err != nil {
+						break
+					}
+					seen[word]++
 				}
-				child.Process.Kill()
-				child.Wait()
+				child.Kill()
 				mu.Lock()
 				for word, n := range seen {
 					counts[word] += n

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
@@ -44,9 +45,9 @@ func TestStoreOnAReadOnlyFileSystem(t *testing.T) {
 			s := openStore(t, path)
 			create(t, s, "flagged", someFiles(3, "x"))
 			create(t, s, "stale", someFiles(3, "x"))
-			child := startChild(t, "staged", path, "stale")
-			require.Equal(t, "staged", child.line(t))
-			child.kill(t)
+			child := proc.Start(t, "staged", path, "stale")
+			require.Equal(t, "staged", child.Says(t))
+			child.Kill()
 			setFlag(t, path, "flagged")
 		}, true},
 	} {
@@ -125,7 +126,7 @@ func TestReaderWithoutPermissionToWrite(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("skipped, because another user is needed")
 	}
-	cmd := childCommand(t, "reader", path)
+	cmd := proc.New("reader", path)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 12345, Gid: 12345}}
 	output, err := cmd.Output()
 	if errors.Is(err, syscall.EACCES) {
@@ -136,12 +137,12 @@ func TestReaderWithoutPermissionToWrite(t *testing.T) {
 }
 
 func init() {
-	children["reader"] = func(arguments []string) {
+	proc.Register("reader", func(arguments []string) {
 		s := must(layerstore.Open(arguments[0]))
 		content := must(s.ReadFile(background, "a", "dir0/file0"))
 		err := s.Save(background, "a", nil)
 		_, unreadable := s.ReadFile(background, "private", "file")
 		fmt.Printf("%s %v %t; %t %t\n", content, layerstore.EffectOf(err), errors.Is(err, os.ErrPermission),
 			errors.Is(unreadable, os.ErrPermission), errors.Is(unreadable, layerstore.ErrDamaged))
-	}
+	})
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
@@ -26,12 +27,12 @@ import (
 
 func init() {
 	// staged STORE ID: takes a layer away, says so, and waits to be killed.
-	children["staged"] = func(arguments []string) {
+	proc.Register("staged", func(arguments []string) {
 		s := must(layerstore.Open(arguments[0], layerstore.WithoutRecovery()))
 		must(s.DeferredDelete(background, arguments[1]))
 		fmt.Println("staged")
 		io.Copy(io.Discard, os.Stdin)
-	}
+	})
 }
 
 // A lockProbe is a hook that tries to take the store lock whenever something is
@@ -83,9 +84,9 @@ func TestNothingIsRemovedUnderTheLock(t *testing.T) {
 				create(t, s, "d", someFiles(5, "d"))
 				setFlag(t, path, "d")
 				create(t, s, "e", someFiles(5, "e"))
-				child := startChild(t, "staged", path, "e")
-				require.Equal(t, "staged", child.line(t))
-				child.kill(t)
+				child := proc.Start(t, "staged", path, "e")
+				require.Equal(t, "staged", child.Says(t))
+				child.Kill()
 			}
 			report, err := s.Recover(background)
 			require.NoError(t, err)
@@ -225,9 +226,9 @@ func TestOpenDoesAPartOfWhatIsLeft(t *testing.T) {
 	s, path := newStore(t)
 	const files = 200
 	create(t, s, "a", someFiles(files, "a"))
-	child := startChild(t, "staged", path, "a")
-	require.Equal(t, "staged", child.line(t))
-	child.kill(t)
+	child := proc.Start(t, "staged", path, "a")
+	require.Equal(t, "staged", child.Says(t))
+	child.Kill()
 
 	var removals atomic.Int64
 	slow := &calls{before: func(_ int64, name string) error {
@@ -259,8 +260,8 @@ func TestOpenDoesAPartOfWhatIsLeft(t *testing.T) {
 func TestMaintainFinishesWhatAKilledProcessLeft(t *testing.T) {
 	s, path := newStore(t)
 	create(t, s, "a", someFiles(20, "a"))
-	child := startChild(t, "staged", path, "a")
-	require.Equal(t, "staged", child.line(t))
+	child := proc.Start(t, "staged", path, "a")
+	require.Equal(t, "staged", child.Says(t))
 	before, err := os.Stat(filepath.Join(path, "layers.json"))
 	require.NoError(t, err)
 
@@ -278,7 +279,7 @@ func TestMaintainFinishesWhatAKilledProcessLeft(t *testing.T) {
 			reports <- r
 		}})
 	}()
-	child.kill(t)
+	child.Kill()
 	report := <-reports
 	cancel()
 	assert.ErrorIs(t, <-ended, context.Canceled)

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
@@ -25,7 +26,7 @@ func init() {
 	// traced STORE LAYOUT LAYERS: one deletion of layers layer0, layer1, … on one
 	// thread, with a failing access(2) of a telling path when the store lock is
 	// taken for writing, and when it is dropped.
-	children["traced"] = func(arguments []string) {
+	proc.Register("traced", func(arguments []string) {
 		runtime.LockOSThread()
 		s := must(layerstore.Open(arguments[0], layerstore.WithoutRecovery(), kernel.WithDisk[layerstore.Option](&marker{Disk: kernel.LinuxDisk(), fd: -1})))
 		must(s.Mount(background, "warm")) // so that this process has saved before
@@ -36,7 +37,7 @@ func init() {
 		unix.Access("/mark/deletion", 0)
 		must(s.Delete(background, ids...))
 		unix.Access("/mark/end", 0)
-	}
+	})
 }
 
 // A marker marks in the log of strace where the store lock is held for writing.
@@ -86,7 +87,7 @@ func TestSystemCallsUnderTheLock(t *testing.T) {
 			for i := range c.layers {
 				create(t, s, "layer"+strconv.Itoa(i), someFiles(9, "x"))
 			}
-			content := testfs.Strace(t, childCommand(t, "traced", path, c.driver.Name(), strconv.Itoa(c.layers)))
+			content := testfs.Strace(t, proc.New("traced", path, c.driver.Name(), strconv.Itoa(c.layers)).Cmd)
 
 			calls := map[string][]string{}
 			thread, section, deleting := "", "", false

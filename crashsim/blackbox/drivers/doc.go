@@ -1,7 +1,6 @@
 // Package drivers has the small programs that the black box starts, crashes and
-// schedules. They are in the afterlock command itself, which becomes one of them
-// ([Become]) when the black box starts it, so an installed command needs nothing
-// beside it:
+// schedules. They are roles of the afterlock command itself, see package proc, so
+// an installed command needs nothing beside it:
 //
 //	tempdir                  package tempdir, as it is
 //	layers                   package layerstore, as it is

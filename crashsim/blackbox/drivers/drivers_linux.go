@@ -7,25 +7,22 @@ import (
 
 	"github.com/afterlock/afterlock/crashsim/blackbox"
 	"github.com/afterlock/afterlock/crashsim/blackbox/driver"
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/upstream"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
-// Become does not return in a process that the black box has started as a
-// driver: it serves and exits. In every other process it does nothing. Call it
-// first thing in main.
-func Become() {
-	serve := map[string]func(){
+func init() {
+	for name, serve := range map[string]func(){
 		"tempdir":  func() { driver.Main(driver.OpenTempdir()) },
 		"layers":   func() { driver.Serve(driver.Layers(func() []layerstore.Option { return nil })) },
 		"upstream": serveUpstream,
 		"faulty":   serveFaulty,
-	}[os.Getenv(blackbox.DriverVariable)]
-	if serve != nil {
-		serve()
-		os.Exit(0)
+		aside:      func() {},
+	} {
+		proc.Register(blackbox.DriverRole(name), func([]string) { serve() })
 	}
 }
 
@@ -63,9 +60,6 @@ func serveFaulty() {
 		"leak":      func() kernel.Kernel { return leak{kernel.Linux()} },
 		"inplace":   func() kernel.Kernel { return inPlace{kernel.Linux()} },
 		"helper":    func() kernel.Kernel { return helper{kernel.Linux()} },
-	}
-	if len(os.Args) == 2 && os.Args[1] == "aside" {
-		return // the process that helper starts
 	}
 	if len(os.Args) < 2 || faults[os.Args[1]] == nil && layerFaults[os.Args[1]] == nil {
 		fmt.Fprintln(os.Stderr, "usage: faulty MUTANT [COMMAND]")

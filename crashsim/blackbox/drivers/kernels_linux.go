@@ -2,12 +2,13 @@ package drivers
 
 import (
 	"os"
-	"os/exec"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/crashsim/blackbox"
 	"github.com/afterlock/afterlock/crashsim/blackbox/driver"
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 )
@@ -113,11 +114,14 @@ func (k bypass) MakeData(root int, name string) error {
 	return k.Kernel.MakeData(root, name)
 }
 
+// aside is the process that a helper starts.
+const aside = "aside"
+
 // A helper starts a process, whose calls are in no view of this one.
 type helper struct{ kernel.Kernel }
 
 func (k helper) MakeData(root int, name string) error {
-	if err := exec.Command("/proc/self/exe", "aside").Run(); err != nil {
+	if err := proc.New(blackbox.DriverRole(aside)).Run(); err != nil {
 		return err
 	}
 	return k.Kernel.MakeData(root, name)

@@ -70,6 +70,14 @@ func TestProcessEndsAsItsRoleSays(t *testing.T) {
 	}
 }
 
+func TestOutputIsAllThatItWrites(t *testing.T) {
+	output, err := proc.New("echo", "x").Output()
+	require.NoError(t, err)
+	assert.Equal(t, "[\"x\"] false\n", string(output))
+	_, err = proc.New("fails").Output()
+	assert.ErrorContains(t, err, "exit status 1: no luck")
+}
+
 func TestALineThatIsCutOffIsNone(t *testing.T) {
 	p := proc.Start(t, "cut off")
 	assert.Equal(t, "a line", p.Says(t))

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"runtime"
@@ -100,6 +101,17 @@ func (p *Process) End() error {
 	p.Shut()
 	p.Await()
 	return p.Wait()
+}
+
+// Output starts the process, with nothing to read, and returns what it has written
+// when it ends. The error is as for [Process.Wait].
+func (p *Process) Output() ([]byte, error) {
+	if err := p.Start(); err != nil {
+		return nil, err
+	}
+	p.Shut()
+	text, _ := io.ReadAll(p.from)
+	return text, p.Wait()
 }
 
 // The kernel kills a process when the *thread* that started it ends. Goroutines
