@@ -7,11 +7,13 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
@@ -34,16 +36,15 @@ type conditions struct {
 }
 
 const (
-	underVariable  = "AFTERLOCK_TEST_UNDER"  // conditions, as JSON; the arguments are the program
-	selfVariable   = "AFTERLOCK_TEST_SELF"   // path of the test binary: not every /proc knows
-	deleteVariable = "AFTERLOCK_TEST_DELETE" // deletes layer x of the store
+	underVariable = "AFTERLOCK_TEST_UNDER" // conditions, as JSON; the arguments are the program
+	selfVariable  = "AFTERLOCK_TEST_SELF"  // path of the test binary: not every /proc knows
 )
 
 // becomeUnder makes the conditions so and becomes the program: a path, or "self"
 // for the test binary.
 func becomeUnder(encoded string) {
 	var c conditions
-	exitOn(json.Unmarshal([]byte(encoded), &c))
+	proc.Fail(json.Unmarshal([]byte(encoded), &c))
 	runtime.LockOSThread() // and the others end when this one becomes the program
 	os.Unsetenv(underVariable)
 	path := os.Args[1]
@@ -55,13 +56,13 @@ func becomeUnder(encoded string) {
 	if c.NewPIDs && os.Args[1] == "self" {
 		program, err = unix.Open(os.Getenv(selfVariable), unix.O_PATH|unix.O_CLOEXEC, 0)
 	}
-	exitOn(err)
+	proc.Fail(err)
 	if c.Chroot {
 		root, err := os.MkdirTemp("", "root")
-		exitOn(err)
-		exitOn(unix.Mount("/", root, "", unix.MS_BIND|unix.MS_REC, ""))
-		exitOn(unix.Chroot(root))
-		exitOn(unix.Chdir("/"))
+		proc.Fail(err)
+		proc.Fail(unix.Mount("/", root, "", unix.MS_BIND|unix.MS_REC, ""))
+		proc.Fail(unix.Chroot(root))
+		proc.Fail(unix.Chdir("/"))
 	}
 	if c.Umask != 0 {
 		unix.Umask(c.Umask)
@@ -75,27 +76,27 @@ func becomeUnder(encoded string) {
 					n--
 				}
 			}
-			exitOn(unix.Chdir(dir[:n]))
+			proc.Fail(unix.Chdir(dir[:n]))
 			for dir = dir[n:]; dir != "" && dir[0] == '/'; dir = dir[1:] {
 			}
 		}
 	}
 	if c.NoFiles != 0 {
-		exitOn(unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: c.NoFiles, Max: c.NoFiles}))
+		proc.Fail(unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: c.NoFiles, Max: c.NoFiles}))
 	}
 	if c.NoBytes {
-		exitOn(unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{}))
+		proc.Fail(unix.Setrlimit(unix.RLIMIT_FSIZE, &unix.Rlimit{}))
 	}
 	if c.NoCaps {
 		for capability := uintptr(0); capability <= unix.CAP_LAST_CAP; capability++ {
-			exitOn(unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0))
+			proc.Fail(unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0))
 		}
 		var none [2]unix.CapUserData
-		exitOn(unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0]))
+		proc.Fail(unix.Capset(&unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}, &none[0]))
 	}
-	exitOn(c.Apply())
+	proc.Fail(c.Apply())
 	if c.NoMaking {
-		exitOn(unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		proc.Fail(unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		forbidMaking()
 	}
 	if c.Closed {
@@ -105,7 +106,7 @@ func becomeUnder(encoded string) {
 	}
 	environment := os.Environ()
 	if c.NoEnv {
-		environment = slices.DeleteFunc(environment, func(v string) bool { return len(v) < 14 || v[:14] != "AFTERLOCK_TEST" })
+		environment = slices.DeleteFunc(environment, func(v string) bool { return !strings.HasPrefix(v, "AFTERLOCK_") })
 	}
 	execute(program, os.Args[1:], environment)
 }
@@ -121,37 +122,41 @@ func forbidMaking() {
 		_, _, errno = unix.RawSyscall(unix.SYS_LANDLOCK_RESTRICT_SELF, rules, 0, 0)
 	}
 	if errno != 0 {
-		exitOn(errno)
+		proc.Fail(errno)
 	}
 }
 
 // execute becomes the program that the descriptor refers to.
 func execute(program int, arguments, environment []string) {
 	argv, err := syscall.SlicePtrFromStrings(arguments)
-	exitOn(err)
+	proc.Fail(err)
 	envp, err := syscall.SlicePtrFromStrings(environment)
-	exitOn(err)
+	proc.Fail(err)
 	empty, err := unix.BytePtrFromString("")
-	exitOn(err)
+	proc.Fail(err)
 	_, _, errno := unix.RawSyscall6(unix.SYS_EXECVEAT, uintptr(program), uintptr(unsafe.Pointer(empty)),
 		uintptr(unsafe.Pointer(&argv[0])), uintptr(unsafe.Pointer(&envp[0])), unix.AT_EMPTY_PATH, 0)
-	exitOn(errno)
+	proc.Fail(errno)
 }
 
-// deleteLayer deletes layer x of a store, as an engine does that has just begun.
-func deleteLayer(path string) {
+// In deleteRole a process deletes layer x of a store, as an engine does that has
+// just begun.
+const deleteRole = "delete a layer"
+
+func init() { proc.Register(deleteRole, deleteLayer) }
+
+func deleteLayer(arguments []string) {
 	var options []layerstore.Option
-	if slices.Contains(os.Args, "--clear-flags") {
+	if slices.Contains(arguments, "--clear-flags") {
 		options = append(options, layerstore.ClearFlags())
 	}
-	store, err := layerstore.Open(path, options...)
-	exitOn(err)
+	store, err := layerstore.Open(arguments[0], options...)
+	proc.Fail(err)
 	_, err = store.Delete(context.Background(), "x")
-	exitOn(err)
+	proc.Fail(err)
 	layers, err := store.List(context.Background())
-	exitOn(err)
+	proc.Fail(err)
 	if len(layers) != 0 {
-		exitOn(fmt.Errorf("still listed: %v", layers))
+		proc.Fail(fmt.Errorf("still listed: %v", layers))
 	}
-	os.Exit(0)
 }

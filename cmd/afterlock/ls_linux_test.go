@@ -44,7 +44,7 @@ func row(t *testing.T, table, id string) []string {
 
 func TestLsShowsEveryState(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "root")
-	h := startHolder(t, holdVariable, root)
+	h, id := startHolder(t, holdRole, root)
 	stale, orphan := stale(t, root), orphan(t, root)
 	require.NoError(t, os.WriteFile(filepath.Join(root, "notes.txt"), nil, 0o600))
 	unknown := strings.Repeat("f", 32)
@@ -56,8 +56,8 @@ func TestLsShowsEveryState(t *testing.T) {
 	assert.Empty(t, stderr)
 	t.Log("\n" + stdout)
 	assert.Equal(t, []string{"ID", "STATE", "AGE", "OWNER", "PURPOSE", "DATA"}, row(t, stdout, "ID"))
-	assert.Equal(t, "live", row(t, stdout, h.said)[1])
-	assert.Equal(t, fmt.Sprint(h.Process.Pid), row(t, stdout, h.said)[3])
+	assert.Equal(t, "live", row(t, stdout, id)[1])
+	assert.Equal(t, fmt.Sprint(h.Process.Pid), row(t, stdout, id)[3])
 	assert.Contains(t, stdout, "test of ls")
 	assert.Equal(t, "stale", row(t, stdout, stale)[1])
 	assert.Equal(t, "orphan", row(t, stdout, orphan)[1])
@@ -77,7 +77,7 @@ func TestLsMeasuresDataOnRequest(t *testing.T) {
 
 func TestLsPrintsJSON(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "root")
-	h := startHolder(t, holdVariable, root)
+	h, id := startHolder(t, holdRole, root)
 	odd := "odd \xff\x1b[2J"
 	require.NoError(t, os.WriteFile(filepath.Join(root, odd), nil, 0o600))
 	stdout, stderr, code := call(t, "ls", "--json", "--size", root)
@@ -88,7 +88,7 @@ func TestLsPrintsJSON(t *testing.T) {
 	assert.Equal(t, root, got.Roots[0].Root)
 	require.Len(t, got.Roots[0].Instances, 2)
 	instance := got.Roots[0].Instances[0]
-	assert.Equal(t, h.said, instance.Name)
+	assert.Equal(t, id, instance.Name)
 	assert.Equal(t, "live", instance.State)
 	assert.True(t, instance.Data)
 	assert.Equal(t, h.Process.Pid, instance.Owner.PID)
@@ -100,7 +100,7 @@ func TestLsPrintsJSON(t *testing.T) {
 
 func TestLsNamesTheHolderOfAnUpstreamLock(t *testing.T) {
 	root := t.TempDir()
-	h := startHolder(t, upstreamVariable, filepath.Join(root, "lock-1234567890"))
+	h, _ := startHolder(t, upstreamRole, filepath.Join(root, "lock-1234567890"))
 	require.NoError(t, os.Mkdir(filepath.Join(root, "temp-dir-1234567890"), 0o700))
 	stdout, _, code := call(t, "ls", root)
 	assert.Zero(t, code)

@@ -1,14 +1,13 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -23,34 +22,26 @@ import (
 // The test binary is also the program under test, and a process that holds an
 // instance or an upstream lock.
 const (
-	programVariable  = "AFTERLOCK_TEST_PROGRAM"
-	holdVariable     = "AFTERLOCK_TEST_HOLD"     // a root: holds a new instance
-	upstreamVariable = "AFTERLOCK_TEST_UPSTREAM" // a lock file: holds it as containers/storage does
+	programRole  = "program"
+	holdRole     = "hold"          // a root: holds a new instance
+	upstreamRole = "hold upstream" // a lock file: holds it as containers/storage does
 )
 
+func init() {
+	proc.Register(programRole, func([]string) { main() })
+	proc.Register(holdRole, hold)
+	proc.Register(upstreamRole, holdUpstream)
+}
+
 func TestMain(m *testing.M) {
-	proc.Become()
-	switch {
-	case os.Getenv(underVariable) != "":
-		becomeUnder(os.Getenv(underVariable))
-	case os.Getenv(deleteVariable) != "":
-		deleteLayer(os.Getenv(deleteVariable))
-	case os.Getenv(programVariable) != "":
-		main()
-	case os.Getenv(holdVariable) != "":
-		hold(os.Getenv(holdVariable))
-	case os.Getenv(upstreamVariable) != "":
-		holdUpstream(os.Getenv(upstreamVariable))
+	if conditions := os.Getenv(underVariable); conditions != "" {
+		becomeUnder(conditions)
 	}
-	os.Exit(m.Run())
+	proc.Main(m)
 }
 
 // program prepares a call of afterlock.
-func program(args ...string) *exec.Cmd {
-	cmd := exec.Command("/proc/self/exe", args...)
-	cmd.Env = append(os.Environ(), programVariable+"=1")
-	return cmd
-}
+func program(args ...string) *exec.Cmd { return proc.New(programRole, args...).Cmd }
 
 // call runs afterlock and returns what it printed and its exit code.
 func call(t *testing.T, args ...string) (stdout, stderr string, code int) {
@@ -73,74 +64,48 @@ func parse[T any](t *testing.T, text string) (value T) {
 }
 
 // hold makes an instance with one staged file, prints its id, and waits.
-func hold(path string) {
+func hold(arguments []string) {
+	path := arguments[0]
 	root, err := tempdir.Open(path, tempdir.Make(0o700), tempdir.Purpose("test of ls"))
-	exitOn(err)
+	proc.Fail(err)
 	dir, err := root.Create()
-	exitOn(err)
+	proc.Fail(err)
 	victim := filepath.Join(filepath.Dir(path), "victim of "+filepath.Base(path))
-	exitOn(os.WriteFile(victim, make([]byte, 10_000), 0o600))
-	exitOn(dir.StageDeletion(victim))
-	fmt.Println(dir.ID())
-	io.Copy(io.Discard, os.Stdin)
-	os.Exit(0)
+	proc.Fail(os.WriteFile(victim, make([]byte, 10_000), 0o600))
+	proc.Fail(dir.StageDeletion(victim))
+	proc.Fail(proc.Parent.Say("%s", dir.ID()))
+	proc.Parent.Await()
 }
 
 // holdUpstream takes a POSIX lock of a lock file, as containers/storage does.
-func holdUpstream(path string) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-	exitOn(err)
-	exitOn(unix.FcntlFlock(file.Fd(), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}))
-	fmt.Println("held")
-	io.Copy(io.Discard, os.Stdin)
-	os.Exit(0)
+func holdUpstream(arguments []string) {
+	file, err := os.OpenFile(arguments[0], os.O_RDWR|os.O_CREATE, 0o600)
+	proc.Fail(err)
+	proc.Fail(unix.FcntlFlock(file.Fd(), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}))
+	proc.Fail(proc.Parent.Say("held"))
+	proc.Parent.Await()
+	runtime.KeepAlive(file)
 }
 
-func exitOn(err error) {
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
-
-// A holder is a process that waits until it is killed.
-type holder struct {
-	*exec.Cmd
-	said string // its first line
-}
-
-func startHolder(t *testing.T, variable, path string) *holder {
+// startHolder starts a process that holds something until it is killed, and returns
+// its first line.
+func startHolder(t *testing.T, role, path string) (h *proc.Process, said string) {
 	t.Helper()
-	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), variable+"="+path)
-	cmd.Stderr = os.Stderr
-	_, err := cmd.StdinPipe()
-	require.NoError(t, err)
-	stdout, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	h := &holder{Cmd: cmd}
-	t.Cleanup(h.kill)
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	require.NoError(t, err)
-	h.said = strings.TrimSpace(line)
-	return h
-}
-
-// kill ends the process with SIGKILL and waits for its end.
-func (h *holder) kill() {
-	h.Process.Kill()
-	h.Wait()
+	h = proc.Start(t, role, path)
+	return h, h.Says(t)
 }
 
 // live makes a live instance and returns its id.
-func live(t *testing.T, root string) string { return startHolder(t, holdVariable, root).said }
+func live(t *testing.T, root string) string {
+	_, id := startHolder(t, holdRole, root)
+	return id
+}
 
 // stale makes an instance whose process was killed, and returns its id.
 func stale(t *testing.T, root string) string {
-	h := startHolder(t, holdVariable, root)
-	h.kill()
-	return h.said
+	h, id := startHolder(t, holdRole, root)
+	h.Kill()
+	return id
 }
 
 // orphan makes data without a lock file and returns its id.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
@@ -181,9 +182,9 @@ func (h hard) observe(t *testing.T, s subject) (o observed) {
 	arguments, variable := []string{"/bin/rm", "-rf", "--", given}, ""
 	switch s.column {
 	case columnOurs:
-		arguments, variable = slices.Concat([]string{"self", "rm"}, h.flags, arguments[2:]), programVariable+"=1"
+		arguments, variable = slices.Concat([]string{"self", "rm"}, h.flags, arguments[2:]), proc.Variable+"="+programRole
 	case columnStore:
-		arguments, variable = []string{"self", strings.Join(h.flags, " ")}, deleteVariable+"="+s.home+"/st"
+		arguments, variable = append([]string{"self", s.home + "/st"}, h.flags...), proc.Variable+"="+deleteRole
 	}
 	under := h.conditions
 	if h.in != nil {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/testfs"
 )
 
@@ -197,7 +198,7 @@ func TestTheInstanceOfAnotherUserIsDenied(t *testing.T) {
 	}
 	as := conditions{Lack: testfs.Lack{User: somebody}}
 	for _, args := range [][]string{{"--dry-run"}, {}} {
-		output, code := as.run(t, append([]string{"self", "recover", root}, args...), programVariable+"=1")
+		output, code := as.run(t, append([]string{"self", "recover", root}, args...), proc.Variable+"="+programRole)
 		assert.Zero(t, code, output)
 		assert.Equal(t, "denied", row(t, output, theirs)[1])
 		assert.Contains(t, strings.Join(row(t, output, mine), " "), "recovered")

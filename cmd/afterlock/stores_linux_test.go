@@ -132,7 +132,7 @@ func TestWhatCannotBeLookedAtIsNotTakenForNothing(t *testing.T) {
 func TestPartialPullsAreListedAndNotRecovered(t *testing.T) {
 	for _, where := range []string{"", "/overlay"} {
 		graph := makeNames(t, t.TempDir(), "storage.lock", "overlay-layers/layers.lock", "overlay/staging/dead/staging.lock", "overlay/staging/new/", "overlay/staging/live/")
-		h := startHolder(t, upstreamVariable, graph+"/overlay/staging/live/staging.lock")
+		h, _ := startHolder(t, upstreamRole, graph+"/overlay/staging/live/staging.lock")
 		before := namesBelow(t, graph)
 		for _, command := range []string{"ls", "recover"} {
 			stdout, stderr, code := call(t, command, graph+where)

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/testfs"
 )
 
@@ -214,7 +215,7 @@ func TestVerifyRefusesToRunOutOfDescriptors(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.Command("sh", "-c", `ulimit -n 32; exec "$0" verify --run race --dir "$1"`, self, t.TempDir())
-	cmd.Env = append(os.Environ(), programVariable+"=1")
+	cmd.Env = append(os.Environ(), proc.Variable+"="+programRole)
 	output, err := cmd.CombinedOutput()
 	require.Error(t, err)
 	assert.Equal(t, 2, cmd.ProcessState.ExitCode())

@@ -1,40 +1,30 @@
 package scratch_test
 
 import (
-	"bufio"
 	"context"
-	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/scratch"
 )
 
-// holdVariable names a directory in which a process of the tests opens a scratch
-// directory and waits.
-const holdVariable = "AFTERLOCK_TEST_SCRATCH"
+func TestMain(m *testing.M) { proc.Main(m) }
 
-func TestMain(m *testing.M) {
-	dir := os.Getenv(holdVariable)
-	if dir == "" {
-		os.Exit(m.Run())
-	}
-	d, err := scratch.Open(context.Background(), dir)
-	if err != nil {
-		fmt.Println(err)
-		os.Exit(1)
-	}
-	_ = os.MkdirAll(filepath.Join(d.Path(), "a", "b"), 0o700)
-	_ = os.Chmod(filepath.Join(d.Path(), "a"), 0o500)
-	fmt.Println(d.Path())
-	_, _ = io.Copy(io.Discard, os.Stdin)
+func init() {
+	// holder DIR: a process that opens a scratch directory and waits.
+	proc.Register("holder", func(arguments []string) {
+		d, err := scratch.Open(context.Background(), arguments[0])
+		proc.Fail(err)
+		_ = os.MkdirAll(filepath.Join(d.Path(), "a", "b"), 0o700)
+		_ = os.Chmod(filepath.Join(d.Path(), "a"), 0o500)
+		proc.Fail(proc.Parent.Say("%s", d.Path()))
+		proc.Parent.Await()
+	})
 }
 
 func open(t *testing.T, dir string) *scratch.Dir {
@@ -57,24 +47,15 @@ func empty(t *testing.T, dir string) {
 func TestARunSweepsWhatAKilledOneHasLeftAndNoOther(t *testing.T) {
 	dir := t.TempDir()
 	b := open(t, dir)
-	killed := exec.Command("/proc/self/exe")
-	killed.Env = append(os.Environ(), holdVariable+"="+dir)
-	_, err := killed.StdinPipe()
-	require.NoError(t, err)
-	out, err := killed.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, killed.Start())
-	line, err := bufio.NewReader(out).ReadString('\n')
-	require.NoError(t, err)
-	left := strings.TrimSpace(line)
+	killed := proc.Start(t, "holder", dir)
+	left := killed.Says(t)
 	require.DirExists(t, filepath.Join(left, "a", "b"))
 
 	c := open(t, dir)
 	assert.DirExists(t, left, "it lives")
 	require.NoError(t, c.Close())
 
-	require.NoError(t, killed.Process.Kill())
-	require.Error(t, killed.Wait())
+	killed.Kill()
 	assert.DirExists(t, left)
 	c = open(t, dir)
 	assert.NoDirExists(t, left)

@@ -14,7 +14,7 @@ import (
 // A Process is this program once more, in a role. One goroutine uses it, or one
 // that sends and one that receives.
 type Process struct {
-	*exec.Cmd // can be changed before the start, without its input and output
+	*exec.Cmd // can be changed before the start; input and output are the pipe's
 	Pipe
 
 	input, output *os.File
@@ -28,7 +28,6 @@ func New(role string, arguments ...string) *Process {
 	cmd := exec.Command(executable(), arguments...)
 	cmd.Args[0] = os.Args[0] // for process listings and owner records
 	cmd.Env = append(os.Environ(), Variable+"="+role)
-	Tie(cmd)
 	return &Process{Cmd: cmd}
 }
 
@@ -122,8 +121,9 @@ var starter struct {
 	requests chan func()
 }
 
-// startTied starts a command after [Tie].
+// startTied starts a command that ends with this process.
 func startTied(cmd *exec.Cmd) error {
+	tie(cmd)
 	starter.once.Do(func() {
 		starter.requests = make(chan func())
 		go func() {

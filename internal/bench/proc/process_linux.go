@@ -8,10 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Tie makes the command end with this process, and leaves signals from the
-// terminal to this one. It has to be started by a thread that does not end.
-func Tie(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+// tie makes the command end with the thread that starts it, and leaves signals from
+// the terminal to this process.
+func tie(cmd *exec.Cmd) {
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Setpgid, cmd.SysProcAttr.Pdeathsig = true, syscall.SIGKILL
 }
 
 // Killed reports whether SIGKILL ended the process.

@@ -7,8 +7,8 @@ import (
 	"os/exec"
 )
 
-// Tie does nothing on this system: a process ends when its input does.
-func Tie(*exec.Cmd) {}
+// tie does nothing on this system: a process ends when its input does.
+func tie(*exec.Cmd) {}
 
 func executable() string {
 	path, err := os.Executable()

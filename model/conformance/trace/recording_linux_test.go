@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -14,28 +14,20 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/kernel"
 )
 
-// recordVariable makes the test binary a process that records for ever.
-const recordVariable = "AFTERLOCK_TEST_RECORD"
+func TestMain(m *testing.M) { proc.Main(m) }
 
-func TestMain(m *testing.M) {
-	if path := os.Getenv(recordVariable); path != "" {
-		recordForEver(path)
-	}
-	os.Exit(m.Run())
-}
+func init() { proc.Register("record for ever", recordForEver) }
 
-func recordForEver(path string) {
-	var number uint32
-	_, err := fmt.Sscan(os.Args[len(os.Args)-1], &number)
-	recording, failed := Attach(path)
-	if err != nil || failed != nil {
-		fmt.Fprintln(os.Stderr, err, failed)
-		os.Exit(1)
-	}
-	hook := recording.Recorder(number)
+func recordForEver(arguments []string) {
+	number, err := strconv.Atoi(arguments[1])
+	proc.Fail(err)
+	recording, err := Attach(arguments[0])
+	proc.Fail(err)
+	hook := recording.Recorder(uint32(number))
 	call := &kernel.Call{Method: kernel.StatName, Fd: -1, Dir: 3, ToDir: -1, Name: "lock-000102030405060708090a0b0c0d0e0f"}
 	fmt.Println("begun")
 	for {
@@ -57,17 +49,11 @@ func TestRecordsSurviveSIGKILL(t *testing.T) {
 	defer recording.Close()
 	rng := rand.New(rand.NewPCG(1, 2))
 	for i := range kills {
-		cmd := exec.Command("/proc/self/exe", fmt.Sprint(i+1))
-		cmd.Env = append(os.Environ(), recordVariable+"="+path)
-		out, err := cmd.StdoutPipe()
-		require.NoError(t, err)
-		require.NoError(t, cmd.Start())
-		_, err = fmt.Fscanln(out, new(string))
-		require.NoError(t, err)
+		p := proc.Start(t, "record for ever", path, fmt.Sprint(i+1))
+		p.Says(t)
 		// A random moment of what it does, not a wait for anything.
 		<-time.After(time.Duration(rng.Int64N(int64(2 * time.Millisecond))))
-		require.NoError(t, cmd.Process.Kill())
-		require.Error(t, cmd.Wait())
+		p.Kill()
 		recording.Gone(uint32(i + 1))
 	}
 	require.Zero(t, recording.Dropped())
