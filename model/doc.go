@@ -22,7 +22,7 @@
 //	Save.tla             layerstore_save.go
 //	Readers.tla          layerstore_readers.go, layerstore_readers_system.go
 //	PowerLoss.tla        powerloss.go, powerloss_steps.go, powerloss_system.go
-//	*.cfg                models_*.go, layerstore_configs.go
+//	*.cfg                no file: [Parse] reads them, in source.go
 //
 // The rest is the explorer: a [Model] is checked with [Model.Check], which
 // searches the whole graph breadth first and counts states as TLC does, or
@@ -36,7 +36,7 @@
 // path to each, and for each action that is disabled in a state the first guard
 // that is false.
 //
-// The package imports nothing but the standard library, and of that no os and
-// no time: an oracle that shares code with its subject
-// shares its bugs. In particular it does not import tempdir.
+// The package imports nothing but the standard library, of that no os and no
+// time, and the texts of spec, which has no code: an oracle that shares code with
+// its subject shares its bugs. In particular it does not import tempdir.
 package model

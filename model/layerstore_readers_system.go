@@ -97,6 +97,9 @@ func (m *Readers) buildTable() {
 		a := Action{Name: action.name, Slot: action.name}
 		if mutant, ok := m.Config.Swap[a.Name]; ok {
 			at := slices.IndexFunc(readersMutants, func(a readersAction) bool { return a.name == mutant })
+			if at < 0 {
+				panic(unknown{"mutant", mutant})
+			}
 			a.Name, action = mutant, readersMutants[at]
 		}
 		add := func(do func(*readersStep), arguments ...string) {

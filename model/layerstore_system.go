@@ -102,6 +102,9 @@ func (m *LayerStore) buildTable() {
 			a := Action{Name: action.name, Slot: action.name, Args: []string{proc}, p: p}
 			if mutant, ok := m.Config.Swap[a.Name]; ok {
 				at := slices.IndexFunc(storeMutants, func(a storeAction) bool { return a.name == mutant })
+				if at < 0 {
+					panic(unknown{"mutant", mutant})
+				}
 				a.Name, action = mutant, storeMutants[at]
 			}
 			if action.do != nil {

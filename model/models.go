@@ -3,11 +3,14 @@ package model
 import (
 	"context"
 	"slices"
+	"strings"
+	"sync"
+
+	"github.com/afterlock/afterlock/spec"
 )
 
-// A Model is one model of the specification: what a .cfg file says, as Go, and
-// under the same name. Exactly one of Protocol, What, Store, Save, Readers and Power
-// is set.
+// A Model is one model of the specification: what a .cfg file says, under the
+// same name. Exactly one of Protocol, What, Store, Save, Readers and Power is set.
 type Model struct {
 	Name    string
 	Kind    string // as in spec/README.md: gate, large, liveness and so on
@@ -32,20 +35,35 @@ type WhatConfig struct {
 	Swap                                 map[string]string
 }
 
-// Models returns every model of the manifest. The slice is the
-// caller's, what it points to is not.
-func Models() []*Model {
-	all := slices.Concat(gateModels, otherModels, mustFailModels, ruleModels, probeModels, storeModels)
-	list := make([]*Model, len(all))
-	for i := range all {
-		list[i] = &all[i]
+// models are the parsed .cfg files, by kind and name. They are part of the
+// program, and a test parses each: so it panics on an error.
+var models = sync.OnceValue(func() (list []*Model) {
+	files, err := spec.Configs.ReadDir(".")
+	if err != nil {
+		panic(err)
 	}
+	for _, file := range files {
+		text, err := spec.Configs.ReadFile(file.Name())
+		if err != nil {
+			panic(err)
+		}
+		m, err := Parse(strings.TrimSuffix(file.Name(), ".cfg"), string(text))
+		if err != nil {
+			panic(err)
+		}
+		list = append(list, m)
+	}
+	slices.SortStableFunc(list, func(a, b *Model) int { return slices.Index(Kinds, a.Kind) - slices.Index(Kinds, b.Kind) })
 	return list
-}
+})
+
+// Models returns every model of the manifest, in its order. The slice is the
+// caller's, what it points to is not. The first call parses all .cfg files.
+func Models() []*Model { return slices.Clone(models()) }
 
 // Find returns the model of that name, or nil.
 func Find(name string) *Model {
-	for _, m := range Models() {
+	for _, m := range models() {
 		if m.Name == name {
 			return m
 		}
@@ -78,6 +96,11 @@ func (m *Model) system() system {
 	case m.Protocol != nil:
 		return newProtocol(*m.Protocol, m.Formula, m.Symmetry, m.Properties)
 	case m.What != nil:
+		for _, name := range m.Properties {
+			if name != "OwnedIsStaged" {
+				panic(unknown{"property", name})
+			}
+		}
 		return newTempDir(m.What.Creator, m.What.Recoverer, m.What.Victim, m.What.Addition, m.What.Swap["Reap"] != "")
 	case m.Store != nil:
 		return newLayerStore(*m.Store, m.Symmetry, m.Properties)

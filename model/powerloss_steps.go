@@ -194,6 +194,9 @@ func (m *PowerLoss) buildTable() {
 					}
 				},
 			}[mutant]
+			if do == nil {
+				panic(unknown{"mutant", mutant})
+			}
 		}
 		m.table, m.do = append(m.table, a), append(m.do, do)
 	}

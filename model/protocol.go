@@ -1,8 +1,8 @@
 package model
 
 import (
-	"fmt"
 	"slices"
+	"strings"
 )
 
 // A Config is the CONSTANTS of a model of the protocol, under their names, and
@@ -92,7 +92,7 @@ func newProtocol(c Config, formula, symmetry string, properties []string) *Proto
 		panic("model: a configuration that does not fit in a Key")
 	}
 	if m.lockKind > table {
-		panic("model: no kind of lock " + c.LockKind)
+		panic(unknown{"kind of lock", c.LockKind})
 	}
 	m.upstream, m.repaired = setOf(c.Upstream, m.procNames), setOf(c.Repaired, m.procNames)
 	m.allCreators = setOf(c.Creator, m.procNames)
@@ -140,7 +140,7 @@ func setOf(names, all []string) (set uint8) {
 	for _, name := range names {
 		at := slices.Index(all, name)
 		if at < 0 {
-			panic(fmt.Sprintf("model: %s is not one of %v", name, all))
+			panic(unknown{"member of {" + strings.Join(all, ", ") + "}", name})
 		}
 		set |= 2 << at
 	}
@@ -282,7 +282,7 @@ func (m *Protocol) buildTable(formula string) {
 		if mutant, ok := m.Config.Swap[s.name]; ok {
 			a.Name, a.do = mutant, mutants[mutant]
 			if a.do == nil {
-				panic("model: no mutant " + mutant)
+				panic(unknown{"mutant", mutant})
 			}
 		}
 		add := func(p, i uint8, args ...string) {

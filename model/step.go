@@ -137,7 +137,7 @@ func (m *Protocol) buildProperties(names []string) {
 		default:
 			holds, ok := states[name]
 			if !ok {
-				panic("model: no property " + name)
+				panic(unknown{"property", name})
 			}
 			m.invariants = append(m.invariants, check[func(*State) bool]{name, holds})
 		}

@@ -24,7 +24,7 @@ func (m *Protocol) permutations(symmetry string) []permutation {
 	case "RecovererSymmetry":
 		recoverers = orders(m.creators+1, last)
 	default:
-		panic("model: no symmetry " + symmetry)
+		panic(unknown{"symmetry", symmetry})
 	}
 	var all []permutation
 	for _, c := range creators {

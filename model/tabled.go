@@ -34,7 +34,7 @@ func (m *tabled[S, T]) choose(properties []string, known map[string]func(*S) boo
 			continue
 		}
 		if known[name] == nil {
-			panic("model: no property " + name)
+			panic(unknown{"property", name})
 		}
 		m.invariants = append(m.invariants, check[func(*S) bool]{name, known[name]})
 	}

@@ -13,6 +13,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/afterlock/afterlock/model"
 )
 
 // Name is the manifest's file name in the spec directory.
@@ -20,8 +22,8 @@ const Name = "manifest.json"
 
 // Verdicts of a model.
 const (
-	Holds   = "holds"   // every property of the .cfg holds
-	Refuted = "refuted" // TLC refutes the one property of the .cfg
+	Holds   = model.Holds   // every property of the .cfg holds
+	Refuted = model.Refuted // TLC refutes the one property of the .cfg
 )
 
 // A Row is one model and its recorded run.
@@ -79,8 +81,7 @@ func Load(dir string) ([]Row, error) {
 // Save writes the manifest, its rows in the order of kinds and names.
 func Save(dir string, rows []Row) error {
 	rank := func(r Row) string {
-		kinds := []string{"gate", "large", "liveness", "power", "mixed", "store", "harmless", "mustfail", "probe"}
-		return fmt.Sprintf("%02d %s", slices.Index(kinds, r.Kind), r.Model)
+		return fmt.Sprintf("%02d %s", slices.Index(model.Kinds, r.Kind), r.Model)
 	}
 	slices.SortFunc(rows, func(a, b Row) int { return strings.Compare(rank(a), rank(b)) })
 	text, err := json.MarshalIndent(rows, "", "\t")
@@ -90,53 +91,20 @@ func Save(dir string, rows []Row) error {
 	return os.WriteFile(filepath.Join(dir, Name), append(text, '\n'), 0o644)
 }
 
-var (
-	headerLine = regexp.MustCompile(`(?m)^\\\* (Purpose|Module|Kind|Expect): (.*)$`)
-	swapLine   = regexp.MustCompile(`(?m)^ +([A-Z]\w+) +<- (\w+)$`)
-	checkLine  = regexp.MustCompile(`(?m)^(?:INVARIANTS?|PROPERT(?:Y|IES)) (.*)$`)
-)
-
-// bound are the constants that a .cfg binds to a definition without being a
-// mutant for it.
-var bound = []string{"Pid", "Package", "RootName"}
-
 // Read describes the model of one .cfg file, without what only a run can tell.
 func Read(dir, config string) (Row, error) {
 	text, err := os.ReadFile(filepath.Join(dir, config))
 	if err != nil {
 		return Row{}, err
 	}
-	row := Row{Model: strings.TrimSuffix(config, ".cfg"), Config: config}
-	for _, m := range headerLine.FindAllStringSubmatch(string(text), -1) {
-		switch m[1] {
-		case "Purpose":
-			row.Purpose = m[2]
-		case "Module":
-			row.Module = m[2]
-		case "Kind":
-			row.Kind = m[2]
-		case "Expect":
-			row.Verdict = Holds
-			if property, ok := strings.CutSuffix(m[2], " is refuted"); ok {
-				row.Verdict, row.Property = Refuted, property
-			} else if m[2] != Holds {
-				return Row{}, fmt.Errorf("%s: Expect: %q", config, m[2])
-			}
-		}
+	s, err := model.ReadSource(strings.TrimSuffix(config, ".cfg"), string(text))
+	if err != nil {
+		return Row{}, err
 	}
-	for _, m := range checkLine.FindAllStringSubmatch(string(text), -1) {
-		row.Properties = append(row.Properties, strings.Fields(m[1])...)
-	}
-	for _, m := range swapLine.FindAllStringSubmatch(string(text), -1) {
-		if !slices.Contains(bound, m[1]) {
-			row.Replaced = append(row.Replaced, m[1], m[2])
-		}
-	}
-	switch {
-	case row.Purpose == "" || row.Module == "" || row.Kind == "" || row.Verdict == "":
-		return Row{}, fmt.Errorf("%s: Purpose, Module, Kind or Expect is missing", config)
-	case row.Verdict == Refuted && !slices.Equal(row.Properties, []string{row.Property}):
-		return Row{}, fmt.Errorf("%s: a model that must fail checks the one property %s", config, row.Property)
+	row := Row{Model: s.Name, Config: config, Module: s.Module, Kind: s.Kind, Purpose: s.Purpose, Verdict: Holds,
+		Property: s.Refuted, Properties: s.Properties, Replaced: s.Replaced()}
+	if s.Refuted != "" {
+		row.Verdict = Refuted
 	}
 	return row, nil
 }

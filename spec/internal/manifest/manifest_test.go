@@ -1,8 +1,6 @@
 package manifest_test
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -54,20 +52,4 @@ func TestDigestIsOfTheGraph(t *testing.T) {
 	_, actions, err := manifest.DigestGraph(strings.NewReader(strings.Join(graph, "\n")))
 	require.NoError(t, err)
 	assert.Equal(t, map[string]bool{"Go": true, "Stay": true}, actions)
-}
-
-func TestReadRefusesWhatItCannotRun(t *testing.T) {
-	dir := t.TempDir()
-	write := func(text string) error {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, "A.cfg"), []byte(text), 0o644))
-		_, err := manifest.Read(dir, "A.cfg")
-		return err
-	}
-	header := "\\* Purpose: p\n\\* Module: M\n\\* Kind: gate\n"
-	assert.NoError(t, write(header+"\\* Expect: holds\nINVARIANTS A B\n"))
-	assert.NoError(t, write(header+"\\* Expect: A is refuted\nINVARIANT A\n"))
-	assert.Error(t, write(header+"INVARIANT A\n"), "no expectation")
-	assert.Error(t, write(header+"\\* Expect: perhaps\nINVARIANT A\n"))
-	assert.Error(t, write(header+"\\* Expect: A is refuted\nINVARIANTS A B\n"), "more than one property")
-	assert.Error(t, write(header+"\\* Expect: A is refuted\nINVARIANT B\n"), "another property")
 }

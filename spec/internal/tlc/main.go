@@ -20,6 +20,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/afterlock/afterlock/model"
 	"github.com/afterlock/afterlock/spec/internal/manifest"
 )
 
@@ -36,7 +37,7 @@ var (
 func main() {
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "usage: scripts/tlc [flags] [MODEL|KIND ...]\n"+
-			"Kinds: gate large liveness power mixed store harmless mustfail probe. None means all.")
+			"Kinds: "+strings.Join(model.Kinds, " ")+". None means all.")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
