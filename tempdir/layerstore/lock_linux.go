@@ -28,6 +28,10 @@ type held struct {
 	fd        int
 	exclusive bool
 	token     kernel.Token // of the metadata that was read under it
+
+	// What has to be durable before a save that drops a record, and is by the order of
+	// the file system if the save is an exchange. One by mark orders nothing.
+	before []func() error
 }
 
 // takeLock waits for the store lock (spec: TakeStoreLock). Every operation opens

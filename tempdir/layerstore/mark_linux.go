@@ -7,7 +7,8 @@ import "github.com/afterlock/afterlock/internal/kernel"
 // lock file: it says that the spare is the metadata, and the metadata file, which
 // is then written over in place, is not. Everything has its blocks already.
 //
-//	write and sync the spare; mark; sync the lock file   the save took effect
+//	write and sync the spare, its name, and what has to be durable before
+//	mark; sync the lock file                             the save took effect
 //	write and sync the metadata file; clear the mark
 //	sync the lock file before the next write to the spare
 //
@@ -93,6 +94,15 @@ func (s *Store) overwrite(h *held) error {
 func (s *Store) saveByMark(h *held, token kernel.Token) (took bool, err error) {
 	if err := s.disk.Writable(s.file(metadataFile)); err != nil {
 		return false, err // it could never be finished
+	}
+	// The spare may be a new file. An exchange needs neither this nor what comes next.
+	if err := s.disk.SyncDirectory(s.path); err != nil {
+		return false, err
+	}
+	for _, sync := range h.before {
+		if err := sync(); err != nil {
+			return false, err
+		}
 	}
 	token = token.WithMark(markSpare)
 	if err := s.disk.WriteToken(h.fd, token); err != nil {

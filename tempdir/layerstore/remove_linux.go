@@ -27,6 +27,7 @@ type removal struct {
 	gone      []record         // nothing of them is at home any more
 	lost      []string         // directories from which somebody else moved something
 	inPlace   []claimedLayer
+	byOrder   []string  // directories whose changes are durable before a later save by exchange is
 	saved     *metadata // without those that are gone
 	movesOnly bool      // what cannot be moved is left as it is
 	out       Deletion
@@ -82,7 +83,12 @@ func (r *removal) move(h *held, m *metadata, layers []record) error {
 		synced[g] = !g.ordered
 	}
 	for g, needed := range synced {
-		if dir := r.dirs[g]; needed && dir != nil && r.moved > 0 {
+		dir := r.dirs[g]
+		switch {
+		case dir == nil || r.moved == 0:
+		case !needed:
+			h.before = append(h.before, dir.Sync)
+		default:
 			// Where renames are not ordered, the record must not go before the
 			// layer is away for good; it would be a leak after power loss.
 			if err := dir.Sync(); err != nil {
@@ -106,6 +112,9 @@ func (r *removal) move(h *held, m *metadata, layers []record) error {
 
 // save saves metadata without layers that are gone.
 func (r *removal) save(h *held, m *metadata) error {
+	for _, dir := range r.byOrder {
+		h.before = append(h.before, func() error { return r.store.disk.SyncDirectory(dir) })
+	}
 	err := r.store.save(r.op, h, m)
 	if err == nil {
 		r.saved = m
@@ -120,7 +129,7 @@ func (r *removal) moveLayer(g *graph, layer *record) error {
 	}
 	if !layer.driver().Deferred() && !r.movesOnly {
 		// Under the store lock: this layout is there to show what that costs.
-		if err := r.store.removeInPlace(context.Background(), g, layer); err != nil {
+		if err := r.removeInPlace(context.Background(), g, layer); err != nil {
 			return r.failure(layer, "", ErrLeftover, err)
 		}
 		r.gone = append(r.gone, *layer)
@@ -144,7 +153,9 @@ func (r *removal) moveLayer(g *graph, layer *record) error {
 		case errors.Is(err, tempdir.ErrVictimGone) && absent(path):
 			// The process that crashed had moved this part already, or somebody deleted it
 			// by hand. An instance that is gone is another error (rule 10).
-			if dir := filepath.Dir(path); !r.store.orders(g, dir) {
+			if dir := filepath.Dir(path); r.store.orders(g, dir) {
+				r.byOrder = append(r.byOrder, dir)
+			} else {
 				r.lost = append(r.lost, dir)
 			}
 		case errors.Is(err, tempdir.ErrMountPoint):
@@ -205,7 +216,7 @@ func (r *removal) finish(ctx context.Context) (removed []record, err error) {
 	var gone []record
 	for i := range r.inPlace {
 		layer := &r.inPlace[i].record
-		if err := r.store.removeInPlace(ctx, r.store.graphOf(layer), layer); err != nil {
+		if err := r.removeInPlace(ctx, r.store.graphOf(layer), layer); err != nil {
 			failures = append(failures, r.failure(layer, "", ErrLeftover, err))
 			continue
 		}
@@ -280,7 +291,8 @@ func (r *removal) failure(layer *record, path string, kind, err error) error {
 // following no link and crossing no mount. A part that is gone is no failure. The
 // record may go afterwards: that the parts are gone is durable by then, or will be
 // before a later save is.
-func (s *Store) removeInPlace(ctx context.Context, g *graph, layer *record) error {
+func (r *removal) removeInPlace(ctx context.Context, g *graph, layer *record) error {
+	s := r.store
 	for _, part := range layer.driver().Parts(layer.placed()) {
 		path := filepath.Join(g.path, part)
 		if err := home(path); err != nil {
@@ -294,7 +306,8 @@ func (s *Store) removeInPlace(ctx context.Context, g *graph, layer *record) erro
 			return &tempdir.Error{Op: "remove", Path: path, Kind: tempdir.ErrLeftover, Err: err}
 		}
 		dir := filepath.Dir(path)
-		if same, _ := oneDevice(dir, s.path); g.ordered && same {
+		if s.orders(g, dir) {
+			r.byOrder = append(r.byOrder, dir)
 			continue
 		}
 		if err := s.disk.SyncDirectory(dir); err != nil && err != unix.ENOENT {

@@ -1,0 +1,388 @@
+//go:build linux
+
+package layerstore_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/crashsim/disk"
+	"github.com/afterlock/afterlock/internal/testfs"
+	"github.com/afterlock/afterlock/tempdir/layerstore"
+)
+
+var drawnAtRandom = regexp.MustCompile(`[0-9a-f]{32}|[A-Z2-7]{26}|"created\\":\\"[^"]*"`)
+
+// A durability is what file systems promise about the order of what was done.
+type durability struct {
+	name    string
+	model   disk.Durability
+	ordered bool // what they say of themselves
+	images  bool // content is on a second file system
+}
+
+// An outage runs a store's own code where power may be lost at every call.
+type outage struct {
+	durability
+	driver      layerstore.Driver
+	dirs        []string // what is watched
+	copies      string   // for worlds
+	disks       []string // one for each of dirs
+	journal     *journal
+	store       *layerstore.Store
+	subject     *subject
+	state       string            // of the store, after what has returned
+	allowed     []string          // what may be found after power loss
+	files       map[string]string // of layers, by id
+	worlds      map[string]outcome
+	loss        string // what was lost
+	lastAllowed string
+}
+
+func newOutage(t testing.TB, d durability, driver layerstore.Driver) *outage {
+	t.Helper()
+	o := &outage{durability: d, driver: driver, files: map[string]string{}, worlds: map[string]outcome{}}
+	o.disks = []string{scratch(t)}
+	if d.images {
+		o.disks = append(o.disks, testfs.Tmpfs(t, ""))
+	}
+	return o
+}
+
+// begin starts anew, with an empty disk or the image of another journal.
+func (o *outage) begin(from *journal, image image) {
+	o.dirs = nil
+	for _, disk := range o.disks {
+		o.dirs = append(o.dirs, must(os.MkdirTemp(disk, "live")))
+	}
+	if from != nil {
+		from.put(image, o.dirs)
+	}
+	o.journal = newJournal(o.model, o.dirs...)
+	o.state, o.allowed = "", []string{""}
+}
+
+func (o *outage) end() {
+	for _, dir := range o.dirs {
+		must(0, os.RemoveAll(dir))
+	}
+}
+
+func at(dirs []string, driver layerstore.Driver) (path string, options []layerstore.Option) {
+	options = []layerstore.Option{layerstore.Make(0o700), layerstore.Sync(), layerstore.WithDriver(driver), layerstore.OrphanGrace(0), layerstore.CountsOnly()}
+	if len(dirs) > 1 {
+		options = append(options, layerstore.ImageStore(filepath.Join(dirs[1], "images")))
+	}
+	return filepath.Join(dirs[0], "store"), options
+}
+
+// open opens the store by another process, which is killed after so many calls.
+func (o *outage) open(calls int, refuse func(string) error) (err error) {
+	o.subject = &subject{journal: o.journal, ordered: o.ordered, refuse: refuse, left: -1, look: o.look}
+	path, options := at(o.dirs, o.driver)
+	o.store, err = layerstore.Open(path, append(append(options, o.subject.options()...), layerstore.WithoutRecovery())...)
+	o.subject.left = calls
+	return err
+}
+
+// A step is an operation, and what the store has after it.
+type step struct {
+	name   string
+	run    func(o *outage) error
+	after  string
+	refuse string // a method that is refused while it runs
+	next   string // one that is refused to the next process, if this one is killed
+}
+
+// refusing answers calls of the method with an errno.
+func refusing(method *string) func(call string) error {
+	return func(call string) error {
+		if refused, _, _ := strings.Cut(call, " "); refused == *method {
+			return map[string]error{"StageDeletion": unix.EXDEV, "Replace": unix.EINVAL}[refused]
+		}
+		return nil
+	}
+}
+
+func making(id, parent string) func(o *outage) error {
+	return func(o *outage) error {
+		layer := layerstore.Layer{ID: id, Parent: parent, Image: o.images}
+		_, err := o.store.Create(background, layer, someFiles(1, id))
+		return err
+	}
+}
+
+func deleting(ids ...string) func(o *outage) error {
+	return func(o *outage) error { _, err := o.store.Delete(background, ids...); return err }
+}
+
+func labelling(id, text string) func(o *outage) error {
+	return func(o *outage) error { return o.store.Save(background, id, label(text)) }
+}
+
+// take takes one step; killed reports that its process was. What it promised is what
+// may be found from then on.
+func (o *outage) take(s step) (killed bool) {
+	o.allowed = []string{o.state, s.after}
+	var err error
+	done, ended := make(chan bool), false
+	go func() {
+		defer close(done)
+		err = s.run(o)
+		ended = true
+	}()
+	<-done
+	o.subject.left = -1
+	o.journal.scan()
+	switch {
+	case !ended:
+		o.subject.kill()
+	case err == nil:
+		o.allowed = []string{s.after}
+		o.state = s.after
+	default:
+		panic(fmt.Sprint(s.name, ": ", err))
+	}
+	o.look()
+	return !ended
+}
+
+// look visits every world, if there are others than before.
+func (o *outage) look() {
+	if o.loss != "" {
+		return
+	}
+	allowed := strings.Join(o.allowed, "|")
+	all := allowed != o.lastAllowed
+	o.lastAllowed = allowed
+	o.journal.worlds(all, func(left image) {
+		if o.loss != "" {
+			return
+		}
+		text := o.journal.text(left)
+		outcome, known := o.worlds[text]
+		if !known {
+			outcome.has, outcome.wrong = o.check(left)
+			o.worlds[text] = outcome
+		}
+		if outcome.wrong == "" && !slices.Contains(o.allowed, outcome.has) {
+			outcome.wrong = "the store has " + outcome.has
+		}
+		if outcome.wrong != "" {
+			o.loss = outcome.wrong + "\nallowed: " + strings.Join(o.allowed, " or ") + "\nleft by power loss:\n" + text
+		}
+	})
+}
+
+// An outcome is what the next process finds after power loss: what the store has, or
+// what is wrong with it.
+type outcome struct{ has, wrong string }
+
+// check lets another process recover what power loss left.
+func (o *outage) check(left image) (has, wrong string) {
+	var dirs []string
+	for _, disk := range o.disks {
+		dirs = append(dirs, must(os.MkdirTemp(disk, "copy")))
+		defer os.RemoveAll(dirs[len(dirs)-1])
+	}
+	o.journal.put(left, dirs)
+	path, options := at(dirs, o.driver)
+	s, err := layerstore.Open(path, options...)
+	if err != nil {
+		return "", fmt.Sprint("the store does not open: ", err)
+	}
+	defer s.Close()
+	if _, err := s.Recover(background); err != nil {
+		return "", fmt.Sprint("recovery fails: ", err)
+	}
+	layers := 0
+	has = described(s)
+	for _, layer := range must(s.List(background)) {
+		layers++
+		files, err := s.Path(background, layer.ID)
+		if err != nil {
+			return "", fmt.Sprint(layer.ID, " is not there: ", err)
+		}
+		if text := contentOf(files); o.files[layer.ID] == "" {
+			o.files[layer.ID] = text // nothing was lost yet
+		} else if text != o.files[layer.ID] {
+			return "", fmt.Sprintf("layer %s is torn: it has %s", layer.ID, text)
+		}
+	}
+	var all []string
+	for _, dir := range []string{"store/", "images/"} {
+		for _, below := range []string{"tempdirs/*", "vfs/dir/*", "direct/dir/*", "overlay/[^l]*", "overlay/l/*"} {
+			all = append(all, must(filepath.Glob(filepath.Join(dirs[0], dir, below)))...)
+			all = append(all, must(filepath.Glob(filepath.Join(dirs[len(dirs)-1], dir, below)))...)
+		}
+	}
+	slices.Sort(all)
+	if all = slices.Compact(all); len(all) != layers*len(o.driver.Parts(layerstore.Placed{})) {
+		return "", fmt.Sprintf("what is left for ever is among %v", all)
+	}
+	return has, ""
+}
+
+// described tells what layers a store has, with their labels.
+func described(s *layerstore.Store) string {
+	var all []string
+	for _, layer := range must(s.List(background)) {
+		text := layer.ID
+		for _, label := range layer.Labels {
+			text += "=" + label
+		}
+		all = append(all, text)
+	}
+	return strings.Join(all, " ")
+}
+
+// contentOf is every file below dir.
+func contentOf(dir string) string {
+	entries := []string{}
+	filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		text := strings.TrimPrefix(path, dir)
+		if err == nil && entry.Type().IsRegular() {
+			text += "=" + string(must(os.ReadFile(path)))
+		}
+		entries = append(entries, text)
+		return nil
+	})
+	return strings.Join(entries, " ")
+}
+
+func backup(o *outage) error {
+	for _, name := range []string{"layers.json", "layers.json.spare"} {
+		must(0, os.Link(filepath.Join(o.dirs[0], "store", name), filepath.Join(o.dirs[0], name)))
+	}
+	return nil
+}
+
+// life is one life of a store.
+var life = []step{
+	{name: "create", run: making("keep", ""), after: "keep"},
+	{name: "create a child", run: making("a", "keep"), after: "keep a"},
+	{name: "save", run: labelling("a", "x"), after: "keep a=x"},
+	{name: "delete", run: deleting("a"), after: "keep"},
+	{name: "create another", run: making("b", ""), after: "keep b"},
+	{name: "delete in place", run: deleting("b"), after: "keep", refuse: "StageDeletion"},
+	{name: "create without exchange", run: making("c", ""), after: "keep c", refuse: "Replace"},
+	{name: "save without exchange", run: labelling("c", "y"), after: "keep c=y", refuse: "Replace"},
+	{name: "delete without exchange", run: deleting("c"), after: "keep", refuse: "Replace"},
+	{name: "back up by hard links", run: backup, after: "keep"},
+	{name: "save over what was backed up", run: labelling("keep", "x"), after: "keep=x", refuse: "Replace"},
+	{name: "save by exchange again", run: labelling("keep", "z"), after: "keep=z"},
+}
+
+// live runs a life from the first Open on.
+func (o *outage) live() {
+	o.begin(nil, image{})
+	defer o.end()
+	refused := ""
+	must(0, o.open(-1, refusing(&refused)))
+	defer o.store.Close()
+	for _, step := range life {
+		refused = step.refuse
+		o.journal.settle()
+		o.take(step)
+	}
+}
+
+// killed are operations that are killed before any of their calls; then another process
+// does something, and power may be lost while it does.
+var killed = []step{
+	{name: "create", run: making("new", "keep"), after: "keep a new"},
+	{name: "delete", run: deleting("a"), after: "keep"},
+	{name: "delete in place", run: deleting("a"), after: "keep", refuse: "StageDeletion", next: "StageDeletion"},
+	{name: "save", run: labelling("keep", "x"), after: "keep=x a", next: "Replace"},
+	{name: "save without exchange", run: labelling("keep", "x"), after: "keep=x a", refuse: "Replace", next: "Replace"},
+	{name: "delete without exchange", run: deleting("a"), after: "keep", refuse: "Replace"},
+}
+
+// kill kills every operation before every call, and lets another process go on.
+func (o *outage) kill(operations []step) {
+	o.begin(nil, image{})
+	must(0, o.open(-1, nil))
+	for _, step := range []step{{run: making("keep", ""), after: "keep"}, {run: making("a", "keep"), after: "keep a"}} {
+		o.take(step)
+	}
+	o.store.Close()
+	scene, start := o.journal, o.journal.now.copy()
+	o.end()
+	seen := map[string]bool{}
+	for _, operation := range operations {
+		for k := 0; o.loss == ""; k++ {
+			o.begin(scene, start)
+			o.state, o.allowed = "keep a", []string{"keep a"}
+			must(0, o.open(k, refusing(&operation.refuse)))
+			dead := o.take(operation)
+			if !dead {
+				o.store.Close()
+				o.end()
+				break
+			}
+			all := []string{}
+			o.journal.worlds(true, func(i image) { all = append(all, o.journal.text(i)) })
+			slices.Sort(all)
+			if key := operation.next + strings.Join(all, ""); !seen[key] { // the kill made a difference
+				seen[key] = true
+				must(0, o.open(-1, refusing(&operation.next)))
+				found := described(o.store)
+				text := strings.Replace(found, "keep", "keep=after", 1)
+				text = strings.Replace(text, "=after=x", "=after", 1)
+				o.state, o.allowed = found, []string{"keep a", operation.after, found}
+				o.takeAfter(step{run: labelling("keep", "after"), after: text})
+				o.take(step{run: func(o *outage) error { _, err := o.store.Recover(background); return err }, after: text})
+				o.store.Close()
+			}
+			o.end()
+		}
+	}
+}
+
+// takeAfter is take after a kill: what the dead process did may still be lost.
+func (o *outage) takeAfter(s step) {
+	before := o.allowed
+	run := s.run
+	s.run = func(o *outage) error {
+		o.allowed = append(o.allowed, before...)
+		return run(o)
+	}
+	o.take(s)
+}
+
+// The layer store's own code, where power may be lost at every call: what was promised
+// is there, what was deleted is not, and nothing is torn or left for ever; whatever
+// the file systems order, in every layout; also after a process was killed.
+func TestPowerLossAtEveryCall(t *testing.T) {
+	for _, c := range []struct {
+		durability
+		driver layerstore.Driver
+		kill   bool
+	}{
+		{durability{"nothing is ordered", disk.Weak, false, false}, layerstore.VFS, true},
+		{durability{"nothing is ordered", disk.Weak, false, false}, layerstore.Direct, false},
+		{durability{"all is ordered", disk.Ordered, true, false}, layerstore.VFS, false},
+		{durability{"nothing is ordered, content on a second file system", disk.Weak, false, true}, layerstore.Overlay, false},
+		{durability{"all is ordered, content on a second file system", disk.Ordered, true, true}, layerstore.Overlay, true},
+	} {
+		t.Run(c.name+"/"+c.driver.Name(), func(t *testing.T) {
+			o := newOutage(t, c.durability, c.driver)
+			o.live()
+			if c.kill && !testing.Short() {
+				o.kill(killed)
+			}
+			require.Empty(t, o.loss)
+			t.Logf("%d worlds", len(o.worlds))
+			assert.Greater(t, len(o.worlds), 100)
+		})
+	}
+}
