@@ -25,7 +25,7 @@ func TestVerifyThatIsInterruptedCleansUp(t *testing.T) {
 			}
 			t.Parallel()
 			dir := t.TempDir()
-			cmd := program("verify", "--run", "race", "--dir", dir, "--duration", "1h")
+			cmd := program("verify", "--run", "traces", "--dir", dir, "--duration", "1h")
 			var stdout bytes.Buffer
 			cmd.Stdout = &stdout
 			lines := untilItSays(t, cmd, "started")
@@ -34,7 +34,7 @@ func TestVerifyThatIsInterruptedCleansUp(t *testing.T) {
 			}
 			require.Error(t, cmd.Wait())
 			assert.Equal(t, 3, cmd.ProcessState.ExitCode())
-			assert.Contains(t, stdout.String(), "race: undecided, because interrupted")
+			assert.Contains(t, stdout.String(), "traces: undecided, because interrupted")
 			onlyNames(t, dir)
 		})
 	}
@@ -63,12 +63,12 @@ func unread(t *testing.T) *os.File {
 
 func TestVerifyWhoseProgressNobodyReadsEnds(t *testing.T) {
 	dir := t.TempDir()
-	cmd := program("verify", "--run", "race", "--dir", dir, "--duration", "1h")
+	cmd := program("verify", "--run", "traces", "--dir", dir, "--duration", "1h")
 	var stdout bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, unread(t)
 	require.Error(t, cmd.Run())
 	assert.Equal(t, 3, cmd.ProcessState.ExitCode())
-	assert.Contains(t, stdout.String(), "race: undecided, because interrupted")
+	assert.Contains(t, stdout.String(), "traces: undecided, because interrupted")
 	onlyNames(t, dir)
 }
 

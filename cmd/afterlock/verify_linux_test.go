@@ -51,22 +51,22 @@ func TestVerifyPassesAndEndsWithTheTable(t *testing.T) {
 	for i := range 200 {
 		require.NoError(t, os.WriteFile(filepath.Join(files, strconv.Itoa(i)), []byte("content"), 0o644))
 	}
-	stdout, stderr, code := call(t, "verify", "--run", "lifecycle", "--run", "race", "--run", "traces",
+	stdout, stderr, code := call(t, "verify", "--run", "lifecycle", "--run", "traces",
 		"--tree", files, "--dir", dir, "--duration", "2s", "--seed", "7")
 	require.Zero(t, code, stdout+stderr)
 	t.Log("\n" + stdout)
 	assert.Contains(t, stdout, "STAGE")
-	assert.Contains(t, stdout, "race: ")
+	assert.Contains(t, stdout, "traces: ")
 	assert.True(t, strings.HasSuffix(stdout, " s (seed 7)\n"), stdout)
 	assert.Contains(t, stdout, "verdict: pass")
 	assert.Contains(t, stderr, "seed 7\n")
 	assert.Contains(t, stderr, "lifecycle: started: ")
-	assert.Contains(t, stderr, "race: pass in ")
+	assert.Contains(t, stderr, "traces: pass in ")
 	onlyNames(t, dir)
 }
 
 func TestVerifyPrintsJSONAndRunsTheStagesItIsAskedFor(t *testing.T) {
-	stdout, stderr, code := call(t, "verify", "--run", "race", "--dir", t.TempDir(), "--duration", "1s", "--json", "-v")
+	stdout, stderr, code := call(t, "verify", "--run", "traces", "--dir", t.TempDir(), "--duration", "1s", "--json", "-v")
 	require.Zero(t, code, stdout+stderr)
 	got := parse[report](t, stdout)
 	assert.Equal(t, "pass", got.Verdict)
@@ -78,8 +78,8 @@ func TestVerifyPrintsJSONAndRunsTheStagesItIsAskedFor(t *testing.T) {
 	assert.WithinDuration(t, time.Now(), got.Started, time.Hour)
 	assert.Empty(t, got.Error)
 	require.Len(t, got.Stages, 1)
-	assert.Equal(t, "race", got.Stages[0].Stage)
-	assert.Contains(t, got.Stages[0].Line, "race: ")
+	assert.Equal(t, "traces", got.Stages[0].Stage)
+	assert.Contains(t, got.Stages[0].Line, "traces: ")
 	assert.Empty(t, got.Stages[0].Repeat)
 	assert.Contains(t, stderr, "seed "+strconv.FormatUint(got.Seed, 10))
 	assert.Contains(t, stderr, "level=DEBUG")
@@ -87,17 +87,17 @@ func TestVerifyPrintsJSONAndRunsTheStagesItIsAskedFor(t *testing.T) {
 
 func TestVerifyThatIsCutShortIsUndecidedAndPrintsHowToRepeatIt(t *testing.T) {
 	dir := t.TempDir()
-	cmd := program("verify", "--run", "race", "--dir", dir, "--duration", "1h", "--creators", "1", "--seed", "5", "-v")
+	cmd := program("verify", "--run", "traces", "--dir", dir, "--duration", "1h", "--seed", "5", "-v")
 	var stdout bytes.Buffer
 	cmd.Stdout = &stdout
-	lines := untilItSays(t, cmd, "msg=race ") // it works
+	lines := untilItSays(t, cmd, "msg=recording") // it works
 	require.NoError(t, cmd.Process.Signal(os.Interrupt))
 	for lines.Scan() {
 	}
 	require.Error(t, cmd.Wait())
 	assert.Equal(t, 3, cmd.ProcessState.ExitCode())
-	assert.Contains(t, stdout.String(), "race: undecided, because ")
-	assert.Regexp(t, "(?m)^repeat: afterlock verify --run race --seed 5 --creators 1 --recoverers 3 --dir '?"+regexp.QuoteMeta(dir)+"'? --duration 1h0m0s$", stdout.String())
+	assert.Contains(t, stdout.String(), "traces: undecided, because ")
+	assert.Regexp(t, "(?m)^repeat: afterlock verify --run traces --seed 5 --dir '?"+regexp.QuoteMeta(dir)+"'? --duration 1h0m0s$", stdout.String())
 }
 
 func TestVerifyThatCannotRunExitsWith2(t *testing.T) {
@@ -159,10 +159,10 @@ func TestVerifyDoesNotPassWithTheBlackBoxSkipped(t *testing.T) {
 	assert.Equal(t, "skipped", got.Stages[0].Verdict)
 	assert.Contains(t, got.Stages[0].Because, "seccomp user notification: operation not permitted")
 
-	stdout, code = verify("--run", "race", "--duration", "1s")
+	stdout, code = verify("--run", "traces", "--duration", "1s")
 	assert.Equal(t, 4, code)
 	assert.Contains(t, stdout, "verdict: skipped")
-	stdout, code = verify("--run", "race", "--duration", "1s", "--allow-skips")
+	stdout, code = verify("--run", "traces", "--duration", "1s", "--allow-skips")
 	assert.Zero(t, code)
 	assert.Contains(t, stdout, "verdict: pass")
 	assert.Contains(t, stdout, "blackbox: skipped, because ")
@@ -175,7 +175,7 @@ func TestVerifyIsSkippedWithoutLocks(t *testing.T) {
 		t.Skip("enumerates crashes")
 	}
 	args := []string{"verify", "--json", "--dir", t.TempDir()}
-	for _, stage := range []string{"conformance", "lifecycle", "race", "traces", "linearizability", "crash", "blackbox"} {
+	for _, stage := range []string{"conformance", "lifecycle", "traces", "linearizability", "crash", "blackbox"} {
 		args = append(args, "--run", stage)
 	}
 	cmd := program(args...)
@@ -199,14 +199,14 @@ func TestVerifyIsSkippedWithoutLocks(t *testing.T) {
 // V is killed while it works. The next run removes what it has left.
 func TestVerifySweepsWhatAKilledRunHasLeft(t *testing.T) {
 	dir := t.TempDir()
-	cmd := program("verify", "--run", "race", "--dir", dir, "--duration", "1h", "-v")
-	lines := untilItSays(t, cmd, "msg=race ") // it works
+	cmd := program("verify", "--run", "traces", "--dir", dir, "--duration", "1h", "-v")
+	lines := untilItSays(t, cmd, "started") // it works
 	require.NoError(t, cmd.Process.Kill())
 	for lines.Scan() {
 	}
 	require.Error(t, cmd.Wait())
 	require.NotEmpty(t, namesBelow(t, dir)[1:])
-	stdout, stderr, code := call(t, "verify", "--run", "race", "--dir", dir, "--duration", "1s")
+	stdout, stderr, code := call(t, "verify", "--run", "traces", "--dir", dir, "--duration", "1s")
 	require.Zero(t, code, stdout+stderr)
 	onlyNames(t, dir)
 }
@@ -214,7 +214,7 @@ func TestVerifySweepsWhatAKilledRunHasLeft(t *testing.T) {
 func TestVerifyRefusesToRunOutOfDescriptors(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
-	cmd := exec.Command("sh", "-c", `ulimit -n 32; exec "$0" verify --run race --dir "$1"`, self, t.TempDir())
+	cmd := exec.Command("sh", "-c", `ulimit -n 32; exec "$0" verify --run traces --dir "$1"`, self, t.TempDir())
 	cmd.Env = append(os.Environ(), proc.Variable+"="+programRole)
 	output, err := cmd.CombinedOutput()
 	require.Error(t, err)

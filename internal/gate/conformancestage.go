@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/afterlock/afterlock/internal/stress"
+	"github.com/afterlock/afterlock/internal/scratch"
 	"github.com/afterlock/afterlock/model"
 	"github.com/afterlock/afterlock/model/conformance"
 )
@@ -48,11 +48,11 @@ type place struct{ model, dir, at, fileSystem string }
 
 // whereToRun says what to run where.
 func whereToRun(env Env) ([]place, error) {
-	scratch, err := stress.FileSystem(env.Scratch)
+	fileSystem, err := scratch.FileSystem(env.Scratch)
 	if err != nil {
 		return nil, err
 	}
-	dirs := []place{{dir: env.Scratch, at: env.Dir, fileSystem: scratch}}
+	dirs := []place{{dir: env.Scratch, at: env.Dir, fileSystem: fileSystem}}
 	if env.Memory != env.Scratch {
 		dirs = append(dirs, place{dir: env.Memory, at: tmpfs, fileSystem: "tmpfs"})
 	}

@@ -206,6 +206,12 @@ func TestSelectKeepsTheOrderOfTheGate(t *testing.T) {
 	}
 	_, err := Select(all, []string{"a", "d"})
 	assert.EqualError(t, err, `no stage "d"; there are: a, b, c`)
+	_, err = Select(Stages(), []string{"race"})
+	assert.EqualError(t, err, "stage race is part of stage traces now: --run traces")
+	for name, now := range former {
+		_, err := Select(Stages(), []string{now})
+		assert.NoError(t, err, name)
+	}
 }
 
 func TestStagesHaveNamesAndDescriptions(t *testing.T) {

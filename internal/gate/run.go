@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/afterlock/afterlock/internal/scratch"
-	"github.com/afterlock/afterlock/internal/stress"
 )
 
 // A Display shows what goes on while stages run. Its methods are called from
@@ -22,17 +21,28 @@ type Display interface {
 	Finished(stage Stage, outcome Outcome)
 }
 
+// former are stages of earlier versions, and which stage does now what they did.
+var former = map[string]string{"race": "traces"}
+
 // Select returns the stages with these names in the order of all, or all if
 // there are no names. The error names a stage that does not exist.
 func Select(all []Stage, names []string) ([]Stage, error) {
 	if len(names) == 0 {
 		return all, nil
 	}
+	for _, stage := range retiring { // until the kill matrix has decided
+		if slices.Contains(names, stage.Name()) {
+			all = append(slices.Clip(all), stage)
+		}
+	}
 	var known []string
 	for _, stage := range all {
 		known = append(known, stage.Name())
 	}
 	for _, name := range names {
+		if now, ok := former[name]; ok && !slices.Contains(known, name) {
+			return nil, fmt.Errorf("stage %s is part of stage %s now: --run %s", name, now, now)
+		}
 		if !slices.Contains(known, name) {
 			return nil, fmt.Errorf("no stage %q; there are: %s", name, strings.Join(known, ", "))
 		}
@@ -84,10 +94,10 @@ func openPlaces(ctx context.Context, dir string) (all places, err error) {
 		return nil, err
 	}
 	all = places{first}
-	if name, err := stress.FileSystem(tmpfs); err != nil || name != "tmpfs" {
+	if name, err := scratch.FileSystem(tmpfs); err != nil || name != "tmpfs" {
 		return all, nil
 	}
-	if name, err := stress.FileSystem(dir); err == nil && name == "tmpfs" {
+	if name, err := scratch.FileSystem(dir); err == nil && name == "tmpfs" {
 		return all, nil
 	}
 	if second, err := scratch.Open(ctx, tmpfs); err == nil {

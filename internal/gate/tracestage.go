@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/afterlock/afterlock/internal/stress"
 	"github.com/afterlock/afterlock/model/conformance/trace"
+	"github.com/afterlock/afterlock/model/conformance/trace/fleet"
 )
 
 // traces records goroutines and processes that are killed, and wants every
-// trace to be a behaviour of the specification.
+// trace to be a behaviour of the specification, and their data whole at every look.
 type traces struct{}
 
 func (traces) Name() string { return "traces" }
@@ -26,12 +26,12 @@ const (
 )
 
 func (traces) Run(ctx context.Context, env Env) (Result, error) {
-	c := stressConfig(env)
-	c.Events = traceEvents
+	c := fleet.Config{Dir: env.Scratch, Keep: env.Dir, Seed: env.Seed, Duration: env.Duration, Events: traceEvents, Progress: env.Progress}
 	if env.Deep {
 		c.Events = deepTraceEvents
 	}
-	r, err := stress.Traces(ctx, c)
+	env.Log.Debug("recording", "events", c.Events)
+	r, err := fleet.Run(ctx, c)
 	result := tracesResult(r, c)
 	if err != nil {
 		return skipIfUnsupported(result, err)
@@ -43,7 +43,7 @@ func (traces) Run(ctx context.Context, env Env) (Result, error) {
 
 // tracesResult is what a run shows. The texts of refusals are for afterlock
 // check; here is the first line of each, and where the trace is.
-func tracesResult(r stress.TracesReport, c stress.Config) Result {
+func tracesResult(r fleet.Report, c fleet.Config) Result {
 	v := &r.Validation
 	result := Result{
 		Ran: fmt.Sprintf("goroutines and processes in %d roots, on %s", r.Roots, r.FileSystem),
@@ -51,12 +51,16 @@ func tracesResult(r stress.TracesReport, c stress.Config) Result {
 			AtLeast("events", v.Events, int64(c.Events)*9/10), // a hole is none
 			AtLeast("by goroutines", r.GoroutineEvents, 1000),
 			AtLeast("by processes", r.ProcessEvents, 1000),
-			AtLeast("kills", r.Kills, stress.MinTraceKills),
+			AtLeast("kills", r.Kills, fleet.MinKills),
 			AtLeast("calls cut off", v.CutOff, 1),
 			AtLeast("instances validated", v.Instances, 100),
 			AtLeast("adoptions", v.Adoptions, 1),
 			AtLeast("ghost locks met", v.Ghosts, 1),
-			AtLeast("live instances met", v.Busy, 1),
+			AtLeast("live instances met", v.Busy, 100),
+			AtLeast("looks at live data", r.Looks, 1000),
+			Never("lost", r.Lost),
+			AtLeast("commits", r.Commits, fleet.MinCommits),
+			Never("partial", r.Partial),
 			AtLeast("configurations", v.Configs, v.Operations),
 			Never("invalid", v.Counts.Invalid),
 		},

@@ -5,18 +5,18 @@ import (
 
 	"github.com/stretchr/testify/assert"
 
-	"github.com/afterlock/afterlock/internal/stress"
 	"github.com/afterlock/afterlock/model/conformance/trace"
+	"github.com/afterlock/afterlock/model/conformance/trace/fleet"
 )
 
 // A run that did enough.
-func goodTraces() (stress.TracesReport, stress.Config) {
-	return stress.TracesReport{
-		Roots: 4, FileSystem: "tmpfs", GoroutineEvents: 5000, ProcessEvents: 5000, Kills: 30,
+func goodTraces() (fleet.Report, fleet.Config) {
+	return fleet.Report{
+		Roots: 4, FileSystem: "tmpfs", GoroutineEvents: 5000, ProcessEvents: 5000, Kills: 30, Looks: 2000, Commits: 30,
 		Validation: trace.Report{Verdict: trace.Valid, Counts: trace.Counts{
-			Events: 10_000, CutOff: 3, Instances: 200, Adoptions: 2, Ghosts: 1, Busy: 9, Operations: 3000, Configs: 4000,
+			Events: 10_000, CutOff: 3, Instances: 200, Adoptions: 2, Ghosts: 1, Busy: 900, Operations: 3000, Configs: 4000,
 		}},
-	}, stress.Config{Dir: "/dir", Events: 10_000}
+	}, fleet.Config{Dir: "/dir", Events: 10_000}
 }
 
 func TestTracesStageJudgesAReport(t *testing.T) {

@@ -1,0 +1,100 @@
+package fleet
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/kernel"
+)
+
+func init() {
+	kernels = map[string]func() kernel.Kernel{
+		"blind":          func() kernel.Kernel { return &blind{Kernel: kernel.Linux()} },
+		"thief":          func() kernel.Kernel { return thief{kernel.Linux()} },
+		"leaker":         func() kernel.Kernel { return leaker{kernel.Linux()} },
+		"litterer":       func() kernel.Kernel { return litterer{kernel.Linux()} },
+		"liar":           func() kernel.Kernel { return liar{kernel.Linux()} },
+		"loser":          func() kernel.Kernel { return loser{kernel.Linux()} },
+		"partial commit": func() kernel.Kernel { return partialCommit{kernel.Linux()} },
+	}
+}
+
+// A blind kernel is the protocol with rules 1 and 2 left out, as upstream ships
+// it: lock files are published unlocked, the recheck always says yes. One
+// goroutine uses it.
+type blind struct {
+	kernel.Kernel
+	last kernel.Attributes // that Stat answered
+}
+
+func (*blind) OpenUnnamed(int) (int, error) { return -1, unix.EOPNOTSUPP }
+
+func (b *blind) Stat(fd int) (kernel.Attributes, error) {
+	a, err := b.Kernel.Stat(fd)
+	a.Links = 1
+	b.last = a
+	return a, err
+}
+
+func (b *blind) StatName(dir int, name string) (kernel.Attributes, error) {
+	if strings.HasPrefix(name, "lock-") {
+		return b.last, nil
+	}
+	return b.Kernel.StatName(dir, name)
+}
+
+// A thief takes every lock, also those that are held: a recoverer that deletes
+// live data.
+type thief struct{ kernel.Kernel }
+
+func (thief) TakeLock(int) error { return nil }
+
+// A leaker keeps a second descriptor of a directory it opens.
+type leaker struct{ kernel.Kernel }
+
+func (k leaker) OpenDirectory(dir int, name string) (int, error) {
+	fd, err := k.Kernel.OpenDirectory(dir, name)
+	if err == nil && !leaked.Swap(true) {
+		_, err = unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	}
+	return fd, err
+}
+
+var leaked atomic.Bool // one is enough to be found
+
+// A litterer leaves a name in the root that no recovery removes.
+type litterer struct{ kernel.Kernel }
+
+func (k litterer) MakeData(root int, name string) error {
+	fd, err := unix.Openat(root, "litter", unix.O_CREAT|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return err
+	}
+	unix.Close(fd)
+	return k.Kernel.MakeData(root, name)
+}
+
+// A liar says that a victim was staged, and leaves it where it is.
+type liar struct{ kernel.Kernel }
+
+func (liar) StageDeletion(string, int, string) error { return nil }
+
+// A loser says that an addition was committed, and has it nowhere.
+type loser struct{ kernel.Kernel }
+
+func (loser) Commit(int, string, string) error { return nil }
+
+// A partialCommit loses a file of every tree it commits.
+type partialCommit struct{ kernel.Kernel }
+
+func (k partialCommit) Commit(root int, entry, destination string) error {
+	err := k.Kernel.Commit(root, entry, destination)
+	if err == nil {
+		err = os.Remove(filepath.Join(destination, "file-0"))
+	}
+	return err
+}
