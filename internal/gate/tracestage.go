@@ -57,7 +57,7 @@ func tracesResult(r fleet.Report, c fleet.Config) Result {
 			AtLeast("adoptions", v.Adoptions, 1),
 			AtLeast("ghost locks met", v.Ghosts, 1),
 			AtLeast("live instances met", v.Busy, 100),
-			AtLeast("looks at live data", r.Looks, 1000),
+			AtLeast("looks at live data", r.Looks, 500),
 			Never("lost", r.Lost),
 			AtLeast("commits", r.Commits, fleet.MinCommits),
 			Never("partial", r.Partial),
