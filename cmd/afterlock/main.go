@@ -86,7 +86,7 @@ Exit codes:
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newVerify(), newReplay(), newCheck(), newModel(), newClaims(), newUpstream(), newLs(), newRecover(), newRm())
+	root.AddCommand(newVerify(), newReplay(), newCheck(), newModel(), newClaims(), newUpstream(), newMutants(), newLs(), newRecover(), newRm())
 	for _, cmd := range root.Commands() {
 		cmd.Args = withUsage(cmd.Args)
 	}

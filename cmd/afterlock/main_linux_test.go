@@ -145,7 +145,7 @@ func TestHelpOfEveryCommandSaysItsExitCodes(t *testing.T) {
 	for _, cmd := range newRoot().Commands() {
 		commands = append(commands, []string{cmd.Name(), "--help"})
 	}
-	require.Len(t, commands, 10)
+	require.Len(t, commands, 11)
 	for _, args := range commands {
 		stdout, stderr, code := call(t, args...)
 		assert.Zero(t, code, args)

@@ -18,6 +18,8 @@ type Options struct {
 	// ShardI of ShardN parts of every enumeration, from 1; 0 of 0 is all of it.
 	ShardI, ShardN int
 
+	Phase string // the name of the only phase to run; "": all
+
 	// Progress is told what is being done, from any goroutine. May be nil.
 	Progress func(text string)
 }

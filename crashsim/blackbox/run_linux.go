@@ -27,6 +27,9 @@ func (c *campaign) run(ctx context.Context) (Report, error) {
 			name string
 			run  func(context.Context) error
 		}{{"crashes", c.crashes}, {"errnos", c.faults}, {"counterexamples", c.directed}, {"schedules", c.schedules}} {
+			if c.Phase != "" && c.Phase != phase.name {
+				continue
+			}
 			begin := time.Now()
 			if err := phase.run(ctx); err != nil {
 				return err

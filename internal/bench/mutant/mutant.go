@@ -44,11 +44,19 @@ type Mutant struct {
 	Edits      []Edit
 }
 
-// An Edit replaces a text that its file, a path below the module, has once.
-type Edit struct{ File, Old, New string }
+// An Edit replaces a text of a file, a path below the module, that has it once,
+// or what is there at a position.
+type Edit struct {
+	File, Old, New string
+
+	at int // of Old, if it is above 0
+}
 
 // Apply returns the changed source. The error says that it does not have Old once.
 func (e Edit) Apply(source string) (string, error) {
+	if e.at > 0 {
+		return source[:e.at] + e.New + source[e.at+len(e.Old):], nil
+	}
 	if n := strings.Count(source, e.Old); n != 1 {
 		return "", fmt.Errorf("%s has %d times, not once:\n%s", e.File, n, e.Old)
 	}

@@ -13,7 +13,7 @@ func TestParse(t *testing.T) {
 	mutants, err := Parse("# a comment\nmutant: a\nof: rule 1\ndetector: d\nmessage: ^x$\nfile: f\n a\n\n-b\n+c\n\nmutant: b\nof: order\nequivalent: why\nfile: f\n-a\n")
 	require.NoError(t, err)
 	require.Len(t, mutants, 2)
-	assert.Equal(t, Edit{"f", "a\n\nb\n", "a\n\nc\n"}, mutants[0].Edits[0])
+	assert.Equal(t, Edit{File: "f", Old: "a\n\nb\n", New: "a\n\nc\n"}, mutants[0].Edits[0])
 	assert.True(t, mutants[0].Message.MatchString("y\nx\nz"))
 	assert.Equal(t, "why", mutants[1].Equivalent)
 	for _, bad := range []string{

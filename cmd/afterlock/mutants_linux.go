@@ -1,0 +1,244 @@
+package main
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/afterlock/afterlock/internal/bench/mutant"
+)
+
+func newMutants() *cobra.Command {
+	var (
+		run, file, work      string
+		names                []string
+		kills, sample, procs int
+		full, asJSON         bool
+	)
+	cmd := &cobra.Command{
+		Use:   "mutants",
+		Short: "Try mutants of the source, and say which check kills which",
+		Long: `Mutants changes the source of this repository in small ways, and wants a detector
+to fail because of each: tests of a package, or a part of a stage of the gate. It
+needs a checkout, in which it runs, and the Go toolchain; the checkout is not
+changed. All mutants are in one build of each program, chosen by name at its
+start; a detector runs only the parts of it that execute what is changed, for at
+most ten seconds.
+
+Mutants of the catalogue name the detector that must meet them, and its message.
+Others are enumerated by rule, and counted apart; those that do not compile are no
+mutants. Without --full, what killed a mutant in the committed matrix is tried
+first, and nothing more if it still does. --full tries every detector, and goes on
+with a result file that it left when it was interrupted.
+
+Exit codes: 0 every mutant met, 1 some are not, 2 usage or environment.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			root, err := checkout()
+			if err != nil {
+				return err
+			}
+			chosen, err := regexp.Compile(run)
+			if err != nil {
+				return err
+			}
+			o := mutant.Options{
+				Chosen: func(m *mutant.Mutant) bool { return chosen.MatchString(m.Name) }, Workers: procs, Kills: kills,
+				Log: func(text string) { fmt.Fprintln(cmd.ErrOrStderr(), text) },
+			}
+			for _, name := range names {
+				d, err := mutant.FindDetector(name)
+				if err != nil {
+					return err
+				}
+				o.Detectors = append(o.Detectors, d)
+			}
+			m := &mutant.Matrix{Sample: sample}
+			before, err := mutant.ReadMatrix(filepath.Join(root, mutant.MatrixPath))
+			switch {
+			case err != nil && !errors.Is(err, os.ErrNotExist):
+				return err
+			case err == nil && !cmd.Flags().Changed("sample"):
+				m.Sample = before.Sample
+			}
+			if full && !cmd.Flags().Changed("kills") {
+				o.Kills = 0
+			} else if !full {
+				o.Before = before
+			}
+			if work == "" {
+				cache, err := os.UserCacheDir()
+				if err != nil {
+					return err
+				}
+				work = filepath.Join(cache, "afterlock-mutants")
+			}
+			source, err := mutant.Open(cmd.Context(), root, work, m.Sample)
+			if err != nil {
+				return err
+			}
+			if earlier, err := mutant.ReadMatrix(file); file != "" && err == nil && earlier.Source == source.Digest && earlier.Sample == m.Sample {
+				m = earlier
+			}
+			o.Finished = func(m *mutant.Matrix, r *mutant.Row) error {
+				fmt.Fprintln(cmd.ErrOrStderr(), rowText(r))
+				if file == "" {
+					return nil
+				}
+				return m.Write(file)
+			}
+			if err := source.Try(cmd.Context(), m, o); err != nil {
+				return err
+			}
+			if file != "" {
+				if err := m.Write(file); err != nil {
+					return err
+				}
+			}
+			if asJSON {
+				err = printJSON(cmd.OutOrStdout(), m)
+			} else {
+				err = writeMatrix(cmd.OutOrStdout(), m)
+			}
+			if err == nil && len(unmet(m)) > 0 {
+				err = failed()
+			}
+			return err
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&run, "run", "", "only mutants whose name matches `REGEXP`")
+	flags.StringArrayVar(&names, "detector", nil, "only this `detector`; may be repeated; ./PACKAGE is one, too")
+	flags.IntVar(&kills, "kills", 1, "`number` of detectors that have to kill a mutant before no other one is tried")
+	flags.IntVar(&sample, "sample", 240, "about this `number` of the enumerated mutants, chosen by a hash of their names; 0: all")
+	flags.IntVar(&procs, "workers", runtime.NumCPU(), "`number` of mutants at a time")
+	flags.BoolVar(&full, "full", false, "try every detector on every mutant")
+	flags.StringVar(&file, "result", "", "`file` to write the matrix to, and to go on with")
+	flags.StringVar(&work, "work", "", "`directory` for programs (default: in the user's cache)")
+	flags.BoolVar(&asJSON, "json", false, "print the matrix as JSON")
+	return cmd
+}
+
+// checkout is the root of the module that the working directory is in.
+func checkout() (string, error) {
+	output, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}} {{.Path}}").Output()
+	root, path, _ := strings.Cut(strings.TrimSpace(string(output)), " ")
+	if err != nil || path != "github.com/afterlock/afterlock" {
+		return "", errors.New("mutants needs a checkout of afterlock as working directory, and the Go toolchain")
+	}
+	return root, nil
+}
+
+// rowText says in a line what became of a mutant.
+func rowText(r *mutant.Row) string {
+	text := "survived  " + r.Mutant
+	var all []string
+	for _, run := range r.Killers() {
+		all = append(all, fmt.Sprintf("%s %s (%.1f s)", run.Detector, run.Part, run.Seconds))
+	}
+	switch {
+	case r.Error != "":
+		return "not tried  " + r.Mutant + ": " + r.Error
+	case len(all) > 0:
+		text = "killed  " + r.Mutant + " by " + strings.Join(all, ", ")
+	case r.Equivalent != "":
+		text = "equivalent  " + r.Mutant + ": " + r.Equivalent
+	}
+	for _, run := range r.Runs {
+		switch run.Verdict {
+		case mutant.Killed, mutant.NotReached, mutant.Survived:
+		default:
+			text += fmt.Sprintf("; %s: %s", run.Detector, run.Verdict)
+		}
+	}
+	return text
+}
+
+// unmet are the mutants that make the command fail: nobody kills them, or not the
+// detector that must, or somebody kills one that is said to be equivalent.
+func unmet(m *mutant.Matrix) (all []*mutant.Row) {
+	for _, r := range m.Rows {
+		if !r.Met() == (r.Equivalent == "") || r.Error != "" {
+			all = append(all, r)
+		}
+	}
+	return all
+}
+
+func writeMatrix(out io.Writer, m *mutant.Matrix) error {
+	type counts struct{ tried, kills, only, reached int }
+	detectors := map[string]*counts{}
+	var order []string
+	count := map[bool][4]int{} // by whether enumerated: all, killed, equivalent, unmet
+	for _, r := range m.Rows {
+		c := count[r.Enumerated]
+		c[0]++
+		killers := r.Killers()
+		if len(killers) > 0 {
+			c[1]++
+		} else if r.Equivalent != "" {
+			c[2]++
+		}
+		count[r.Enumerated] = c
+		for _, run := range r.Runs {
+			d := detectors[run.Detector]
+			if d == nil {
+				d = &counts{}
+				detectors[run.Detector] = d
+				order = append(order, run.Detector)
+			}
+			d.tried++
+			if run.Verdict != mutant.NotReached {
+				d.reached++
+			}
+			if run.Verdict == mutant.Killed {
+				d.kills++
+				if len(killers) == 1 {
+					d.only++
+				}
+			}
+		}
+	}
+	bad := unmet(m)
+	for _, r := range bad {
+		c := count[r.Enumerated]
+		c[3]++
+		count[r.Enumerated] = c
+		fmt.Fprintln(out, printable(rowText(r)))
+	}
+	for _, r := range m.Rows {
+		if r.Equivalent != "" && !slices.Contains(bad, r) {
+			fmt.Fprintln(out, printable(rowText(r)))
+		}
+	}
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(table, "detector\tmutants\treached\tkilled\tonly killer\t")
+	slices.SortFunc(order, func(a, b string) int { return cmp.Compare(detectors[b].kills, detectors[a].kills) })
+	for _, name := range order {
+		d := detectors[name]
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t\n", name, d.tried, d.reached, d.kills, d.only)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	for _, enumerated := range []bool{false, true} {
+		kind, c := "named", count[enumerated]
+		if enumerated {
+			kind = fmt.Sprintf("enumerated (%d of %d by the rules, %d more do not compile)", m.Sampled-m.Unbuilt, m.Enumerated, m.Unbuilt)
+		}
+		fmt.Fprintf(out, "%s: %d mutants, %d killed, %d equivalent, %d not met\n", kind, c[0], c[1], c[2], c[3])
+	}
+	_, err := fmt.Fprintf(out, "%.0f s of detectors, commit %s\n", m.Seconds, m.Commit)
+	return err
+}

@@ -1,0 +1,292 @@
+package mutant
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Detector is a check that may meet mutants: the tests of a package, or parts of
+// a stage of the gate.
+type Detector struct {
+	Name  string
+	Tests string // the package; "" for a stage
+}
+
+// Detectors are tried in this order. Any other package with tests is one by its
+// path, such as ./model/conformance: of the checks' own mutants.
+var Detectors = []Detector{
+	{"tempdir", "tempdir"}, {"layerstore", "tempdir/layerstore"}, {"compat", "tempdir/compat"}, {"kernel", "internal/kernel"},
+	{"edges", ""}, {"crash", ""}, {"blackbox", ""}, {"linearizability", ""}, {"traces", ""},
+	{"soft", ""}, {"directed", ""}, {"race", ""}, {"lifecycle", ""},
+	{"model", "model"},
+}
+
+// FindDetector returns the detector of that name.
+func FindDetector(name string) (Detector, error) {
+	for _, d := range Detectors {
+		if d.Name == name {
+			return d, nil
+		}
+	}
+	if pkg, ok := strings.CutPrefix(name, "./"); ok {
+		return Detector{name, pkg}, nil
+	}
+	return Detector{}, fmt.Errorf("no detector %q", name)
+}
+
+const stages = "internal/bench/mutant/detector" // the program that runs parts of stages
+
+// Limits of what a detector gets for one mutant: the parts of it that take no
+// more together when nothing is wrong, and so long by the clock.
+const (
+	budget  = 8 * time.Second
+	timeout = 10 * time.Second
+)
+
+// Verdicts of a run of a detector on a mutant.
+const (
+	Killed       = "killed"
+	Survived     = "survived"
+	NotReached   = "not reached"   // no part of the detector executes what is changed
+	WrongMessage = "wrong message" // it fails, but not with what the catalogue says
+	TimedOut     = "timed out"
+	Panicked     = "panicked"
+	Undecided    = "undecided"
+	NotBuilt     = "not built"
+)
+
+// A Run is what a detector made of a mutant.
+type Run struct {
+	Detector string  `json:"detector"`
+	Verdict  string  `json:"verdict"`
+	Part     string  `json:"part,omitempty"` // the test, or the part of the stage, that killed it
+	Seconds  float64 `json:"seconds"`
+	output   string
+}
+
+// A part is a test, or a part of a stage: how long it takes when nothing is wrong,
+// and which mutants it reaches.
+type part struct {
+	Name    string
+	Seconds float64
+	Reached []int
+	Wrong   string // why it cannot be used: it fails without a mutant
+}
+
+// parts runs every part of a detector without a mutant, or says what an earlier
+// run of the same source found.
+func (s *Source) parts(ctx context.Context, d Detector, log func(string)) (all []*part, err error) {
+	s.listing.Lock()
+	defer s.listing.Unlock()
+	if all := s.listed[d.Name]; all != nil {
+		return all, nil
+	}
+	defer func() { s.listed[d.Name] = all }()
+	path := filepath.Join(s.Work, "parts-"+strings.ReplaceAll(d.Name, "/", "-")+".json")
+	if text, err := os.ReadFile(path); err == nil {
+		return all, json.Unmarshal(text, &all)
+	}
+	log("parts of " + d.Name)
+	program, err := s.detector(ctx, d, nil)
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"list"}
+	if d.Tests != "" {
+		args = []string{"-test.list", "."}
+	}
+	output, err := exec.CommandContext(ctx, program, args...).Output()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", d.Name, err)
+	}
+	for line := range strings.Lines(string(output)) {
+		words := strings.Fields(line)
+		if d.Tests != "" && !strings.HasPrefix(words[0], "Benchmark") {
+			all = append(all, &part{Name: words[0]})
+		} else if d.Tests == "" && words[0] == d.Name {
+			all = append(all, &part{Name: words[1]})
+		}
+	}
+	note := filepath.Join(s.Work, "reached")
+	for _, p := range all {
+		if err := os.WriteFile(note, make([]byte, len(s.number)+1), 0o600); err != nil {
+			return nil, err
+		}
+		run := s.execute(ctx, d, program, []*part{p}, 10*timeout, records+"="+note)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		p.Seconds = run.Seconds
+		if run.Verdict != Survived {
+			p.Wrong = run.Verdict
+			log(fmt.Sprintf("%s %s: %s without a mutant: %s", d.Name, p.Name, run.Verdict, tail(run.output)))
+		}
+		reached, err := os.ReadFile(note)
+		if err != nil {
+			return nil, err
+		}
+		for n, is := range reached {
+			if is != 0 {
+				p.Reached = append(p.Reached, n)
+			}
+		}
+	}
+	text, err := json.Marshal(all)
+	if err != nil {
+		return nil, err
+	}
+	return all, os.WriteFile(path, text, 0o600)
+}
+
+func tail(text string) string {
+	if len(text) > 400 {
+		text = "..." + text[len(text)-400:]
+	}
+	return strings.TrimSpace(text)
+}
+
+// detector builds the program of a detector.
+func (s *Source) detector(ctx context.Context, d Detector, m *Mutant) (string, error) {
+	if d.Tests != "" {
+		return s.program(ctx, d.Tests, true, m)
+	}
+	if _, err := s.program(ctx, "cmd/afterlock", false, m); err != nil {
+		return "", err
+	}
+	return s.program(ctx, stages, false, m)
+}
+
+// Detect runs a detector on a mutant, its fastest parts first, until one fails.
+// If only is not empty, that part alone is run.
+func (s *Source) Detect(ctx context.Context, m *Mutant, d Detector, only string, log func(string)) (run Run, err error) {
+	run.Detector = d.Name
+	all, err := s.parts(ctx, d, log)
+	if err != nil {
+		return run, err
+	}
+	program, err := s.detector(ctx, d, m)
+	if err != nil {
+		run.Verdict, run.output = NotBuilt, err.Error()
+		return run, ctx.Err()
+	}
+	var chosen []*part
+	for _, p := range all {
+		if p.Wrong == "" && (only == "" || p.Name == only) && (s.own[m] || slices.Contains(p.Reached, s.number[m])) {
+			chosen = append(chosen, p)
+		}
+	}
+	slices.SortStableFunc(chosen, func(a, b *part) int { return cmp.Compare(a.Seconds, b.Seconds) })
+	run.Verdict = NotReached
+	expected := m.Message
+	if m.Detector != d.Name {
+		expected = nil
+	}
+	for sum := 0.0; len(chosen) > 0 && ctx.Err() == nil; {
+		// Tests that take next to nothing share a process.
+		n, together := 1, chosen[0].Seconds
+		for d.Tests != "" && n < len(chosen) && together+chosen[n].Seconds < 1 {
+			together += chosen[n].Seconds
+			n++
+		}
+		if sum += together; sum > budget.Seconds() && run.Verdict != NotReached {
+			break
+		}
+		one := s.execute(ctx, d, program, chosen[:n], timeout-time.Duration(run.Seconds*float64(time.Second)), fmt.Sprintf("%s=%d", selects, s.number[m]))
+		chosen = chosen[n:]
+		one.Seconds += run.Seconds
+		if one.Verdict == Killed && expected != nil && !expected.MatchString(one.output) {
+			one.Verdict = WrongMessage
+		}
+		if one.Verdict != Survived || run.Verdict == NotReached {
+			run.Verdict, run.Part, run.output = one.Verdict, one.Part, run.output+one.output
+		}
+		run.Seconds = one.Seconds
+		if run.Verdict == Killed || run.Seconds > timeout.Seconds() {
+			break
+		}
+	}
+	return run, ctx.Err()
+}
+
+var failing = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
+
+// execute runs parts of a detector. What it leaves is removed, and ended.
+func (s *Source) execute(ctx context.Context, d Detector, program string, parts []*part, limit time.Duration, variable string) (run Run) {
+	run.Detector, run.Part = d.Name, parts[0].Name
+	at := ""
+	if d.Tests == "" {
+		at = "/dev/shm" // where they are fastest
+	}
+	dir, err := os.MkdirTemp(at, "afterlock-mutants-")
+	if err != nil {
+		run.Verdict, run.output = Undecided, err.Error()
+		return run
+	}
+	defer os.RemoveAll(dir)
+	var args []string
+	if d.Tests != "" {
+		var names []string
+		for _, p := range parts {
+			names = append(names, regexp.QuoteMeta(p.Name))
+		}
+		args = []string{"-test.run", "^(" + strings.Join(names, "|") + ")$", "-test.failfast", "-test.timeout", "5m"}
+	} else {
+		args = []string{d.Name, parts[0].Name, dir}
+	}
+	ctx, stop := context.WithTimeout(ctx, max(limit, time.Second))
+	defer stop()
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir = filepath.Join(s.Root, d.Tests)
+	cmd.Env = append(os.Environ(), variable, "TMPDIR="+dir, "AFTERLOCK_COMMAND="+filepath.Join(filepath.Dir(program), "afterlock"))
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	if os.Geteuid() == 0 {
+		cmd.SysProcAttr.Unshareflags = unix.CLONE_NEWNS // so that no mount stays
+	}
+	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	begin := time.Now()
+	err = cmd.Run()
+	if cmd.Process != nil {
+		_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
+	}
+	run.Seconds = time.Since(begin).Seconds()
+	run.output = output.String()
+	var exited *exec.ExitError
+	switch {
+	case err == nil || errors.Is(err, exec.ErrWaitDelay) && cmd.ProcessState.Success():
+		run.Verdict, run.Part = Survived, ""
+	case ctx.Err() != nil:
+		run.Verdict = TimedOut
+	case strings.Contains(run.output, "\npanic: ") || strings.HasPrefix(run.output, "panic: ") || strings.Contains(run.output, "fatal error: "):
+		run.Verdict = Panicked
+	case errors.As(err, &exited) && exited.ExitCode() == 1:
+		run.Verdict = Killed
+		if d.Tests != "" {
+			match := failing.FindStringSubmatch(run.output)
+			if match == nil {
+				run.Verdict = Undecided
+				break
+			}
+			run.Part = match[1]
+		}
+	default:
+		run.Verdict = Undecided
+	}
+	return run
+}

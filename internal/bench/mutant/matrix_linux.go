@@ -1,0 +1,272 @@
+package mutant
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+)
+
+const matrixFile = "matrix.json"
+
+// MatrixPath is where the committed matrix is, below the module.
+const MatrixPath = "internal/bench/mutant/" + matrixFile
+
+// A Matrix is what detectors make of mutants.
+type Matrix struct {
+	Commit     string  `json:"commit"`
+	Source     string  `json:"source"` // digest
+	Sample     int     `json:"sample"` // what was asked for
+	Enumerated int     `json:"enumerated"`
+	Sampled    int     `json:"sampled"`
+	Unbuilt    int     `json:"unbuilt"`
+	Seconds    float64 `json:"seconds"` // of all runs
+	Rows       []*Row  `json:"mutants"`
+}
+
+// A Row is what detectors make of one mutant.
+type Row struct {
+	Mutant     string `json:"mutant"`
+	Of         string `json:"of"`
+	Enumerated bool   `json:"enumerated,omitempty"`
+	Expected   string `json:"expected,omitempty"` // the detector that must meet it
+	Equivalent string `json:"equivalent,omitempty"`
+	Error      string `json:"error,omitempty"` // why it could not be tried
+	Runs       []Run  `json:"runs"`
+	Done       bool   `json:"done"` // nothing is left to be tried
+}
+
+// Killers are the runs that killed it, the first one first.
+func (r *Row) Killers() (all []Run) {
+	for _, run := range r.Runs {
+		if run.Verdict == Killed {
+			all = append(all, run)
+		}
+	}
+	return all
+}
+
+// Met reports whether the detector that must meet the mutant did or, if none has
+// to, any did.
+func (r *Row) Met() bool {
+	return slices.ContainsFunc(r.Killers(), func(run Run) bool { return r.Expected == "" || run.Detector == r.Expected })
+}
+
+func (r *Row) run(detector string) *Run {
+	for i := range r.Runs {
+		if r.Runs[i].Detector == detector {
+			return &r.Runs[i]
+		}
+	}
+	return nil
+}
+
+// Options choose what is tried.
+type Options struct {
+	Detectors []Detector // all, if empty
+	Chosen    func(m *Mutant) bool
+	Kills     int     // so many killers of a mutant are enough; 0: all detectors
+	Before    *Matrix // whose first killers are tried first, those parts only
+	Workers   int
+	Log       func(text string)
+	Finished  func(m *Matrix, r *Row) error // after each mutant, one call at a time
+}
+
+// ReadMatrix reads a matrix.
+func ReadMatrix(path string) (*Matrix, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	m := &Matrix{}
+	return m, json.Unmarshal(text, m)
+}
+
+// Write writes a matrix, with a line for each mutant.
+func (m *Matrix) Write(path string) error {
+	head := *m
+	head.Rows = nil
+	text, err := json.Marshal(head)
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	b.WriteString(strings.TrimSuffix(string(text), "null}") + "[")
+	for i, r := range m.Rows {
+		line, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		if i > 0 {
+			b.WriteString(",")
+		}
+		fmt.Fprintf(&b, "\n%s", line)
+	}
+	b.WriteString("\n]}\n")
+	if err := os.WriteFile(path+".new", []byte(b.String()), 0o666); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+func (m *Matrix) row(name string) *Row {
+	if m == nil {
+		return nil
+	}
+	for _, r := range m.Rows {
+		if r.Mutant == name {
+			return r
+		}
+	}
+	return nil
+}
+
+// Try tries mutants. What m has already, of the same source, is not tried again:
+// m is empty, or what an earlier Try that was interrupted has left.
+func (s *Source) Try(ctx context.Context, m *Matrix, o Options) error {
+	detectors := o.Detectors
+	if len(detectors) == 0 {
+		detectors = Detectors
+	}
+	m.Enumerated, m.Sampled, m.Unbuilt, m.Source = s.Enumerated, s.Sampled, s.Unbuilt, s.Digest
+	m.Commit = s.commit(ctx)
+	for _, d := range detectors { // before anything else is run
+		if _, err := s.parts(ctx, d, o.Log); err != nil {
+			return err
+		}
+	}
+	var (
+		group sync.WaitGroup
+		mu    sync.Mutex
+		errs  []error
+		todo  = make(chan *Mutant)
+	)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	for range max(o.Workers, 1) {
+		group.Go(func() {
+			for mutant := range todo {
+				mu.Lock()
+				r := m.row(mutant.Name)
+				if r == nil {
+					r = &Row{Mutant: mutant.Name, Of: mutant.Of, Enumerated: mutant.Enumerated(), Expected: mutant.Detector, Equivalent: mutant.Equivalent}
+					m.Rows = append(m.Rows, r)
+				}
+				mu.Unlock()
+				err := s.try(ctx, mutant, r, detectors, o)
+				mu.Lock()
+				if err == nil && o.Finished != nil {
+					err = o.Finished(m, r)
+				}
+				if err != nil {
+					errs = append(errs, err)
+					stop()
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for _, mutant := range s.Mutants {
+		if (o.Chosen == nil || o.Chosen(mutant)) && ctx.Err() == nil {
+			todo <- mutant
+		}
+	}
+	close(todo)
+	group.Wait()
+	order := map[string]int{}
+	for i, mutant := range s.Mutants {
+		order[mutant.Name] = i
+	}
+	for mutant, err := range s.Errors {
+		if o.Chosen == nil || o.Chosen(mutant) {
+			if r := m.row(mutant.Name); r == nil {
+				m.Rows = append(m.Rows, &Row{Mutant: mutant.Name, Of: mutant.Of, Expected: mutant.Detector, Error: err.Error(), Done: true})
+			}
+		}
+	}
+	slices.SortStableFunc(m.Rows, func(a, b *Row) int { return cmp.Compare(order[a.Mutant], order[b.Mutant]) })
+	m.Seconds = 0
+	for _, r := range m.Rows {
+		for _, run := range r.Runs {
+			m.Seconds += run.Seconds
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// try tries a mutant: first the part that killed it before, and the detector that
+// must meet it.
+func (s *Source) try(ctx context.Context, m *Mutant, r *Row, detectors []Detector, o Options) error {
+	if r.Done {
+		return nil
+	}
+	first := m.Detector
+	if before := o.Before.row(m.Name); before != nil && o.Kills > 0 {
+		for _, killer := range before.Killers() {
+			d, err := FindDetector(killer.Detector)
+			if err != nil || first != "" && d.Name != first || !slices.Contains(detectors, d) {
+				continue
+			}
+			run, err := s.Detect(ctx, m, d, killer.Part, o.Log)
+			if err != nil {
+				return err
+			}
+			if run.Verdict == Killed {
+				r.Runs = append(r.Runs, run)
+			}
+			break
+		}
+	}
+	list := slices.Clone(detectors)
+	if d, err := FindDetector(first); first != "" && err != nil {
+		r.Error, r.Done = err.Error(), true
+		return nil
+	} else if first != "" && (len(o.Detectors) == 0 || slices.Contains(list, d)) {
+		list = slices.DeleteFunc(list, func(x Detector) bool { return x == d })
+		list = append([]Detector{d}, list...)
+	}
+	for _, d := range list {
+		if o.Kills > 0 && len(r.Killers()) >= o.Kills {
+			break
+		}
+		if r.run(d.Name) != nil {
+			continue
+		}
+		run, err := s.Detect(ctx, m, d, "", o.Log)
+		if err != nil {
+			return err
+		}
+		r.Runs = append(r.Runs, run)
+		if run.Verdict != Survived && run.Verdict != NotReached {
+			path := filepath.Join(s.Work, "outputs", fmt.Sprintf("%d-%s.txt", s.number[m], strings.ReplaceAll(d.Name, "/", "-")))
+			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+				return err
+			}
+			if err := os.WriteFile(path, []byte(m.Name+"\n"+run.output), 0o600); err != nil {
+				return err
+			}
+		}
+	}
+	r.Done = true
+	return nil
+}
+
+// commit is the hash of the source's commit, with "+" if it is not quite that.
+func (s *Source) commit(ctx context.Context) string {
+	output, err := exec.CommandContext(ctx, "git", "-C", s.Root, "rev-parse", "HEAD").Output()
+	if err != nil {
+		return ""
+	}
+	commit := strings.TrimSpace(string(output))
+	if output, err := exec.CommandContext(ctx, "git", "-C", s.Root, "status", "--porcelain", "--", "*.go", "*.txt").Output(); err != nil || len(output) > 0 {
+		commit += "+"
+	}
+	return commit
+}
