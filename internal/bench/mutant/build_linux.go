@@ -84,8 +84,11 @@ func Open(ctx context.Context, root, work string, sample int) (*Source, error) {
 func digest(root string) (string, error) {
 	h := sha256.New()
 	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() && d.Name() == ".git" {
-			return errors.Join(err, fs.SkipDir)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && d.Name() == ".git" {
+			return fs.SkipDir
 		}
 		switch filepath.Ext(path) {
 		case ".go", ".txt", ".mod", ".sum", ".cfg", ".tla", ".json":
