@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -87,24 +88,64 @@ type part struct {
 	Wrong   string // why it cannot be used: it fails without a mutant
 }
 
-// parts runs every part of a detector without a mutant, or says what an earlier
-// run of the same source found.
-func (s *Source) parts(ctx context.Context, d Detector, log func(string)) (all []*part, err error) {
+// parts runs every part of a detector without a mutant, two at a time, or says
+// what an earlier run of the same source found.
+func (s *Source) parts(ctx context.Context, d Detector, log func(string)) ([]*part, error) {
 	s.listing.Lock()
 	defer s.listing.Unlock()
 	if all := s.listed[d.Name]; all != nil {
 		return all, nil
 	}
-	defer func() { s.listed[d.Name] = all }()
+	var all []*part
 	path := filepath.Join(s.Work, "parts-"+strings.ReplaceAll(d.Name, "/", "-")+".json")
-	if text, err := os.ReadFile(path); err == nil {
-		return all, json.Unmarshal(text, &all)
-	}
-	log("parts of " + d.Name)
 	program, err := s.detector(ctx, d, nil)
 	if err != nil {
 		return nil, err
 	}
+	if text, err := os.ReadFile(path); err == nil {
+		if err := json.Unmarshal(text, &all); err != nil {
+			return nil, err
+		}
+	} else if all, err = list(ctx, d, program); err != nil {
+		return nil, err
+	}
+	var (
+		group sync.WaitGroup
+		mu    sync.Mutex
+		errs  []error
+		todo  = make(chan *part)
+	)
+	for i := range 2 {
+		group.Go(func() {
+			note := filepath.Join(s.Work, fmt.Sprintf("reached%d", i))
+			for p := range todo {
+				err := s.measure(ctx, d, program, p, note, log)
+				mu.Lock()
+				errs = append(errs, err)
+				mu.Unlock()
+			}
+		})
+	}
+	for _, p := range all {
+		if p.Seconds == 0 && ctx.Err() == nil {
+			todo <- p
+		}
+	}
+	close(todo)
+	group.Wait()
+	text, err := json.Marshal(all)
+	if err == nil {
+		err = os.WriteFile(path, text, 0o600)
+	}
+	if err := errors.Join(append(errs, err, ctx.Err())...); err != nil {
+		return nil, err
+	}
+	s.listed[d.Name] = all
+	return all, nil
+}
+
+// list asks a program for its parts.
+func list(ctx context.Context, d Detector, program string) (all []*part, err error) {
 	args := []string{"list"}
 	if d.Tests != "" {
 		args = []string{"-test.list", "."}
@@ -121,35 +162,30 @@ func (s *Source) parts(ctx context.Context, d Detector, log func(string)) (all [
 			all = append(all, &part{Name: words[1]})
 		}
 	}
-	note := filepath.Join(s.Work, "reached")
-	for _, p := range all {
-		if err := os.WriteFile(note, make([]byte, len(s.number)+1), 0o600); err != nil {
-			return nil, err
-		}
-		run := s.execute(ctx, d, program, []*part{p}, 10*timeout, records+"="+note)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		p.Seconds = run.Seconds
-		if run.Verdict != Survived {
-			p.Wrong = run.Verdict
-			log(fmt.Sprintf("%s %s: %s without a mutant: %s", d.Name, p.Name, run.Verdict, tail(run.output)))
-		}
-		reached, err := os.ReadFile(note)
-		if err != nil {
-			return nil, err
-		}
-		for n, is := range reached {
-			if is != 0 {
-				p.Reached = append(p.Reached, n)
-			}
+	return all, nil
+}
+
+// measure runs a part without a mutant.
+func (s *Source) measure(ctx context.Context, d Detector, program string, p *part, note string, log func(string)) error {
+	if err := os.WriteFile(note, make([]byte, len(s.number)+1), 0o600); err != nil {
+		return err
+	}
+	run := s.execute(ctx, d, program, []*part{p}, 3*timeout, records+"="+note)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	p.Seconds = run.Seconds
+	if run.Verdict != Survived {
+		p.Wrong = run.Verdict
+		log(fmt.Sprintf("%s %s: %s without a mutant: %s", d.Name, p.Name, run.Verdict, tail(run.output)))
+	}
+	reached, err := os.ReadFile(note)
+	for n, is := range reached {
+		if is != 0 {
+			p.Reached = append(p.Reached, n)
 		}
 	}
-	text, err := json.Marshal(all)
-	if err != nil {
-		return nil, err
-	}
-	return all, os.WriteFile(path, text, 0o600)
+	return err
 }
 
 func tail(text string) string {
