@@ -210,8 +210,10 @@ func (s *Source) detector(ctx context.Context, d Detector, m *Mutant) (string, e
 // If only is not empty, that part alone is run.
 func (s *Source) Detect(ctx context.Context, m *Mutant, d Detector, only string, log func(string)) (run Run, err error) {
 	run.Detector = d.Name
-	all, err := s.parts(ctx, d, log)
-	if err != nil {
+	var all []*part
+	if only != "" {
+		all = []*part{{Name: only, Reached: []int{s.number[m]}}}
+	} else if all, err = s.parts(ctx, d, log); err != nil {
 		return run, err
 	}
 	program, err := s.detector(ctx, d, m)
@@ -221,7 +223,7 @@ func (s *Source) Detect(ctx context.Context, m *Mutant, d Detector, only string,
 	}
 	var chosen []*part
 	for _, p := range all {
-		if p.Wrong == "" && (only == "" || p.Name == only) && (s.own[m] || slices.Contains(p.Reached, s.number[m])) {
+		if p.Wrong == "" && (s.own[m] || slices.Contains(p.Reached, s.number[m])) {
 			chosen = append(chosen, p)
 		}
 	}

@@ -82,7 +82,7 @@ func Sample(all []*Mutant, n int) []*Mutant {
 	left, rules := n, len(hashes)
 	for _, rule := range slices.SortedFunc(maps.Keys(hashes), func(a, b string) int { return cmp.Compare(len(hashes[a]), len(hashes[b])) }) {
 		slices.Sort(hashes[rule])
-		share := min(left/rules, len(hashes[rule]))
+		share := max(1, min(left/rules, len(hashes[rule])))
 		limit[rule] = hashes[rule][share-1]
 		left, rules = left-share, rules-1
 	}

@@ -40,7 +40,6 @@ type Row struct {
 	Equivalent string `json:"equivalent,omitempty"`
 	Error      string `json:"error,omitempty"` // why it could not be tried
 	Runs       []Run  `json:"runs"`
-	Done       bool   `json:"done"` // nothing is left to be tried
 }
 
 // Killers are the runs that killed it, the first one first.
@@ -137,9 +136,11 @@ func (s *Source) Try(ctx context.Context, m *Matrix, o Options) error {
 	}
 	m.Enumerated, m.Sampled, m.Unbuilt, m.Source = s.Enumerated, s.Sampled, s.Unbuilt, s.Digest
 	m.Commit = s.commit(ctx)
-	for _, d := range detectors { // before anything else is run
-		if _, err := s.parts(ctx, d, o.Log); err != nil {
-			return err
+	if o.Before == nil {
+		for _, d := range detectors { // before anything else is run
+			if _, err := s.parts(ctx, d, o.Log); err != nil {
+				return err
+			}
 		}
 	}
 	var (
@@ -187,7 +188,7 @@ func (s *Source) Try(ctx context.Context, m *Matrix, o Options) error {
 	for mutant, err := range s.Errors {
 		if o.Chosen == nil || o.Chosen(mutant) {
 			if r := m.row(mutant.Name); r == nil {
-				m.Rows = append(m.Rows, &Row{Mutant: mutant.Name, Of: mutant.Of, Expected: mutant.Detector, Error: err.Error(), Done: true})
+				m.Rows = append(m.Rows, &Row{Mutant: mutant.Name, Of: mutant.Of, Expected: mutant.Detector, Error: err.Error()})
 			}
 		}
 	}
@@ -204,11 +205,8 @@ func (s *Source) Try(ctx context.Context, m *Matrix, o Options) error {
 // try tries a mutant: first the part that killed it before, and the detector that
 // must meet it.
 func (s *Source) try(ctx context.Context, m *Mutant, r *Row, detectors []Detector, o Options) error {
-	if r.Done {
-		return nil
-	}
 	first := m.Detector
-	if before := o.Before.row(m.Name); before != nil && o.Kills > 0 {
+	if before := o.Before.row(m.Name); before != nil && o.Kills > 0 && len(r.Runs) == 0 {
 		for _, killer := range before.Killers() {
 			d, err := FindDetector(killer.Detector)
 			if err != nil || first != "" && d.Name != first || !slices.Contains(detectors, d) {
@@ -226,7 +224,7 @@ func (s *Source) try(ctx context.Context, m *Mutant, r *Row, detectors []Detecto
 	}
 	list := slices.Clone(detectors)
 	if d, err := FindDetector(first); first != "" && err != nil {
-		r.Error, r.Done = err.Error(), true
+		r.Error = err.Error()
 		return nil
 	} else if first != "" && (len(o.Detectors) == 0 || slices.Contains(list, d)) {
 		list = slices.DeleteFunc(list, func(x Detector) bool { return x == d })
@@ -254,7 +252,6 @@ func (s *Source) try(ctx context.Context, m *Mutant, r *Row, detectors []Detecto
 			}
 		}
 	}
-	r.Done = true
 	return nil
 }
 
