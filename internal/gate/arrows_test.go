@@ -17,6 +17,7 @@ const module = "github.com/afterlock/afterlock/"
 var mayImport = map[string][]string{
 	"model":                          {module + "spec"},
 	"spec":                           {},
+	"spec/internal/bindings":         {},
 	"spec/internal/manifest":         {module + "model"},
 	"spec/internal/tlc":              {module + "spec/internal/manifest", module + "model"},
 	"tempdir":                        {"golang.org/x/sys/", module + "internal/kernel"},
