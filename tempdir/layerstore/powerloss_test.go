@@ -195,7 +195,14 @@ func (o *outage) check(left image) (has, wrong string) {
 		defer os.RemoveAll(dirs[len(dirs)-1])
 	}
 	o.journal.put(left, dirs)
-	path, options := at(dirs, o.driver)
+	return recovered(dirs, o.driver, o.files)
+}
+
+// recovered lets another process recover the store in dirs, and returns what it has
+// then, or what is wrong with it: what layers say and what is in them do not agree,
+// or something is left. files is what layers have, and learns it.
+func recovered(dirs []string, driver layerstore.Driver, files map[string]string) (has, wrong string) {
+	path, options := at(dirs, driver)
 	s, err := layerstore.Open(path, options...)
 	if err != nil {
 		return "", fmt.Sprint("the store does not open: ", err)
@@ -204,35 +211,35 @@ func (o *outage) check(left image) (has, wrong string) {
 	if _, err := s.Recover(background); err != nil {
 		return "", fmt.Sprint("recovery fails: ", err)
 	}
-	layers := 0
-	has = described(s)
-	for _, layer := range must(s.List(background)) {
-		layers++
-		files, err := s.Path(background, layer.ID)
+	layers := must(s.List(background))
+	for _, layer := range layers {
+		path, err := s.Path(background, layer.ID)
 		if err != nil {
 			return "", fmt.Sprint(layer.ID, " is not there: ", err)
 		}
-		if text := contentOf(files); o.files[layer.ID] == "" {
-			o.files[layer.ID] = text // nothing was lost yet
-		} else if text != o.files[layer.ID] {
+		if text := contentOf(path); files[layer.ID] == "" {
+			files[layer.ID] = text
+		} else if text != files[layer.ID] {
 			return "", fmt.Sprintf("layer %s is torn: it has %s", layer.ID, text)
 		}
 	}
-	var all []string
-	for _, dir := range []string{"store/", "images/"} {
-		for _, below := range []string{"tempdirs/*", "vfs/dir/*", "direct/dir/*", "overlay/[^l]*", "overlay/l/*"} {
-			all = append(all, must(filepath.Glob(filepath.Join(dirs[0], dir, below)))...)
-			all = append(all, must(filepath.Glob(filepath.Join(dirs[len(dirs)-1], dir, below)))...)
-		}
+	if left := allLeft(dirs); len(left) != len(layers)*len(driver.Parts(layerstore.Placed{})) {
+		return "", fmt.Sprintf("what is left for ever is among %v", left)
 	}
-	slices.Sort(all)
-	if all = slices.Compact(all); len(all) != layers*len(o.driver.Parts(layerstore.Placed{})) {
-		return "", fmt.Sprintf("what is left for ever is among %v", all)
-	}
-	return has, ""
+	return described(s), ""
 }
 
-// described tells what layers a store has, with their labels.
+// allLeft are the parts of layers, and what is in roots, of the stores in dirs.
+func allLeft(dirs []string) (all []string) {
+	for _, dir := range slices.Compact([]string{dirs[0] + "/store", dirs[len(dirs)-1] + "/images"}) {
+		for _, below := range []string{"tempdirs/*", "vfs/dir/*", "direct/dir/*", "overlay/[^l]*", "overlay/l/*"} {
+			all = append(all, must(filepath.Glob(filepath.Join(dir, below)))...)
+		}
+	}
+	return all
+}
+
+// described tells what layers a store has, with their labels and how often they are mounted.
 func described(s *layerstore.Store) string {
 	var all []string
 	for _, layer := range must(s.List(background)) {
@@ -240,6 +247,7 @@ func described(s *layerstore.Store) string {
 		for _, label := range layer.Labels {
 			text += "=" + label
 		}
+		text += strings.Repeat("+", layer.Mounts)
 		all = append(all, text)
 	}
 	return strings.Join(all, " ")
@@ -366,19 +374,19 @@ func TestPowerLossAtEveryCall(t *testing.T) {
 	for _, c := range []struct {
 		durability
 		driver layerstore.Driver
-		kill   bool
+		kill   []step
 	}{
-		{durability{"nothing is ordered", disk.Weak, false, false}, layerstore.VFS, true},
-		{durability{"nothing is ordered", disk.Weak, false, false}, layerstore.Direct, false},
-		{durability{"all is ordered", disk.Ordered, true, false}, layerstore.VFS, false},
-		{durability{"nothing is ordered, content on a second file system", disk.Weak, false, true}, layerstore.Overlay, false},
-		{durability{"all is ordered, content on a second file system", disk.Ordered, true, true}, layerstore.Overlay, true},
+		{durability{"nothing is ordered", disk.Weak, false, false}, layerstore.VFS, killed},
+		{durability{"nothing is ordered", disk.Weak, false, false}, layerstore.Direct, nil},
+		{durability{"all is ordered", disk.Ordered, true, false}, layerstore.VFS, nil},
+		{durability{"nothing is ordered, content on a second file system", disk.Weak, false, true}, layerstore.Overlay, nil},
+		{durability{"all is ordered, content on a second file system", disk.Ordered, true, true}, layerstore.Overlay, killed[:3]},
 	} {
 		t.Run(c.name+"/"+c.driver.Name(), func(t *testing.T) {
 			o := newOutage(t, c.durability, c.driver)
 			o.live()
-			if c.kill && !testing.Short() {
-				o.kill(killed)
+			if !testing.Short() {
+				o.kill(c.kill)
 			}
 			require.Empty(t, o.loss)
 			t.Logf("%d worlds", len(o.worlds))

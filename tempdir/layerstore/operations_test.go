@@ -1,0 +1,357 @@
+//go:build linux
+
+package layerstore_test
+
+import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/kernel"
+	"github.com/afterlock/afterlock/internal/testfs"
+	"github.com/afterlock/afterlock/tempdir/layerstore"
+)
+
+// The scene of every operation: a layer with a child, one that is mounted, one that
+// is flagged, and an instance whose process was killed.
+const sceneState = "keep old child busy+"
+
+// An operation is one exported method in the scene. It returns errLie if what the method
+// said is not so.
+type operation struct {
+	run    func(s *layerstore.Store) error
+	after  string // "": the scene stays what it is
+	refuse string // a method that is always refused
+}
+
+var errLie = errors.New("it is not so")
+
+func is[T comparable](want T) func(got T, err error) error {
+	return func(got T, err error) error {
+		if err == nil && got != want {
+			return fmt.Errorf("%w: %v", errLie, got)
+		}
+		return err
+	}
+}
+
+// operations are all methods of a Store and of a Receipt, by name; and more ways of some.
+var operations = map[string]operation{
+	"Close": {run: func(s *layerstore.Store) error { return nil }}, // after all others
+	"Open":  {run: func(s *layerstore.Store) error { return nil }}, // the seam is there from its first call
+	"Create": {run: func(s *layerstore.Store) error {
+		_, err := s.Create(background, layerstore.Layer{ID: "new", Parent: "old"}, someFiles(2, "new"))
+		return err
+	}, after: sceneState + " new"},
+	"Create of what is flagged": {run: func(s *layerstore.Store) error {
+		_, err := s.Create(background, layerstore.Layer{ID: "half"}, someFiles(2, "half"))
+		return err
+	}, after: sceneState + " half"},
+	"Delete":          {run: deleteAll("old", "child"), after: "keep busy+"},
+	"Delete in place": {run: deleteAll("old", "child"), after: "keep busy+", refuse: "Kernel.StageDeletion"},
+	"Delete by mark":  {run: deleteAll("old", "child"), after: "keep busy+", refuse: "Disk.Replace"},
+	"DeferredDelete": {run: func(s *layerstore.Store) error {
+		receipt, err := s.DeferredDelete(background, "child")
+		if receipt != nil {
+			receipt.Finish(background)
+		}
+		return err
+	}, after: "keep old busy+"},
+	"Finish": {run: func(s *layerstore.Store) error {
+		receipt, err := s.DeferredDelete(background, "child")
+		if receipt != nil {
+			_, err = receipt.Finish(background)
+		}
+		return err
+	}, after: "keep old busy+"},
+	"Exists": {run: func(s *layerstore.Store) error { return is(true)(s.Exists(background, "child")) }},
+	"Layer": {run: func(s *layerstore.Store) error {
+		layer, err := s.Layer(background, "child")
+		return is("old")(layer.Parent, err)
+	}},
+	"List": {run: func(s *layerstore.Store) error {
+		layers, err := s.List(background)
+		return is(4)(len(layers), err)
+	}},
+	"MaybeDirty": {run: func(s *layerstore.Store) error { return is(true)(s.MaybeDirty(), nil) }},
+	"Path": {run: func(s *layerstore.Store) error {
+		path, err := s.Path(background, "old")
+		return is("old")(filepath.Base(strings.TrimSuffix(path, "/diff")), err)
+	}},
+	"Read": {run: func(s *layerstore.Store) error {
+		return s.Read(background, "old", func(files fs.FS) error {
+			_, err := fs.Stat(files, "dir0/file0")
+			return err
+		})
+	}},
+	"ReadFile": {run: func(s *layerstore.Store) error {
+		text, err := s.ReadFile(background, "old", "dir0/file0")
+		return is("old")(string(text), err)
+	}},
+	"Mount": {run: func(s *layerstore.Store) error { _, err := s.Mount(background, "old"); return err },
+		after: "keep old+ child busy+"},
+	"Unmount": {run: func(s *layerstore.Store) error { return s.Unmount(background, "busy") },
+		after: "keep old child busy"},
+	"Save": {run: func(s *layerstore.Store) error { return s.Save(background, "old", label("x")) },
+		after: "keep old=x child busy+"},
+	"Save by mark": {run: func(s *layerstore.Store) error { return s.Save(background, "old", label("x")) },
+		after: "keep old=x child busy+", refuse: "Disk.Replace"},
+	"Load":          {run: load},
+	"Load in place": {run: load, refuse: "Kernel.StageDeletion"},
+	"Recover": {run: func(s *layerstore.Store) error {
+		report, err := s.Recover(background)
+		if err == nil && (len(report.Flagged) > 0 || len(report.Unrecorded) > 0) {
+			err = fmt.Errorf("%w: %v", errLie, report)
+		}
+		return err
+	}},
+	"Maintain": {run: func(s *layerstore.Store) error { _, _, err := layerstore.Look(s); return err }},
+}
+
+func deleteAll(ids ...string) func(*layerstore.Store) error {
+	return func(s *layerstore.Store) error { _, err := s.Delete(background, ids...); return err }
+}
+
+func load(s *layerstore.Store) error {
+	finished, err := s.Load(background)
+	return is("half")(strings.Join(finished, " "), err)
+}
+
+// comparedErrnos are all errnos that the code of tempdir and of this package names.
+func comparedErrnos(t *testing.T) []unix.Errno {
+	t.Helper()
+	found := map[string]bool{}
+	for _, dir := range []string{"..", "."} {
+		packages, err := parser.ParseDir(token.NewFileSet(), dir, func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
+		require.NoError(t, err)
+		for _, p := range packages {
+			ast.Inspect(p, func(n ast.Node) bool {
+				if of, is := n.(*ast.SelectorExpr); is {
+					if x, is := of.X.(*ast.Ident); is && x.Name == "unix" && of.Sel.Name[0] == 'E' {
+						found[of.Sel.Name] = true
+					}
+				}
+				return true
+			})
+		}
+	}
+	delete(found, "EINTR") // the seam makes such calls again
+	var errnos []unix.Errno
+	for n := unix.Errno(1); n < 200; n++ {
+		if found[unix.ErrnoName(n)] {
+			errnos = append(errnos, n)
+		}
+	}
+	require.GreaterOrEqual(t, len(errnos), len(found)-2, "EWOULDBLOCK and ENOTSUP have other names too")
+	return errnos
+}
+
+// lies are refusals that cannot be every time but where the kernel lies about what is
+// there, and one that others may cause for as long as they like.
+var lies = []string{"Disk.StatMetadata ENOENT", "Kernel.RemoveDirectory ENOENT", "Kernel.RemoveEntry ENOENT", "Kernel.TakeLock EAGAIN"}
+
+// A faulty kernel and disk refuse some calls while they are armed.
+type faulty struct {
+	armed   bool
+	refuse  string // a method, always
+	fail    func(name string, n int) error
+	n       map[string]int // calls so far, by method
+	order   []string
+	again   map[string]int // refused calls, with all that they say
+	endless string
+}
+
+func (f *faulty) call(name, what string) error {
+	if !f.armed || strings.HasSuffix(name, ".Close") {
+		return nil
+	}
+	f.n[name]++
+	if f.n[name] == 1 {
+		f.order = append(f.order, name)
+	}
+	err := f.fail(name, f.n[name])
+	if err == nil && name == f.refuse {
+		err = map[bool]error{true: unix.EINVAL, false: unix.EXDEV}[name == "Disk.Replace"]
+	}
+	if err != nil {
+		what = fmt.Sprintf("%s %s: %v", name, what, err)
+		if f.again[what]++; f.again[what] > 20 {
+			f.endless = what
+			return nil
+		}
+	}
+	return err
+}
+
+func (f *faulty) Before(c *kernel.Call) error {
+	return f.call("Kernel."+c.Method.String(), fmt.Sprint(c.Name, " ", c.To, " ", c.Fd))
+}
+func (f *faulty) After(*kernel.Call) {}
+
+func (f *faulty) options() []layerstore.Option {
+	return []layerstore.Option{
+		kernel.With[layerstore.Option](kernel.Around(kernel.Linux(), f)),
+		kernel.WithDisk[layerstore.Option](kernel.AroundDisk(kernel.LinuxDisk(), func(method, path string) error {
+			return f.call("Disk."+method, path)
+		})),
+	}
+}
+
+// A theatre has the scene, to be laid out again and again.
+type theatre struct {
+	driver layerstore.Driver
+	dir    string
+	text   string
+	files  map[string]string
+}
+
+func newTheatre(t *testing.T, driver layerstore.Driver) *theatre {
+	th := &theatre{driver: driver, dir: scratch(t), files: map[string]string{}}
+	path, options := at([]string{th.dir}, driver)
+	s := must(layerstore.Open(path, options...))
+	for _, layer := range []layerstore.Layer{{ID: "keep"}, {ID: "old"}, {ID: "child", Parent: "old"}, {ID: "busy"}, {ID: "half"}, {ID: "gone"}} {
+		_, err := s.Create(background, layer, someFiles(2, layer.ID))
+		require.NoError(t, err)
+	}
+	must(s.Mount(background, "busy"))
+	must(s.DeferredDelete(background, "gone"))
+	setFlag(t, path, "half")
+	th.text = testfs.Text(t, th.dir)
+	has, wrong := th.play(t, nil, operation{run: func(s *layerstore.Store) error { return nil }})
+	require.Equal(t, []string{sceneState, ""}, []string{has, wrong})
+	return th
+}
+
+// play lays the scene out, lets the operation run, and looks at what is left: first as
+// it is, then after recovery.
+func (th *theatre) play(t *testing.T, f *faulty, o operation) (has, wrong string) {
+	dir := must(os.MkdirTemp(th.dir, ""))
+	defer os.RemoveAll(dir)
+	testfs.Lay(t, dir, th.text)
+	path, options := at([]string{dir}, th.driver)
+	if f != nil {
+		options = append(options, f.options()...)
+		f.n, f.order, f.again, f.endless, f.armed = map[string]int{}, nil, map[string]int{}, "", true
+	}
+	after := sceneState
+	if o.after != "" {
+		after = o.after
+	}
+	s, err := layerstore.Open(path, append(options, layerstore.WithoutRecovery())...)
+	if err == nil {
+		err = o.run(s)
+		s.Close()
+	}
+	if f != nil {
+		f.armed = false
+		if f.endless != "" {
+			return "", "endless: " + f.endless
+		}
+	}
+	for _, fd := range must(os.ReadDir("/proc/self/fd")) {
+		if target, _ := os.Readlink("/proc/self/fd/" + fd.Name()); strings.HasPrefix(target, dir+"/") {
+			return "", fmt.Sprintf("%s is still open after %v", target, err)
+		}
+	}
+	look, openErr := layerstore.Open(path, layerstore.WithoutRecovery())
+	if openErr != nil {
+		return "", fmt.Sprintf("the store does not open: %v, after %v", openErr, err)
+	}
+	allowed := []string{after}
+	var failure *layerstore.Error
+	switch effect := layerstore.EffectOf(err); {
+	case errors.Is(err, errLie):
+		return "", err.Error()
+	case err != nil && !errors.As(err, &failure) && effect != layerstore.NoEffect:
+		return "", fmt.Sprintf("of what does it speak: %v", err)
+	case effect == layerstore.NoEffect:
+		allowed = []string{sceneState}
+	case effect == layerstore.MayHaveEffect:
+		allowed = append(allowed, sceneState)
+	}
+	if now := described(look); !slices.Contains(allowed, now) {
+		wrong = fmt.Sprintf("it said %v, and the store has %s", err, now)
+	} else if err == nil && strings.HasPrefix(after, "keep busy") {
+		left, _ := filepath.Glob(path + "/tempdirs/*/*-old")
+		if _, lstat := os.Lstat(filepath.Join(path, th.driver.Files(layerstore.Placed{ID: "old"}))); lstat == nil || len(left) > 0 {
+			wrong = fmt.Sprint("it said that the data is gone, and there is ", left)
+		}
+	}
+	look.Close()
+	if wrong != "" {
+		return "", wrong
+	}
+	has, wrong = recovered([]string{dir}, th.driver, th.files)
+	if wrong == "" && !slices.Contains(allowed, has) {
+		wrong = fmt.Sprintf("it said %v, and the store has %s after recovery", err, has)
+	}
+	if wrong != "" {
+		wrong += fmt.Sprintf(", after %v", err)
+	}
+	return has, wrong
+}
+
+// Every operation is in the scene, and every call that it makes is refused: the first
+// time, the last time and every time; by every errno that some code asks for. What the
+// operation says of its effect is so; nothing stays open or locked; no call is made
+// again and again; and when the refusal has ended, the next look finishes everything.
+func TestEveryCallOfEveryOperationRefused(t *testing.T) {
+	for _, of := range []reflect.Type{reflect.TypeFor[*layerstore.Store](), reflect.TypeFor[*layerstore.Receipt]()} {
+		for i := range of.NumMethod() {
+			require.Contains(t, operations, of.Method(i).Name, "a method that is not in the scene")
+		}
+	}
+	errnos := comparedErrnos(t)
+	turn, plays := 0, 0
+	met := map[string]bool{}
+	for _, driver := range []layerstore.Driver{layerstore.VFS, layerstore.Overlay, layerstore.Direct} {
+		th := newTheatre(t, driver)
+		for _, name := range slices.Sorted(maps.Keys(operations)) {
+			o := operations[name]
+			if driver == layerstore.Direct && !strings.HasPrefix(name, "Delete") {
+				continue
+			}
+			f := &faulty{refuse: o.refuse, fail: func(string, int) error { return nil }}
+			_, wrong := th.play(t, f, o)
+			require.Empty(t, wrong, "%s/%s", driver.Name(), name)
+			calls, methods := f.n, f.order
+			for _, method := range methods {
+				for _, when := range []string{"first", "last", "every"} {
+					if when == "last" && calls[method] == 1 {
+						continue
+					}
+					errno := errnos[turn%len(errnos)]
+					turn++
+					if testing.Short() && turn%9 != 0 || when == "every" && slices.Contains(lies, method+" "+unix.ErrnoName(errno)) {
+						continue
+					}
+					f.fail = func(called string, n int) error {
+						if called == method && (when == "every" || n == map[string]int{"first": 1, "last": calls[method]}[when]) {
+							return errno
+						}
+						return nil
+					}
+					plays++
+					met[method+errno.Error()] = true
+					_, wrong := th.play(t, f, o)
+					assert.Empty(t, wrong, "%s/%s: %s refused the %s time: %s", driver.Name(), name, method, when, unix.ErrnoName(errno))
+				}
+			}
+		}
+	}
+	t.Logf("%d errnos, %d plays, %d pairs of a method and an errno", len(errnos), plays, len(met))
+}
