@@ -29,7 +29,7 @@ var hooks = []string{"internal/kernel/around.go", "internal/kernel/disk.go", "in
 // A Source is a module with mutants.
 type Source struct {
 	Root   string // of the module
-	Work   string // directory for what is built, one for every state of the source
+	Work   string // directory for what is built, one for every state of the source; other users run programs there
 	Digest string // of the source
 
 	Mutants    []*Mutant // named and enumerated
@@ -63,7 +63,7 @@ func Open(ctx context.Context, root, work string, sample int) (*Source, error) {
 		return nil, err
 	}
 	s.Work = filepath.Join(work, fmt.Sprintf("%.16s-%d", s.Digest, sample))
-	if err := os.MkdirAll(s.Work, 0o700); err != nil {
+	if err := os.MkdirAll(s.Work, 0o755); err != nil {
 		return nil, err
 	}
 	named, err := Catalogue()
@@ -205,11 +205,11 @@ func (s *Source) write(name string, files map[string]string) (string, error) {
 	replace := map[string]string{}
 	for file, text := range files {
 		to := filepath.Join(dir, file)
-		if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 			return "", err
 		}
 		if old, err := os.ReadFile(to); err != nil || string(old) != text {
-			if err := os.WriteFile(to, []byte(text), 0o600); err != nil {
+			if err := os.WriteFile(to, []byte(text), 0o644); err != nil {
 				return "", err
 			}
 		}
@@ -220,7 +220,7 @@ func (s *Source) write(name string, files map[string]string) (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "overlay.json")
-	return path, os.WriteFile(path, text, 0o600)
+	return path, os.WriteFile(path, text, 0o644)
 }
 
 func (s *Source) goTool(ctx context.Context, args ...string) (string, error) {

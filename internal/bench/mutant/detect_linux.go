@@ -54,7 +54,7 @@ const stages = "internal/bench/mutant/detector" // the program that runs parts o
 // Limits of what a detector gets for one mutant: the parts of it that take no
 // more together when nothing is wrong, and so long by the clock.
 const (
-	budget  = 8 * time.Second
+	budget  = 5 * time.Second
 	timeout = 10 * time.Second
 )
 
@@ -85,6 +85,7 @@ type part struct {
 	Name    string
 	Seconds float64
 	Reached []int
+	Short   bool   // run with -test.short, since it takes long
 	Wrong   string // why it cannot be used: it fails without a mutant
 }
 
@@ -174,6 +175,10 @@ func (s *Source) measure(ctx context.Context, d Detector, program string, p *par
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	if d.Tests != "" && !p.Short && run.Seconds > budget.Seconds() {
+		p.Short = true
+		return s.measure(ctx, d, program, p, note, log)
+	}
 	p.Seconds = run.Seconds
 	if run.Verdict != Survived {
 		p.Wrong = run.Verdict
@@ -236,7 +241,7 @@ func (s *Source) Detect(ctx context.Context, m *Mutant, d Detector, only string,
 	for sum := 0.0; len(chosen) > 0 && ctx.Err() == nil; {
 		// Tests that take next to nothing share a process.
 		n, together := 1, chosen[0].Seconds
-		for d.Tests != "" && n < len(chosen) && together+chosen[n].Seconds < 1 {
+		for d.Tests != "" && n < len(chosen) && chosen[0].Short == chosen[n].Short && together+chosen[n].Seconds < 1 {
 			together += chosen[n].Seconds
 			n++
 		}
@@ -281,7 +286,7 @@ func (s *Source) execute(ctx context.Context, d Detector, program string, parts 
 		for _, p := range parts {
 			names = append(names, regexp.QuoteMeta(p.Name))
 		}
-		args = []string{"-test.run", "^(" + strings.Join(names, "|") + ")$", "-test.failfast", "-test.timeout", "5m"}
+		args = []string{"-test.run", "^(" + strings.Join(names, "|") + ")$", "-test.failfast", "-test.timeout", "5m", fmt.Sprintf("-test.short=%t", parts[0].Short)}
 	} else {
 		args = []string{d.Name, parts[0].Name, dir}
 	}
