@@ -7,6 +7,8 @@ import (
 	"slices"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/afterlock/afterlock/internal/kernel"
 )
 
@@ -54,7 +56,11 @@ func (r *Root) letGo(fd int) {
 // so with a lock on them, so that no POSIX lock of this process can be there.
 func sweep() {
 	parked.files = slices.DeleteFunc(parked.files, func(p parkedFile) bool {
-		if p.kernel.ShareLock(p.fd) != nil {
+		switch p.kernel.ShareLock(p.fd) {
+		case nil:
+		case unix.EBADF:
+			return true // somebody has closed what is not theirs; the number may be another file's soon
+		default:
 			return false
 		}
 		p.kernel.Close(p.fd)

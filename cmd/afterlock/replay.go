@@ -48,6 +48,9 @@ A schedule is KIND:PROGRAM[@WORLD][/STEPS[/LOSS...]]:
 
   conformance:MODEL/EDGES       a walk through the state graph of a model, by the
                                 library; exit code 0 if it does what the model says
+  conformance:MODEL@PLACE/EDGES the same beside upstream, which is together (with the
+                                library in one process), apart, or in other mounts
+                                or pids; exit code 0 if nothing live is lost
   counterexample:MODEL          the counterexample of a model that must fail, by
                                 processes that have its faults, and then the same
                                 schedule by the library; exit code 0 if the damage

@@ -39,6 +39,10 @@ var killed = []struct {
 	kills int
 }{{"GateRefinement", 60}, {"GateOrphan", 40}}
 
+// walksBesideUpstream says of how many walks one is taken: to start processes, and
+// to talk with them, costs.
+var walksBesideUpstream = map[conformance.Where]int{conformance.Together: 20, conformance.Apart: 100, conformance.Mounts: 200, conformance.PIDs: 200}
+
 // tmpfs is where Linux has one that everybody may write to.
 const tmpfs = "/dev/shm"
 
@@ -145,6 +149,31 @@ func (conformanceStage) Run(ctx context.Context, env Env) (Result, error) {
 			result.Problems = append(result.Problems, fmt.Sprintf("on %s: %s", todo[0].fileSystem, d))
 		}
 	}
+	fleets := map[conformance.Where]int64{} // steps
+	for _, where := range conformance.Wheres {
+		n := walksBesideUpstream[where]
+		if env.Deep {
+			n = 1
+		}
+		for _, name := range conformance.Fleets() {
+			env.Progress(fmt.Sprintf("%s, upstream %s", name, where.Words()))
+			r, err := conformance.Fleet(ctx, conformance.Options{Model: name, Dir: env.Memory}, where, n)
+			if err != nil {
+				return skipIfUnsupported(result, err)
+			}
+			if r.Skipped != "" {
+				result.Skips = append(result.Skips, Skip{"upstream " + where.Words(), r.Skipped})
+				break
+			}
+			fleets[where] += r.Followed
+			if r.Lost != "" {
+				result.Problems = append(result.Problems, fmt.Sprintf("%s, upstream %s: lost: %s", name, where.Words(), r.Lost))
+				if result.Repeat == "" {
+					result.Repeat = "afterlock replay " + r.Schedule
+				}
+			}
+		}
+	}
 	result.Ran = fmt.Sprintf("%d models of the protocol, on %s", models, strings.Join(slices.Sorted(maps.Keys(systems)), " and "))
 	result.Counts = []Count{
 		AtLeast("edges", sum.EdgesRun, 1000),
@@ -156,6 +185,11 @@ func (conformanceStage) Run(ctx context.Context, env Env) (Result, error) {
 		AtLeast("pairs of call and errno", sum.Injected, failing),
 		AtLeast("disabled actions refused by the kernel", sum.Refused, 100),
 		AtLeast("by where the code stands", sum.Elsewhere, 1000),
+	}
+	for _, where := range conformance.Wheres {
+		if steps, is := fleets[where]; is {
+			result.Counts = append(result.Counts, AtLeast("calls beside upstream "+where.Words(), steps, 500))
+		}
 	}
 	result.Line = fmt.Sprintf("conformance: %d edges in %d steps, %.0f steps/s", sum.EdgesRun, sum.Steps, float64(sum.Steps)/sum.Elapsed.Seconds())
 	result.Flags = []string{"--dir", env.Dir}

@@ -18,24 +18,33 @@ type lock struct {
 // rechecks). The table excludes goroutines, the POSIX lock processes.
 func (r *Root) tryLock(id string, recheck bool) (*lock, error) {
 	path := r.lockPath(id)
-	table.Lock()
-	if table.held[path] {
-		table.Unlock()
+	if !r.options.Process.enter(path) {
 		return nil, ErrTaken
 	}
-	table.held[path] = true
-	table.Unlock()
 	l, err := r.openLocked(path, recheck)
 	if err != nil {
-		forget(path)
+		r.options.Process.forget(path)
 	}
 	return l, err
 }
 
-func forget(path string) {
-	table.Lock()
-	delete(table.held, path)
-	table.Unlock()
+func (p *Process) enter(path string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.held[path] {
+		return false
+	}
+	if p.held == nil {
+		p.held = make(map[string]bool)
+	}
+	p.held[path] = true
+	return true
+}
+
+func (p *Process) forget(path string) {
+	p.mu.Lock()
+	delete(p.held, path)
+	p.mu.Unlock()
 }
 
 func (r *Root) openLocked(path string, recheck bool) (*lock, error) {
@@ -77,7 +86,7 @@ func (r *Root) isNamed(fd int, path string) bool {
 func (r *Root) unlockAndDelete(l *lock) error {
 	err := r.do("UpstreamRemoveLock", l.path, func() error { return unix.Unlinkat(unix.AT_FDCWD, l.path, 0) })
 	r.close("Close", l.path, l.fd)
-	forget(l.path)
+	r.options.Process.forget(l.path)
 	if err != nil && err != unix.ENOENT {
 		return &fs.PathError{Op: "unlink", Path: l.path, Err: err}
 	}

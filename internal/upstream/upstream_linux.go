@@ -26,7 +26,23 @@ type Options struct {
 	// ENOTEMPTY is no step either. If it returns an error, the call is not made
 	// and that is its result. A close is made all the same.
 	Before func(action, name string) error
+
+	// Descriptor hears of each descriptor that was opened, and of each that is
+	// about to be closed; may be nil.
+	Descriptor func(name string, fd int, open bool)
+
+	// Process is what stands for the operating system process, whose table keeps
+	// goroutines apart. Default: this one.
+	Process *Process
 }
+
+// A Process has the absolute paths of the lock files that it has locked.
+type Process struct {
+	mu   sync.Mutex
+	held map[string]bool
+}
+
+var thisProcess Process
 
 // ErrTaken says that the lock of a lock file could not be had, for whatever
 // reason. [Root.Create] returns it after 1000 of them.
@@ -49,6 +65,12 @@ func New(path string, o Options) (*Root, error) {
 	}
 	if o.Before == nil {
 		o.Before = func(string, string) error { return nil }
+	}
+	if o.Descriptor == nil {
+		o.Descriptor = func(string, int, bool) {}
+	}
+	if o.Process == nil {
+		o.Process = &thisProcess
 	}
 	return &Root{path: path, options: o}, nil
 }
@@ -79,12 +101,17 @@ func (r *Root) open(action, path string, call func() (int, error)) (int, error) 
 	if err := r.before(action, path); err != nil {
 		return -1, err
 	}
-	return call()
+	fd, err := call()
+	if err == nil {
+		r.options.Descriptor(filepath.Base(path), fd, true)
+	}
+	return fd, err
 }
 
 // close closes fd.
 func (r *Root) close(action, path string, fd int) error {
 	_ = r.before(action, path)
+	r.options.Descriptor(filepath.Base(path), fd, false)
 	return unix.Close(fd)
 }
 
@@ -259,7 +286,8 @@ func (r *Root) list() (ids []string, err error) {
 func (r *Root) readNames(fd int, action, path string) (names []string, err error) {
 	buf := make([]byte, 8<<10)
 	for {
-		n, err := r.open(action, path, func() (int, error) { return unix.Getdents(fd, buf) })
+		n := 0
+		err := r.do(action, path, func() (err error) { n, err = unix.Getdents(fd, buf); return err })
 		if err != nil {
 			return names, &fs.PathError{Op: "readdirent", Path: path, Err: err}
 		}
@@ -270,9 +298,3 @@ func (r *Root) readNames(fd int, action, path string) (names []string, err error
 		_, _, names = unix.ParseDirent(buf[:n], -1, names)
 	}
 }
-
-// table has the absolute paths of the lock files that this process has locked.
-var table = struct {
-	sync.Mutex
-	held map[string]bool
-}{held: make(map[string]bool)}

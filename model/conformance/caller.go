@@ -41,7 +41,7 @@ const (
 func (p *process) live() {
 	options := []tempdir.Option{kernel.With[tempdir.Option](p.kernel), tempdir.OrphanGrace(0)}
 	if p.mixed {
-		options = append(options, tempdir.MixedFleet(0, 0)) // know upstream's ids
+		options = append(options, tempdir.MixedFleet(p.grace, p.grace)) // know upstream's ids
 	}
 	root, err := tempdir.Open(p.path, options...)
 	if err != nil {

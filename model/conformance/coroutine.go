@@ -21,7 +21,10 @@ type coroutine struct {
 // killed ends the coroutine of a process that is killed.
 type killed struct{}
 
-func (c *coroutine) start(p *process) (stop, error) {
+func (c *coroutine) start(p *process) (stop, error) { return c.run(p, p.live) }
+
+// run is start for a process with this life.
+func (c *coroutine) run(p *process, live func()) (stop, error) {
 	p.pid = os.Getpid()
 	c.next, c.end = iter.Pull(func(yield func(stop) bool) {
 		p.yield = yield
@@ -32,7 +35,7 @@ func (c *coroutine) start(p *process) (stop, error) {
 				p.bad = fmt.Sprintf("panic: %v", r)
 			}
 		}()
-		p.live()
+		live()
 	})
 	return c.resume(p)
 }
@@ -64,6 +67,7 @@ func (c *coroutine) kill(p *process) {
 		return
 	}
 	p.dead = true
+	p.lives++
 	c.end()
 	c.end = nil
 	for _, d := range p.open {

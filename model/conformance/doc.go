@@ -28,6 +28,10 @@
 // A difference is a [Divergence]. It carries a schedule, which [Replay] executes
 // again, step by step, with every system call written out.
 //
+// [Fleet] runs the library beside upstream's code, which is in the same operating
+// system process, in another, or in another name space ([Where]); a model says
+// only who goes on, and after each step nothing live may be lost.
+//
 // [ReplayCounterexample] executes the counterexample of a model that must fail.
 // The processes then have the model's fault: the library over a kernel that lies
 // to it (mutants.go), or upstream's code in forked processes (forked.go), because

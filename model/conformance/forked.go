@@ -3,6 +3,7 @@
 package conformance
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -21,6 +22,7 @@ import (
 // killed by SIGKILL. What it has open is seen in /proc.
 type forked struct {
 	rechecks bool
+	where    Where
 	present  *proc.Process // nil: it has ended
 }
 
@@ -69,6 +71,7 @@ func (f *forked) start(p *process) (stop, error) {
 func (f *forked) fork(p *process, j job) error {
 	f.present = proc.New(forkedRole)
 	f.present.Env = append(f.present.Env, "GOMAXPROCS=1")
+	f.present.SysProcAttr.Cloneflags |= f.where.cloneflags()
 	if err := f.present.Start(); err != nil {
 		f.present = nil
 		return environmentError{err}
@@ -98,11 +101,15 @@ func (f *forked) halted(p *process) (stop, error) {
 	if err := f.read(p, &h); err != nil {
 		return stop{}, err
 	}
+	return h.stop(), p.look()
+}
+
+func (h halt) stop() stop {
 	at := stop{place: h.Place, action: h.Action, name: h.Name, reply: h.Reply}
 	if h.Err != "" {
-		at.err = fmt.Errorf("%s", h.Err)
+		at.err = errors.New(h.Err)
 	}
-	return at, p.look()
+	return at
 }
 
 // read reads what the process says.

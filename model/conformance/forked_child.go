@@ -30,6 +30,7 @@ func init() {
 // A child is the forked process, seen from inside: a caller of upstream's code.
 type child struct {
 	job
+	talk   func(halt) turn // says where it stands, and waits for its turn
 	turn   turn
 	last   string     // action
 	making bool       // it stood before MakeData already
@@ -37,7 +38,7 @@ type child struct {
 }
 
 func serve() error {
-	c := &child{}
+	c := &child{talk: talk}
 	if err := proc.Parent.Receive(&c.job); err != nil {
 		return err
 	}
@@ -45,9 +46,13 @@ func serve() error {
 		serveLibrary(c)
 		return nil
 	}
-	root, err := upstream.New(c.Root, upstream.Options{
-		CreatorRechecks: c.Rechecks, RecovererRechecks: c.Rechecks, Before: c.before,
-	})
+	return c.live(upstream.Options{})
+}
+
+// live is the life of the process: its caller does what it is ordered to.
+func (c *child) live(o upstream.Options) error {
+	o.CreatorRechecks, o.RecovererRechecks, o.Before = c.Rechecks, c.Rechecks, c.before
+	root, err := upstream.New(c.Root, o)
 	for err == nil {
 		if c.pause(halt{Place: atIdle}); c.turn.Op == opRecover {
 			_ = root.Recover()
@@ -64,13 +69,14 @@ func serve() error {
 	return err
 }
 
-// pause says where it stands, and waits for its turn. Without a parent there is
-// nothing to do.
-func (c *child) pause(at halt) {
-	c.turn = turn{}
-	if proc.Parent.Send(at) != nil || proc.Parent.Receive(&c.turn) != nil {
+func (c *child) pause(at halt) { c.turn = c.talk(at) }
+
+// talk is with the parent. Without one there is nothing to do.
+func talk(at halt) (t turn) {
+	if proc.Parent.Send(at) != nil || proc.Parent.Receive(&t) != nil {
 		os.Exit(0)
 	}
+	return t
 }
 
 // idle ends an operation.

@@ -5,6 +5,7 @@ package conformance
 import (
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -13,10 +14,17 @@ import (
 	"github.com/afterlock/afterlock/model"
 )
 
+// A hook is what the kernel calls for one life of a process.
+type hook struct {
+	*process
+	life int
+}
+
 // Before stops before every call that is the first of an action; spec/README.md
 // has the table. Calls that the specification joins to another go on.
-func (p *process) Before(c *kernel.Call) error {
-	if p.dead {
+func (h *hook) Before(c *kernel.Call) error {
+	p := h.process
+	if p.dead || h.life != p.lives {
 		return unix.EBADF
 	}
 	switch {
@@ -43,6 +51,9 @@ func (p *process) Before(c *kernel.Call) error {
 		errno := p.grant.errno
 		p.grant.errno = 0
 		p.fails(failure(c.Method, errno)...)
+		if c.Method == kernel.LockHolder && p.mixed {
+			p.parks(c.Fd)
+		}
 		if errno == unix.EXDEV {
 			p.broken = errno // also when the code makes the move again
 		}
@@ -76,14 +87,14 @@ func walks(m kernel.Method) bool {
 // stops says whether the call is the first of an action.
 func (p *process) stops(c *kernel.Call) bool {
 	switch c.Method {
-	case kernel.OpenUnnamed, kernel.CreateLock, kernel.OpenLock, kernel.OpenToInspect, kernel.LockHolder, kernel.TakeLock, kernel.LinkLock, kernel.MakeData,
+	case kernel.OpenUnnamed, kernel.CreateLock, kernel.OpenLock, kernel.OpenToInspect, kernel.TakeLock, kernel.LinkLock, kernel.MakeData,
 		kernel.StageDeletion, kernel.Commit, kernel.RemoveLock:
 		return true
 	case kernel.Stat: // of the recheck; without a failing call in sight it goes on to the next
 		return c.Fd == p.lock && !p.unjudged
 	case kernel.StatName: // of the recheck; after a failure, with the lock file closed, it looks for the reason
-		return strings.HasPrefix(c.Name, lockPrefix) && (len(p.because) == 0 || p.of(p.lock).kind == lockKind)
-	case kernel.Close:
+		return strings.HasPrefix(c.Name, lockPrefix) && (len(p.because) == 0 && !p.mixed || p.of(p.lock).kind == lockKind)
+	case kernel.Close, kernel.LockHolder:
 		return p.of(c.Fd).kind == lockKind
 	case kernel.OpenDirectory: // of the data; not to list the root, not of an entry
 		return c.Name != "." && p.of(c.Dir).kind == rootKind && !p.grant.through
@@ -117,8 +128,15 @@ func (p *process) of(fd int) descriptor {
 
 // After keeps account of descriptors, and makes a listing show what the step of
 // the specification sees.
-func (p *process) After(c *kernel.Call) {
+func (h *hook) After(c *kernel.Call) {
+	p := h.process
+	if h.life != p.lives {
+		return
+	}
 	p.learn(c)
+	if p.mixed && c.Method == kernel.LockHolder && (c.Err != nil || c.Holder.PID == os.Getpid()) {
+		p.parks(c.Fd)
+	}
 	if c.Err != nil {
 		// The code would go on with the other entries. The specification gives
 		// up at once, as if the mount was the last entry.
@@ -153,6 +171,19 @@ func (p *process) After(c *kernel.Call) {
 		if !p.free {
 			p.listed(c)
 		}
+	}
+}
+
+// parks notes that the process may keep the lock file open after its operation
+// (rule 15). Then others of this operating system process use the descriptor too.
+func (p *process) parks(fd int) {
+	for i := range p.open {
+		if p.open[i].fd == fd {
+			p.open[i].kind = parkedKind
+		}
+	}
+	if p.lock == fd {
+		p.lock = -1
 	}
 }
 

@@ -4,6 +4,7 @@ package conformance
 
 import (
 	"fmt"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -32,6 +33,7 @@ type process struct {
 	yield  func(stop) bool
 	at     stop // where it stands
 	dead   bool
+	lives  int // that it has had: a parked descriptor of a former one may be asked for
 
 	// What the caller does next, and how its next calls go.
 	order order
@@ -59,11 +61,12 @@ type process struct {
 	gaveUp   string          // why the code did not go on, as it found out last
 	bad      string
 
-	mutants  []mutant   // what its code does that ours does not
-	forked   bool       // it runs ours, in an operating system process of its own
-	upstream bool       // it runs upstream's code
-	mixed    bool       // some others do
-	fleet    []*process // all processes, this one included; the first is nil
+	mutants  []mutant      // what its code does that ours does not
+	forked   bool          // it runs ours, in an operating system process of its own
+	upstream bool          // it runs upstream's code
+	mixed    bool          // some others do
+	grace    time.Duration // of rule 13
+	fleet    []*process    // all processes, this one included; the first is nil
 
 	watch func(*process, *kernel.Call) // hears of each call, for Replay
 }
@@ -131,6 +134,7 @@ const (
 	rootKind    kind = iota
 	listingKind      // the root once more, to list it
 	lockKind
+	parkedKind // a lock file that this operating system process holds by POSIX (rule 15)
 	dataKind
 	entryKind
 )
@@ -150,7 +154,7 @@ func (p *process) start() (err error) {
 	p.dead, p.lock, p.because, p.bad, p.gaveUp, p.owns = false, -1, nil, "", "", ""
 	p.broken, p.hides, p.free, p.joined = 0, false, false, false
 	p.grant = grant{}
-	p.kernel = kernel.Around(kernel.Linux(), p)
+	p.kernel = kernel.Around(kernel.Linux(), &hook{p, p.lives})
 	for _, m := range p.mutants {
 		if m.kernel != nil {
 			p.kernel = m.kernel(p, p.kernel)

@@ -85,8 +85,10 @@ func Replay(ctx context.Context, text, dir string, out io.Writer) error {
 	}
 	m := model.Find(how.Program)
 	switch {
-	case how.Kind != edges || how.World != "" || len(how.Losses) > 0:
+	case how.Kind != edges || len(how.Losses) > 0:
 		return how.Refuse("expected %s:MODEL/EDGES", edges)
+	case how.World != "":
+		return replayFleet(ctx, how, dir, out)
 	case m == nil || m.Protocol == nil:
 		return how.Refuse("no model of the protocol is called %q", how.Program)
 	}
@@ -99,20 +101,9 @@ func Replay(ctx context.Context, text, dir string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	var w walk
-	var choices []int // -1: whichever is next
-	state := 0
-	for i, step := range how.Steps {
-		out := g.Out(state)
-		if step.Process != 0 || step.Count >= len(out) {
-			return how.Refuse("step %d: the state has %d edges, and no edge %v", i+1, len(out), step)
-		}
-		choice := -1
-		if step.How != "" {
-			choice, _ = strconv.Atoi(step.How)
-		}
-		w, choices = append(w, uint16(step.Count)), append(choices, choice)
-		state = int(out[step.Count].To)
+	w, choices, err := walkOf(how, g)
+	if err != nil {
+		return err
 	}
 	s, done, err := open(dir, m)
 	if err != nil {
@@ -126,6 +117,25 @@ func Replay(ctx context.Context, text, dir string, out io.Writer) error {
 		failure = DifferenceError{failure}
 	}
 	return failure
+}
+
+// walkOf is the walk of a schedule, and which call of a step fails, and how; -1:
+// whichever is next.
+func walkOf(how *schedule.Schedule, g *model.Graph) (w walk, choices []int, err error) {
+	state := 0
+	for i, step := range how.Steps {
+		out := g.Out(state)
+		if step.Process != 0 || step.Count >= len(out) {
+			return nil, nil, how.Refuse("step %d: the state has %d edges, and no edge %v", i+1, len(out), step)
+		}
+		choice := -1
+		if step.How != "" {
+			choice, _ = strconv.Atoi(step.How)
+		}
+		w, choices = append(w, uint16(step.Count)), append(choices, choice)
+		state = int(out[step.Count].To)
+	}
+	return w, choices, nil
 }
 
 // readable is a name with the model's words for what was drawn.

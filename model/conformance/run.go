@@ -144,6 +144,11 @@ func leak(names []string) string {
 
 // open makes a scheduler in a scratch directory; done removes it.
 func open(dir string, m *model.Model) (s *scheduler, done func() error, err error) {
+	return openWith(dir, m, Apart)
+}
+
+// openWith is open with upstream's processes somewhere.
+func openWith(dir string, m *model.Model, where Where) (s *scheduler, done func() error, err error) {
 	dir, err = os.MkdirTemp(dir, "afterlock-conformance-")
 	if err != nil {
 		return nil, nil, err
@@ -154,7 +159,7 @@ func open(dir string, m *model.Model) (s *scheduler, done func() error, err erro
 			return nil, nil, err
 		}
 	}
-	if s, err = newScheduler(dir, m); err != nil {
+	if s, err = newScheduler(dir, m, where); err != nil {
 		_ = undo()
 		_ = os.RemoveAll(dir)
 		return nil, nil, err

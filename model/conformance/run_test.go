@@ -75,7 +75,9 @@ func TestReplayRefusesWhatIsNoSchedule(t *testing.T) {
 		"conformance:GateSwept/A":       "no edge A",
 		"conformance:GateSwept/0.2!-1":  "step 2",
 		"conformance:GateSwept/0.2.900": "no edge 900",
-		"conformance:GateSwept@x/0":     "expected conformance:MODEL/EDGES",
+		"conformance:GateSwept@x/0":     "no place of upstream",
+		"conformance:GateSwept@apart/0": "no model of a mixed fleet",
+		"conformance:GateTogether@x/9":  "no place of upstream",
 		"box:GateSwept/0":               "expected conformance:MODEL/EDGES",
 	} {
 		var out strings.Builder

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/upstream"
 	"github.com/afterlock/afterlock/model"
 )
 
@@ -24,6 +25,8 @@ type scheduler struct {
 	world  *world
 	procs  []*process // by model.Proc; 0 is nil
 
+	upstream *upstream.Process // that ours are in, if upstream's are
+
 	// Which call of a step fails, and how, goes round: turn is the next choice,
 	// choices are those of this walk, and choice, unless it is negative, is the
 	// one that a schedule wants.
@@ -35,7 +38,7 @@ type scheduler struct {
 	injected map[injection]int64
 }
 
-func newScheduler(dir string, m *model.Model) (*scheduler, error) {
+func newScheduler(dir string, m *model.Model, where Where) (*scheduler, error) {
 	c := m.Protocol
 	table, err := steps(c, m.Actions())
 	if err != nil {
@@ -56,7 +59,11 @@ func newScheduler(dir string, m *model.Model) (*scheduler, error) {
 		p.path = w.rootPath(root)
 		p.runner, p.mixed = new(coroutine), len(c.Upstream) > 0
 		if p.upstream = slices.Contains(c.Upstream, name); p.upstream {
-			p.runner = &forked{rechecks: slices.Contains(c.Repaired, name)}
+			rechecks := slices.Contains(c.Repaired, name)
+			p.runner = &forked{rechecks: rechecks, where: where}
+			if where == Together {
+				p.runner = &together{rechecks: rechecks, process: &s.upstream}
+			}
 		} else if p.mutants, err = mutantsOf(s, c); err != nil {
 			w.close()
 			return nil, err
@@ -108,7 +115,7 @@ func (s *scheduler) reset() error {
 		}
 	}
 	for _, p := range s.procs[1:] {
-		if (p.upstream || p.forked) && p.at.place == atIdle && p.pid != 0 {
+		if p.isForked() && p.at.place == atIdle && p.pid != 0 {
 			continue // the same process once more
 		}
 		if err := p.start(); err != nil {
@@ -122,12 +129,13 @@ func (s *scheduler) reset() error {
 // until they have nothing open.
 func (s *scheduler) finishAll() error {
 	for _, p := range s.procs[1:] {
-		if !p.upstream && !p.forked {
+		if !p.isForked() {
 			p.kill()
 		}
 	}
+	s.upstream = new(upstream.Process)
 	for _, p := range s.procs[1:] {
-		if (p.upstream || p.forked) && p.pid != 0 && !p.finish() {
+		if p.isForked() && p.pid != 0 && !p.finish() {
 			p.kill()
 		}
 	}
@@ -161,6 +169,12 @@ func (s *scheduler) leaked() (names []string, err error) {
 		}
 	}
 	return names, nil
+}
+
+// isForked says whether the process is one of the operating system.
+func (p *process) isForked() bool {
+	_, in := p.runner.(*together)
+	return p.forked || p.upstream && !in
 }
 
 func (s *scheduler) killAll() {

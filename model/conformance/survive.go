@@ -25,7 +25,9 @@ type survivor struct {
 	catchUp  bool // a creator goes on first until there is what a step is about
 	swept    bool // a stranger took the instance away
 	followed int
+	watched  int // lock files
 	refused  []string
+	watch    func(i int, a *step, why string) // hears of each step, and why it was not taken; may be nil
 }
 
 // survive takes the schedule as often as the counterexample was replayed, every
@@ -81,6 +83,9 @@ func (v *survivor) run(b model.Behaviour) (lost string, err error) {
 			return "", err
 		}
 		why, err := v.follow(a, &step.State)
+		if v.watch != nil {
+			v.watch(i, a, why)
+		}
 		switch {
 		case err != nil:
 			return fmt.Sprintf("step %d, %s: %v", i+1, a, err), nil
@@ -144,7 +149,7 @@ func (v *survivor) follow(a *step, to *model.State) (why string, err error) {
 			return "it has created its instance already", nil
 		}
 	case atCall:
-		if m := p.at.method; p.creator && (m == kernel.LinkLock || m == kernel.CreateLock) {
+		if p.creator && p.names() {
 			v.bindNext(p.at.name)
 		}
 	}
@@ -158,7 +163,7 @@ func (v *survivor) create(lock bool) error {
 			if shown := &v.world.seen; shown.data[v.current] != 0 || lock && shown.lock[v.current] != 0 {
 				return nil
 			}
-			if m := p.at.method; m == kernel.LinkLock || m == kernel.CreateLock {
+			if p.names() {
 				v.bindNext(p.at.name)
 			}
 			if err := p.resume(); err != nil {
@@ -172,14 +177,30 @@ func (v *survivor) create(lock bool) error {
 	return nil
 }
 
+// names says whether the process is about to make a name for its lock file.
+func (p *process) names() bool {
+	if p.upstream {
+		return p.at.action == "UpstreamCreateLock"
+	}
+	return p.at.method == kernel.LinkLock || p.at.method == kernel.CreateLock
+}
+
 // begin begins an operation of a process without an instance.
 func (v *survivor) begin(p *process, a *step) (why string, err error) {
 	seen := &v.world.seen
 	switch {
 	case p.creator && (a.slot == openUnnamed || a.slot == createLock || a.slot == upstreamCreateLock):
 		p.order = order{op: opCreate}
+		if err := p.resume(); err != nil || p.at.place != atCall {
+			return "", err
+		}
+		if p.names() {
+			v.bindNext(p.at.name)
+		}
 	case !p.creator && a.slot == list:
-		p.order = order{op: opRecover, id: v.current}
+		if p.order = (order{op: opRecover, id: v.current}); p.inspector {
+			p.order.op = opInspect
+		}
 		switch lock, data := seen.lock[v.current] != 0, seen.data[v.current] != 0; {
 		case lock && data:
 			p.order.saw = model.SawBoth
@@ -226,12 +247,16 @@ func (v *survivor) failOurs(p *process) (why string, err error) {
 	failing := p.at.method
 	switch {
 	case p.at.place == atLive:
-		p.order, failing = order{op: opCloseStaged}, kernel.OpenDirectory
+		p.order, failing = order{op: opCloseStaged}, kernel.OpenDirectory // or its like
 		if err := p.resume(); err != nil {
 			return "", err
 		}
 	case p.at.place != atCall:
 		return "it makes no call", nil
+	}
+	if p.upstream {
+		p.grant = grant{errno: unix.EIO}
+		return "", p.resume()
 	}
 	if len(errnos[failing]) == 0 {
 		return failing.String() + " does not fail", nil
@@ -268,7 +293,8 @@ func (v *survivor) lost() (string, error) {
 		}
 	}
 	for _, p := range v.procs[1:] {
-		calling := p.at.place == atCall && (p.at.method == kernel.StageDeletion || p.at.method == kernel.Commit)
+		calling := p.at.place == atCall && (p.at.method == kernel.StageDeletion || p.at.method == kernel.Commit) && p.at.action == "" ||
+			p.at.action == "StageDeletion" || p.at.action == "Commit"
 		if !p.creator || p.at.place != atLive && p.at.place != atReply && !calling {
 			continue
 		}
@@ -299,19 +325,26 @@ func (v *survivor) lost() (string, error) {
 }
 
 // holds says whether a process holds the lock of the file that it has open: it
-// is held, and not by somebody else.
+// is held, and not by somebody else. What the observer opens for that stays open:
+// to close it would drop upstream's lock, if upstream is in this process.
 func (v *survivor) holds(p *process) (bool, error) {
 	if p.lock < 0 {
 		return false, nil
 	}
-	fd, err := unix.Open(p.lockPath(), unix.O_RDWR|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return false, err
+	n := v.world.number(p.inode)
+	if n == model.None {
+		n = model.Inode(1 + v.watched%(inodeCount-1))
+		v.watched++
+		if err := v.world.watch(n, p.lockPath()); err != nil {
+			return false, err
+		}
 	}
-	defer unix.Close(fd)
-	held, _, err := lockedFor(fd)
-	if err != nil || !held {
+	held, by, err := v.world.locked(n)
+	switch {
+	case err != nil || !held:
 		return false, err
+	case p.upstream:
+		return by == p.pid, nil
 	}
 	other, _, err := lockedFor(p.lock)
 	return !other, err
@@ -328,11 +361,18 @@ func (v *survivor) end() (lost string, err error) {
 		}
 	}
 	for _, p := range v.procs[1:] {
-		if !p.finish() {
+		if p.finish() {
+			continue
+		}
+		if !p.upstream {
 			return p.name + " does not come to an end: " + p.at.String(), nil
 		}
+		// It keeps the lock of what it failed to clean up for as long as it lives.
+		if err := v.crash(p); err != nil {
+			return "", err
+		}
 	}
-	root, err := tempdir.Open(w.rootPath(0), tempdir.OrphanGrace(0))
+	root, err := tempdir.Open(w.rootPath(0), tempdir.MixedFleet(0, 0))
 	if err != nil {
 		return "", err
 	}

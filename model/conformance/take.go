@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/internal/kernel"
+	"github.com/afterlock/afterlock/internal/upstream"
 	"github.com/afterlock/afterlock/model"
 	"github.com/afterlock/afterlock/tempdir"
 )
@@ -194,9 +195,15 @@ func (p *process) elsewhere(where string) error {
 
 // crash kills the operating system process of p, with every goroutine in it.
 func (s *scheduler) crash(p *process) error {
+	crashes := func(q *process) bool { return q == p || s.config.Pid == "Together" }
 	for _, q := range s.procs[1:] {
-		if q == p || s.config.Pid == "Together" {
+		if crashes(q) {
 			q.kill()
+		}
+	}
+	s.upstream = new(upstream.Process)
+	for _, q := range s.procs[1:] {
+		if crashes(q) {
 			if err := q.start(); err != nil {
 				return err
 			}

@@ -1,0 +1,71 @@
+//go:build linux
+
+package conformance
+
+import (
+	"strings"
+	"syscall"
+
+	"github.com/afterlock/afterlock/internal/upstream"
+)
+
+// A Where is where upstream's processes are, seen from ours. Locks of processes
+// are one thing for all of this system but for one place: whoever shares a process
+// with upstream drops its locks by closing their files (rule 15).
+type Where string
+
+const (
+	Together Where = "together" // in the process of ours
+	Apart    Where = "apart"    // each in another process
+	Mounts   Where = "mounts"   // each in another process, with a mount name space of its own
+	PIDs     Where = "pids"     // each in another process, which is number 1 of a name space
+)
+
+// Wheres are all places.
+var Wheres = []Where{Together, Apart, Mounts, PIDs}
+
+// Words is the place in words.
+func (w Where) Words() string {
+	return map[Where]string{Together: "in our process", Apart: "in another process", Mounts: "in another mount name space", PIDs: "in another pid name space"}[w]
+}
+
+// cloneflags are those of a process there.
+func (w Where) cloneflags() uintptr {
+	return map[Where]uintptr{Mounts: syscall.CLONE_NEWNS, PIDs: syscall.CLONE_NEWPID}[w]
+}
+
+// A together runs upstream's code as a process within this operating system
+// process, where ours are: one that is in the table, and shares its POSIX locks.
+type together struct {
+	coroutine
+	rechecks bool
+	process  **upstream.Process // for all of them; anew after a crash
+}
+
+func (c *together) start(p *process) (stop, error) {
+	j := job{Root: p.world.rootPath(0), Homes: p.world.homes, Files: p.world.files, Creator: p.creator, Rechecks: c.rechecks}
+	caller := &child{job: j, talk: func(at halt) turn {
+		p.pause(at.stop())
+		t := turn{Op: p.order.op, Item: p.order.item, Errno: p.grant.errno, Free: p.free}
+		p.grant.errno, p.order.op = 0, none
+		return t
+	}}
+	return c.run(p, func() {
+		if err := caller.live(upstream.Options{Process: *c.process, Descriptor: p.holds}); err != nil {
+			p.bad = err.Error()
+		}
+	})
+}
+
+// holds keeps account of what upstream's code has open.
+func (p *process) holds(name string, fd int, open bool) {
+	switch {
+	case !open:
+		p.closed(fd)
+	case strings.HasPrefix(name, lockPrefix):
+		p.opened(fd, lockKind, 0)
+		p.inode, p.named = p.world.inodeOf(fd), name
+	default:
+		p.opened(fd, entryKind, 0)
+	}
+}
