@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -71,7 +72,7 @@ func (f *forked) start(p *process) (stop, error) {
 func (f *forked) fork(p *process, j job) error {
 	f.present = proc.New(forkedRole)
 	f.present.Env = append(f.present.Env, "GOMAXPROCS=1")
-	f.present.SysProcAttr.Cloneflags |= f.where.cloneflags()
+	f.present.SysProcAttr = &syscall.SysProcAttr{Cloneflags: f.where.cloneflags()}
 	if err := f.present.Start(); err != nil {
 		f.present = nil
 		return environmentError{err}
