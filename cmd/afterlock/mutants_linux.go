@@ -21,7 +21,7 @@ import (
 
 func newMutants() *cobra.Command {
 	var (
-		run, file, work      string
+		run, file, work, old string
 		names                []string
 		kills, sample, procs int
 		full, asJSON         bool
@@ -38,9 +38,9 @@ most ten seconds.
 
 Mutants of the catalogue name the detector that must meet them, and its message.
 Others are enumerated by rule, and counted apart; those that do not compile are no
-mutants. Without --full, what killed a mutant in the committed matrix is tried
-first, and nothing more if it still does. --full tries every detector, and goes on
-with a result file that it left when it was interrupted.
+mutants. What killed a mutant in the committed matrix is tried first, and nothing
+more if it still does. --full tries every detector. A run that was interrupted goes
+on with the result file that it left.
 
 Exit codes: 0 every mutant met, 1 some are not, 2 usage or environment.`,
 		Args: cobra.NoArgs,
@@ -65,17 +65,18 @@ Exit codes: 0 every mutant met, 1 some are not, 2 usage or environment.`,
 				o.Detectors = append(o.Detectors, d)
 			}
 			m := &mutant.Matrix{Sample: sample}
-			before, err := mutant.ReadMatrix(filepath.Join(root, mutant.MatrixPath))
+			if old == "" {
+				old = filepath.Join(root, mutant.MatrixPath)
+			}
+			before, err := mutant.ReadMatrix(old)
 			switch {
 			case err != nil && !errors.Is(err, os.ErrNotExist):
 				return err
 			case err == nil && !cmd.Flags().Changed("sample"):
 				m.Sample = before.Sample
 			}
-			if full && !cmd.Flags().Changed("kills") {
-				o.Kills = 0
-			} else if !full {
-				o.Before = before
+			if o.Before = before; full {
+				o.Before, o.Kills = nil, 0
 			}
 			if work == "" {
 				cache, err := os.UserCacheDir()
@@ -124,6 +125,7 @@ Exit codes: 0 every mutant met, 1 some are not, 2 usage or environment.`,
 	flags.IntVar(&sample, "sample", 240, "about this `number` of the enumerated mutants, chosen by a hash of their names; 0: all")
 	flags.IntVar(&procs, "workers", runtime.NumCPU(), "`number` of mutants at a time")
 	flags.BoolVar(&full, "full", false, "try every detector on every mutant")
+	flags.StringVar(&old, "before", "", "`file` with a matrix, whose killers are tried first (default: the committed one)")
 	flags.StringVar(&file, "result", "", "`file` to write the matrix to, and to go on with")
 	flags.StringVar(&work, "work", "", "`directory` for programs (default: in the user's cache)")
 	flags.BoolVar(&asJSON, "json", false, "print the matrix as JSON")
@@ -143,6 +145,9 @@ func checkout() (string, error) {
 // rowText says in a line what became of a mutant.
 func rowText(r *mutant.Row) string {
 	text := "survived  " + r.Mutant
+	if r.Change != "" {
+		text += ", " + r.Change
+	}
 	var all []string
 	for _, run := range r.Killers() {
 		all = append(all, fmt.Sprintf("%s %s (%.1f s)", run.Detector, run.Part, run.Seconds))

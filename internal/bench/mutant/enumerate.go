@@ -51,14 +51,24 @@ func Enumerate(path, text string) (all []*Mutant, err error) {
 			count[rule]++
 			old := text[s.offset(at):s.offset(end)]
 			all = append(all, &Mutant{
-				Name:  fmt.Sprintf("%s: %s %s #%d", rule, path, name, count[rule]),
-				Of:    rule,
-				Edits: []Edit{{File: path, Old: old, New: by, at: s.offset(at)}},
+				Name:   fmt.Sprintf("%s: %s %s #%d", rule, path, name, count[rule]),
+				Of:     rule,
+				Change: fmt.Sprintf("line %d: %s -> %s", strings.Count(text[:s.offset(at)], "\n")+1, short(old), short(by)),
+				Edits:  []Edit{{File: path, Old: old, New: by, at: s.offset(at)}},
 			})
 		}}
 		ast.Inspect(f.Body, e.visit)
 	}
 	return all, nil
+}
+
+// short is code in a line.
+func short(text string) string {
+	text = strings.Join(strings.Fields(text), " ")
+	if r := []rune(text); len(r) > 160 {
+		text = string(r[:160]) + "…"
+	}
+	return text
 }
 
 // Sample returns about n of the mutants in their order: all whose rule has no more

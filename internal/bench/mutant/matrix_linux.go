@@ -35,6 +35,7 @@ type Matrix struct {
 type Row struct {
 	Mutant     string `json:"mutant"`
 	Of         string `json:"of"`
+	Change     string `json:"change,omitempty"` // of an enumerated one
 	Enumerated bool   `json:"enumerated,omitempty"`
 	Expected   string `json:"expected,omitempty"` // the detector that must meet it
 	Equivalent string `json:"equivalent,omitempty"`
@@ -72,7 +73,7 @@ type Options struct {
 	Detectors []Detector // all, if empty
 	Chosen    func(m *Mutant) bool
 	Kills     int     // so many killers of a mutant are enough; 0: all detectors
-	Before    *Matrix // whose first killers are tried first, those parts only
+	Before    *Matrix // whose killers are tried first, the parts that killed only
 	Workers   int
 	Log       func(text string)
 	Finished  func(m *Matrix, r *Row) error // after each mutant, one call at a time
@@ -157,9 +158,10 @@ func (s *Source) Try(ctx context.Context, m *Matrix, o Options) error {
 				mu.Lock()
 				r := m.row(mutant.Name)
 				if r == nil {
-					r = &Row{Mutant: mutant.Name, Of: mutant.Of, Enumerated: mutant.Enumerated(), Expected: mutant.Detector, Equivalent: mutant.Equivalent}
+					r = &Row{Mutant: mutant.Name, Of: mutant.Of, Change: mutant.Change, Enumerated: mutant.Enumerated(), Expected: mutant.Detector, Equivalent: mutant.Equivalent}
 					m.Rows = append(m.Rows, r)
 				}
+				r.Change, r.Equivalent = mutant.Change, mutant.Equivalent
 				mu.Unlock()
 				err := s.try(ctx, mutant, r, detectors, o)
 				mu.Lock()
@@ -209,7 +211,7 @@ func (s *Source) try(ctx context.Context, m *Mutant, r *Row, detectors []Detecto
 	if before := o.Before.row(m.Name); before != nil && o.Kills > 0 && len(r.Runs) == 0 {
 		for _, killer := range before.Killers() {
 			d, err := FindDetector(killer.Detector)
-			if err != nil || first != "" && d.Name != first || !slices.Contains(detectors, d) {
+			if err != nil || len(r.Killers()) >= o.Kills || !slices.Contains(detectors, d) && len(o.Detectors) > 0 {
 				continue
 			}
 			run, err := s.Detect(ctx, m, d, killer.Part, o.Log)
@@ -219,7 +221,6 @@ func (s *Source) try(ctx context.Context, m *Mutant, r *Row, detectors []Detecto
 			if run.Verdict == Killed {
 				r.Runs = append(r.Runs, run)
 			}
-			break
 		}
 	}
 	list := slices.Clone(detectors)

@@ -41,6 +41,7 @@ type Mutant struct {
 	Detector   string         // the one that must meet it, unless it is equivalent
 	Message    *regexp.Regexp // in what that detector prints
 	Equivalent string         // why nobody can tell it from the original
+	Change     string         // what an enumerated one does
 	Edits      []Edit
 }
 
