@@ -76,7 +76,9 @@ Exit codes: 0 every mutant met, 1 some are not, 2 usage or environment.`,
 				m.Sample = before.Sample
 			}
 			if o.Before = before; full {
-				o.Before, o.Kills = nil, 0
+				if o.Before = nil; !cmd.Flags().Changed("kills") {
+					o.Kills = 0
+				}
 			}
 			if work == "" {
 				cache, err := os.UserCacheDir()
@@ -124,7 +126,7 @@ Exit codes: 0 every mutant met, 1 some are not, 2 usage or environment.`,
 	flags.IntVar(&kills, "kills", 1, "`number` of detectors that have to kill a mutant before no other one is tried")
 	flags.IntVar(&sample, "sample", 240, "about this `number` of the enumerated mutants, chosen by a hash of their names; 0: all")
 	flags.IntVar(&procs, "workers", runtime.NumCPU(), "`number` of mutants at a time")
-	flags.BoolVar(&full, "full", false, "try every detector on every mutant")
+	flags.BoolVar(&full, "full", false, "try every detector on every mutant, or --kills of them")
 	flags.StringVar(&old, "before", "", "`file` with a matrix, whose killers are tried first (default: the committed one)")
 	flags.StringVar(&file, "result", "", "`file` to write the matrix to, and to go on with")
 	flags.StringVar(&work, "work", "", "`directory` for programs (default: in the user's cache)")
