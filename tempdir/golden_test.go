@@ -3,6 +3,7 @@
 package tempdir_test
 
 import (
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -10,7 +11,9 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/afterlock/afterlock/internal/bench/proc"
@@ -27,12 +30,45 @@ type marker struct{}
 func (marker) Before(c *kernel.Call) error { unix.Access("/mark/"+c.Method.String(), 0); return nil }
 func (marker) After(*kernel.Call)          {}
 
+// interruptible are the calls that the child "golden" may meet EINTR at, every
+// second time from the 20th on: a Go program does not start without some of them.
+var interruptible = map[string]uintptr{
+	"close": unix.SYS_CLOSE, "fchmodat": unix.SYS_FCHMODAT, "fcntl": unix.SYS_FCNTL, "fstatfs": unix.SYS_FSTATFS, "fsync": unix.SYS_FSYNC,
+	"getdents64": unix.SYS_GETDENTS64, "ioctl": unix.SYS_IOCTL, "linkat": unix.SYS_LINKAT, "mkdirat": unix.SYS_MKDIRAT,
+	"name_to_handle_at": unix.SYS_NAME_TO_HANDLE_AT, "openat": unix.SYS_OPENAT, "openat2": unix.SYS_OPENAT2,
+	"pread64": unix.SYS_PREAD64, "pwrite64": unix.SYS_PWRITE64, "renameat": unix.SYS_RENAMEAT, "renameat2": unix.SYS_RENAMEAT2,
+	"statx": unix.SYS_STATX, "unlinkat": unix.SYS_UNLINKAT, "fchmod": unix.SYS_FCHMOD, "newfstatat": unix.SYS_NEWFSTATAT,
+}
+
+// An interrupter lets the next call of each kind be the one that is interrupted.
+type interrupter struct{}
+
+func (interrupter) Before(*kernel.Call) error {
+	unix.Access("/mark/test", 0)
+	none := ^uintptr(0)
+	for _, number := range interruptible {
+		for last, tries := unix.EBADF, 0; tries < 100; tries++ { // strace may not know it
+			_, _, errno := unix.RawSyscall6(number, none, 0, none, 0, 0, 0)
+			if last == unix.EINTR && errno != unix.EINTR {
+				break
+			}
+			last = errno
+		}
+	}
+	return nil
+}
+func (interrupter) After(*kernel.Call) {}
+
 func init() {
-	// golden BASE: every method of Kernel once, on one thread.
+	// golden BASE LACK [interrupted]: every method of Kernel once, on one thread.
 	proc.Register("golden", func(arguments []string) {
 		runtime.LockOSThread()
 		base := arguments[0]
 		k := kernel.Around(kernel.Linux(), marker{})
+		must(0, older[must(strconv.Atoi(arguments[1]))].lack.Apply())
+		if len(arguments) > 2 {
+			k = kernel.Around(k, interrupter{})
+		}
 		root, _, err := k.OpenRoot(base + "/root")
 		must(0, err)
 		must(k.OpenParent(base))
@@ -47,7 +83,10 @@ func init() {
 		must(0, k.StageDeletion(base+"/victim", root, "temp-dir-2/0-victim"))
 		must(0, k.CommitPlainly(root, "temp-dir-2/0-victim/plain", base+"/plain"))
 		must(0, k.LinkEntry(root, "temp-dir-2/0-victim/linked", base+"/linked"))
-		must(0, k.Commit(root, "temp-dir-2/0-victim", base+"/committed"))
+		if k.Commit(root, "temp-dir-2/0-victim", base+"/committed") != nil {
+			unix.Access("/mark/test", 0)
+			must(0, os.Rename(base+"/root/temp-dir-2/0-victim", base+"/committed"))
+		}
 		unix.Access("/mark/test", 0)
 		must(0, os.Rename(base+"/committed/closed", base+"/root/temp-dir-2/closed"))
 		data := must(k.OpenDirectory(root, "temp-dir-2"))
@@ -59,7 +98,7 @@ func init() {
 		must(k.ClearFlags(data, "0-hoisted"))
 		_ = k.Detach(data, "0-hoisted")
 		unix.Access("/mark/test", 0)
-		must(0, os.WriteFile(base+"/root/temp-dir-2/file", nil, 0o600))
+		_ = os.WriteFile(base+"/root/temp-dir-2/file", nil, 0o600) // its close may be interrupted
 		must(0, k.RemoveEntry(data, "file"))
 		must(0, k.RemoveDirectory(data, "0-hoisted"))
 		must(0, k.RemoveData(root, "temp-dir-2"))
@@ -69,7 +108,9 @@ func init() {
 		must(0, k.ShareLock(read))
 		must(k.ReadOwner(read))
 		must(0, k.RemoveLock(root, "lock-1"))
-		must(0, k.Close(lock))
+		if err := k.Close(lock); err != unix.EINTR {
+			must(0, err)
+		}
 		unix.Access("/mark/end", 0)
 	})
 }
@@ -92,7 +133,7 @@ close(<root/temp-dir-2/0-hoisted>)`,
 	"CreateLock":    `openat(<root>, "lock-1", O_RDWR|O_CREAT|O_EXCL|O_NOFOLLOW|O_CLOEXEC, 0600)`,
 	"Detach": `unshare(CLONE_FS)
 fchdir(<root/temp-dir-2>)
-umount2("0-hoisted", MNT_DETACH|UMOUNT_NOFOLLOW)`,
+umount2("0-hoisted", MNT_DETACH|UMOUNT_NOFOLLOW) = EINVAL`,
 	"Hoist":         `renameat2(<root/temp-dir-2>, "closed", <root/temp-dir-2>, "0-hoisted", RENAME_NOREPLACE)`,
 	"LinkEntry":     `linkat(<root>, "temp-dir-2/0-victim/linked", AT_FDCWD, "BASE/linked", 0)`,
 	"LinkLock":      `linkat(AT_FDCWD, "/proc/self/fd/N", <root>, "lock-2", AT_SYMLINK_FOLLOW)`,
@@ -140,20 +181,156 @@ func goldenBase(t *testing.T) (base string) {
 	return base
 }
 
-// Every system call that a signal, or a server of a file system, may interrupt is
-// made again. What the program needs to be loaded is left out.
-func TestEveryInterruptedCallIsMadeAgain(t *testing.T) {
-	const interrupted = "?openat2,?statx,pwrite64,linkat,mkdirat,renameat,renameat2,fsync,unlinkat,getdents64,?fchmodat2,ioctl,fstatfs,umount2"
-	base := goldenBase(t)
-	calls := testfs.Strace(t, proc.New("golden", base).Cmd, "-e", "inject="+interrupted+":error=EINTR:when=1+2")
-	require.Greater(t, strings.Count(calls, "(INJECTED)"), 20)
+// older are kernels and sandboxes that lack calls, with the lines that differ there.
+var older = []struct {
+	name   string
+	lack   testfs.Lack
+	golden map[string]string
+}{
+	{name: "nothing"},
+	{name: "Linux 5.5", lack: testfs.Lack{Calls: map[string]syscall.Errno{
+		"openat2": unix.ENOSYS, "statx": unix.ENOSYS, "renameat2": unix.ENOSYS, "fchmodat2": unix.ENOSYS,
+		fmt.Sprintf("linkat 4&%d", unix.AT_SYMLINK_FOLLOW): unix.ENOENT,
+	}}, golden: map[string]string{
+		"ChangeMode": `mount(<root/temp-dir-2>)
+openat(<root/temp-dir-2>, "0-hoisted", O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_PATH)
+mount(<root/temp-dir-2/0-hoisted>)
+openat(<root/temp-dir-2>, "0-hoisted", O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_PATH|O_DIRECTORY)
+mount(<root/temp-dir-2/0-hoisted>)
+close(<root/temp-dir-2/0-hoisted>)
+fchmodat2
+fchmodat(AT_FDCWD, "/proc/self/fd/N", 0700)
+close(<root/temp-dir-2/0-hoisted>)`,
+		"ClearFlags": `mount(<root/temp-dir-2>)
+openat(<root/temp-dir-2>, "0-hoisted", O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_PATH)
+mount(<root/temp-dir-2/0-hoisted>)
+openat(<root/temp-dir-2>, "0-hoisted", O_RDONLY|O_NOCTTY|O_NONBLOCK|O_NOFOLLOW|O_CLOEXEC)
+mount(<root/temp-dir-2/0-hoisted>)
+close(<root/temp-dir-2/0-hoisted>)
+ioctl(<root/temp-dir-2/0-hoisted>, FS_IOC_GETFLAGS, append)
+ioctl(<root/temp-dir-2/0-hoisted>, FS_IOC_SETFLAGS)
+close(<root/temp-dir-2/0-hoisted>)`,
+		"Commit": `renameat2(<root>, "temp-dir-2/0-victim", AT_FDCWD, "BASE/committed", RENAME_NOREPLACE) = ENOSYS`,
+		"Hoist": `renameat2(<root/temp-dir-2>, "closed", <root/temp-dir-2>, "0-hoisted", RENAME_NOREPLACE) = ENOSYS
+renameat(<root/temp-dir-2>, "closed", <root/temp-dir-2>, "0-hoisted")`,
+		"LinkLock": `linkat(AT_FDCWD, "/proc/self/fd/N", <root>, "lock-2", AT_SYMLINK_FOLLOW) = ENOENT
+linkat(<unnamed>, "", <root>, "lock-2", AT_EMPTY_PATH)`,
+		"OpenDirectory": `mount(<root>)
+openat(<root>, "temp-dir-2", O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_PATH)
+mount(<root/temp-dir-2>)
+openat(<root>, "temp-dir-2", O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_DIRECTORY)
+mount(<root/temp-dir-2>)
+close(<root/temp-dir-2>)`,
+		"OpenLock": `mount(<root>)
+openat(<root>, "lock-1", O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_PATH)
+mount(<root/lock-1>)
+openat(<root>, "lock-1", O_RDWR|O_NOCTTY|O_NONBLOCK|O_NOFOLLOW|O_CLOEXEC)
+mount(<root/lock-1>)
+close(<root/lock-1>)`,
+		"OpenRoot": `openat2(AT_FDCWD, "BASE/root", {flags=O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_DIRECTORY, resolve=0}, 24) = ENOSYS
+openat2(-1, "", {flags=O_RDONLY, resolve=P}, 24) = ENOSYS
+openat(AT_FDCWD, "BASE/root", O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_DIRECTORY)
+mount(<root>)
+fstatfs(<root>)`,
+		"OpenToInspect": `mount(<root>)
+openat(<root>, "lock-1", O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_PATH)
+mount(<root/lock-1>)
+openat(<root>, "lock-1", O_RDONLY|O_NOCTTY|O_NONBLOCK|O_NOFOLLOW|O_CLOEXEC)
+mount(<root/lock-1>)
+close(<root/lock-1>)`,
+		"SetFlags": `mount(<root/temp-dir-2>)
+openat(<root/temp-dir-2>, "0-hoisted", O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_PATH)
+mount(<root/temp-dir-2/0-hoisted>)
+openat(<root/temp-dir-2>, "0-hoisted", O_RDONLY|O_NOCTTY|O_NONBLOCK|O_NOFOLLOW|O_CLOEXEC)
+mount(<root/temp-dir-2/0-hoisted>)
+close(<root/temp-dir-2/0-hoisted>)
+ioctl(<root/temp-dir-2/0-hoisted>, FS_IOC_GETFLAGS)
+ioctl(<root/temp-dir-2/0-hoisted>, FS_IOC_SETFLAGS, append)
+close(<root/temp-dir-2/0-hoisted>)`,
+		"StageDeletion": `renameat2(AT_FDCWD, "BASE/victim", <root>, "temp-dir-2/0-victim", RENAME_NOREPLACE) = ENOSYS
+renameat(AT_FDCWD, "BASE/victim", <root>, "temp-dir-2/0-victim")`,
+		"Stat": `statx(<unnamed>, "", AT_STATX_SYNC_AS_STAT|AT_NO_AUTOMOUNT|AT_EMPTY_PATH, STATX_BASIC_STATS, P) = ENOSYS
+newfstatat(<unnamed>, "", AT_NO_AUTOMOUNT|AT_EMPTY_PATH)`,
+		"StatName": `statx(<root>, "lock-2", AT_STATX_SYNC_AS_STAT|AT_SYMLINK_NOFOLLOW|AT_NO_AUTOMOUNT, STATX_BASIC_STATS, P) = ENOSYS
+newfstatat(<root>, "lock-2", AT_SYMLINK_NOFOLLOW|AT_NO_AUTOMOUNT)`,
+	}},
+	{name: "sandbox", lack: testfs.Lack{Calls: map[string]syscall.Errno{"fchmodat": unix.EPERM, "fchmodat2": unix.EPERM}}, golden: map[string]string{
+		"ChangeMode": `openat2(<root/temp-dir-2>, "0-hoisted", {flags=O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_PATH|O_DIRECTORY, resolve=beneath}, 24)
+fchmodat2
+fchmodat(AT_FDCWD, "/proc/self/fd/N", 0700) = EPERM
+fchmodat(<root/temp-dir-2/0-hoisted>, ".", 0700) = EPERM
+openat(<root/temp-dir-2>, "0-hoisted", O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_DIRECTORY)
+statx(<root/temp-dir-2/0-hoisted>, "", AT_STATX_SYNC_AS_STAT|AT_NO_AUTOMOUNT|AT_EMPTY_PATH, STATX_BASIC_STATS)
+statx(<root/temp-dir-2/0-hoisted>, "", AT_STATX_SYNC_AS_STAT|AT_NO_AUTOMOUNT|AT_EMPTY_PATH, STATX_BASIC_STATS)
+fchmod(<root/temp-dir-2/0-hoisted>, 0700)
+close(<root/temp-dir-2/0-hoisted>)
+close(<root/temp-dir-2/0-hoisted>)`,
+	}},
 }
 
-func TestArgumentsBelowTheSeam(t *testing.T) {
-	base := goldenBase(t)
-	content := testfs.Strace(t, proc.New("golden", base).Cmd, "-y")
+// subject is a line's call, what it is about, and whether it was interrupted.
+var subject = regexp.MustCompile(`(?m)^(\w+)(?:(\([^,)\n]*)?.*?)( = EINTR)?$`)
 
-	short := regexp.MustCompile(`AT_FDCWD<[^>]*>|\d+<[^>]*>(\(deleted\))?|/proc/self/fd/\d+|0x[0-9a-f]+( /\*.*\*/)?|, ?\{(stx_mask|f_type).*|\) += .*|RESOLVE_[A-Z_|]+|FLAGS, \[.*`)
+var closeInterrupted = regexp.MustCompile(`(close.*) = EINTR`)
+
+func TestArgumentsBelowTheSeam(t *testing.T) {
+	for i, o := range older {
+		t.Run(o.name, func(t *testing.T) {
+			want := maps.Clone(golden)
+			maps.Copy(want, o.golden)
+			got := belowTheSeam(t, goldenBase(t), strconv.Itoa(i))
+			short := map[string]string{}
+			for method, lines := range got {
+				short[method] = mountNumber.ReplaceAllString(lines, "mount($1)")
+			}
+			requireGolden(t, want, short)
+			if testing.Short() && i > 0 {
+				return
+			}
+			interrupted := belowTheSeam(t, goldenBase(t), strconv.Itoa(i), "interrupted")
+			for method := range got { // every call is made again, and no close is
+				want[method] = subject.ReplaceAllStringFunc(got[method], func(line string) string {
+					call := subject.FindStringSubmatch(line)
+					if call[1] != "close" && interruptible[call[1]] != 0 || call[1] == "umount2" {
+						return call[1] + call[2] + " = EINTR\n" + call[1] + call[2]
+					}
+					return call[1] + call[2]
+				})
+				interrupted[method] = closeInterrupted.ReplaceAllString(subject.ReplaceAllString(interrupted[method], "$1$2$3"), "$1")
+			}
+			requireGolden(t, want, interrupted)
+		})
+	}
+}
+
+func requireGolden(t *testing.T, want, got map[string]string) {
+	t.Helper()
+	k := reflect.TypeFor[kernel.Kernel]()
+	for i := range k.NumMethod() {
+		assert.Contains(t, got, k.Method(i).Name, "a method without a line")
+	}
+	for _, method := range slices.Sorted(maps.Keys(got)) {
+		assert.Equal(t, want[method], got[method], method)
+	}
+}
+
+// mountNumber is how the number of a mount is found out before Linux 5.8.
+var mountNumber = regexp.MustCompile(`statx\((<[^>]*>), "", AT_STATX_DONT_SYNC\|AT_EMPTY_PATH, STATX_MNT_ID, P\) = ENOSYS
+name_to_handle_at\(<[^>]*>, "", AT_EMPTY_PATH\)`)
+
+// belowTheSeam returns the system calls that each method makes in the child
+// "golden".
+func belowTheSeam(t *testing.T, base string, arguments ...string) map[string]string {
+	t.Helper()
+	options := []string{"-y"}
+	if len(arguments) > 1 {
+		options = append(options, "-e", "inject=umount2:error=EINTR:when=1+2")
+		for name := range interruptible {
+			options = append(options, "-e", "inject="+name+":error=EINTR:when=20+2")
+		}
+	}
+	content := testfs.Strace(t, proc.New("golden", append([]string{base}, arguments...)...).Cmd, options...)
+	short := regexp.MustCompile(`AT_FDCWD<[^>]*>|\d+<[^>]*>(\(deleted\))?|/proc/self/fd/\d+|0x[0-9a-f]+( /\*.*\*/)?|, \{(handle_bytes.*\[\d+\]|st_mode.*\})|, ?\{(stx_mask|f_type).*|\) += .*|RESOLVE_[A-Z_|]+|FLAGS, \[[^]]*\]`)
 	calls := map[string][]string{}
 	thread, section := "", ""
 	whole := map[string]string{} // by thread: a call that another interrupted in the log
@@ -187,17 +364,22 @@ func TestArgumentsBelowTheSeam(t *testing.T) {
 			case strings.HasPrefix(s, "AT_FDCWD"):
 				return "AT_FDCWD"
 			case strings.HasPrefix(s, "/proc"):
-				return "/proc/self/fd/N"
+				return s[:strings.LastIndexByte(s, '/')+1] + "N"
 			case strings.HasPrefix(s, "0x"):
 				return "P"
 			case strings.HasPrefix(s, "RESOLVE"):
 				return strings.Replace(s, "RESOLVE_NO_XDEV|RESOLVE_NO_MAGICLINKS|RESOLVE_NO_SYMLINKS|RESOLVE_BENEATH", "beneath", 1)
+			case strings.HasPrefix(s, ", {handle"), strings.HasPrefix(s, ", {st_mode"):
+				return ""
 			case s[0] == ')' || s[0] == ',':
+				if _, errno, failed := strings.Cut(s, " = -1 "); failed {
+					return ") = " + errno[:strings.IndexByte(errno, ' ')]
+				}
 				return ")"
 			case strings.HasPrefix(s, "FLAGS") && strings.Contains(s, "APPEND"):
-				return "FLAGS, append)"
+				return "FLAGS, append"
 			case strings.HasPrefix(s, "FLAGS"):
-				return "FLAGS)"
+				return "FLAGS"
 			case strings.HasSuffix(s, "(deleted)"):
 				return "<unnamed>"
 			case s[0] >= '0' && s[0] <= '9':
@@ -218,11 +400,5 @@ func TestArgumentsBelowTheSeam(t *testing.T) {
 	for method, lines := range calls {
 		got[method] = strings.Join(lines, "\n")
 	}
-	k := reflect.TypeFor[kernel.Kernel]()
-	for i := range k.NumMethod() {
-		assert.Contains(t, got, k.Method(i).Name, "a method without a line")
-	}
-	for _, method := range slices.Sorted(maps.Keys(got)) {
-		assert.Equal(t, golden[method], got[method], method)
-	}
+	return got
 }

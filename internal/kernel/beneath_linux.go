@@ -207,7 +207,7 @@ func chmodReadable(fd, dir int, name string, bits uint32) error {
 	if !got.Same(want) {
 		return unix.ENOENT // what had the name is elsewhere
 	}
-	return unix.Fchmod(readable, bits)
+	return Again(func() error { return unix.Fchmod(readable, bits) })
 }
 
 // Detach works in the directory dir: umount2 takes a path, and there may be no
