@@ -211,7 +211,7 @@ func (s *Source) detector(ctx context.Context, d Detector, m *Mutant) (string, e
 	return s.program(ctx, stages, false, m)
 }
 
-// Detect runs a detector on a mutant, its fastest parts first, until one fails.
+// Detect runs a detector on a mutant, until a part of it fails.
 // If only is not empty, that part alone is run.
 func (s *Source) Detect(ctx context.Context, m *Mutant, d Detector, only string, log func(string)) (run Run, err error) {
 	run.Detector = d.Name
@@ -232,7 +232,9 @@ func (s *Source) Detect(ctx context.Context, m *Mutant, d Detector, only string,
 			chosen = append(chosen, p)
 		}
 	}
-	slices.SortStableFunc(chosen, func(a, b *part) int { return cmp.Compare(a.Seconds, b.Seconds) })
+	// What is fast, and about little else, comes first.
+	cost := func(p *part) float64 { return p.Seconds * float64(len(p.Reached)) }
+	slices.SortStableFunc(chosen, func(a, b *part) int { return cmp.Compare(cost(a), cost(b)) })
 	run.Verdict = NotReached
 	expected := m.Message
 	if m.Detector != d.Name {
