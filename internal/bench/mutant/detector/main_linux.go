@@ -59,8 +59,8 @@ func parts() (all []part) {
 		all = append(all, part{"linearizability", fmt.Sprintf("goroutines-%d", seed+1), histories(linearizability.Config{Seed: uint64(seed + 1), Goroutines: 40})},
 			part{"linearizability", fmt.Sprintf("processes-%d", seed+1), histories(linearizability.Config{Seed: uint64(seed + 1), Processes: 12})})
 	}
-	for _, stage := range []string{"traces", "race", "lifecycle"} {
-		all = append(all, part{stage, "stage", func(ctx context.Context, dir string) ([]string, error) { return whole(ctx, stage, dir) }})
+	for detector, stage := range map[string]string{"traces": "traces", "race": "oldrace", "lifecycle": "lifecycle"} {
+		all = append(all, part{detector, "stage", func(ctx context.Context, dir string) ([]string, error) { return whole(ctx, stage, dir) }})
 	}
 	return all
 }
