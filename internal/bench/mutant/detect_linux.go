@@ -250,7 +250,11 @@ func (s *Source) Detect(ctx context.Context, m *Mutant, d Detector, only string,
 		if sum += together; sum > budget.Seconds() && run.Verdict != NotReached {
 			break
 		}
-		one := s.execute(ctx, d, program, chosen[:n], timeout-time.Duration(run.Seconds*float64(time.Second)), fmt.Sprintf("%s=%d", selects, s.number[m]))
+		limit := min(timeout.Seconds()-run.Seconds, 2+4*together) // so that others get their turn after one that hangs
+		if only != "" {
+			limit = timeout.Seconds()
+		}
+		one := s.execute(ctx, d, program, chosen[:n], time.Duration(limit*float64(time.Second)), fmt.Sprintf("%s=%d", selects, s.number[m]))
 		chosen = chosen[n:]
 		one.Seconds += run.Seconds
 		if one.Verdict == Killed && expected != nil && !expected.MatchString(one.output) {

@@ -23,6 +23,9 @@
 // a blank or "+". An empty line is one of both. Lines that begin with "#" are
 // comments.
 //
+// A mutant without a file is one that rules make (see [Enumerate]), with the reason
+// why it is equivalent.
+//
 // A mutant that changes nothing but bodies of functions shares its build with all
 // others; any other one needs a build of its own, which takes half a minute.
 package mutant
@@ -173,11 +176,11 @@ func Parse(text string) (all []*Mutant, err error) {
 func (m *Mutant) check() error {
 	detected := m.Detector != "" && m.Message != nil
 	switch {
-	case m.Of == "":
+	case m.Of == "" && len(m.Edits) > 0:
 		return fmt.Errorf("nothing says what it breaks")
 	case detected == (m.Equivalent != "") || !detected && (m.Detector != "" || m.Message != nil):
 		return fmt.Errorf("needs a detector and a message, or the reason why it is equivalent")
-	case len(m.Edits) == 0:
+	case len(m.Edits) == 0 && m.Equivalent == "":
 		return fmt.Errorf("changes nothing")
 	}
 	for _, e := range m.Edits {
