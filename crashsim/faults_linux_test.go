@@ -195,11 +195,6 @@ func TestSoftLayerCatchesPlantedFaults(t *testing.T) {
 		for _, f := range report.Findings {
 			if f.Claim == claim && !caught {
 				caught = true
-				var out bytes.Buffer
-				findings, err := Replay(t.Context(), strings.TrimPrefix(f.Repeat, "afterlock replay "), &out)
-				require.NoError(t, err)
-				assert.Positive(t, findings)
-				assert.Contains(t, out.String(), string(claim))
 			}
 		}
 		assert.True(t, caught, "%s is caught with %s", name, claim)
