@@ -74,15 +74,6 @@ func walk(path string, see func(name string)) error {
 	})
 }
 
-// treeOf returns the tree that a file belongs to: its name up to the last dash.
-func treeOf(file string) (tree string, ok bool) {
-	end := strings.LastIndexByte(file, '-')
-	if end < 0 || strings.Count(file[:end], ".") != 3 {
-		return "", false
-	}
-	return file[:end], true
-}
-
 func linksTo(path, layer string) (links int, err error) {
 	entries, err := os.ReadDir(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/afterlock/afterlock/internal/bench/proc"
@@ -37,13 +38,15 @@ func (s *scene) fork(ctx context.Context, process int, g generation, faultName s
 	stop := context.AfterFunc(ctx, worker.Shoot)
 	defer stop()
 	if err := worker.Send(j); err == nil {
-		// It says one line, when it begins.
+		// It says a line when it begins, and one at the end.
 		if _, err := worker.Line(); err == nil && g.shot > 0 {
 			// A random moment of what it does, not a wait for anything.
 			shot := time.AfterFunc(g.shot, worker.Shoot)
 			defer shot.Stop()
 		}
 	}
+	var end ending
+	_ = worker.Receive(&end) // nothing, if it is killed or fails
 	err = worker.Wait()
 	if ctx.Err() != nil {
 		return false, ctx.Err()
@@ -55,9 +58,18 @@ func (s *scene) fork(ctx context.Context, process int, g generation, faultName s
 	case killed:
 		note, _ := os.ReadFile(j.crashNote()) // none if it was shot
 		s.killed(process, string(note))
+		if strings.HasPrefix(string(note), "before "+removal+",") {
+			s.count(func(c *counts) { c.removing++ })
+		}
 	case err != nil:
 		return false, fmt.Errorf("worker %d: %w", process, err)
 	}
+	s.count(func(c *counts) {
+		c.held, c.under = c.held+end.Held, c.under+end.Under
+		for _, leaked := range end.Leaked {
+			c.problems = append(c.problems, fmt.Sprintf("process %d leaked %s", process, leaked))
+		}
+	})
 	for i := range g.program {
 		record, err := os.ReadFile(j.record(i))
 		if errors.Is(err, fs.ErrNotExist) && killed {
@@ -76,17 +88,23 @@ func (s *scene) fork(ctx context.Context, process int, g generation, faultName s
 
 // forkAll runs the processes of one history.
 func (s *scene) forkAll(ctx context.Context, rng *rand.Rand, programs mix, faultName string) (atCalls int64, err error) {
+	clients, large := goroutinesOf, 1
+	if s.site.Files > treeFiles {
+		clients, large = 1, 2 // so that it is known who has the store lock
+	}
 	var all [places][]generation
 	for place := range all {
 		for i := range generations {
-			g := generation{program: randomProgram(rng, goroutinesOf, actionsOf, programs)}
-			switch {
+			g := generation{program: randomProgram(rng, clients, actionsOf, programs)}
+			switch way := rng.IntN(2 * large); {
 			case i == generations-1:
-			case rng.IntN(2) == 0:
+			case way == 0:
 				g.crash = 1 + rng.Int64N(maxCrash)
+			case way == 2:
+				g.at, g.crash = removal, 1+rng.Int64N(int64(s.site.Files))
 			default:
-				g.program = randomProgram(rng, goroutinesOf, untilShot*actionsOf, programs)
-				g.shot = 1 + time.Duration(rng.Int64N(int64(maxShot)))
+				g.program = randomProgram(rng, clients, untilShot*actionsOf, programs)
+				g.shot = 1 + time.Duration(rng.Int64N(int64(maxShot)*int64(s.site.Files)/treeFiles/8+int64(maxShot)))
 			}
 			all[place] = append(all[place], g)
 		}

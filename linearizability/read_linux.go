@@ -22,7 +22,7 @@ func (c *client) read(ctx context.Context, layer string) (Result, error) {
 		if c.Layout == "overlay" {
 			trees, err = c.stackOf(layer, files)
 		} else {
-			trees, err = treesIn(files)
+			trees, err = treesIn(files, c.Files)
 		}
 		return err
 	})
@@ -49,7 +49,7 @@ func (c *client) read(ctx context.Context, layer string) (Result, error) {
 // the top: the layer's own, and those of the links in its file lower. The caller
 // has the store lock.
 func (c *client) stackOf(layer string, files fs.FS) ([]string, error) {
-	stack, err := treesIn(files)
+	stack, err := treesIn(files, c.Files)
 	if err != nil {
 		return nil, err
 	}
@@ -66,7 +66,7 @@ func (c *client) stackOf(layer string, files fs.FS) ([]string, error) {
 		if path == "" {
 			return nil, fmt.Errorf("%w: no link %s", errTorn, name)
 		}
-		trees, err := treesIn(os.DirFS(path))
+		trees, err := treesIn(os.DirFS(path), c.Files)
 		if err != nil {
 			return nil, err
 		}
@@ -83,36 +83,4 @@ func (c *client) inSomeRoot(path string) string {
 		}
 	}
 	return ""
-}
-
-// treesIn returns the trees that the files are, each with all of its files.
-func treesIn(files fs.FS) (trees []string, err error) {
-	entries, err := fs.ReadDir(files, ".")
-	if err != nil {
-		return nil, err
-	}
-	for _, entry := range entries {
-		tree, ok := treeOf(entry.Name())
-		if !ok {
-			return nil, fmt.Errorf("%w: there is %s", errTorn, entry.Name())
-		}
-		if !slices.Contains(trees, tree) {
-			trees = append(trees, tree)
-		}
-	}
-	if len(trees)*treeFiles != len(entries) {
-		return nil, fmt.Errorf("%w: %d files of %d trees", errTorn, len(entries), len(trees))
-	}
-	for _, tree := range trees {
-		for i := range treeFiles {
-			text, err := fs.ReadFile(files, fileOf(tree, i))
-			if err != nil {
-				return nil, fmt.Errorf("%w: %w", errTorn, err)
-			}
-			if string(text) != tree {
-				return nil, fmt.Errorf("%w: %s contains %q", errTorn, fileOf(tree, i), text)
-			}
-		}
-	}
-	return trees, nil
 }

@@ -14,6 +14,8 @@ type Config struct {
 	Seed       uint64        // of all choices: programs, crash points, kills
 	Goroutines int           // histories of goroutines
 	Processes  int           // histories of forked processes that are killed
+	Files      int           // in every tree; default: 2, for which most is found in the time
+	Duration   time.Duration // how long to go on at least
 	Timeout    time.Duration // see [Judge]
 	Log        *slog.Logger
 	Progress   func(text string) // called now and then, one call at a time
@@ -39,11 +41,14 @@ type Report struct {
 	Answers    map[string]int64 // how often operations answered what, see [Answers]
 	Kills      int64            // by SIGKILL
 	AtCalls    int64            // of these, before a chosen system call
+	Removing   int64            // of these, while a layer was being removed
 	CleanedUp  int64            // recoveries after which nothing was left
+	Held       int64            // store locks that processes with one client had exclusively
+	Under      int64            // removals under those
 
 	Illegal   int64
 	Undecided int64
-	Problems  []string // illegal histories, and operations that failed: each with the command that judges the history again
+	Problems  []string // illegal histories, and operations that failed: each with the command that judges the history again; leaks
 	Because   []string // the same of undecided histories
 	Judging   time.Duration
 }

@@ -89,7 +89,8 @@ func Run(ctx context.Context, c Config) (Report, error) {
 			}
 		})
 	}
-	for n := range c.Goroutines + c.Processes {
+	begin := time.Now()
+	for n := 0; n < c.Goroutines+c.Processes || time.Since(begin) < c.Duration && ctx.Err() == nil; n++ {
 		select {
 		case numbers <- n:
 		case <-ctx.Done():
@@ -112,7 +113,7 @@ type runner struct {
 func (r *runner) one(ctx context.Context, n int) (err error) {
 	forked, like := r.turn(n)
 	rng := rand.New(rand.NewPCG(r.Seed, uint64(n)))
-	at := site{Layout: []string{"vfs", "overlay"}[like%2]}
+	at := site{Layout: []string{"vfs", "overlay"}[like%2], Files: r.Files}
 	what := "goroutines"
 	if forked {
 		what = "processes"
@@ -152,6 +153,7 @@ func (r *runner) one(ctx context.Context, n int) (err error) {
 	if err != nil {
 		return err
 	}
+	r.count(&s.counts, n)
 	h, incomplete := s.history()
 	if h == nil {
 		return incomplete
@@ -174,6 +176,16 @@ func (r *runner) one(ctx context.Context, n int) (err error) {
 		return err
 	}
 	return r.add(h, j, path, n, at, forked, atCalls)
+}
+
+// count adds what history n does not say.
+func (r *runner) count(c *counts, n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report.Held, r.report.Under, r.report.Removing = r.report.Held+c.held, r.report.Under+c.under, r.report.Removing+c.removing
+	for _, problem := range c.problems {
+		r.report.Problems = append(r.report.Problems, fmt.Sprintf("history %d: %s", n, problem))
+	}
 }
 
 // turn returns whether history n is one of processes, and how many like it there

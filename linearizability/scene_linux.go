@@ -21,20 +21,37 @@ type scene struct {
 
 	mu       sync.Mutex
 	records  [][]byte
-	parent   bytes.Buffer        // kills
+	parent   bytes.Buffer // kills
+	counts   counts
 	programs map[Client][]Action // of everybody who was to record something
 	observer int                 // goroutines of process 0 so far
+}
+
+// counts are of what no history says.
+type counts struct {
+	held, under int64 // store locks that were held exclusively, and removals under them
+	removing    int64 // kills in the middle of a removal
+	problems    []string
+}
+
+func (s *scene) count(add func(*counts)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	add(&s.counts)
 }
 
 // newScene makes an empty store below dir, which does not exist. The site has no
 // directory yet.
 func newScene(dir string, at site, note string) (*scene, error) {
-	at.Dir = filepath.Join(dir, "store")
+	at.Dir, at.Files = filepath.Join(dir, "store"), max(at.Files, treeFiles)
 	s := &scene{dir: dir, site: at, note: note, programs: map[Client][]Action{}}
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
 	}
-	var err error
+	err := os.WriteFile(at.canary(), []byte(canary), 0o600)
+	if err != nil {
+		return nil, err
+	}
 	if s.tickets, err = openTickets(s.ticketFile(), true); err != nil {
 		return nil, err
 	}
@@ -157,6 +174,9 @@ func (s *scene) killed(process int, note string) {
 	fmt.Fprintf(&s.parent, "%d %d killed%s\n", s.tickets.next(), process, noted(note))
 }
 
+// canary is what is in the file that links lead to.
+const canary = "nobody removes this"
+
 // observe looks at everything, as a client of the parent, when everybody else has
 // ended: what recovery leaves, what there is, what is on disk, and whether these
 // ids can be had if they are free.
@@ -181,6 +201,9 @@ func (s *scene) observe(ctx context.Context, f fault, free ...string) error {
 	r := &recorder{client: Client{0, s.observer}, tickets: s.tickets, out: &record, do: call}
 	err = r.performAll(ctx, program)
 	s.addRecord(record.Bytes())
+	if text, failed := os.ReadFile(s.site.canary()); failed != nil || string(text) != canary {
+		s.counts.problems = append(s.counts.problems, fmt.Sprintf("what a link in a layer leads to was removed or changed: %q, %v", text, failed))
+	}
 	return err
 }
 

@@ -18,7 +18,12 @@ type site struct {
 	Layout string `json:"layout"`
 	Images string `json:"images,omitempty"` // directory of the image store, "": none
 	Full   uint64 `json:"full,omitempty"`   // seed of the moves for which the disk has no room; 0: it has
+	Files  int    `json:"files"`            // in every tree
 }
+
+// canary is a file beside the store that nobody touches: what links in large trees
+// lead to.
+func (s site) canary() string { return filepath.Join(filepath.Dir(s.Dir), "canary") }
 
 // roots are the directories of the layers.
 func (s site) roots() []string {

@@ -1,11 +1,8 @@
 package linearizability
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"syscall"
 
@@ -21,30 +18,13 @@ type client struct {
 	site
 }
 
-// treeFiles is how many files a tree has: more than one, so that it can be torn.
-const treeFiles = 2
-
-// content is the archive of a tree: files that have its name in theirs.
-func content(tree string) *bytes.Reader {
-	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	for i := range treeFiles {
-		_ = w.WriteHeader(&tar.Header{Name: fileOf(tree, i), Mode: 0o644, Size: int64(len(tree))})
-		_, _ = w.Write([]byte(tree)) // to memory
-	}
-	_ = w.Close()
-	return bytes.NewReader(b.Bytes())
-}
-
-func fileOf(tree string, i int) string { return fmt.Sprintf("%s-%d", tree, i) }
-
 // do makes one operation and says how it ended.
 func (c *client) do(ctx context.Context, op *Operation) (Result, string) {
 	var result Result
 	var err error
 	switch op.Kind {
 	case Create:
-		_, err = c.store.Create(ctx, layerstore.Layer{ID: op.Layers[0], Parent: op.Parent, Image: op.Image}, layerstore.Tar(content(op.Tree)))
+		_, err = c.store.Create(ctx, layerstore.Layer{ID: op.Layers[0], Parent: op.Parent, Image: op.Image}, layerstore.Tar(content(op.Tree, c.Files, c.canary())))
 		result.Outcome = createOutcome(err)
 	case Delete:
 		var deletion layerstore.Deletion

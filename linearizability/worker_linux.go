@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/internal/bench/proc"
+	"github.com/afterlock/afterlock/internal/kernel"
 )
 
 // workerRole is what a process of [Run] is.
@@ -43,6 +44,10 @@ func work() error {
 	if err := proc.Parent.Receive(&j); err != nil {
 		return fmt.Errorf("no job: %w", err)
 	}
+	before, err := proc.OpenDescriptors()
+	if err != nil {
+		return err
+	}
 	counter, err := openTickets(filepath.Join(j.Scene, "tickets"), false)
 	if err != nil {
 		return err
@@ -54,17 +59,48 @@ func work() error {
 	if err := proc.Parent.Say("ready"); err != nil {
 		return err
 	}
-	store, call, err := f.open(j.Site, j.crashPoint())
+	end, err := j.perform(f, counter)
 	if err != nil {
 		return err
+	}
+	if end.Leaked, err = before.Leaked(); err != nil {
+		return err
+	}
+	return proc.Parent.Send(end)
+}
+
+// An ending is what a worker says when it has done its job: if it is not killed.
+type ending struct {
+	Held   int64    // how often it had the store lock exclusively
+	Under  int64    // removals under it
+	Leaked []string // descriptors
+}
+
+// perform lets the clients of the process do what the program says.
+func (j *job) perform(f fault, counter *tickets) (end ending, err error) {
+	h, outer := &holds{}, f.disk
+	f.disk = func(d kernel.Disk, dir string) kernel.Disk {
+		if outer != nil {
+			d = outer(d, dir)
+		}
+		return h.around(d)
+	}
+	crash := j.crashPoint()
+	store, call, err := f.open(j.Site, func(name string) error {
+		h.call(name)
+		return crash(name)
+	})
+	if err != nil {
+		return end, err
 	}
 	defer store.Close()
 	errs := make(chan error, len(j.Program))
 	for i, actions := range j.Program {
 		file, err := os.OpenFile(j.record(i), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 		if err != nil {
-			return err
+			return end, err
 		}
+		defer file.Close()
 		go func() {
 			r := &recorder{client: Client{j.Process, i}, tickets: counter, out: file, do: call}
 			errs <- r.performAll(context.Background(), actions)
@@ -75,7 +111,10 @@ func work() error {
 			err = e
 		}
 	}
-	return err
+	if len(j.Program) == 1 { // of several, nobody knows which of them had the lock
+		end.Held, end.Under = h.count.Load(), h.under.Load()
+	}
+	return end, err
 }
 
 // crashPoint returns a hook that kills the process before one of its calls.

@@ -69,10 +69,15 @@ func linearizabilityResult(r linearizability.Report, c linearizability.Config) R
 		result.Undecided = true
 		result.Because = "no operation answered: " + strings.Join(missing, ", ")
 	}
+	result.undecided(r)
+	return result
+}
+
+// undecided takes the histories over that Porcupine could not decide about: not
+// wrong, for all that is known, and not ok.
+func (result *Result) undecided(r linearizability.Report) {
 	if r.Undecided > 0 {
-		// Not wrong, for all that is known, and not ok.
 		result.Undecided = true
 		result.Because = fmt.Sprintf("%d histories are undecided: %s", r.Undecided, strings.Join(r.Because, "; "))
 	}
-	return result
 }

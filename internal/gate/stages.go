@@ -18,7 +18,7 @@ func Stages() []Stage {
 	return []Stage{
 		modelStage{spec.Manifest},
 		onFiles{conformanceStage{}},
-		onFiles{lifecycle{}},
+		onFiles{lifecycleStage{}},
 		onFiles{traces{}},
 		onFiles{linearizabilityStage{}},
 		crash{},
@@ -88,7 +88,7 @@ func stressFlags(env Env, creators, recoverers int) []string {
 
 type lifecycle struct{}
 
-func (lifecycle) Name() string { return "lifecycle" }
+func (lifecycle) Name() string { return "oldlifecycle" }
 
 func (lifecycle) Description() string {
 	return "processes delete and add layers of real files, are killed, and others recover"
@@ -121,7 +121,7 @@ func (lifecycle) Run(ctx context.Context, env Env) (Result, error) {
 }
 
 // retiring are stages that [Select] knows and a run of all leaves out.
-var retiring = []Stage{onFiles{race{}}}
+var retiring = []Stage{onFiles{race{}}, onFiles{lifecycle{}}}
 
 type race struct{}
 
