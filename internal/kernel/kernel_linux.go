@@ -49,11 +49,17 @@ func (linuxKernel) OpenRoot(path string) (root int, ordered bool, err error) {
 	if Again(func() error { return unix.Fstatfs(root, &info) }) != nil {
 		return root, false, nil // refused, by a sandbox say: not known to be ordered
 	}
-	switch uint32(info.Type) { // 32 bits, signed on some architectures
+	return root, ordersRenames(uint32(info.Type)), nil // 32 bits, signed on some architectures
+}
+
+// ordersRenames reports whether file systems of the type make renames durable before
+// any later unlink.
+func ordersRenames(magic uint32) bool {
+	switch magic {
 	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.TMPFS_MAGIC, unix.RAMFS_MAGIC:
-		ordered = true
+		return true
 	}
-	return root, ordered, nil
+	return false
 }
 
 func (linuxKernel) OpenParent(path string) (int, error) {
