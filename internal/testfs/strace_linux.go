@@ -33,7 +33,28 @@ func Strace(t testing.TB, cmd *exec.Cmd, options ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(calls)
+	return whole(string(calls))
+}
+
+// whole joins the two halves of calls that others interrupted in the log.
+func whole(log string) string {
+	var b strings.Builder
+	begun := map[string]string{} // by thread
+	for line := range strings.Lines(log) {
+		thread, _, _ := strings.Cut(line, " ")
+		if half, cut := strings.CutSuffix(line, "<unfinished ...>\n"); cut {
+			begun[thread] = strings.TrimRight(half, " ")
+			if strings.HasSuffix(begun[thread], ",") {
+				begun[thread] += " "
+			}
+			continue
+		}
+		if _, rest, resumed := strings.Cut(line, " resumed>"); resumed {
+			line = begun[thread] + strings.TrimPrefix(rest, " ")
+		}
+		b.WriteString(line)
+	}
+	return b.String()
 }
 
 // Any32 gives calls that are called otherwise on 32 bits the names of 64 bits.
