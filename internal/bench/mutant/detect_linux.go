@@ -31,8 +31,8 @@ type Detector struct {
 // path, such as ./model/conformance: of the checks' own mutants.
 var Detectors = []Detector{
 	{"tempdir", "tempdir"}, {"layerstore", "tempdir/layerstore"}, {"compat", "tempdir/compat"}, {"kernel", "internal/kernel"},
-	{"edges", ""}, {"crash", ""}, {"blackbox", ""}, {"linearizability", ""}, {"traces", ""},
-	{"soft", ""}, {"directed", ""}, {"race", ""}, {"lifecycle", ""},
+	{"edges", ""}, {"crash", ""}, {"blackbox", ""}, {"linearizability", ""}, {"traces", ""}, {"lifecycle", ""},
+	{"soft", ""}, {"directed", ""}, {"race", ""}, {"oldlifecycle", ""},
 	{"model", "model"},
 }
 

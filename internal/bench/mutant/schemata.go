@@ -272,9 +272,7 @@ func (s *source) name(f *ast.FuncDecl) string {
 			}
 		}
 	}
-	for _, e := range s.namings(f) {
-		s.inserts = append(s.inserts, e)
-	}
+	s.inserts = append(s.inserts, s.namings(f)...)
 	n := 0
 	for _, field := range f.Type.Params.List {
 		dots := ""
@@ -352,7 +350,7 @@ func (s *source) place(f *ast.FuncDecl, at token.Pos) token.Pos {
 		switch n := n.(type) {
 		case *ast.BlockStmt:
 			list = n.List
-			if len(list) > 0 && (len(list) == 0 || !clauses(list[0])) {
+			if len(list) > 0 && !clauses(list[0]) {
 				place = list[0].Pos()
 			}
 		case *ast.CaseClause:
