@@ -3,10 +3,13 @@ package model
 // This file is Create.tla: the owner's half of the protocol, up to Close. What
 // each action stands for is said in the module.
 
-// fresh is Fresh (rule 6), or the mutant NotOnDisk for it.
+// fresh is Fresh (rule 6), or the mutant NotOnDisk or NoLockFile for it.
 func (t *step) fresh(i ID) bool {
-	if t.m.notOnDisk {
+	switch {
+	case t.m.notOnDisk:
 		return t.s.gone(i)
+	case t.m.noLockFile:
+		return t.s.Lock[i] == None
 	}
 	return !has(t.s.Used, i)
 }

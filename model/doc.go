@@ -18,7 +18,9 @@
 //	StoreSteps.tla       layerstore.go
 //	StoreInPlace.tla     layerstore_fails.go
 //	LayerStore.tla       layerstore_fails.go, layerstore_invariants.go, layerstore_system.go
+//	MCDrawn.tla          create.go
 //	MCLayerStore.tla     layerstore_models.go
+//	MCReports.tla        layerstore_models.go
 //	Save.tla             layerstore_save.go
 //	Readers.tla          layerstore_readers.go, layerstore_readers_system.go
 //	PowerLoss.tla        powerloss.go, powerloss_steps.go, powerloss_system.go

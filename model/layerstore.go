@@ -203,6 +203,10 @@ func (t *storeStep) Recover(p Proc, x uint8) {
 // Remove: p removes what is in its instance, in two steps, and reports success
 // when nothing is left.
 func (t *storeStep) Remove(p Proc) {
+	t.remove(p, func(x uint8) bool { return t.s.record[x] == recordNone })
+}
+
+func (t *storeStep) remove(p Proc, isDeleted func(x uint8) bool) {
 	if !t.at(p, storeRemove, `pc[p] = "remove"`) {
 		return
 	}
@@ -217,7 +221,7 @@ func (t *storeStep) Remove(p Proc) {
 	if mine {
 		n.place[x], n.owner[x] = layerGone, None
 	}
-	if s.op[p] == askedDelete && x == s.arg[p] && s.record[x] == recordNone {
+	if s.op[p] == askedDelete && x == s.arg[p] && isDeleted(x) {
 		n.deleted |= 1 << x
 	}
 	n.end(p)

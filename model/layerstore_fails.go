@@ -156,10 +156,8 @@ func (t *storeStep) saveFails(p Proc, at uint8, guard string, record, pc uint8, 
 	}
 	n := t.leaves(p, pc, left)
 	t.done()
-	if x := n.at[p]; n.record[x] != record {
-		n.record[x] = record
-		t.done()
-	}
+	n.record[n.at[p]] = record // and was another
+	t.done()
 }
 
 // FlagFails, UnflagFails, ForgetFails, ForgetHereFails and CompleteFails: p's

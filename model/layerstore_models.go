@@ -1,6 +1,6 @@
 package model
 
-// This file is the mutants and probes of MCLayerStore.tla.
+// This file is MCReports.tla, and the mutants and probes of MCLayerStore.tla.
 
 // RemovesUnderLock, for Forget: the layer is removed before the store lock is
 // dropped.
@@ -142,6 +142,12 @@ func (t *storeStep) TakesFlagBack(p Proc) {
 
 // KeepsInstance, for RemoveFails: the instance is kept.
 func (t *storeStep) KeepsInstance(p Proc) { t.removeFails(p, true) }
+
+// ReportsUnforgotten, for Remove: a deletion is reported although its record was
+// not forgotten.
+func (t *storeStep) ReportsUnforgotten(p Proc) {
+	t.remove(p, func(x uint8) bool { return t.s.place[x] != layerHome })
+}
 
 // storeProbes are the probes, by their names.
 func (m *LayerStore) storeProbes() map[string]func(*storeState) bool {

@@ -92,6 +92,7 @@ var storeActions, storeMutants = []storeAction{
 	{name: "ForgetsUnmoved", do: (*storeStep).ForgetsUnmoved},
 	{name: "TakesFlagBack", do: (*storeStep).TakesFlagBack},
 	{name: "KeepsInstance", do: (*storeStep).KeepsInstance},
+	{name: "ReportsUnforgotten", do: (*storeStep).ReportsUnforgotten},
 }
 
 // buildTable makes the instances of the actions, in the order of Next.

@@ -52,7 +52,8 @@ type Protocol struct {
 	pid, rootName, copyOf                   [maxProcs + 1]uint8
 	sameProcess                             [maxProcs + 1]uint8
 	maxCrashes, maxFailures                 uint8
-	notOnDisk, leaseRunsOut, forgotten      bool // swapped for Fresh, CanLock, Free
+	notOnDisk, noLockFile                   bool // swapped for Fresh
+	leaseRunsOut, forgotten                 bool // swapped for CanLock, Free
 	recovererCreates                        bool // swapped for OpenCreates
 
 	procNames, idNames, itemNames []string // from 0
@@ -113,7 +114,7 @@ func newProtocol(c Config, formula, symmetry string, properties []string) *Proto
 			m.rootName[p] = p
 		}
 	}
-	m.notOnDisk = c.Swap["Fresh"] == "NotOnDisk"
+	m.notOnDisk, m.noLockFile = c.Swap["Fresh"] == "NotOnDisk", c.Swap["Fresh"] == "NoLockFile"
 	m.leaseRunsOut = c.Swap["CanLock"] == "LeaseRunsOut"
 	m.forgotten = c.Swap["Free"] == "Forgotten"
 	m.recovererCreates = c.Swap["OpenCreates"] == "RecovererCreates"

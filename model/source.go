@@ -142,10 +142,10 @@ type module struct {
 
 var modules = []module{
 	{
-		names:      []string{"MC", "MCUpstream", "MutantsOwner", "MutantsRecover", "Probes"},
+		names:      []string{"MC", "MCDrawn", "MCUpstream", "MutantsOwner", "MutantsRecover", "Probes"},
 		formulas:   []string{Spec, "LiveSpec", SweptSpec, CleanedSpec, MixedSpec, "MixedLiveSpec"},
 		symmetries: []string{"Symmetry", "IdSymmetry", "RecovererSymmetry"},
-		swaps:      []string{"Fresh NotOnDisk", "CanLock LeaseRunsOut", "Free Forgotten", "OpenCreates RecovererCreates", "Inode ManyInodes"},
+		swaps:      []string{"Fresh NotOnDisk", "Fresh NoLockFile", "CanLock LeaseRunsOut", "Free Forgotten", "OpenCreates RecovererCreates", "Inode ManyInodes"},
 		hasNone:    true,
 		config:     func(m *Model) any { m.Protocol = &Config{}; return m.Protocol },
 	},
@@ -154,7 +154,7 @@ var modules = []module{
 		config: func(m *Model) any { m.What = &WhatConfig{}; return m.What },
 	},
 	{
-		names: []string{"MCLayerStore"}, formulas: []string{Spec, "LiveSpec"}, symmetries: []string{"Symmetry"},
+		names: []string{"MCLayerStore", "MCReports"}, formulas: []string{Spec, "LiveSpec"}, symmetries: []string{"Symmetry"},
 		swaps: []string{"Free FlaggedIsFree"}, hasNone: true,
 		config: func(m *Model) any { m.Store = &StoreConfig{}; return m.Store },
 	},
