@@ -57,5 +57,5 @@ func TestCounterexamplesAreBehaviours(t *testing.T) {
 			assert.False(t, holds, m.Name)
 		}
 	}
-	assert.Equal(t, 41, behaviours)
+	assert.Equal(t, 43, behaviours)
 }
