@@ -173,6 +173,9 @@ func (d *demonstration) damage(before, o *model.State, a *step) string {
 			if before.Place[x] > model.PlaceGone && o.Place[x] == model.Home {
 				return fmt.Sprintf("%s, which a dead owner had staged, is at its place: no caller asked for that", d.world.itemNames[x])
 			}
+			if o.Place[x] == model.Home && int(o.Tree[x]) != d.config.Files {
+				return fmt.Sprintf("%s is torn where its users reach it, with %d of %d files", d.world.itemNames[x], o.Tree[x], d.config.Files)
+			}
 		}
 	case "GoneInTheEnd":
 		for i, name := range d.config.ID {
