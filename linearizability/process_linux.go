@@ -66,6 +66,9 @@ func (s *scene) fork(ctx context.Context, process int, g generation, faultName s
 	}
 	s.count(func(c *counts) {
 		c.held, c.under = c.held+end.Held, c.under+end.Under
+		if end.Under > 0 {
+			c.problems = append(c.problems, fmt.Sprintf("process %d removed %d names while it had the store lock", process, end.Under))
+		}
 		for _, leaked := range end.Leaked {
 			c.problems = append(c.problems, fmt.Sprintf("process %d leaked %s", process, leaked))
 		}

@@ -59,7 +59,10 @@ func parts() (all []part) {
 		all = append(all, part{"linearizability", fmt.Sprintf("goroutines-%d", seed+1), histories(linearizability.Config{Seed: uint64(seed + 1), Goroutines: 40})},
 			part{"linearizability", fmt.Sprintf("processes-%d", seed+1), histories(linearizability.Config{Seed: uint64(seed + 1), Processes: 12})})
 	}
-	for detector, stage := range map[string]string{"traces": "traces", "lifecycle": "lifecycle", "race": "oldrace", "oldlifecycle": "oldlifecycle"} {
+	for seed := range 2 {
+		all = append(all, part{"lifecycle", fmt.Sprintf("processes-%d", seed+1), histories(linearizability.Config{Seed: uint64(seed + 1), Processes: 3, Files: 100})})
+	}
+	for detector, stage := range map[string]string{"traces": "traces", "race": "oldrace", "oldlifecycle": "oldlifecycle"} {
 		all = append(all, part{detector, "stage", func(ctx context.Context, dir string) ([]string, error) { return whole(ctx, stage, dir) }})
 	}
 	return all
