@@ -7,6 +7,11 @@
 // [Run] produces histories, [Parse] reads them from a file, [Judge] says [OK],
 // [Illegal] or [Undecided], and draws a picture.
 //
+// Most is found with layers of two files, many histories, and processes with two
+// clients. Config.Files makes them large, with one client in a process: kills then
+// also meet the middle of a removal, and it is seen whether anything is removed while
+// the store lock is held.
+//
 // # Operations
 //
 //	create a      makes layer a; the content names the tree, a name used once;

@@ -71,7 +71,7 @@ of fail, environment, undecided, skipped counts.`,
 	flags.StringVar(&config.Tree, "tree", "", "`directory` whose files become layers (default: src of the Go toolchain, or files made for the run)")
 	flags.StringVar(&config.Dir, "dir", os.TempDir(), "existing `directory` to make scratch directories in: its file system is checked")
 	flags.Uint64Var(&config.Seed, "seed", 0, "`number` that repeats the random choices (default: random)")
-	flags.DurationVar(&config.Duration, "duration", 0, "how long stages lifecycle and race work, and traces at least; the others have counts to reach (default: 5s each, traces: until it has its count)")
+	flags.DurationVar(&config.Duration, "duration", 0, "how long stages traces and lifecycle go on at least (default: until they have their counts)")
 	flags.IntVar(&config.Creators, "creators", 0, "`number` of processes that stage and close (default: the stage's)")
 	flags.IntVar(&config.Recoverers, "recoverers", 0, "`number` of processes that recover (default: the stage's)")
 	flags.BoolVar(&config.Deep, "deep", false, "larger bounds and longer searches")

@@ -18,9 +18,9 @@ func Stages() []Stage {
 	return []Stage{
 		modelStage{spec.Manifest},
 		onFiles{conformanceStage{}},
-		onFiles{lifecycleStage{}},
 		onFiles{traces{}},
 		onFiles{linearizabilityStage{}},
+		onFiles{lifecycleStage{}},
 		crash{},
 		onFiles{blackBox{}},
 	}
