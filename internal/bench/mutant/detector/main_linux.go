@@ -42,7 +42,7 @@ func parts() (all []part) {
 		return diverged(conformance.Kill(ctx, conformance.Options{Model: "GateRefinement", Dir: dir}, 20))
 	}})
 	all = append(all, part{"crash", "disk", func(ctx context.Context, dir string) ([]string, error) {
-		r, err := crashsim.Run(ctx, crashsim.Options{})
+		r, err := crashsim.Run(ctx, crashsim.Options{First: true})
 		return r.Problems(), err
 	}}, part{"soft", "files", func(ctx context.Context, dir string) ([]string, error) {
 		r, err := crashsim.Soft(ctx, dir, crashsim.Scenario{Deleters: 1, Victims: 2, Files: 2, Adders: 1})
