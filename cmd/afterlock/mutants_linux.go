@@ -158,7 +158,10 @@ func rowText(r *mutant.Row) string {
 	case r.Error != "":
 		return "not tried  " + r.Mutant + ": " + r.Error
 	case len(all) > 0:
-		text = "killed  " + r.Mutant + " by " + strings.Join(all, ", ")
+		text = "killed  " + r.Mutant + ", killed by " + strings.Join(all, ", ")
+		if !r.Met() {
+			text = "not met by " + r.Expected + strings.TrimPrefix(text, "killed")
+		}
 	case r.Equivalent != "":
 		text = "equivalent  " + r.Mutant + ": " + r.Equivalent
 	}
