@@ -36,14 +36,21 @@ type scene struct {
 
 func newScene(t testing.TB, options ...tempdir.Option) *scene {
 	t.Helper()
-	base := t.TempDir()
 	if testing.Short() {
-		if memory, err := os.MkdirTemp("/dev/shm", "afterlock"); err == nil {
-			t.Cleanup(func() { os.RemoveAll(memory) })
-			base = memory
-		}
+		return newSceneAt(t, inMemory(t), options...)
 	}
-	return newSceneAt(t, base, options...)
+	return newSceneAt(t, t.TempDir(), options...)
+}
+
+// inMemory returns a new directory in memory, if there is such a place.
+func inMemory(t testing.TB) string {
+	t.Helper()
+	memory, err := os.MkdirTemp("/dev/shm", "afterlock")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() { os.RemoveAll(memory) })
+	return memory
 }
 
 // newSceneAt makes the scene in the directory base.

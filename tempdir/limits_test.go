@@ -145,38 +145,6 @@ func (k *stamping) After(c *kernel.Call) {
 	}
 }
 
-// Refused operations hold nothing: the root's descriptor is closed with the root.
-func TestRefusedOperationsHoldNothing(t *testing.T) {
-	k := newDenying(nil)
-	w := newWorld(t, t.TempDir(), k)
-	require.NoError(t, w.dir.Close(background))
-	refusals := map[string]func() error{
-		"create lock": func() error { _, err := w.root.CreateLock("lock-" + staleID); return err },
-		"no name":     func() error { _, err := w.root.CreateLock("a/b"); return err },
-		"try lock":    func() error { _, err := w.root.TryLock("missing"); return err },
-		"foreign":     func() error { _, err := w.root.TryLock("temp-dir-" + staleID); return err },
-		"usage":       func() error { _, err := w.root.Usage(background, "../x"); return err },
-		"stage":       func() error { return w.dir.StageDeletion(w.victim) },
-		"sync":        w.dir.Sync,
-		"release":     w.dir.Release,
-		"close":       func() error { return w.dir.Close(background) },
-		"remove":      func() error { return tempdir.Remove(background, w.base+"/no/where", kernel.With[tempdir.Option](k)) },
-		"create": func() error {
-			k.errnos = map[string]unix.Errno{"MakeData": unix.ENOSPC}
-			defer func() { k.errnos = nil }()
-			_, err := w.root.Create()
-			return err
-		},
-	}
-	open := len(k.open)
-	for name, refused := range refusals {
-		require.Error(t, refused(), name)
-		require.Len(t, k.open, open, name)
-	}
-	require.NoError(t, w.root.Close())
-	require.Empty(t, k.open, "the root's descriptor goes with the root")
-}
-
 // An owner record of exactly the greatest size is read whole, one byte more is cut
 // to what fits.
 func TestOwnerRecordOfEverySize(t *testing.T) {

@@ -1,0 +1,324 @@
+//go:build linux
+
+package tempdir_test
+
+import (
+	"context"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/afterlock/afterlock/internal/kernel"
+	"github.com/afterlock/afterlock/tempdir"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// An operated is a scene of every kind of object, for one operation on one of them.
+type operated struct {
+	base     string
+	hook     *nth
+	option   tempdir.Option
+	root     *tempdir.Root
+	dir      *tempdir.Dir
+	addition *tempdir.Addition
+	lock     *tempdir.Lock
+	end      func() error // gives up what the operation returned
+}
+
+// operations are every exported method and function that makes or may make system
+// calls, or hands out anything: what it holds afterwards if it succeeds, and if not.
+var operations = map[string]struct {
+	do                 func(s *operated) error
+	succeeded, refused int // descriptors more than before
+	ends               string
+}{
+	"Open": {do: func(s *operated) error {
+		root, err := tempdir.Open(s.base+"/made/root", s.option, tempdir.Make(0o700), tempdir.AllowOthers())
+		s.end = closer(err, root.Close)
+		return err
+	}, succeeded: 1},
+	"Remove": {do: func(s *operated) error {
+		return tempdir.Remove(background, s.base+"/victim", s.option, tempdir.ClearFlags(), tempdir.DetachMounts())
+	}},
+	"Root.Create": {do: func(s *operated) error {
+		dir, err := s.root.Create()
+		s.end = closer(err, func() error { return dir.Close(background) })
+		return err
+	}, succeeded: 1},
+	"Root.CreateLock": {do: func(s *operated) error {
+		lock, err := s.root.CreateLock("plain")
+		s.end = closer(err, lock.Delete)
+		return err
+	}, succeeded: 1},
+	"Root.TryLock": {do: func(s *operated) error {
+		lock, err := s.root.TryLock("lock-" + staleID)
+		s.end = closer(err, lock.Delete)
+		return err
+	}, succeeded: 1},
+	"Root.Recover":      {do: func(s *operated) error { _, err := s.root.Recover(background); return err }},
+	"Root.Instances":    {do: func(s *operated) error { _, err := s.root.Instances(background); return err }},
+	"Root.Usage":        {do: func(s *operated) error { _, err := s.root.Usage(background, s.dir.ID()); return err }},
+	"Root.MaybeDirty":   {do: func(s *operated) error { _, err := s.root.MaybeDirty(); return err }},
+	"Root.Close":        {do: func(s *operated) error { return s.root.Close() }},
+	"Root.Path":         {do: func(s *operated) error { s.root.Path(); return nil }},
+	"Root.Ordered":      {do: func(s *operated) error { s.root.Ordered(); return nil }},
+	"Dir.ID":            {do: func(s *operated) error { s.dir.ID(); return nil }},
+	"Dir.StageDeletion": {do: func(s *operated) error { return s.dir.StageDeletion(s.base + "/victim") }},
+	"Dir.StageAddition": {do: func(s *operated) error { _, err := s.dir.StageAddition(); return err }},
+	"Dir.Sync":          {do: func(s *operated) error { return s.dir.Sync() }},
+	"Dir.Close":         {do: func(s *operated) error { return s.dir.Close(background) }, succeeded: -1, refused: -1, ends: "dir"},
+	"Dir.Release":       {do: func(s *operated) error { return s.dir.Release() }, succeeded: -1, refused: -1, ends: "dir"},
+	"Addition.Path":     {do: func(s *operated) error { s.addition.Path(); return nil }},
+	"Addition.Commit":   {do: func(s *operated) error { return s.addition.Commit(s.base + "/destination") }},
+	"Lock.Delete":       {do: func(s *operated) error { return s.lock.Delete() }, succeeded: -1, refused: -1, ends: "lock"},
+
+	// Refused without any failure.
+	"Root.CreateLock, no name":  {do: func(s *operated) error { _, err := s.root.CreateLock("a/b"); return err }},
+	"Root.CreateLock, taken":    {do: func(s *operated) error { _, err := s.root.CreateLock("foreign"); return err }},
+	"Root.TryLock, missing":     {do: func(s *operated) error { _, err := s.root.TryLock("missing"); return err }},
+	"Root.TryLock, held":        {do: func(s *operated) error { _, err := s.root.TryLock("other"); return err }},
+	"Root.TryLock, a directory": {do: func(s *operated) error { _, err := s.root.TryLock("temp-dir-" + staleID); return err }},
+	"Root.Usage, no id":         {do: func(s *operated) error { _, err := s.root.Usage(background, "../x"); return err }},
+	"Dir.StageDeletion, gone":   {do: func(s *operated) error { return s.dir.StageDeletion(s.base + "/gone") }},
+	"Addition.Commit, taken":    {do: func(s *operated) error { return s.addition.Commit(s.base + "/victim") }},
+	"Open, a file":              {do: func(s *operated) error { _, err := tempdir.Open(s.base+"/root/foreign", s.option); return err }},
+	"Remove, gone":              {do: func(s *operated) error { return tempdir.Remove(background, s.base+"/gone", s.option) }},
+}
+
+func closer(err error, end func() error) func() error {
+	if err != nil {
+		return nil
+	}
+	return end
+}
+
+// Every exported method of Root, Dir, Addition and Lock, and every function that is
+// no option, is in the scene.
+func TestEveryOperationIsInTheScene(t *testing.T) {
+	want := []string{}
+	for _, of := range []reflect.Type{reflect.TypeFor[*tempdir.Root](), reflect.TypeFor[*tempdir.Dir](), reflect.TypeFor[*tempdir.Addition](), reflect.TypeFor[*tempdir.Lock]()} {
+		for i := range of.NumMethod() {
+			want = append(want, of.Elem().Name()+"."+of.Method(i).Name)
+		}
+	}
+	packages, err := parser.ParseDir(token.NewFileSet(), ".", func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
+	require.NoError(t, err)
+	for _, file := range packages["tempdir"].Files {
+		for _, d := range file.Decls {
+			if f, is := d.(*ast.FuncDecl); is && f.Recv == nil && f.Name.IsExported() && !slices.Contains(want, f.Name.Name) {
+				if result, is := f.Type.Results.List[0].Type.(*ast.Ident); !is || result.Name != "Option" {
+					want = append(want, f.Name.Name)
+				}
+			}
+		}
+	}
+	require.ElementsMatch(t, want, slices.DeleteFunc(slices.Collect(maps.Keys(operations)), func(name string) bool { return strings.Contains(name, ",") }))
+}
+
+// An nth kernel lets the n-th call since it was armed fail, early or late. It takes
+// renames for unordered, directories called "closed" for closed until their mode was
+// changed, and the victim for immutable.
+type nth struct {
+	n, calls     int // n < 0: not armed
+	errno        unix.Errno
+	late, mended bool
+	named        bool // no O_TMPFILE
+	met          string
+}
+
+func (h *nth) fails(c *kernel.Call) bool {
+	if h.n < 0 || h.calls != h.n {
+		return false
+	}
+	h.met = c.Method.String()
+	return true
+}
+
+func (h *nth) Before(c *kernel.Call) error {
+	switch {
+	case h.fails(c) && !h.late && c.Method != kernel.Close:
+		h.calls++
+		return h.errno
+	case h.named && c.Method == kernel.OpenUnnamed:
+		h.calls++
+		return unix.EOPNOTSUPP
+	case c.Method == kernel.ChangeMode:
+		h.mended = true
+	case c.Method == kernel.OpenDirectory && c.Name == "closed" && !h.mended:
+		h.calls++
+		return unix.EACCES
+	case c.Method == kernel.SetFlags:
+		c.Flags = 0
+	}
+	return nil
+}
+
+func (h *nth) After(c *kernel.Call) {
+	if h.fails(c) && c.Err == nil {
+		if c.Result >= 0 {
+			kernel.Linux().Close(c.Result)
+		}
+		c.Result, c.Err = -1, h.errno
+	}
+	h.calls++
+	c.Ordered = false
+	if c.Method == kernel.StatName && strings.HasSuffix(c.Name, "victim") {
+		c.Attributes.Immutable = true
+	}
+	if c.Method == kernel.ClearFlags && c.Err == nil {
+		c.Flags = unix.STATX_ATTR_APPEND
+	}
+}
+
+// newOperated makes the scene in base.
+func newOperated(t *testing.T, base string, h *nth, mixed bool) *operated {
+	t.Helper()
+	s := &operated{base: base, hook: h, option: kernel.With[tempdir.Option](kernel.Around(kernel.Linux(), h))}
+	options := []tempdir.Option{s.option, tempdir.ClearFlags(), tempdir.DetachMounts()}
+	if mixed {
+		options = append(options, tempdir.MixedFleet(0, 0))
+	}
+	s.root = openAt(t, base+"/root", options...)
+	s.dir, s.lock = must(s.root.Create()), must(s.root.CreateLock("other"))
+	s.addition = must(s.dir.StageAddition())
+	require.NoError(t, os.Mkdir(s.addition.Path(), 0o500))
+	for _, path := range []string{"staged/closed", "victim/closed", "root/temp-dir-" + staleID + "/0-x/closed", "root/temp-dir-" + someID + "/0-x"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(base, path), 0o700))
+	}
+	for _, path := range []string{"staged/file", "victim/file", "root/lock-" + staleID, "root/foreign"} {
+		require.NoError(t, os.WriteFile(filepath.Join(base, path), nil, 0o600))
+	}
+	require.NoError(t, s.dir.StageDeletion(base+"/staged"))
+	return s
+}
+
+// descriptorsBelow are those of files below base, with or without a name.
+func descriptorsBelow(t *testing.T, base string) (paths []string) {
+	t.Helper()
+	numbers, err := os.ReadDir("/proc/self/fd")
+	require.NoError(t, err)
+	for _, n := range numbers {
+		if path, err := os.Readlink("/proc/self/fd/" + n.Name()); err == nil && strings.HasPrefix(path+"/", base+"/") {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
+// lockedIn are the files in the directory of which any byte is locked by anybody.
+func lockedIn(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		if e.IsDir() {
+			continue
+		}
+		f, err := os.OpenFile(filepath.Join(dir, e.Name()), os.O_RDWR, 0)
+		require.NoError(t, err)
+		lock := unix.Flock_t{Type: unix.F_WRLCK}
+		require.NoError(t, unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &lock))
+		if lock.Type != unix.F_UNLCK {
+			names = append(names, e.Name())
+		}
+		f.Close()
+	}
+	return names
+}
+
+// Every operation, with each of its calls failing in turn, before or after its
+// effect: what it leaves open is what it should hold, what it gave up is not locked,
+// and once the failure is over one look finishes and nothing is open or locked.
+func TestEveryOperationFailsAtEveryCall(t *testing.T) {
+	errnos := []unix.Errno{unix.EIO, unix.EACCES, unix.EPERM, unix.ENOENT}
+	memory := inMemory(t)
+	scenes := 0
+	met := map[string]bool{}
+	for name, operation := range operations {
+		for mode, h := range map[string]nth{"": {}, "late": {late: true}, "named": {named: true}, "mixed": {}} {
+			for i, errno := range errnos {
+				if testing.Short() && mode != "" && i > 0 {
+					break
+				}
+				for n, more := -1, true; more; n++ {
+					base := filepath.Join(memory, fmt.Sprint(scenes))
+					require.NoError(t, os.Mkdir(base, 0o700))
+					scenes++
+					h := h
+					h.n, h.errno = -1, errno
+					s := newOperated(t, base, &h, mode == "mixed")
+					before := len(descriptorsBelow(t, base))
+					h.n, h.calls, h.mended = n, 0, false
+					err := operation.do(s)
+					more = n < 0 || h.met != ""
+					h.n = -1
+					met[h.met] = true
+					h.mended = true
+					what := fmt.Sprintf("%s %s, %v at call %d, %s: %v", name, mode, errno, n, h.met, err)
+					if n < 0 {
+						require.Equal(t, strings.Contains(name, ","), err != nil, what)
+					}
+					holds := operation.refused
+					if err == nil {
+						holds = operation.succeeded
+					}
+					open := descriptorsBelow(t, base)
+					if mode == "mixed" { // what nobody can say about is parked while the lock lives
+						require.GreaterOrEqual(t, len(open), before+holds, what)
+					} else {
+						require.Len(t, open, before+holds, what)
+					}
+					locked := []string{"lock-" + s.dir.ID(), "other"}
+					switch operation.ends {
+					case "dir":
+						locked = locked[1:]
+					case "lock":
+						locked = locked[:1]
+					}
+					require.Len(t, lockedIn(t, base+"/root"), len(locked)+max(0, holds)-boolInt(name == "Open" && err == nil), what)
+					if s.end != nil {
+						require.NoError(t, s.end(), what)
+					}
+					require.Subset(t, append(locked, ""), append(lockedIn(t, base+"/root"), ""), what)
+					_ = s.dir.Close(background)
+					_ = s.lock.Delete()
+					if name == "Root.Close" {
+						s.root = openAt(t, base+"/root")
+					}
+					_, err = s.root.Recover(context.Background())
+					require.NoError(t, err, what)
+					names := slices.DeleteFunc(rootNames(t, s.root), func(n string) bool { return n == "foreign" || n == "other" || n == "plain" })
+					require.Empty(t, names, what)
+					require.Empty(t, lockedIn(t, base+"/root"), what)
+					require.NoError(t, s.root.Close())
+					require.Empty(t, descriptorsBelow(t, base), what)
+					require.NoError(t, os.RemoveAll(base))
+				}
+			}
+		}
+	}
+	// These need a deep tree, a mount, a flag, or a file system without RENAME_NOREPLACE;
+	// a shared lock is what a parked descriptor is swept with.
+	for _, method := range []kernel.Method{kernel.Hoist, kernel.ClearFlags, kernel.SetFlags, kernel.Detach, kernel.LinkEntry, kernel.CommitPlainly, kernel.ShareLock} {
+		met[method.String()] = true
+	}
+	delete(met, "")
+	require.Len(t, met, kernel.Methods, "a method that no operation meets")
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
