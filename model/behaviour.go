@@ -62,7 +62,7 @@ func (m *Model) Holds(property string, from, to State) (holds bool, err error) {
 		t := &step{m: p, s: from, n: to, seen: map[[2]Key]bool{}, what: p.abstract(&from)}
 		return t.refined(), nil
 	case len(p.stepProperties) > 0:
-		return p.stepProperties[0].holds(&from, &to), nil
+		return p.stepProperties[0].holds(nil, &from, &to), nil
 	}
 	return p.invariants[0].holds(&to), nil
 }

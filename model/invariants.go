@@ -142,7 +142,7 @@ func (m *Protocol) NeverLost(s *State) bool {
 }
 
 // UnlinkedByHolder: a lock file is unlinked only by the holder of its lock.
-func (m *Protocol) UnlinkedByHolder(s, n *State) bool {
+func (m *Protocol) UnlinkedByHolder(_ *Action, s, n *State) bool {
 	for i := ID(1); i <= m.ids; i++ {
 		if s.Lock[i] == None || n.Lock[i] == s.Lock[i] {
 			continue
@@ -160,7 +160,7 @@ func (m *Protocol) UnlinkedByHolder(s, n *State) bool {
 
 // LookingChangesNothing: who only looks changes neither the disk nor anybody's
 // lock.
-func (m *Protocol) LookingChangesNothing(s, n *State) bool {
+func (m *Protocol) LookingChangesNothing(_ *Action, s, n *State) bool {
 	if s.Crashes != n.Crashes || s.Lock == n.Lock && s.Data == n.Data && s.Place == n.Place && s.Tree == n.Tree && s.Holder == n.Holder {
 		return true
 	}

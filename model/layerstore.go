@@ -15,7 +15,7 @@ func (t *storeStep) next() *storeState {
 }
 
 func (t *storeStep) done() {
-	t.out = append(t.out, Step{To: t.m.canonical(&t.n), Action: t.action, broken: t.m.brokenBy(&t.s, &t.n)})
+	t.out = append(t.out, Step{To: t.m.canonical(&t.n), Action: t.action, broken: t.m.brokenBy(t.action, &t.s, &t.n)})
 }
 
 // at is the guard that nearly every action starts with.

@@ -96,7 +96,7 @@ func (m *LayerStore) seen(s *storeState, x uint8) ItemState {
 }
 
 // LayersAreTrees: a layer is to its callers what a tree is in TempDir.tla.
-func (m *LayerStore) LayersAreTrees(s, n *storeState) bool {
+func (m *LayerStore) LayersAreTrees(_ *Action, s, n *storeState) bool {
 	return m.all(func(x uint8) bool {
 		from, to := m.seen(s, x), m.seen(n, x)
 		some := func(holds func(p Proc) bool) bool { return !m.none(holds) }

@@ -150,41 +150,30 @@ func (t *storeStep) ReportsUnforgotten(p Proc) {
 }
 
 // storeProbes are the probes, by their names.
-func (m *LayerStore) storeProbes() map[string]func(*storeState) bool {
-	// no says that there is no process, and no layer with it, of which it holds.
-	no := func(holds func(s *storeState, p Proc, x uint8) bool) func(*storeState) bool {
-		return func(s *storeState) bool {
-			return m.none(func(p Proc) bool { return !m.all(func(x uint8) bool { return !holds(s, p, x) }) })
-		}
-	}
-	return map[string]func(*storeState) bool{
-		"NoFinishedByOther": no(func(s *storeState, p Proc, x uint8) bool {
-			return s.pc[p] == storeForget && s.crashes > 0 && s.at[p] == x && s.place[x] == layerGone
+func (m *LayerStore) storeProbes() map[string]stepProperty[storeState] {
+	always := func(*Action, *storeState, *storeState) bool { return true }
+	return map[string]stepProperty[storeState]{
+		"NoFinishedByOther": never("Forget", func(a *Action, s, _ *storeState) bool {
+			return s.crashes > 0 && s.place[s.at[a.p]] == layerGone
 		}),
-		"NoRemovalWhileLocked": no(func(s *storeState, p Proc, x uint8) bool {
-			return s.pc[p] == storeRemove && s.storeLock != None && s.at[p] == x
+		"NoRemovalWhileLocked": never("Remove", func(a *Action, s, _ *storeState) bool {
+			return s.at[a.p] != None && s.storeLock != None && s.storeLock != a.p
 		}),
-		"NoDeletion": func(s *storeState) bool { return s.deleted == 0 },
-		"NoCreation": no(func(s *storeState, _ Proc, x uint8) bool { return !has(m.old, x) && s.record[x] == recordComplete }),
-		"NoHalfAtHome": no(func(s *storeState, _ Proc, x uint8) bool {
-			return s.place[x] == layerHome && !has(s.whole, x) && s.claim[x] == None
+		"NoDeletion": never("Remove", func(_ *Action, s, n *storeState) bool { return n.deleted != s.deleted }),
+		"NoCreation": never("Complete", always),
+		"NoHalfAtHome": never("FinishFlagged", func(a *Action, s, _ *storeState) bool {
+			return s.place[a.i] == layerHome && !has(s.whole, a.i)
 		}),
-		"NoClaimMet": no(func(s *storeState, p Proc, x uint8) bool {
-			return s.storeLock == p && s.pc[p] == storeUnlock && s.at[p] == s.arg[p] && s.claim[x] != None && s.claim[x] != p
+		"NoClaimMet": never("LeaveClaimed", func(a *Action, s, _ *storeState) bool { return m.incomplete(s)&^s.tried[a.p] != 0 }),
+		"NoReleased": never("Release", func(a *Action, s, n *storeState) bool {
+			return s.op[a.p] == askedUpdate && n.owner != s.owner
 		}),
-		"NoReleased": no(func(s *storeState, p Proc, x uint8) bool {
-			return s.place[x] == layerStaged && s.owner[x] == None && s.crashes == 0 && s.failures == 1 &&
-				s.record[x] == recordNone && s.op[p] == askedUpdate
+		"NoBusyId": never("LeaveClaimed", func(a *Action, s, n *storeState) bool {
+			return s.op[a.p] == askedCreate && n.pc[a.p] == storeUnlock
 		}),
-		"NoBusyId": no(func(s *storeState, p Proc, x uint8) bool {
-			return s.op[p] == askedCreate && s.at[p] == s.arg[p] && s.pc[p] == storeUnlock && s.failures == 1 && s.claim[x] != None
-		}),
-		"NoFlagTakenBack": no(func(s *storeState, p Proc, x uint8) bool {
-			return s.op[p] == askedDelete && s.at[p] == s.arg[p] && s.at[p] == x && s.pc[p] == storeUnlock &&
-				s.record[x] == recordComplete && s.failures == 1
-		}),
-		"NoDeletionHere": no(func(s *storeState, p Proc, _ uint8) bool {
-			return s.deleted != 0 && s.failures == 1 && s.pc[p] == storeRemove && s.op[p] == askedDelete
+		"NoFlagTakenBack": never("Unflag", always),
+		"NoDeletionHere": never("Remove", func(a *Action, s, n *storeState) bool {
+			return n.deleted != s.deleted && s.claim[s.at[a.p]] == a.p && s.failures == 1
 		}),
 	}
 }

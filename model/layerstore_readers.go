@@ -65,7 +65,9 @@ type readersStep struct {
 	n readersState
 }
 
-func (t *readersStep) done() { t.out = append(t.out, Step{To: packReaders(&t.n), Action: t.action}) }
+func (t *readersStep) done() {
+	t.out = append(t.out, Step{To: packReaders(&t.n), Action: t.action, broken: t.m.brokenBy(t.action, &t.s, &t.n)})
+}
 
 // deletes ends a step of the deleter.
 func (t *readersStep) deletes(at, then uint8, change func(n *readersState)) {

@@ -35,22 +35,24 @@ func newReaders(c ReadersConfig, properties []string) *Readers {
 			return true
 		}
 	}
-	isLister := func(r int) bool { return has(m.lister, uint8(r)) }
 	m.choose(properties, map[string]func(*readersState) bool{
 		"TypeOK": no(func(s *readersState, r int) bool {
 			return s.record > 2 || s.home > 2 || s.knows[r] > 2 || s.of[r] > 2 || int(s.fd[r]) > len(c.File) ||
 				(s.todo[r]|s.names[1]|s.names[2]|s.whole[1]|s.whole[2])&^m.files != 0 || (s.shared|s.half)&^(m.lister|m.checker) != 0
 		}),
-		"HeldWhole":     no(func(s *readersState, r int) bool { return s.fd[r] != 0 && !has(s.whole[s.of[r]], s.fd[r]) }),
-		"ToldWhole":     no(func(s *readersState, r int) bool { return s.told[r] == toldLayer && has(s.half, uint8(r)) }),
-		"NoHeldUnnamed": no(func(s *readersState, r int) bool { return s.fd[r] != 0 && !has(s.names[s.of[r]], s.fd[r]) }),
-		"NoMissingFile": no(func(s *readersState, r int) bool { return isLister(r) && s.told[r] == toldError }),
-		"NoReadOfGone": no(func(s *readersState, r int) bool {
-			return isLister(r) && s.told[r] == toldLayer && s.names[1] != m.files && s.of[r] == 1
+		"HeldWhole": no(func(s *readersState, r int) bool { return s.fd[r] != 0 && !has(s.whole[s.of[r]], s.fd[r]) }),
+		"ToldWhole": no(func(s *readersState, r int) bool { return s.told[r] == toldLayer && has(s.half, uint8(r)) }),
+	}, map[string]stepProperty[readersState]{
+		"NoHeldUnnamed": never("ReadFile", func(a *Action, s, _ *readersState) bool { return !has(s.names[s.of[a.p]], s.fd[a.p]) }),
+		"NoMissingFile": never("FileMissing", func(a *Action, _, _ *readersState) bool { return has(m.lister, a.p) }),
+		"NoReadOfGone": never("EndRead", func(a *Action, s, _ *readersState) bool {
+			return has(m.lister, a.p) && s.of[a.p] == 1 && s.names[1] != m.files
 		}),
-		"NoHalfNoted":    no(func(s *readersState, r int) bool { return has(s.half, uint8(r)) && s.told[r] != toldNothing }),
-		"NoCheckedLayer": no(func(s *readersState, r int) bool { return !isLister(r) && s.told[r] == toldLayer }),
-	}, nil)
+		"NoHalfNoted": never("Ask", func(a *Action, s, n *readersState) bool {
+			return has(s.half, a.p) && n.told[a.p] == toldError
+		}),
+		"NoCheckedLayer": never("Ask", func(a *Action, _, n *readersState) bool { return n.told[a.p] == toldLayer }),
+	})
 	m.buildTable()
 	return m
 }
@@ -116,6 +118,7 @@ func (m *Readers) buildTable() {
 		}
 		for i, reader := range m.readers {
 			r := uint8(i + 1)
+			a.p = r
 			if action.of != nil {
 				add(func(t *readersStep) { action.of(t, r) }, reader)
 			}

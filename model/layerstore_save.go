@@ -83,14 +83,14 @@ func newSave(c SaveConfig, properties []string) *Save {
 		},
 		"ReadsWhole":    func(s *saveState) bool { return m.read(s) != m.torn },
 		"ReportedStays": func(s *saveState) bool { return m.read(s) >= s.reported },
-		"NoSpareRead":   func(s *saveState) bool { return s.pc != saveIdle || s.seen.mark == 0 },
-		"NoFinishing":   func(s *saveState) bool { return s.pc != saveClear || m.read(s) == s.version },
-		"NoMarkAtLoss": func(s *saveState) bool {
-			return s.losses == 0 || s.pc != saveIdle || s.seen.mark == 0 || s.seen.file[s.seen.name] != m.torn
-		},
-		"NoThirdSave": func(s *saveState) bool { return s.reported < 3 },
-	}, map[string]func(s, n *saveState) bool{
-		"NoWayBack": func(s, n *saveState) bool { return n.losses != s.losses || m.read(n) >= m.read(s) },
+	}, map[string]stepProperty[saveState]{
+		"NoSpareRead": never("Die", func(_ *Action, s, _ *saveState) bool { return s.seen.mark == 1 }),
+		"NoFinishing": never("ClearMark", func(_ *Action, _, n *saveState) bool { return n.pc == saveMark }),
+		"NoMarkAtLoss": never("PowerLoss", func(_ *Action, _, n *saveState) bool {
+			return n.seen.mark == 1 && n.seen.file[n.seen.name] == m.torn
+		}),
+		"NoThirdSave": never("Report", func(_ *Action, s, _ *saveState) bool { return s.reported == 2 }),
+		"NoWayBack":   func(_ *Action, s, n *saveState) bool { return n.losses != s.losses || m.read(n) >= m.read(s) },
 	})
 	m.buildTable()
 	return m
@@ -114,7 +114,7 @@ type saveStep struct {
 }
 
 func (t *saveStep) done() {
-	t.out = append(t.out, Step{To: packSave(&t.n), Action: t.action, broken: t.m.brokenBy(&t.s, &t.n)})
+	t.out = append(t.out, Step{To: packSave(&t.n), Action: t.action, broken: t.m.brokenBy(t.action, &t.s, &t.n)})
 }
 
 // does ends a step from at to pc: change, if any, is what it changes.

@@ -1,7 +1,6 @@
 package model
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,12 +18,12 @@ func newLayerStore(c StoreConfig, symmetry string, properties []string) *LayerSt
 	if symmetry == "Symmetry" {
 		m.symmetry = orders(1, m.procs)[1:]
 	}
-	known := m.storeProbes()
-	maps.Copy(known, map[string]func(*storeState) bool{
+	steps := m.storeProbes()
+	steps["LayersAreTrees"] = m.LayersAreTrees
+	m.choose(properties, map[string]func(*storeState) bool{
 		"TypeOK": m.TypeOK, "RemovesUnlocked": m.RemovesUnlocked, "NobodyPays": m.NobodyPays, "HereIsClaimed": m.HereIsClaimed,
 		"DeletedStaysGone": m.DeletedStaysGone, "WholeOrFlagged": m.WholeOrFlagged, "NoLeak": m.NoLeak, "HomeWhole": m.HomeWhole,
-	})
-	m.choose(properties, known, map[string]func(s, n *storeState) bool{"LayersAreTrees": m.LayersAreTrees})
+	}, steps)
 	m.buildTable()
 	return m
 }

@@ -9,14 +9,14 @@ import "strings"
 func newPowerLoss(c PowerConfig, properties []string) *PowerLoss {
 	m := &PowerLoss{Config: c, files: uint8(c.Files), maxLosses: uint8(c.MaxLosses)}
 	m.choose(properties, map[string]func(*powerState) bool{
-		"TypeOK":           m.TypeOK,
-		"ReachableWhole":   m.ReachableWhole,
-		"WholeOrFlagged":   m.WholeOrFlagged,
-		"NoLeak":           m.NoLeak,
-		"NoOrphan":         func(s *powerState) bool { return !(s.pc == powerRecover && s.cache.data && !s.cache.lock) },
-		"NoBareLock":       func(s *powerState) bool { return !(s.pc == powerRecover && !s.cache.data && s.cache.lock) },
-		"NoLossInRecovery": m.NoLossInRecovery,
-	}, nil)
+		"TypeOK": m.TypeOK, "ReachableWhole": m.ReachableWhole, "WholeOrFlagged": m.WholeOrFlagged, "NoLeak": m.NoLeak,
+	}, map[string]stepProperty[powerState]{
+		"NoOrphan":   never("Recover", func(_ *Action, s, _ *powerState) bool { return s.cache.data && !s.cache.lock }),
+		"NoBareLock": never("Recover", func(_ *Action, s, _ *powerState) bool { return !s.cache.data && s.cache.lock }),
+		"NoLossInRecovery": never("PowerLoss", func(_ *Action, s, n *powerState) bool {
+			return s.losses == 1 && n.cache.layer == powerEntry && n.cache.files >= 1 && n.cache.files < m.files
+		}),
+	})
 	m.buildTable()
 	return m
 }
@@ -43,11 +43,6 @@ func (m *PowerLoss) WholeOrFlagged(s *powerState) bool {
 // NoLeak: a layer that is there has a record, when nobody is at work.
 func (m *PowerLoss) NoLeak(s *powerState) bool {
 	return s.pc != powerRecover && s.pc != powerDone || s.cache.layer != powerHome || s.cache.record != recordNone
-}
-
-// NoLossInRecovery is a probe: a second power loss meets half a tree.
-func (m *PowerLoss) NoLossInRecovery(s *powerState) bool {
-	return !(s.losses == 2 && s.cache.layer == powerEntry && s.cache.files >= 1 && s.cache.files < m.files)
 }
 
 func (m *PowerLoss) initial() Key {

@@ -59,7 +59,7 @@ type Protocol struct {
 	procNames, idNames, itemNames []string // from 0
 	table                         []Action
 	invariants                    []check[func(*State) bool]
-	stepProperties                []check[func(s, n *State) bool]
+	stepProperties                []check[stepProperty[State]]
 	refines                       bool
 	what                          *TempDir
 	symmetry                      []permutation
@@ -69,6 +69,9 @@ type check[F any] struct {
 	name  string
 	holds F
 }
+
+// A stepProperty says whether the step from s to n by the action is as it should be.
+type stepProperty[S any] = func(a *Action, s, n *S) bool
 
 // newProtocol makes a protocol. formula is SPECIFICATION; LiveSpec has the steps
 // of Spec, MixedLiveSpec those of MixedSpec. It panics on what has no place in a

@@ -37,7 +37,7 @@ func (t *step) done() {
 	}
 	to := Step{Action: t.action}
 	for i := range t.m.stepProperties {
-		if !t.m.stepProperties[i].holds(&t.s, &t.n) {
+		if !t.m.stepProperties[i].holds(&t.m.table[t.action], &t.s, &t.n) {
 			to.broken = uint8(i + 1)
 			break
 		}
@@ -118,28 +118,20 @@ func (m *Protocol) buildProperties(names []string) {
 		"TypeOK": m.TypeOK, "MixedTypeOK": m.MixedTypeOK, "LiveKept": m.LiveKept, "OurLiveKept": m.OurLiveKept,
 		"LiveIsLocked": m.LiveIsLocked, "OneOwner": m.OneOwner, "DataHasLock": m.DataHasLock, "LockKept": m.LockKept,
 		"ReachableWhole": m.ReachableWhole, "RepliesTrue": m.RepliesTrue, "NeverLost": m.NeverLost,
-		"NoGhostLock": m.NoGhostLock, "NoCreatorGhostLock": m.NoCreatorGhostLock, "NoStolenBirth": m.NoStolenBirth,
-		"NoAdoption": m.NoAdoption, "NoAdoptionRace": m.NoAdoptionRace, "NoRecoveryOfRecovery": m.NoRecoveryOfRecovery,
-		"NoCommitWatched": m.NoCommitWatched, "NoFullDisk": m.NoFullDisk, "NoFailedRemoval": m.NoFailedRemoval,
-		"NoMissingVictim": m.NoMissingVictim, "NoBusyLock": m.NoBusyLock, "NoMountMet": m.NoMountMet,
-		"NoYoungName": m.NoYoungName, "NoUpstreamGhost": m.NoUpstreamGhost, "NoParked": m.NoParked,
-		"NoParkedInVain": m.NoParkedInVain, "NoReleasedRecovery": m.NoReleasedRecovery, "NoYoungOrphan": m.NoYoungOrphan,
 	}
+	steps := m.probes()
+	steps["UnlinkedByHolder"], steps["LookingChangesNothing"] = m.UnlinkedByHolder, m.LookingChangesNothing
 	for _, name := range names {
-		switch name {
-		case "UnlinkedByHolder":
-			m.stepProperties = append(m.stepProperties, check[func(s, n *State) bool]{name, m.UnlinkedByHolder})
-		case "LookingChangesNothing":
-			m.stepProperties = append(m.stepProperties, check[func(s, n *State) bool]{name, m.LookingChangesNothing})
-		case "TempDirSpec":
+		switch {
+		case name == "TempDirSpec":
 			m.refines = true
-		case goneInTheEnd:
+		case name == goneInTheEnd:
+		case steps[name] != nil:
+			m.stepProperties = append(m.stepProperties, check[stepProperty[State]]{name, steps[name]})
+		case states[name] != nil:
+			m.invariants = append(m.invariants, check[func(*State) bool]{name, states[name]})
 		default:
-			holds, ok := states[name]
-			if !ok {
-				panic(unknown{"property", name})
-			}
-			m.invariants = append(m.invariants, check[func(*State) bool]{name, holds})
+			panic(unknown{"property", name})
 		}
 	}
 	if m.refines {

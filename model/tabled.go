@@ -7,7 +7,7 @@ type tabled[S, T any] struct {
 	table      []Action
 	do         []func(*T) // for each action of the table
 	invariants []check[func(*S) bool]
-	steps      []check[func(from, to *S) bool]
+	steps      []check[stepProperty[S]]
 }
 
 func (m *tabled[S, T]) actions() []Action { return m.table }
@@ -24,13 +24,13 @@ func (m *tabled[S, T]) properties() (invariants, stepProperties []string) {
 
 // choose sets the invariants and step properties to those of the properties that
 // are of states or of steps; it panics on a name that is unknown.
-func (m *tabled[S, T]) choose(properties []string, known map[string]func(*S) bool, steps map[string]func(from, to *S) bool) {
+func (m *tabled[S, T]) choose(properties []string, known map[string]func(*S) bool, steps map[string]stepProperty[S]) {
 	for _, name := range properties {
 		if name == goneInTheEnd {
 			continue
 		}
 		if steps[name] != nil {
-			m.steps = append(m.steps, check[func(from, to *S) bool]{name, steps[name]})
+			m.steps = append(m.steps, check[stepProperty[S]]{name, steps[name]})
 			continue
 		}
 		if known[name] == nil {
@@ -41,9 +41,9 @@ func (m *tabled[S, T]) choose(properties []string, known map[string]func(*S) boo
 }
 
 // brokenBy is the index from 1 of the first step property that the step breaks.
-func (m *tabled[S, T]) brokenBy(from, to *S) uint8 {
+func (m *tabled[S, T]) brokenBy(action uint16, from, to *S) uint8 {
 	for i, c := range m.steps {
-		if !c.holds(from, to) {
+		if !c.holds(&m.table[action], from, to) {
 			return uint8(i + 1)
 		}
 	}

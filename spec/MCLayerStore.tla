@@ -126,27 +126,23 @@ KeepsInstance(p) ==
   /\ End(p)
   /\ UNCHANGED <<disk, storeLock, owner, deleted, crashes>>
 -----------------------------------------------------------------------------
-\* Probes.
-NoFinishedByOther == \A p \in Proc : ~(pc[p] = "forget" /\ crashes > 0
-                                         /\ place[at[p]] = "gone")
-NoRemovalWhileLocked == \A p, q \in Proc :
-  ~(pc[p] = "remove" /\ storeLock = q /\ at[p] # None)
-NoDeletion == deleted = {}
-NoCreation == \A x \in New : record[x] # "complete"
-NoHalfAtHome == \A x \in Layer : ~(place[x] = "home" /\ x \notin whole
-                                   /\ claim[x] = None)
-NoClaimMet == \A p \in Proc, x \in Layer :
-  ~(storeLock = p /\ pc[p] = "unlock" /\ at[p] = arg[p]
-    /\ claim[x] \notin {None, p})
-NoReleased == \A x \in Layer :
-  ~(place[x] = "staged" /\ owner[x] = None /\ crashes = 0 /\ failures = 1
-    /\ record[x] = "none" /\ \E p \in Proc : op[p] = "update")
-NoBusyId == \A p \in Proc, x \in Layer :
-  ~(op[p] = "create" /\ at[p] = arg[p] /\ pc[p] = "unlock" /\ failures = 1
-    /\ claim[x] # None)
-NoFlagTakenBack == \A p \in Proc :
-  ~(op[p] = "delete" /\ at[p] = arg[p] /\ pc[p] = "unlock"
-    /\ record[at[p]] = "complete" /\ failures = 1)
-NoDeletionHere == ~(deleted # {} /\ failures = 1 /\ \E p \in Proc :
-  pc[p] = "remove" /\ op[p] = "delete")
+\* Probes, of steps (see Probes.tla).
+NoFinishedByOther == [][\A p \in Proc :
+  ~(Forget(p) /\ crashes > 0 /\ place[at[p]] = "gone")]_vars
+NoRemovalWhileLocked == [][\A p \in Proc :
+  ~(Remove(p) /\ at[p] # None /\ storeLock \notin {None, p})]_vars
+NoDeletion == [][\A p \in Proc : ~(Remove(p) /\ deleted' # deleted)]_vars
+NoCreation == [][\A p \in Proc : ~Complete(p)]_vars
+NoHalfAtHome == [][\A p \in Proc, x \in Layer :
+  ~(FinishFlagged(p, x) /\ place[x] = "home" /\ x \notin whole)]_vars
+NoClaimMet == [][\A p \in Proc :
+  ~(LeaveClaimed(p) /\ Incomplete \ tried[p] # {})]_vars
+NoReleased == [][\A p \in Proc :
+  ~(Release(p) /\ op[p] = "update" /\ owner' # owner)]_vars
+NoBusyId == [][\A p \in Proc :
+  ~(LeaveClaimed(p) /\ op[p] = "create" /\ pc'[p] = "unlock")]_vars
+NoFlagTakenBack == [][\A p \in Proc : ~Unflag(p)]_vars
+NoDeletionHere == [][\A p \in Proc :
+  ~(Remove(p) /\ deleted' # deleted /\ claim[at[p]] = p
+      /\ failures = 1)]_vars
 =============================================================================

@@ -28,10 +28,10 @@ TrustsFlag ==
              [] OTHER                         -> "done"
   /\ UNCHANGED <<cache, disk, log, losses>>
 
-\* Probes: data comes back without its lock file, a lock file without data;
-\* a second power loss meets half a tree.
-NoOrphan        == ~(pc = "recover" /\ cache.data /\ ~cache.lock)
-NoBareLock      == ~(pc = "recover" /\ ~cache.data /\ cache.lock)
-NoLossInRecovery == ~(losses = 2 /\ cache.layer = "entry"
-                      /\ cache.files \in 1 .. Files - 1)
+\* Probes, of steps: data comes back without its lock file, a lock file without
+\* data; a second power loss meets half a tree.
+NoOrphan   == [][~(Recover /\ cache.data /\ ~cache.lock)]_vars
+NoBareLock == [][~(Recover /\ ~cache.data /\ cache.lock)]_vars
+NoLossInRecovery == [][~(PowerLoss /\ losses = 1 /\ cache'.layer = "entry"
+                         /\ cache'.files \in 1 .. Files - 1)]_vars
 =============================================================================

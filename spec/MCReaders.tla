@@ -38,12 +38,16 @@ AsksForId(r) ==
   /\ Goto(r, "done")
   /\ UNCHANGED <<disk, writer, shared, step, knows, of, files>>
 
-\* Probes: a reader holds a file without a name; meets a file that is gone;
-\* has read all of a layer that is gone; has noted half a layer.
-NoHeldUnnamed  == \A r \in Reader : fd[r] # None => fd[r] \in names[of[r]]
-NoMissingFile  == \A r \in Lister : told[r] # "error"
-NoReadOfGone   == \A r \in Lister : ~(told[r] = "layer" /\ names[1] # File
-                                      /\ of[r] = 1)
-NoHalfNoted    == \A r \in Reader : r \in half => told[r] = "nothing"
-NoCheckedLayer == \A r \in Checker : told[r] # "layer"
+\* Probes, of steps: a reader reads a file without a name; meets a file that is
+\* gone; has read all of a layer that is going; has read half a layer, and says
+\* so; has read a layer, and found that it is still there.
+NoHeldUnnamed  == [][\A r \in Reader :
+  ~(ReadFile(r) /\ fd[r] \notin names[of[r]])]_vars
+NoMissingFile  == [][\A r \in Lister, f \in File : ~FileMissing(r, f)]_vars
+NoReadOfGone   == [][\A r \in Lister :
+  ~(EndRead(r) /\ of[r] = 1 /\ names[1] # File)]_vars
+NoHalfNoted    == [][\A r \in Checker :
+  ~(Ask(r) /\ r \in half /\ told'[r] = "error")]_vars
+NoCheckedLayer == [][\A r \in Checker :
+  ~(Ask(r) /\ told'[r] = "layer")]_vars
 =============================================================================

@@ -30,11 +30,12 @@ ReadsByName(s) == s.file[s.name]
 \* For SyncMark: the mark goes before the metadata was written over.
 ClearsFirst == pc = "syncMark" /\ SetMark(FALSE) /\ Goto("over")
 
-\* Probes: a reader reads the spare; a dead writer's save is finished by the
-\* next one; the mark comes back after power loss.
-NoSpareRead   == ~(pc = "idle" /\ seen.mark)
-NoFinishing   == ~(pc = "clear" /\ Read(seen) # version)
-NoMarkAtLoss  == ~(losses > 0 /\ pc = "idle" /\ seen.mark
-                   /\ seen.file[seen.name] = Torn)
-NoThirdSave   == reported < 3
+\* Probes, of steps: a writer dies and leaves the mark, so that readers read
+\* the spare; its save is finished by the next one; the mark comes back after
+\* power loss, and the metadata torn.
+NoSpareRead   == [][~(Die /\ seen.mark)]_vars
+NoFinishing   == [][~(ClearMark /\ pc' = "mark")]_vars
+NoMarkAtLoss  == [][~(PowerLoss /\ seen'.mark
+                      /\ seen'.file[seen'.name] = Torn)]_vars
+NoThirdSave   == [][~(Report /\ reported = 2)]_vars
 =============================================================================
