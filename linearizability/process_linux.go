@@ -91,23 +91,24 @@ func (s *scene) fork(ctx context.Context, process int, g generation, faultName s
 
 // forkAll runs the processes of one history.
 func (s *scene) forkAll(ctx context.Context, rng *rand.Rand, programs mix, faultName string) (atCalls int64, err error) {
-	clients, large := goroutinesOf, 1
+	clients, ways := goroutinesOf, 2
 	if s.site.Files > treeFiles {
-		clients, large = 1, 2 // so that it is known who has the store lock
+		clients, ways = 1, 4 // one, so that it is known who has the store lock
 	}
 	var all [places][]generation
 	for place := range all {
 		for i := range generations {
 			g := generation{program: randomProgram(rng, clients, actionsOf, programs)}
-			switch way := rng.IntN(2 * large); {
+			long := randomProgram(rng, clients, untilShot*actionsOf, programs)
+			switch way := rng.IntN(ways); {
 			case i == generations-1:
 			case way == 0:
 				g.crash = 1 + rng.Int64N(maxCrash)
-			case way == 2:
-				g.at, g.crash = removal, 1+rng.Int64N(int64(s.site.Files))
-			default:
-				g.program = randomProgram(rng, clients, untilShot*actionsOf, programs)
+			case way == 1:
+				g.program = long
 				g.shot = 1 + time.Duration(rng.Int64N(int64(maxShot)*int64(s.site.Files)/treeFiles/8+int64(maxShot)))
+			default:
+				g.program, g.at, g.crash = long, removal, 1+rng.Int64N(int64(s.site.Files))
 			}
 			all[place] = append(all[place], g)
 		}

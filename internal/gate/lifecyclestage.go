@@ -19,9 +19,9 @@ func (lifecycleStage) Description() string {
 }
 
 const (
-	largeFiles         = 250 // in each layer
-	minLargeHistories  = 12
-	deepLargeHistories = 120
+	largeFiles         = 200 // in each layer
+	minLargeHistories  = 8
+	deepLargeHistories = 100
 )
 
 func (lifecycleStage) Run(ctx context.Context, env Env) (Result, error) {
@@ -39,17 +39,16 @@ func (lifecycleStage) Run(ctx context.Context, env Env) (Result, error) {
 // lifecycleResult judges what a run found.
 func lifecycleResult(r linearizability.Report, c linearizability.Config) Result {
 	result := Result{
-		Ran: fmt.Sprintf("%d histories of killed processes, on %s, image stores on %s", r.Processes, r.FileSystem, r.Images),
+		Ran: fmt.Sprintf("%d histories of killed processes, %d files in a layer, on %s, image stores on %s", r.Processes, c.Files, r.FileSystem, r.Images),
 		Counts: []Count{
 			AtLeast("histories", r.Processes, minLargeHistories),
-			AtLeast("files in a layer", int64(c.Files), largeFiles),
-			AtLeast("additions", r.Answers["create ok"], 30),
-			AtLeast("deletions", r.Answers["delete ok"], 10),
-			AtLeast("layers read whole", r.Answers["read ok"], 20),
-			AtLeast("kills", r.Kills, 40),
-			AtLeast("inside removals", r.Removing, 3),
+			AtLeast("additions", r.Answers["create ok"], 20),
+			AtLeast("deletions", r.Answers["delete ok"], 2),
+			AtLeast("layers read whole", r.Answers["read ok"], 12),
+			AtLeast("kills", r.Kills, 25),
+			AtLeast("inside removals", r.Removing, 6),
 			AtLeast("recoveries that left nothing", r.CleanedUp, minLargeHistories),
-			AtLeast("store locks watched", r.Held, 40),
+			AtLeast("store locks watched", r.Held, 25),
 			Never("removals under them", r.Under),
 			Never("illegal", r.Illegal),
 		},
