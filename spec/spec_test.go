@@ -54,7 +54,9 @@ func TestManifestIsWhatTheConfigsAsk(t *testing.T) {
 		assert.Equal(t, row.Verdict == manifest.Refuted, row.Kind == "mustfail" || row.Kind == "probe", row.Model)
 		assert.Equal(t, row.Verdict == manifest.Holds, row.Exit == 0, row.Model)
 		assert.Equal(t, row.Verdict == manifest.Refuted, row.Length > 0, row.Model)
-		assert.Len(t, row.Steps, row.Length, row.Model)
+		if row.Kind != "probe" { // afterlock model --trace shows how one is refuted
+			assert.Len(t, row.Steps, row.Length, row.Model)
+		}
 		assert.Positive(t, row.Distinct, row.Model)
 		if row.Digest == nil {
 			assert.NotEmpty(t, row.NoDigest, row.Model+": a digest, or a reason why not")

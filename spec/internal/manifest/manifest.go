@@ -78,8 +78,14 @@ func Load(dir string) ([]Row, error) {
 	return rows, nil
 }
 
-// Save writes the manifest, its rows in the order of kinds and names.
+// Save writes the manifest, its rows in the order of kinds and names. Steps are
+// kept for COUNTEREXAMPLES.md, which has none of probes.
 func Save(dir string, rows []Row) error {
+	for i := range rows {
+		if rows[i].Kind == "probe" {
+			rows[i].Steps = nil
+		}
+	}
 	rank := func(r Row) string {
 		return fmt.Sprintf("%02d %s", slices.Index(model.Kinds, r.Kind), r.Model)
 	}
