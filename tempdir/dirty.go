@@ -35,7 +35,7 @@ func (r *Root) MaybeDirty() (bool, error) {
 		return true, err
 	}
 	defer r.release()
-	now := time.Now() // before the call: what happens after it is stamped later
+	now := r.options.now() // before the call: what happens after it is stamped later
 	seen, err := r.kernel.Stat(r.fd)
 	switch {
 	case err != nil:

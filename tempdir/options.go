@@ -20,10 +20,11 @@ type options struct {
 	detachMounts bool
 	allowOthers  bool
 	kernel       kernel.Kernel
+	now          func() time.Time
 }
 
 func newOptions(opts []Option) options {
-	o := options{orphanGrace: 24 * time.Hour}
+	o := options{orphanGrace: 24 * time.Hour, now: time.Now}
 	for _, option := range opts {
 		option(&o)
 	}
@@ -100,4 +101,5 @@ func ClearFlags() Option {
 
 func init() {
 	kernel.RegisterOption(func(k kernel.Kernel) Option { return func(o *options) { o.kernel = k } })
+	kernel.RegisterClockOption(func(now func() time.Time) Option { return func(o *options) { o.now = now } })
 }

@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"time"
 
 	"github.com/afterlock/afterlock/internal/kernel"
 	"golang.org/x/sys/unix"
@@ -251,5 +250,5 @@ func (r *Root) young(n names) (young bool, name string, a kernel.Attributes, err
 		return false, "", a, nil
 	}
 	a, err = r.kernel.StatName(r.fd, name)
-	return err == nil && grace > 0 && time.Since(a.Changed) < grace, name, a, err
+	return err == nil && grace > 0 && r.options.now().Sub(a.Changed) < grace, name, a, err
 }
