@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"github.com/afterlock/afterlock/internal/scratch"
 )
 
 // Sizes of one history. Small: many short histories on stores of their own find
@@ -55,24 +57,24 @@ func Run(ctx context.Context, c Config) (Report, error) {
 	if _, known := faults[c.fault]; !known && c.fault != "" {
 		return Report{}, fmt.Errorf("no such fault: %q", c.fault)
 	}
-	scratch, err := os.MkdirTemp(c.Dir, scratchPattern)
+	dir, err := os.MkdirTemp(c.Dir, scratchPattern)
 	if err != nil {
 		return Report{}, err
 	}
-	defer os.RemoveAll(scratch)
-	images, err := otherFileSystem(scratch, c.Images)
+	defer os.RemoveAll(dir)
+	images, err := otherFileSystem(dir, c.Images)
 	if err != nil {
 		return Report{}, err
 	}
 	defer os.RemoveAll(images)
-	r := &runner{Config: c, scratch: scratch, images: images, report: Report{Layouts: map[string]int64{}, Answers: map[string]int64{}}}
-	if r.report.FileSystem, err = fileSystemOf(scratch); err != nil {
+	r := &runner{Config: c, scratch: dir, images: images, report: Report{Layouts: map[string]int64{}, Answers: map[string]int64{}}}
+	if r.report.FileSystem, err = scratch.FileSystem(dir); err != nil {
 		return r.report, err
 	}
-	if r.report.Images, err = fileSystemOf(images); err != nil {
+	if r.report.Images, err = scratch.FileSystem(images); err != nil {
 		return r.report, err
 	}
-	r.report.SameSystem = filepath.Dir(images) == scratch
+	r.report.SameSystem = filepath.Dir(images) == dir
 	if r.Keep == "" {
 		r.Keep = c.Dir
 	}

@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 	"internal/stress":                {module + "internal/bench/proc", module + "internal/bench/", "golang.org/x/sys/", module + "tempdir", module + "model", module + "internal/kernel", module + "model/conformance/trace"},
 	"model/conformance/trace":        {"golang.org/x/sys/", module + "tempdir", module + "model", module + "internal/kernel"},
 	"model/conformance/trace/fleet":  {"golang.org/x/sys/", module + "tempdir", module + "model", module + "internal/kernel", module + "internal/scratch", module + "internal/bench/proc", module + "model/conformance/trace"},
-	"linearizability":                {module + "internal/bench/proc", module + "internal/bench/", "golang.org/x/sys/", "github.com/anishathalye/porcupine", module + "tempdir", module + "tempdir/layerstore", module + "model", module + "internal/kernel"},
+	"linearizability":                {module + "internal/bench/proc", module + "internal/scratch", module + "internal/bench/", "golang.org/x/sys/", "github.com/anishathalye/porcupine", module + "tempdir", module + "tempdir/layerstore", module + "model", module + "internal/kernel"},
 	"crashsim":                       {module + "internal/bench/", "golang.org/x/sys/", module + "tempdir", module + "internal/kernel", module + "crashsim/disk"},
 	"crashsim/disk":                  {"golang.org/x/sys/", module + "internal/kernel", module + "tempdir"},
 	"crashsim/blackbox":              {module + "internal/bench/proc", module + "internal/bench/", "golang.org/x/sys/", module + "internal/kernel", "golang.org/x/net/bpf", module + "model", module + "tempdir"},
