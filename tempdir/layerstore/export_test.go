@@ -37,3 +37,29 @@ var Movable = movable
 
 // OpenSlice is how long Open recovers.
 const OpenSlice = openSlice
+
+// Tables returns the kernel's table of mounts as text has it, and as listmount does:
+// what tells one mount from another, and where it is.
+func Tables() (text, calls []string, err error) {
+	table, err := mountTable()
+	if err != nil {
+		return nil, nil, err
+	}
+	listed, err := listMounts()
+	for _, m := range table {
+		text = append(text, fmt.Sprint(m.id, m.parent, m.root, m.point))
+	}
+	for _, m := range listed {
+		calls = append(calls, fmt.Sprint(m.id, m.parent, m.root, m.point))
+	}
+	return text, calls, err
+}
+
+// IsID is what the owner of a file in an archive has to be.
+var IsID = isID
+
+// PathOf returns where a store is.
+func PathOf(s *Store) string { return s.path }
+
+// MayBeFlagged is one half of [Store.MaybeDirty].
+func MayBeFlagged(s *Store) bool { flagged, _ := s.dirty(); return flagged }

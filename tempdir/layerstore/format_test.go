@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
@@ -107,6 +108,24 @@ func TestFormatIsWritten(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The bytes of the lock file that lock the store, and claim a layer, are those of
+// version 1: processes of two versions exclude each other.
+func TestLocksAreThoseOfTheFormat(t *testing.T) {
+	path := scratch(t)
+	testfs.Lay(t, path, string(must(os.ReadFile("testdata/vfs.txt"))))
+	var taken []int64
+	disk := &watchful{kernel.LinuxDisk(), func(r kernel.ByteRange) {
+		if r.Exclusive {
+			taken = append(taken, r.Offset)
+		}
+	}}
+	in := kernel.Around(kernel.Linux(), &refusals{[]kernel.Method{kernel.StageDeletion}, unix.EXDEV})
+	s := openStore(t, path, layerstore.WithoutRecovery(), kernel.WithDisk[layerstore.Option](disk), kernel.With[layerstore.Option](in))
+	_, err := s.Load(background)
+	require.NoError(t, err)
+	assert.Equal(t, []int64{0, 2577043503078628746, 0, 0}, taken)
 }
 
 // What version 1 wrote is read, recovered, and written on.

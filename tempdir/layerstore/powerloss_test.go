@@ -35,7 +35,6 @@ type outage struct {
 	durability
 	driver      layerstore.Driver
 	dirs        []string // what is watched
-	copies      string   // for worlds
 	disks       []string // one for each of dirs
 	journal     *journal
 	store       *layerstore.Store
@@ -118,8 +117,12 @@ func refusing(method *string) func(call string) error {
 }
 
 func making(id, parent string) func(o *outage) error {
+	return func(o *outage) error { return makingAt(id, parent, o.images)(o) }
+}
+
+func makingAt(id, parent string, image bool) func(o *outage) error {
 	return func(o *outage) error {
-		layer := layerstore.Layer{ID: id, Parent: parent, Image: o.images}
+		layer := layerstore.Layer{ID: id, Parent: parent, Image: image}
 		_, err := o.store.Create(background, layer, someFiles(1, id))
 		return err
 	}
@@ -290,7 +293,8 @@ var life = []step{
 	{name: "create", run: making("keep", ""), after: "keep"},
 	{name: "create a child", run: making("a", "keep"), after: "keep a"},
 	{name: "save", run: labelling("a", "x"), after: "keep a=x"},
-	{name: "delete", run: deleting("a"), after: "keep"},
+	{name: "create beside the metadata", run: makingAt("home", "", false), after: "keep a=x home"},
+	{name: "delete", run: deleting("a", "home"), after: "keep"},
 	{name: "create another", run: making("b", ""), after: "keep b"},
 	{name: "delete in place", run: deleting("b"), after: "keep", refuse: "StageDeletion"},
 	{name: "create without exchange", run: making("c", ""), after: "keep c", refuse: "Replace"},

@@ -202,9 +202,11 @@ func TestLabelsAreTheCallersOwn(t *testing.T) {
 	require.NoError(t, err)
 	looked, err := s.Layer(background, "a")
 	require.NoError(t, err)
+	saved := map[string]string{"k": "v"}
+	require.NoError(t, s.Save(background, "a", saved))
 	listed, err := s.List(background)
 	require.NoError(t, err)
-	for _, labels := range []map[string]string{given, created.Labels, looked.Labels, listed[0].Labels} {
+	for _, labels := range []map[string]string{given, saved, created.Labels, looked.Labels, listed[0].Labels} {
 		labels["k"] = "changed"
 	}
 	create(t, s, "b", layerstore.Empty()) // saves the record of a as well

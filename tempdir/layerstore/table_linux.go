@@ -116,7 +116,9 @@ func octal(text string) (byte, bool) {
 }
 
 const (
-	allMounts = ^uint64(0) // LSMT_ROOT
+	allMounts    = ^uint64(0) // LSMT_ROOT
+	mountsAtOnce = 256        // that one listmount is asked for
+	mountText    = 8 << 10    // of one mount, at first
 
 	// What statmount is asked for.
 	wantSuper, wantMount, wantRoot, wantPoint, wantType, wantOptions, wantSource = 0x1, 0x2, 0x8, 0x10, 0x20, 0x80, 0x200
@@ -141,7 +143,7 @@ type mountRequest struct {
 // listMounts reads the table by listmount and statmount.
 func listMounts() ([]mounted, error) {
 	var table []mounted
-	ids := make([]uint64, 256)
+	ids := make([]uint64, mountsAtOnce)
 	last := uint64(0)
 	for {
 		request := mountRequest{size: 24, id: allMounts, param: last}
@@ -183,7 +185,7 @@ func noTable(call string, err error) error {
 // statMount describes one mount.
 func statMount(id uint64) (m mounted, err error) {
 	request := mountRequest{size: 24, id: id, param: mustHave | wantOptions | wantSource}
-	buffer := make([]byte, 8<<10)
+	buffer := make([]byte, mountText)
 	for {
 		err = kernel.Again(func() error {
 			_, _, errno := unix.Syscall6(unix.SYS_STATMOUNT, uintptr(unsafe.Pointer(&request)), uintptr(unsafe.Pointer(&buffer[0])), uintptr(len(buffer)), 0, 0, 0)
