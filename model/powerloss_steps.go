@@ -32,7 +32,7 @@ type powerState struct {
 	pc, losses  uint8
 }
 
-const maxLog = 26
+const maxLog = 16
 
 func packPower(s *powerState) Key {
 	if len(s.log) > maxLog {
@@ -40,11 +40,7 @@ func packPower(s *powerState) Key {
 	}
 	k := Key{s.cache.pack() | s.disk.pack()<<8 | uint64(s.pc)<<16 | uint64(s.losses)<<20}
 	for i, op := range s.log {
-		if i < 16 {
-			k[1] |= uint64(op) << (4 * i)
-		} else {
-			k[0] |= uint64(op) << (24 + 4*(i-16))
-		}
+		k[1] |= uint64(op) << (4 * i)
 	}
 	return k
 }
@@ -53,10 +49,8 @@ func unpackPower(k Key, s *powerState) {
 	s.cache, s.disk = unpackTree(k[0]&255), unpackTree(k[0]>>8&255)
 	s.pc, s.losses = uint8(k[0]>>16&15), uint8(k[0]>>20&3)
 	s.log = s.log[:0]
-	for _, rest := range []uint64{k[1], k[0] >> 24} {
-		for ; rest != 0; rest >>= 4 {
-			s.log = append(s.log, uint8(rest&15))
-		}
+	for rest := k[1]; rest != 0; rest >>= 4 {
+		s.log = append(s.log, uint8(rest&15))
 	}
 }
 
