@@ -5,11 +5,13 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/afterlock/afterlock/internal/bench/world"
 )
 
 // A Need is what one claim needs to be true, under each durability model.
 type Need struct {
-	Claim Claim
+	Claim world.Claim
 	About string // what was done: "deletion" or "addition"
 	// Fsyncs has for each model the smallest sets of fsyncs under which the claim
 	// is true. An empty set says that it needs none; no set at all that it is

@@ -7,12 +7,13 @@ import (
 	"slices"
 
 	"github.com/afterlock/afterlock/crashsim/disk"
+	"github.com/afterlock/afterlock/internal/bench/world"
 )
 
 // deletionClaims and additionClaims are what [Needs] is about.
 var (
-	deletionClaims = []Claim{LiveKept, HolderOnly, CallsSucceed, ForeignKept, NothingLeft, ReachableWhole, WholeOrFlagged, NoLeak, DataHasLock}
-	additionClaims = []Claim{LiveKept, NothingLeft, ReachableWhole, WholeOrFlagged, NoLeak, DataHasLock}
+	deletionClaims = []world.Claim{world.LiveKept, world.HolderOnly, world.CallsSucceed, world.ForeignKept, world.NothingLeft, world.ReachableWhole, world.WholeOrFlagged, world.NoLeak, world.DataHasLock}
+	additionClaims = []world.Claim{world.LiveKept, world.NothingLeft, world.ReachableWhole, world.WholeOrFlagged, world.NoLeak, world.DataHasLock}
 )
 
 // Needs finds out which claim needs which fsyncs, by trying every set of them
@@ -32,7 +33,7 @@ func Needs(ctx context.Context, workers int) ([]Need, error) {
 	return append(deletion, addition...), err
 }
 
-func needs(ctx context.Context, workers int, about string, s Scenario, syncs []string, claims []Claim) ([]Need, error) {
+func needs(ctx context.Context, workers int, about string, s Scenario, syncs []string, claims []world.Claim) ([]Need, error) {
 	sets := make([][]string, 1<<len(syncs))
 	for set := range sets {
 		sets[set] = []string{}
@@ -50,13 +51,13 @@ func needs(ctx context.Context, workers int, about string, s Scenario, syncs []s
 			all = append(all, job{t, disk.Durability(m), true})
 		}
 	}
-	broken := make([]map[Claim]bool, len(all))
+	broken := make([]map[world.Claim]bool, len(all))
 	report, err := runJobs(ctx, all, 1, workers, Options{})
 	if err != nil {
 		return nil, err
 	}
 	for i := range all {
-		broken[i] = make(map[Claim]bool)
+		broken[i] = make(map[world.Claim]bool)
 		for _, f := range report.Findings {
 			if f.Durability == all[i].model.String() && slices.Equal(f.Scenario.Syncs, all[i].scenario.Syncs) {
 				broken[i][f.Claim] = true

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/afterlock/afterlock/crashsim/disk"
+	"github.com/afterlock/afterlock/internal/bench/world"
 )
 
 // A crasher goes through everything that power loss can leave of journals,
@@ -13,19 +14,19 @@ type crasher struct {
 	model    disk.Durability
 	shard    Shard
 	batches  []batch
-	want     Want
+	want     world.Want
 	levels   []*level            // what recovers from the first crash, from the second, …
 	seen     map[uint64]uint8    // trees, and how many levels were spent on them
 	journals map[uint64]struct{} // journals whose crashes were tried
 
 	counts Counts
-	found  func(f Finding, crashes []crash, tree uint64)
+	found  func(f world.Finding, crashes []crash, tree uint64)
 	path   []crash
 }
 
 // A level is the disk on which recovery from the n-th crash runs.
 type level struct {
-	*world
+	*machine
 	log  disk.Log
 	tree disk.Tree // what the crash left
 }
@@ -57,12 +58,12 @@ func newCrasher(s *Scenario, model disk.Durability, nested int, shard Shard) (*c
 		seen: make(map[uint64]uint8), journals: make(map[uint64]struct{}),
 	}
 	for n := range nested + 1 {
-		w, err := newWorld(s, s.options(), []byte{recoverer + byte(n)}, []func(*actor) error{nil})
+		w, err := newMachine(s, s.options(), []byte{recoverer + byte(n)}, []func(*actor) error{nil})
 		if err != nil {
 			return nil, err
 		}
 		w.actors[0].program = s.afterCrash(w.disk, c.batches)
-		c.levels = append(c.levels, &level{world: w})
+		c.levels = append(c.levels, &level{machine: w})
 	}
 	return c, nil
 }
@@ -108,13 +109,13 @@ func (c *crasher) recover(n int, base *disk.Tree, hash uint64, first bool) error
 	if l.disk.Hash() != hash {
 		return fmt.Errorf("crashsim: a tree that is not the one its hash was of; this is a fault of the simulator")
 	}
-	report := func(f Finding) {
+	report := func(f world.Finding) {
 		if first {
 			c.found(f, c.path[:n+1], hash)
 		}
 	}
 	if first {
-		for _, f := range Check(DiskView(l.disk), c.want) {
+		for _, f := range world.Check(look(l.disk), &c.want) {
 			report(f)
 		}
 	}
@@ -122,15 +123,15 @@ func (c *crasher) recover(n int, base *disk.Tree, hash uint64, first bool) error
 	l.disk.Record()
 	c.counts.Recoveries++
 	if err := l.actors[0].run(); err != nil {
-		report(Finding{CallsSucceed, "recovery", l.actors[0].says(err)})
+		report(world.Finding{Claim: world.CallsSucceed, Path: "recovery", Detail: l.actors[0].says(err)})
 	}
 	if first {
 		if open := l.actors[0].process.Open(); open != 1 {
-			report(Finding{CallsSucceed, "recovery", fmt.Sprintf("has %d descriptors open at its end, not 1", open)})
+			report(world.Finding{Claim: world.CallsSucceed, Path: "recovery", Detail: fmt.Sprintf("has %d descriptors open at its end, not 1", open)})
 		}
 		after := c.want
 		after.NoOrphans, after.Recovered = true, true
-		for _, f := range Check(DiskView(l.disk), after) {
+		for _, f := range world.Check(look(l.disk), &after) {
 			report(f)
 		}
 	}

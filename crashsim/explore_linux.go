@@ -6,6 +6,7 @@ import (
 	"math/bits"
 
 	"github.com/afterlock/afterlock/crashsim/disk"
+	"github.com/afterlock/afterlock/internal/bench/world"
 )
 
 // An explorer goes through every interleaving of the scenario's processes, call
@@ -14,7 +15,7 @@ import (
 // seen before: the same names, the same descriptors and locks, and processes
 // that have seen the same answers.
 type explorer struct {
-	*world
+	*machine
 	seen     map[uint64]uint8 // states, and the choices that were not tried there
 	awake    bool             // try every choice in every state; a test compares
 	schedule []byte
@@ -32,7 +33,7 @@ type explorer struct {
 
 	// changed hears of every change, with a hash of the journal up to it.
 	changed func(journal uint64) error
-	found   func(Finding)
+	found   func(world.Finding)
 	enough  func() bool // says when to stop; may be nil
 
 	states, steps, runs int64
@@ -50,11 +51,11 @@ func newExplorer(s *Scenario, model disk.Durability) (*explorer, error) {
 	for i := range programs {
 		names = append(names, firstActor+byte(i))
 	}
-	w, err := newWorld(s, s.options(), names, programs)
+	w, err := newMachine(s, s.options(), names, programs)
 	if err != nil {
 		return nil, err
 	}
-	return &explorer{world: w, seen: make(map[uint64]uint8), model: model}, nil
+	return &explorer{machine: w, seen: make(map[uint64]uint8), model: model}, nil
 }
 
 // restart runs a schedule from the start.
@@ -258,15 +259,15 @@ func (e *explorer) end() {
 			continue
 		}
 		if a.err != nil {
-			e.found(Finding{CallsSucceed, "process " + string(a.name), a.says(a.err)})
+			e.found(world.Finding{Claim: world.CallsSucceed, Path: "process " + string(a.name), Detail: a.says(a.err)})
 		}
 		if n := a.process.Open(); n != 1 {
-			e.found(Finding{CallsSucceed, "process " + string(a.name), fmt.Sprintf("has %d descriptors open at its end, not 1", n)})
+			e.found(world.Finding{Claim: world.CallsSucceed, Path: "process " + string(a.name), Detail: fmt.Sprintf("has %d descriptors open at its end, not 1", n)})
 		}
 	}
 	want := e.scenario.want()
 	want.NoOrphans, want.Recovered = true, e.kills == 0
-	for _, f := range Check(DiskView(e.disk), want) {
+	for _, f := range world.Check(look(e.disk), &want) {
 		e.found(f)
 	}
 }

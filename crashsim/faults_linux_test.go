@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/crashsim/disk"
+	"github.com/afterlock/afterlock/internal/bench/world"
 	"github.com/afterlock/afterlock/internal/kernel"
 )
 
@@ -97,7 +98,7 @@ func (keepsLock) RemoveLock(int, string) error { return nil }
 // deletesInPlace unlinks the files where they are.
 func deletesInPlace(s *Scenario, b batch) func(*actor) error {
 	return func(a *actor) error {
-		err := a.save("/"+b.record, incomplete)
+		err := a.save("/"+b.record, world.Incomplete)
 		for _, home := range b.layers {
 			for _, name := range s.files() {
 				err = errors.Join(err, a.forget("/"+home+"/"+name))
@@ -118,7 +119,7 @@ func flagsAfterRename(s *Scenario, b batch) func(*actor) error {
 		for _, home := range b.layers {
 			err = errors.Join(err, dir.StageDeletion("/"+home))
 		}
-		err = errors.Join(err, a.save("/"+b.record, incomplete), a.sync("/"+metaName))
+		err = errors.Join(err, a.save("/"+b.record, world.Incomplete), a.sync("/"+metaName))
 		return errors.Join(err, a.forget("/"+b.record), dir.Close(context.Background()))
 	}
 }
@@ -127,16 +128,16 @@ func TestPlantedFaultsAreCaught(t *testing.T) {
 	const yes, no = true, false
 	for _, test := range []struct {
 		fault  string
-		claim  Claim                   // the first that is found false
+		claim  world.Claim             // the first that is found false
 		models [disk.Durabilities]bool // ordered, perDirectory, weak: caught
 	}{
-		{"data-before-lock", DataHasLock, [...]bool{yes, yes, yes}},
-		{"lock-file-first", DataHasLock, [...]bool{yes, yes, yes}},
-		{"in-place", ReachableWhole, [...]bool{yes, yes, yes}},
-		{"flag-after-rename", WholeOrFlagged, [...]bool{yes, yes, yes}},
-		{"no-sync", ReachableWhole, [...]bool{no, yes, yes}},
-		{"keeps-lock", NothingLeft, [...]bool{yes, yes, yes}},
-		{"no-recheck", DataHasLock, [...]bool{yes, yes, yes}},
+		{"data-before-lock", world.DataHasLock, [...]bool{yes, yes, yes}},
+		{"lock-file-first", world.DataHasLock, [...]bool{yes, yes, yes}},
+		{"in-place", world.ReachableWhole, [...]bool{yes, yes, yes}},
+		{"flag-after-rename", world.WholeOrFlagged, [...]bool{yes, yes, yes}},
+		{"no-sync", world.ReachableWhole, [...]bool{no, yes, yes}},
+		{"keeps-lock", world.NothingLeft, [...]bool{yes, yes, yes}},
+		{"no-recheck", world.DataHasLock, [...]bool{yes, yes, yes}},
 		{"", "", [...]bool{no, no, no}},
 	} {
 		name := test.fault
@@ -188,7 +189,7 @@ func repeats(t *testing.T, f Found) {
 }
 
 func TestSoftLayerCatchesPlantedFaults(t *testing.T) {
-	for name, claim := range map[string]Claim{"data-before-lock": DataHasLock, "lock-file-first": DataHasLock, "keeps-lock": NothingLeft} {
+	for name, claim := range map[string]world.Claim{"data-before-lock": world.DataHasLock, "lock-file-first": world.DataHasLock, "keeps-lock": world.NothingLeft} {
 		report, err := Soft(t.Context(), memory(t), Scenario{Deleters: 1, Victims: 1, Files: 1, fault: name})
 		require.NoError(t, err)
 		caught := false

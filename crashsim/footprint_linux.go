@@ -40,7 +40,7 @@ func belowBit(name string) uint64 { return 1 << (belowAt + text(name)>>7%16) }
 func nodeBit(n int32) uint64      { return 1 << (nodesAt + uint64(n)%nodesBits) }
 
 // footprint is that of the call that an actor stops before, or of its kill.
-func (w *world) footprint(a *actor, kill bool) footprint {
+func (w *machine) footprint(a *actor, kill bool) footprint {
 	if kill {
 		return footprint{writes: w.heldBits(a) | numbers}
 	}
@@ -48,7 +48,7 @@ func (w *world) footprint(a *actor, kill bool) footprint {
 }
 
 // heldBits are the inodes whose locks a holds.
-func (w *world) heldBits(a *actor) (bits uint64) {
+func (w *machine) heldBits(a *actor) (bits uint64) {
 	a.process.Each(func(_ int, node int32) {
 		if w.disk.Holder(node) == a.process.Number() {
 			bits |= nodeBit(node)
@@ -58,7 +58,7 @@ func (w *world) heldBits(a *actor) (bits uint64) {
 }
 
 // pending is the footprint of the pending call.
-func (w *world) pending(a *actor) footprint {
+func (w *machine) pending(a *actor) footprint {
 	if a.call == nil {
 		return everything
 	}
@@ -137,7 +137,7 @@ func (w *world) pending(a *actor) footprint {
 }
 
 // topName is the name in the root that a directory lies below, or "".
-func (w *world) topName(n int32) string {
+func (w *machine) topName(n int32) string {
 	for n >= 0 && n != w.disk.Root() {
 		above := w.disk.Parent(n)
 		if above == w.rootNode {

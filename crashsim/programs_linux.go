@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/crashsim/disk"
+	"github.com/afterlock/afterlock/internal/bench/world"
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 )
@@ -27,7 +28,7 @@ func (s *Scenario) setup(p *disk.Process) error {
 		p.Make("/"+rootName+"/"+foreign, 0, "")}
 	for i := range s.Deleters {
 		b := s.deletion(i)
-		errs = append(errs, p.Save("/"+b.record, complete))
+		errs = append(errs, p.Save("/"+b.record, world.Complete))
 		for v, home := range b.layers {
 			errs = append(errs, p.Mkdir("/"+home))
 			for _, name := range s.files() {
@@ -64,7 +65,7 @@ func (s *Scenario) programs() (all []func(*actor) error) {
 // drop the store's lock, remove.
 func (s *Scenario) remove(b batch) func(*actor) error {
 	return func(a *actor) error {
-		if err := a.save("/"+b.record, incomplete); err != nil {
+		if err := a.save("/"+b.record, world.Incomplete); err != nil {
 			return err
 		}
 		if s.syncs("flag") {
@@ -103,7 +104,7 @@ func (s *Scenario) finish(a *actor, b batch) error {
 // place, and say that it is complete.
 func (s *Scenario) add(b batch) func(*actor) error {
 	return func(a *actor) error {
-		if err := a.save("/"+b.record, incomplete); err != nil {
+		if err := a.save("/"+b.record, world.Incomplete); err != nil {
 			return err
 		}
 		if s.syncs("flag") {
@@ -141,7 +142,7 @@ func (s *Scenario) add(b batch) func(*actor) error {
 				return err
 			}
 		}
-		if err := a.save("/"+b.record, complete); err != nil {
+		if err := a.save("/"+b.record, world.Complete); err != nil {
 			return err
 		}
 		return dir.Close(context.Background())
@@ -169,7 +170,7 @@ func (s *Scenario) afterCrash(d *disk.Disk, batches []batch) func(*actor) error 
 		}
 		for _, b := range batches {
 			record, err := a.read(d, "/"+b.record)
-			if errors.Is(err, fs.ErrNotExist) || record == complete {
+			if errors.Is(err, fs.ErrNotExist) || record == world.Complete {
 				continue
 			}
 			if err != nil {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/afterlock/afterlock/crashsim/disk"
 	"github.com/afterlock/afterlock/internal/bench/schedule"
+	"github.com/afterlock/afterlock/internal/bench/world"
 )
 
 // maxCrashes bounds how many crashes a schedule may have.
@@ -52,7 +53,7 @@ func Replay(ctx context.Context, text string, w io.Writer) (findings int, err er
 		return 0, err
 	}
 	out := &errWriter{w: w}
-	found := func(f Finding) {
+	found := func(f world.Finding) {
 		findings++
 		out.printf("  FINDING %v\n", f)
 	}
@@ -103,7 +104,7 @@ func Replay(ctx context.Context, text string, w io.Writer) (findings int, err er
 }
 
 // crash is the part of a replay that comes after the schedule.
-func (r *recipe) crash(e *explorer, out *errWriter, found func(Finding)) error {
+func (r *recipe) crash(e *explorer, out *errWriter, found func(world.Finding)) error {
 	if len(r.crashes) == 0 {
 		return nil
 	}
@@ -141,7 +142,7 @@ func (r *recipe) crash(e *explorer, out *errWriter, found func(Finding)) error {
 			}
 		}
 		l.disk.Walk(func(f disk.Found) { out.printf("  on disk: %s\n", f.Path) })
-		for _, f := range Check(DiskView(l.disk), c.want) {
+		for _, f := range world.Check(look(l.disk), &c.want) {
 			found(f)
 		}
 		l.disk.Freeze(&l.tree)
@@ -157,12 +158,12 @@ func (r *recipe) crash(e *explorer, out *errWriter, found func(Finding)) error {
 			}
 		}
 		if err := a.run(); err != nil {
-			found(Finding{CallsSucceed, "recovery", l.actors[0].says(err)})
+			found(world.Finding{Claim: world.CallsSucceed, Path: "recovery", Detail: l.actors[0].says(err)})
 		}
 		if end < 0 {
 			after := c.want
 			after.NoOrphans, after.Recovered = true, true
-			for _, f := range Check(DiskView(l.disk), after) {
+			for _, f := range world.Check(look(l.disk), &after) {
 				found(f)
 			}
 		}

@@ -3,6 +3,8 @@ package crashsim
 import (
 	"fmt"
 	"time"
+
+	"github.com/afterlock/afterlock/internal/bench/world"
 )
 
 // A Shard is one of N parts of an enumeration: part I, from 1. The zero value is
@@ -46,7 +48,7 @@ func (c *Counts) add(d Counts) {
 
 // A Found is a finding, with the command that shows it again.
 type Found struct {
-	Finding
+	world.Finding
 	Scenario   Scenario
 	Durability string
 	Repeat     string // afterlock replay ...

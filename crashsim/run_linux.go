@@ -13,6 +13,7 @@ import (
 
 	"github.com/afterlock/afterlock/crashsim/disk"
 	"github.com/afterlock/afterlock/internal/bench/schedule"
+	"github.com/afterlock/afterlock/internal/bench/world"
 )
 
 // A job is one scenario under one durability model.
@@ -147,7 +148,7 @@ func processorTime() time.Duration {
 // run goes through one job.
 func (j job) run(ctx context.Context, nested int, options Options) (Counts, []Found, error) {
 	var found []Found
-	note := func(f Finding, played []byte, crashes []crash) {
+	note := func(f world.Finding, played []byte, crashes []crash) {
 		for i := range found {
 			if found[i].Claim == f.Claim {
 				found[i].Trees++
@@ -172,8 +173,8 @@ func (j job) run(ctx context.Context, nested int, options Options) (Counts, []Fo
 		return Counts{}, nil, err
 	}
 	c.want.NoOrphans = j.orphans
-	c.found = func(f Finding, crashes []crash, _ uint64) { note(f, e.schedule, crashes) }
-	e.found = func(f Finding) { note(f, e.schedule, nil) }
+	c.found = func(f world.Finding, crashes []crash, _ uint64) { note(f, e.schedule, crashes) }
+	e.found = func(f world.Finding) { note(f, e.schedule, nil) }
 	e.changed = func(journal uint64) error {
 		if err := ctx.Err(); err != nil {
 			return err

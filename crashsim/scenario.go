@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/afterlock/afterlock/internal/bench/world"
 )
 
 // A Scenario is what the processes of one enumeration do, and what they may
@@ -150,11 +152,15 @@ func (s *Scenario) files() (names []string) {
 }
 
 // want is what must be true of every tree of the scenario.
-func (s *Scenario) want() Want {
-	w := Want{Root: rootName, Foreign: []string{foreign}}
+func (s *Scenario) want() world.Want {
+	var whole world.Tree
+	for _, name := range s.files() {
+		whole = append(whole, world.Node{Path: name, Kind: world.File})
+	}
+	w := world.Want{Root: rootName, Foreign: []string{foreign}}
 	for _, b := range s.batches() {
 		for _, home := range b.layers {
-			w.Layers = append(w.Layers, Layer{Home: home, Files: s.files(), Record: b.record})
+			w.Layers = append(w.Layers, world.Layer{Home: home, Tree: whole, Record: b.record})
 		}
 	}
 	return w

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/afterlock/afterlock/crashsim/disk"
+	"github.com/afterlock/afterlock/internal/bench/world"
 )
 
 // searched runs one scenario with and without the choices that are left out.
@@ -16,8 +17,8 @@ func searched(t *testing.T, s Scenario, model disk.Durability, awake bool) (coun
 	c, err := newCrasher(&s, model, 1, Shard{})
 	require.NoError(t, err)
 	e.awake = awake
-	e.found = func(f Finding) { t.Errorf("%v", f) }
-	c.found = func(f Finding, _ []crash, _ uint64) { t.Errorf("%v", f) }
+	e.found = func(f world.Finding) { t.Errorf("%v", f) }
+	c.found = func(f world.Finding, _ []crash, _ uint64) { t.Errorf("%v", f) }
 	e.changed = func(journal uint64) error { return c.crash(e, journal) }
 	require.NoError(t, e.explore(t.Context()))
 	for _, a := range e.actors {

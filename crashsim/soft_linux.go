@@ -11,6 +11,8 @@ import (
 
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
+
+	"github.com/afterlock/afterlock/internal/bench/world"
 )
 
 // A SoftReport says what [Soft] did.
@@ -72,21 +74,28 @@ func (p softPoint) run(report *SoftReport) (firstDied, secondDied bool, err erro
 		return false, false, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(p.dir)) }()
-	found := func(f Finding) {
+	found := func(f world.Finding) {
 		report.Findings = append(report.Findings, Found{Finding: f, Scenario: p.scenario, Trees: 1,
 			Repeat: fmt.Sprintf("afterlock verify --run crash (killed at call %d, recovery at %d)", p.first, p.second)})
 	}
 	firstDied, err = p.process(p.first, p.program)
 	if err != nil {
-		found(Finding{CallsSucceed, "process", err.Error()})
+		found(world.Finding{Claim: world.CallsSucceed, Path: "process", Detail: err.Error()})
 	}
 	want := p.scenario.want()
 	for i := range want.Layers {
 		want.Layers[i].Record = "" // a store of files is for other layers
 	}
 	want.NoOrphans = true
-	for _, f := range Check(DirView(os.DirFS(p.dir)), want) {
-		found(f)
+	look := func(want *world.Want) error {
+		t, err := world.Look(p.dir)
+		for _, f := range world.Check(t, want) {
+			found(f)
+		}
+		return err
+	}
+	if err := look(&want); err != nil {
+		return false, false, err
 	}
 	recovery := func(root *tempdir.Root) error {
 		_, err := root.Recover(context.Background())
@@ -94,19 +103,19 @@ func (p softPoint) run(report *SoftReport) (firstDied, secondDied bool, err erro
 	}
 	if p.second > 0 {
 		if secondDied, err = p.process(p.second, recovery); err != nil {
-			found(Finding{CallsSucceed, "recovery", err.Error()})
+			found(world.Finding{Claim: world.CallsSucceed, Path: "recovery", Detail: err.Error()})
 		}
-		for _, f := range Check(DirView(os.DirFS(p.dir)), want) {
-			found(f)
+		if err := look(&want); err != nil {
+			return false, false, err
 		}
 	}
 	if _, err = p.process(0, recovery); err != nil {
-		found(Finding{CallsSucceed, "last recovery", err.Error()})
+		found(world.Finding{Claim: world.CallsSucceed, Path: "last recovery", Detail: err.Error()})
 	}
 	report.Recoveries++
 	want.Recovered = true
-	for _, f := range Check(DirView(os.DirFS(p.dir)), want) {
-		found(f)
+	if err := look(&want); err != nil {
+		return false, false, err
 	}
 	return firstDied, secondDied, nil
 }

@@ -19,7 +19,7 @@ func TestFaultsThatCrashesFind(t *testing.T) {
 	for _, tt := range []struct{ fault, wants string }{
 		{"lockfirst", "data without lock file"},
 		{"inplace", "is there and not whole"},
-		{"litter", "left in the root"},
+		{"litter", "neither ours nor foreign"},
 		{"lateflag", "is lost or not what it was"},
 		{"earlyforget", "of no layer that has a record"},
 		{"blind", "is still flagged"},

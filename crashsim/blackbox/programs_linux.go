@@ -3,12 +3,13 @@
 package blackbox
 
 import (
-	"fmt"
 	"os"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/afterlock/afterlock/internal/bench/world"
 )
 
 // A program is one run of an unmodified binary on a scene: what is there, what
@@ -34,19 +35,19 @@ type program struct {
 // A layer is a tree of three files and directories at the path.
 func layer(path string) tree {
 	return tree{
-		{path, 'd', ""}, {path + "/a", 'f', "alpha"},
-		{path + "/sub", 'd', ""}, {path + "/sub/b", 'f', "beta"},
+		{Path: path, Kind: 'd'}, {Path: path + "/a", Kind: 'f', Content: "alpha"},
+		{Path: path + "/sub", Kind: 'd'}, {Path: path + "/sub/b", Kind: 'f', Content: "beta"},
 	}
 }
 
 // join is the trees as one, in order.
 func join(trees ...tree) tree {
 	all := slices.Concat(trees...)
-	slices.SortFunc(all, func(a, b node) int { return strings.Compare(a.path, b.path) })
+	slices.SortFunc(all, func(a, b node) int { return strings.Compare(a.Path, b.Path) })
 	return all
 }
 
-func directory(path string) tree { return tree{{path, 'd', ""}} }
+func directory(path string) tree { return tree{{Path: path, Kind: 'd'}} }
 
 // layers are the layers of every scene: two to delete and one to keep.
 func layers() tree {
@@ -67,7 +68,7 @@ func leftovers() tree {
 // stale is leftovers without the orphan, for programs that give orphans their day.
 func stale() tree {
 	data := "root/temp-dir-" + staleID
-	return join(directory("root"), tree{{"root/lock-" + staleID, 'f', ""}},
+	return join(directory("root"), tree{{Path: "root/lock-" + staleID, Kind: 'f'}},
 		directory(data), layer(data+"/0-v3"), directory(data+"/1-v4"), directory(data+"/1-v4/sub"))
 }
 
@@ -118,19 +119,7 @@ func planted() (all []program) {
 }
 
 // orphans are the ids of the root that have data and no lock file.
-func (t tree) orphans(root string) (ids []string) {
-	inner, _ := t.below(root)
-	locks := make(map[string]bool)
-	for _, n := range inner { // "lock-" comes before "temp-dir-"
-		if id, ok := strings.CutPrefix(n.path, "lock-"); ok {
-			locks[id] = true
-		}
-		if id, ok := strings.CutPrefix(n.path, "temp-dir-"); ok && !strings.Contains(id, "/") && !locks[id] {
-			ids = append(ids, id)
-		}
-	}
-	return ids
-}
+func (t tree) orphans(root string) []string { return world.Tree(t).Orphans(root) }
 
 func words(text string) []string { return strings.Fields(text) }
 
@@ -147,7 +136,7 @@ func at(words []string, dir string) []string {
 }
 
 // whole is what every layer of a scene holds.
-var whole = func() string { inner, _ := layer("x").below("x"); return inner.text() }()
+var whole = func() world.Tree { inner, _ := layer("x").below("x"); return world.Tree(inner) }()
 
 // judge says what is wrong with the tree: after a crash, or after a recovery,
 // or after the program has said that it was done, and so all is done.
@@ -159,50 +148,30 @@ func (p *program) judge(t tree, recovered, done bool) (problems []string) {
 	if p.store != "" {
 		return p.judgeStore(t, recovered, done)
 	}
-	problem := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
-	expected := make(map[string]bool) // true: must be there
+	want := world.Want{Root: p.root, Orphans: p.scene.orphans(p.root), NoOrphans: true, Recovered: recovered}
+	add := func(home string, reply world.Reply) {
+		for i := range want.Layers {
+			if want.Layers[i].Home == home {
+				want.Layers[i].Reply = reply
+				return
+			}
+		}
+		want.Layers = append(want.Layers, world.Layer{Home: home, Tree: whole, Reply: reply})
+	}
 	for _, n := range p.scene {
-		if path.Dir(n.path) == "layers" {
-			expected[n.path] = true
+		if path.Dir(n.Path) == "layers" {
+			add(n.Path, world.There)
 		}
 	}
+	after := map[bool][2]world.Reply{true: {world.Gone, world.There}}[done]
 	for _, v := range p.victims {
-		expected[v] = false
+		add(v, after[0])
 	}
 	for _, a := range p.additions {
-		expected[a] = done
+		add(a, after[1])
 	}
-	there := make(map[string]bool) // the layers, whatever has their names
-	for _, n := range t {
-		_, known := expected[n.path]
-		switch dir := path.Dir(n.path); {
-		case known:
-			there[n.path] = true
-		case n.path == p.root, dir != "." && dir != "layers", dir == "." && n.path == "layers":
-		default:
-			problem("%s is there, and nobody made it", n.path)
-		}
-	}
-	for layer, must := range expected {
-		inner, directory := t.below(layer)
-		switch there := there[layer]; {
-		case there && !directory:
-			problem("%s is there, and no directory", layer)
-		case there && inner.text() != whole:
-			problem("%s is there and not whole: %q", layer, inner.text())
-		case !there && must:
-			problem("%s is lost", layer)
-		case there && !must && done:
-			problem("%s is there, and its deletion reported success", layer)
-		}
-	}
-	for _, id := range t.orphans(p.root) {
-		if !slices.Contains(p.scene.orphans(p.root), id) {
-			problem("data without lock file, which only power loss may leave: temp-dir-%s", id)
-		}
-	}
-	if left, _ := t.below(p.root); recovered && len(left) > 0 {
-		problem("left in the root: %s", left.text())
+	for _, f := range world.Check(world.Tree(t), &want) {
+		problems = append(problems, f.String())
 	}
 	return problems
 }

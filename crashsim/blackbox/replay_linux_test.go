@@ -35,9 +35,9 @@ func TestThePathOfAStateLeadsThere(t *testing.T) {
 // Behind two instances that are alike there are states that one does not lead to.
 func TestStatesWithOneAndWithTwoInstancesAreTwo(t *testing.T) {
 	c, p := &campaign{}, &programs()[0]
-	one := join(directory("root"), tree{{"root/lock-" + staleID, 'f', ""}})
-	two := join(one, tree{{"root/lock-" + orphanID, 'f', "of another"}})
-	other := join(directory("root"), tree{{"root/lock-" + orphanID, 'f', "of another"}})
+	one := join(directory("root"), tree{{Path: "root/lock-" + staleID, Kind: 'f'}})
+	two := join(one, tree{{Path: "root/lock-" + orphanID, Kind: 'f', Content: "of another"}})
+	other := join(directory("root"), tree{{Path: "root/lock-" + orphanID, Kind: 'f', Content: "of another"}})
 	assert.Len(t, c.claim(p, []state{{one, []int{1}}, {two, []int{2}}, {other, []int{3}}}), 2)
 }
 

@@ -63,9 +63,9 @@ func (c *catalogue) listed() (ids []string) {
 // catalogue reads the metadata of the tree's store.
 func (t tree) catalogue() (*catalogue, error) {
 	for _, n := range t {
-		if n.path == metadataPath && n.kind == 'f' {
+		if n.Path == metadataPath && n.Kind == 'f' {
 			c := &catalogue{}
-			if err := json.Unmarshal([]byte(n.content), c); err != nil {
+			if err := json.Unmarshal([]byte(n.Content), c); err != nil {
 				return nil, fmt.Errorf("%s: %w", metadataPath, err)
 			}
 			return c, nil
@@ -76,14 +76,14 @@ func (t tree) catalogue() (*catalogue, error) {
 
 // files are what a layer is made of: two files that say its name.
 func files(id string) tree {
-	return tree{{id, 'f', "of " + id}, {"sub", 'd', ""}, {"sub/" + id, 'f', "below of " + id}}
+	return tree{{Path: id, Kind: 'f', Content: "of " + id}, {Path: "sub", Kind: 'd'}, {Path: "sub/" + id, Kind: 'f', Content: "below of " + id}}
 }
 
 // put is the tree below the directory, which it makes.
 func (t tree) put(dir string) tree {
 	all := directory(dir)
 	for _, n := range t {
-		all = append(all, node{dir + "/" + n.path, n.kind, n.content})
+		all = append(all, node{Path: dir + "/" + n.Path, Kind: n.Kind, Content: n.Content})
 	}
 	return all
 }
@@ -99,19 +99,19 @@ func (c *catalogue) parts(r *stored) tree {
 		}
 		return own.put(storeDir + "/vfs/dir/" + r.ID)
 	}
-	all := append(files(r.ID).put("diff"), node{"link", 'f', r.Short})
+	all := append(files(r.ID).put("diff"), node{Path: "link", Kind: 'f', Content: r.Short})
 	var lower []string
 	for p := c.find(r.Parent); p != nil; p = c.find(p.Parent) {
 		lower = append(lower, "l/"+p.Short)
 	}
 	if len(lower) > 0 {
-		all = append(all, node{"lower", 'f', strings.Join(lower, ":")})
+		all = append(all, node{Path: "lower", Kind: 'f', Content: strings.Join(lower, ":")})
 	}
 	return append(all.put(storeDir+"/overlay/"+r.ID), c.link(r))
 }
 
 func (c *catalogue) link(r *stored) node {
-	return node{storeDir + "/overlay/l/" + r.Short, 'l', "../" + r.ID + "/diff"}
+	return node{Path: storeDir + "/overlay/l/" + r.Short, Kind: 'l', Content: "../" + r.ID + "/diff"}
 }
 
 // layoutDirectories are those that a layout has with and without layers.
@@ -134,7 +134,7 @@ func storeScene(layout string, flagged ...string) tree {
 	text, _ := json.Marshal(c) // it has strings and numbers only
 	scene := []tree{
 		files("n1").put("content"), directory(storeDir), directory(storeRoot), layoutDirectories[layout],
-		{{metadataPath, 'f', string(text)}, {metadataPath + ".spare", 'f', `{"version":1,"layers":[]}`}, {storeDir + "/store.lock", 'f', strings.Repeat("t", 16)}},
+		{{Path: metadataPath, Kind: 'f', Content: string(text)}, {Path: metadataPath + ".spare", Kind: 'f', Content: `{"version":1,"layers":[]}`}, {Path: storeDir + "/store.lock", Kind: 'f', Content: strings.Repeat("t", 16)}},
 	}
 	for i := range c.Layers {
 		if r := &c.Layers[i]; !r.Incomplete {
@@ -153,13 +153,13 @@ func halfDeleted(layout string) tree {
 	stale, orphan := storeRoot+"/temp-dir-"+staleID, storeRoot+"/temp-dir-"+orphanID
 	scene := []tree{
 		storeScene(layout, "v1", "v2"), c.parts(c.find("v1")),
-		{{storeRoot + "/lock-" + staleID, 'f', ""}}, directory(stale), directory(orphan), files("v3").put(orphan + "/0-v3"),
+		{{Path: storeRoot + "/lock-" + staleID, Kind: 'f'}}, directory(stale), directory(orphan), files("v3").put(orphan + "/0-v3"),
 	}
 	if layout == "vfs" {
 		scene = append(scene, files("v2").put(stale+"/0-v2"))
 	} else {
 		parts := c.parts(r)
-		scene = append(scene, parts[:len(parts)-1], tree{{stale + "/0-link", 'l', c.link(r).content}})
+		scene = append(scene, parts[:len(parts)-1], tree{{Path: stale + "/0-link", Kind: 'l', Content: c.link(r).Content}})
 	}
 	return join(scene...)
 }
@@ -208,12 +208,12 @@ func forget(text string) string {
 
 // canonical is the content of a file without its padding and, of the store's
 // lock file, without the token.
-func (n *node) canonical() string {
+func canonical(n *node) string {
 	switch {
-	case strings.HasPrefix(n.path, metadataPath):
-		return forget(string(bytes.TrimRight([]byte(n.content), " ")))
-	case n.path == storeDir+"/store.lock":
+	case strings.HasPrefix(n.Path, metadataPath):
+		return forget(string(bytes.TrimRight([]byte(n.Content), " ")))
+	case n.Path == storeDir+"/store.lock":
 		return ""
 	}
-	return n.content
+	return n.Content
 }

@@ -15,8 +15,8 @@ import (
 func (t tree) changed(path, content string) tree {
 	c := slices.Clone(t)
 	for i := range c {
-		if c[i].path == path {
-			c[i].content = content
+		if c[i].Path == path {
+			c[i].Content = content
 		}
 	}
 	return c
@@ -24,7 +24,7 @@ func (t tree) changed(path, content string) tree {
 
 // dropped is the tree without the path and what is below.
 func (t tree) dropped(path string) tree {
-	return slices.DeleteFunc(slices.Clone(t), func(n node) bool { return n.path == path || strings.HasPrefix(n.path, path+"/") })
+	return slices.DeleteFunc(slices.Clone(t), func(n node) bool { return n.Path == path || strings.HasPrefix(n.Path, path+"/") })
 }
 
 func TestJudgeFindsWhereMetadataAndDataDisagree(t *testing.T) {
@@ -38,7 +38,7 @@ func TestJudgeFindsWhereMetadataAndDataDisagree(t *testing.T) {
 	flagged := storeScene("overlay", "v1", "v2")
 	link := "store/overlay/l/" + strings.Repeat("V", shortLength)
 	gone := scene.dropped("store/overlay/v1").dropped("store/overlay/v2").dropped(link).dropped(strings.Replace(link, "V", "W", -1))
-	instance := tree{{"store/tempdirs/lock-" + staleID, 'f', ""}, {"store/tempdirs/temp-dir-" + staleID, 'd', ""}}
+	instance := tree{{Path: "store/tempdirs/lock-" + staleID, Kind: 'f'}, {Path: "store/tempdirs/temp-dir-" + staleID, Kind: 'd'}}
 	for _, tt := range []struct {
 		name            string
 		tree            tree
@@ -47,7 +47,7 @@ func TestJudgeFindsWhereMetadataAndDataDisagree(t *testing.T) {
 	}{
 		{"all as before", scene, true, false, ""},
 		{"all as before, and success", scene, true, true, "it reported success"},
-		{"both flagged, a part is left", join(flagged, tree{{link, 'l', "../v1/diff"}}), false, false, ""},
+		{"both flagged, a part is left", join(flagged, tree{{Path: link, Kind: 'l', Content: "../v1/diff"}}), false, false, ""},
 		{"both flagged, and recovered", flagged, true, false, "is still flagged"},
 		{"one of two flagged", storeScene("overlay", "v2"), false, false, "were to be"},
 		{"a bystander is flagged", storeScene("overlay", "keep").dropped("store/overlay/keep"), false, false, "were to be"},
@@ -57,7 +57,7 @@ func TestJudgeFindsWhereMetadataAndDataDisagree(t *testing.T) {
 		{"the link leads elsewhere", scene.changed(link, "../v2/diff"), false, false, "lost or not what it was"},
 		{"the parents are others", scene.changed("store/overlay/v2/lower", "l/x"), false, false, "lost or not what it was"},
 		{"data without a record", join(scene, directory("store/overlay/x")), false, false, "of no layer that has a record"},
-		{"a link without a record", join(scene, tree{{"store/overlay/l/x", 'l', "../x/diff"}}), false, false, "of no layer that has a record"},
+		{"a link without a record", join(scene, tree{{Path: "store/overlay/l/x", Kind: 'l', Content: "../x/diff"}}), false, false, "of no layer that has a record"},
 		{"a stray name in the store", join(scene, directory("store/x")), false, false, "of no layer that has a record"},
 		{"data is gone and the record is not", gone, false, false, "lost or not what it was"},
 		{"an instance, recovered", join(scene, instance), true, false, "left in the root"},

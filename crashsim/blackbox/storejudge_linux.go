@@ -41,23 +41,23 @@ func (p *program) judgeStore(t tree, recovered, done bool) (problems []string) {
 		} else if recovered {
 			problem("layer %s is still flagged", r.ID)
 		} else {
-			flagged = append(flagged, parts[0].path, c.link(r).path)
+			flagged = append(flagged, parts[0].Path, c.link(r).Path)
 		}
 	}
 	inner, _ := t.below(storeDir)
 	lacks, extra := join(wanted...).difference(inner.put(storeDir)[1:])
 	for _, n := range lacks {
-		problem("%s is lost or not what it was", n.path)
+		problem("%s is lost or not what it was", n.Path)
 	}
 	for _, n := range extra {
 		switch {
-		case n.path == metadataPath, n.path == metadataPath+".spare", n.path == storeDir+"/store.lock":
-		case strings.HasPrefix(n.path, storeRoot+"/"):
+		case n.Path == metadataPath, n.Path == metadataPath+".spare", n.Path == storeDir+"/store.lock":
+		case strings.HasPrefix(n.Path, storeRoot+"/"):
 			if recovered {
-				problem("left in the root: %s", n.path)
+				problem("left in the root: %s", n.Path)
 			}
-		case !slices.ContainsFunc(flagged, func(part string) bool { return n.path == part || strings.HasPrefix(n.path, part+"/") }):
-			problem("%s is there, and of no layer that has a record", n.path)
+		case !slices.ContainsFunc(flagged, func(part string) bool { return n.Path == part || strings.HasPrefix(n.Path, part+"/") }):
+			problem("%s is there, and of no layer that has a record", n.Path)
 		}
 	}
 	for _, id := range t.orphans(storeRoot) {

@@ -12,7 +12,7 @@ import (
 
 func TestATreeIsBuiltCapturedAndRazed(t *testing.T) {
 	dir := t.TempDir()
-	want := join(leftovers(), layers(), tree{{"root/link", 'l', "keep"}})
+	want := join(leftovers(), layers(), tree{{Path: "root/link", Kind: 'l', Content: "keep"}})
 	require.NoError(t, want.build(dir))
 	got, err := capture(dir)
 	require.NoError(t, err)
@@ -26,8 +26,8 @@ func TestATreeIsBuiltCapturedAndRazed(t *testing.T) {
 func TestRebuildMakesOneTreeOfAnother(t *testing.T) {
 	trees := []tree{
 		nil, layers(), join(leftovers(), layers()), leftovers(),
-		join(directory("layers"), tree{{"layers/v1", 'f', "a file where a directory was"}}),
-		join(directory("layers"), tree{{"layers/v1", 'f', "another content"}}),
+		join(directory("layers"), tree{{Path: "layers/v1", Kind: 'f', Content: "a file where a directory was"}}),
+		join(directory("layers"), tree{{Path: "layers/v1", Kind: 'f', Content: "another content"}}),
 	}
 	dir, here := t.TempDir(), tree(nil)
 	for range trees {
@@ -42,18 +42,18 @@ func TestRebuildMakesOneTreeOfAnother(t *testing.T) {
 }
 
 func TestTextForgetsIdsAndRecordsAndNothingElse(t *testing.T) {
-	base := tree{{"root", 'd', ""}, {"root/lock-11", 'f', "record"}, {"root/temp-dir-11", 'd', ""}, {"root/temp-dir-11/0-v", 'f', "x"}}
+	base := tree{{Path: "root", Kind: 'd'}, {Path: "root/lock-11", Kind: 'f', Content: "record"}, {Path: "root/temp-dir-11", Kind: 'd'}, {Path: "root/temp-dir-11/0-v", Kind: 'f', Content: "x"}}
 	for _, tt := range []struct {
 		name  string
 		other tree
 		same  bool
 	}{
-		{"another id", tree{{"root", 'd', ""}, {"root/lock-22", 'f', "record"}, {"root/temp-dir-22", 'd', ""}, {"root/temp-dir-22/0-v", 'f', "x"}}, true},
-		{"another record", tree{{"root", 'd', ""}, {"root/lock-11", 'f', ""}, {"root/temp-dir-11", 'd', ""}, {"root/temp-dir-11/0-v", 'f', "x"}}, true},
-		{"two ids", tree{{"root", 'd', ""}, {"root/lock-22", 'f', "record"}, {"root/temp-dir-11", 'd', ""}, {"root/temp-dir-11/0-v", 'f', "x"}}, false},
-		{"no lock file", tree{{"root", 'd', ""}, {"root/temp-dir-11", 'd', ""}, {"root/temp-dir-11/0-v", 'f', "x"}}, false},
-		{"another content", tree{{"root", 'd', ""}, {"root/lock-11", 'f', "record"}, {"root/temp-dir-11", 'd', ""}, {"root/temp-dir-11/0-v", 'f', "y"}}, false},
-		{"another entry", tree{{"root", 'd', ""}, {"root/lock-11", 'f', "record"}, {"root/temp-dir-11", 'd', ""}, {"root/temp-dir-11/1-v", 'f', "x"}}, false},
+		{"another id", tree{{Path: "root", Kind: 'd'}, {Path: "root/lock-22", Kind: 'f', Content: "record"}, {Path: "root/temp-dir-22", Kind: 'd'}, {Path: "root/temp-dir-22/0-v", Kind: 'f', Content: "x"}}, true},
+		{"another record", tree{{Path: "root", Kind: 'd'}, {Path: "root/lock-11", Kind: 'f'}, {Path: "root/temp-dir-11", Kind: 'd'}, {Path: "root/temp-dir-11/0-v", Kind: 'f', Content: "x"}}, true},
+		{"two ids", tree{{Path: "root", Kind: 'd'}, {Path: "root/lock-22", Kind: 'f', Content: "record"}, {Path: "root/temp-dir-11", Kind: 'd'}, {Path: "root/temp-dir-11/0-v", Kind: 'f', Content: "x"}}, false},
+		{"no lock file", tree{{Path: "root", Kind: 'd'}, {Path: "root/temp-dir-11", Kind: 'd'}, {Path: "root/temp-dir-11/0-v", Kind: 'f', Content: "x"}}, false},
+		{"another content", tree{{Path: "root", Kind: 'd'}, {Path: "root/lock-11", Kind: 'f', Content: "record"}, {Path: "root/temp-dir-11", Kind: 'd'}, {Path: "root/temp-dir-11/0-v", Kind: 'f', Content: "y"}}, false},
+		{"another entry", tree{{Path: "root", Kind: 'd'}, {Path: "root/lock-11", Kind: 'f', Content: "record"}, {Path: "root/temp-dir-11", Kind: 'd'}, {Path: "root/temp-dir-11/1-v", Kind: 'f', Content: "x"}}, false},
 	} {
 		assert.Equal(t, tt.same, base.text() == tt.other.text(), tt.name)
 	}
@@ -61,7 +61,7 @@ func TestTextForgetsIdsAndRecordsAndNothingElse(t *testing.T) {
 
 func TestJudgeFindsWhatIsWrong(t *testing.T) {
 	p := programs()[2] // replace: v1 and v2
-	instance := tree{{"root/lock-" + staleID, 'f', ""}, {"root/temp-dir-" + staleID, 'd', ""}}
+	instance := tree{{Path: "root/lock-" + staleID, Kind: 'f'}, {Path: "root/temp-dir-" + staleID, Kind: 'd'}}
 	without := func(path string) tree {
 		gone, _ := layer(path), 0
 		left, _ := gone.difference(nil)
@@ -77,12 +77,12 @@ func TestJudgeFindsWhatIsWrong(t *testing.T) {
 	}{
 		{"all as before", p.scene, true, true, ""},
 		{"a victim is gone", without("layers/v1"), true, false, ""},
-		{"a victim is gone for good, and nothing was committed", without("layers/v1"), true, true, "layers/v1 is lost"},
-		{"a layer that nobody chose is gone", without("layers/keep"), false, false, "layers/keep is lost"},
-		{"half a victim", half, false, false, "layers/v1 is there and not whole"},
-		{"a name that nobody made", join(p.scene, directory("layers/x")), false, false, "layers/x is there"},
-		{"a name beside the layers", join(p.scene, directory("x")), false, false, "x is there, and nobody made it"},
-		{"a file in a victim's place", join(without("layers/v1"), tree{{"layers/v1", 'f', ""}}), false, false, "layers/v1 is there, and no directory"},
+		{"a victim is gone for good, and nothing was committed", without("layers/v1"), true, true, "layers/v1: is lost"},
+		{"a layer that nobody chose is gone", without("layers/keep"), false, false, "layers/keep: is lost"},
+		{"half a victim", half, false, false, "layers/v1: is there and not whole"},
+		{"a name that nobody made", join(p.scene, directory("layers/x")), false, false, "layers/x: there, and nobody made it"},
+		{"a name beside the layers", join(p.scene, directory("x")), false, false, " x: there, and nobody made it"},
+		{"a file in a victim's place", join(without("layers/v1"), tree{{Path: "layers/v1", Kind: 'f'}}), false, false, "layers/v1: is there, and no directory"},
 		{"an instance after a crash", join(p.scene, instance), false, false, ""},
 		{"an instance after the recovery", join(p.scene, instance), true, false, "left in the root"},
 		{"data without lock file", join(p.scene, instance[1:]), false, false, "data without lock file"},
@@ -90,7 +90,7 @@ func TestJudgeFindsWhatIsWrong(t *testing.T) {
 		problems := p.judge(tt.tree, tt.recovered, tt.done)
 		if tt.wants == "" {
 			assert.Empty(t, problems, tt.name)
-		} else if assert.Len(t, problems, 1, tt.name) {
+		} else if assert.NotEmpty(t, problems, tt.name) {
 			assert.Contains(t, problems[0], tt.wants, tt.name)
 		}
 	}

@@ -2,12 +2,14 @@ package crashsim
 
 import (
 	"context"
+	"io/fs"
 
 	"github.com/afterlock/afterlock/crashsim/disk"
+	"github.com/afterlock/afterlock/internal/bench/world"
 )
 
-// A world is one disk with the scenario's tree, and the actors on it.
-type world struct {
+// A machine is one disk with the scenario's tree, and the actors on it.
+type machine struct {
 	scenario *Scenario
 	disk     *disk.Disk
 	base     disk.Tree
@@ -15,9 +17,9 @@ type world struct {
 	rootNode int32
 }
 
-// newWorld lays the scenario out and opens the root in every process.
-func newWorld(s *Scenario, options disk.Options, names []byte, programs []func(*actor) error) (*world, error) {
-	w := &world{scenario: s, disk: disk.New(options)}
+// newMachine lays the scenario out and opens the root in every process.
+func newMachine(s *Scenario, options disk.Options, names []byte, programs []func(*actor) error) (*machine, error) {
+	w := &machine{scenario: s, disk: disk.New(options)}
 	if err := s.setup(w.disk.Process()); err != nil {
 		return nil, err
 	}
@@ -55,7 +57,7 @@ func (s *Scenario) options() disk.Options {
 
 // reset puts the disk into the state t, with processes that have done nothing
 // but open the root.
-func (w *world) reset(t *disk.Tree) error {
+func (w *machine) reset(t *disk.Tree) error {
 	for _, a := range w.actors {
 		a.abandon()
 		a.reset()
@@ -73,8 +75,8 @@ func (w *world) reset(t *disk.Tree) error {
 
 // guard checks what a change does to an instance: only who holds the lock of
 // its lock file may change it. It returns nothing if all is well.
-func (w *world) guard(c *disk.Change) []Finding {
-	var findings []Finding
+func (w *machine) guard(c *disk.Change) []world.Finding {
+	var findings []world.Finding
 	for _, name := range [2]disk.Name{c.From, c.To} {
 		id, lock := w.instance(name)
 		if id == "" || c.Kind == disk.Sync {
@@ -93,16 +95,16 @@ func (w *world) guard(c *disk.Change) []Finding {
 		}
 		switch holder := -1; {
 		case node < 0:
-			findings = append(findings, Finding{DataHasLock, path, "changed, and there is no lock file"})
+			findings = append(findings, world.Finding{Claim: world.DataHasLock, Path: path, Detail: "changed, and there is no lock file"})
 		default:
 			holder = w.disk.Holder(node)
 			if holder == c.Process {
 				continue
 			}
 			if holder < 0 {
-				findings = append(findings, Finding{HolderOnly, path, c.Kind.String() + " by a process that does not hold the lock"})
+				findings = append(findings, world.Finding{Claim: world.HolderOnly, Path: path, Detail: c.Kind.String() + " by a process that does not hold the lock"})
 			} else {
-				findings = append(findings, Finding{LiveKept, path, c.Kind.String() + " by a process while another one holds the lock"})
+				findings = append(findings, world.Finding{Claim: world.LiveKept, Path: path, Detail: c.Kind.String() + " by a process while another one holds the lock"})
 			}
 		}
 	}
@@ -111,7 +113,7 @@ func (w *world) guard(c *disk.Change) []Finding {
 
 // instance is the id of the instance that a name belongs to, and whether it is
 // the name of the lock file; "" if it belongs to none.
-func (w *world) instance(name disk.Name) (id string, lock bool) {
+func (w *machine) instance(name disk.Name) (id string, lock bool) {
 	if name.Dir < 0 {
 		return "", false
 	}
@@ -131,4 +133,28 @@ func (w *world) instance(name disk.Name) (id string, lock bool) {
 		return last[len(dataPrefix):], false
 	}
 	return "", false
+}
+
+// Names of instances: an oracle that takes them from the library would not notice a
+// change.
+const (
+	lockPrefix = "lock-"
+	dataPrefix = "temp-dir-"
+)
+
+// look observes a disk. Nothing may be running on it meanwhile.
+func look(d *disk.Disk) (t world.Tree) {
+	d.Walk(func(f disk.Found) {
+		n := world.Node{Path: f.Path[1:], Kind: world.Other, Content: f.Content}
+		switch f.Kind {
+		case 0:
+			n.Kind = world.File
+		case fs.ModeDir:
+			n.Kind = world.Directory
+		case fs.ModeSymlink:
+			n.Kind = world.Link
+		}
+		t = append(t, n)
+	})
+	return t
 }
