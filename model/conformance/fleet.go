@@ -18,16 +18,6 @@ import (
 	"github.com/afterlock/afterlock/model"
 )
 
-// A FleetReport says how the library and upstream's code got on.
-type FleetReport struct {
-	Walks, Steps int64
-	Followed     int64  // steps of the model that their process could take
-	Lost         string // what was lost, or ""
-	Schedule     string // how, for [Replay]
-	Skipped      string // why there can be no such process here
-	Elapsed      time.Duration
-}
-
 // Fleets are the models of fleets of ours and upstream's that [Fleet] takes walks of.
 func Fleets() (names []string) {
 	for _, m := range model.Models() {

@@ -143,3 +143,33 @@ func (r CounterexampleReport) String() string {
 	}
 	return b.String()
 }
+
+// A Where is where upstream's processes are, seen from ours. Locks of processes
+// are one thing for all of this system but for one place: whoever shares a process
+// with upstream drops its locks by closing their files (rule 15).
+type Where string
+
+const (
+	Together Where = "together" // in the process of ours
+	Apart    Where = "apart"    // each in another process
+	Mounts   Where = "mounts"   // each in another process, with a mount name space of its own
+	PIDs     Where = "pids"     // each in another process, which is number 1 of a name space
+)
+
+// Wheres are all places.
+var Wheres = []Where{Together, Apart, Mounts, PIDs}
+
+// Words is the place in words.
+func (w Where) Words() string {
+	return map[Where]string{Together: "in our process", Apart: "in another process", Mounts: "in another mount name space", PIDs: "in another pid name space"}[w]
+}
+
+// A FleetReport says how the library and upstream's code got on.
+type FleetReport struct {
+	Walks, Steps int64
+	Followed     int64  // steps of the model that their process could take
+	Lost         string // what was lost, or ""
+	Schedule     string // how, for [Replay]
+	Skipped      string // why there can be no such process here
+	Elapsed      time.Duration
+}

@@ -9,26 +9,6 @@ import (
 	"github.com/afterlock/afterlock/internal/upstream"
 )
 
-// A Where is where upstream's processes are, seen from ours. Locks of processes
-// are one thing for all of this system but for one place: whoever shares a process
-// with upstream drops its locks by closing their files (rule 15).
-type Where string
-
-const (
-	Together Where = "together" // in the process of ours
-	Apart    Where = "apart"    // each in another process
-	Mounts   Where = "mounts"   // each in another process, with a mount name space of its own
-	PIDs     Where = "pids"     // each in another process, which is number 1 of a name space
-)
-
-// Wheres are all places.
-var Wheres = []Where{Together, Apart, Mounts, PIDs}
-
-// Words is the place in words.
-func (w Where) Words() string {
-	return map[Where]string{Together: "in our process", Apart: "in another process", Mounts: "in another mount name space", PIDs: "in another pid name space"}[w]
-}
-
 // cloneflags are those of a process there.
 func (w Where) cloneflags() uintptr {
 	return map[Where]uintptr{Mounts: syscall.CLONE_NEWNS, PIDs: syscall.CLONE_NEWPID}[w]

@@ -24,3 +24,11 @@ func Counterexamples() []string { return nil }
 func ReplayCounterexample(context.Context, CounterexampleOptions) (CounterexampleReport, error) {
 	return CounterexampleReport{}, errors.ErrUnsupported
 }
+
+// Fleets returns none.
+func Fleets() []string { return nil }
+
+// Fleet is not supported on this system: the library is not.
+func Fleet(context.Context, Options, Where, int) (FleetReport, error) {
+	return FleetReport{}, errors.ErrUnsupported
+}
