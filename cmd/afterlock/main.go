@@ -18,6 +18,10 @@ import (
 
 func main() {
 	proc.Become()
+	begin()
+}
+
+func begin() {
 	ctx, end := untilEnded()
 	os.Exit(run(ctx, os.Args[1:], watch(os.Stdout, end), watch(os.Stderr, end)))
 }

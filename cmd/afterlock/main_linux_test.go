@@ -28,7 +28,10 @@ const (
 )
 
 func init() {
-	proc.Register(programRole, func([]string) { main() })
+	proc.Register(programRole, func([]string) {
+		os.Setenv(proc.Variable, programRole) // it may start itself anew
+		begin()
+	})
 	proc.Register(holdRole, hold)
 	proc.Register(upstreamRole, holdUpstream)
 }
