@@ -291,6 +291,23 @@ func TestNoConditionIsConstant(t *testing.T) {
 			}
 		}
 	}
+	// A property whose conditions are all constant in a model that holds is not said
+	// of it, but for TypeOK, and those that say that one thing never is.
+	for name, was := range taken {
+		if name == "TypeOK" || model.Find(name).MustFail() {
+			continue
+		}
+		for _, property := range model.Find(name).Properties {
+			of, varies := 0, strings.HasSuffix(property, "TypeOK")
+			for i, c := range m.conditions {
+				if c.function == property {
+					of++
+					varies = varies || was[i] == wasTrue|wasFalse
+				}
+			}
+			assert.True(t, of <= 1 || varies, "%s.cfg: %s says nothing there: none of its conditions changes in any state", name, property)
+		}
+	}
 	for line := range listed {
 		assert.True(t, found[line], "no longer constant, or not there: %s", line)
 	}
