@@ -350,7 +350,7 @@ func (s *source) place(f *ast.FuncDecl, at token.Pos) token.Pos {
 		switch n := n.(type) {
 		case *ast.BlockStmt:
 			list = n.List
-			if len(list) > 0 && !clauses(list[0]) {
+			if at > n.Lbrace && len(list) > 0 && !clauses(list[0]) { // at the brace: a condition that is longer
 				place = list[0].Pos()
 			}
 		case *ast.CaseClause:
