@@ -3,8 +3,10 @@
 package layerstore_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -226,10 +228,18 @@ func TestWhatIsInTheWayOfTheStore(t *testing.T) {
 	if os.Geteuid() == 0 && !ownMounts(t) {
 		return
 	}
+	text := string(must(os.ReadFile("../../docs/names.md")))
+	var heads []string
+	for _, thing := range things {
+		heads = append(heads, thing.name)
+	}
+	assert.Contains(t, text, "| | "+strings.Join(heads, " | ")+" |\n")
 	for _, name := range []string{"store.lock", "layers.json", "layers.json.spare", "tempdirs", "vfs", "vfs/dir"} {
+		row := "| `" + name + "` |"
 		for _, thing := range things {
 			if thing.name == "nothing" && name == "layers.json" {
-				continue // who asks for a store to be made gets one
+				row += " makes another |" // who asks for a store to be made gets one
+				continue
 			}
 			t.Run(name+"/"+thing.name, func(t *testing.T) {
 				outside, intact := precious(t)
@@ -256,7 +266,9 @@ func TestWhatIsInTheWayOfTheStore(t *testing.T) {
 					}
 					return s.Save(background, "a", label("x"))
 				}
-				if err := operate(); err != nil {
+				err := operate()
+				row += " " + wordOf(err) + " |"
+				if err != nil {
 					require.ErrorContains(t, err, at)
 					assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
 				}
@@ -271,7 +283,26 @@ func TestWhatIsInTheWayOfTheStore(t *testing.T) {
 				assertWhole(t, again, "a", 3)
 			})
 		}
+		if os.Geteuid() == 0 { // who else cannot put everything there
+			assert.Contains(t, text, row+"\n", "docs/names.md says something else of %s", name)
+		}
 	}
+}
+
+// wordOf is what an operation came to, in one word.
+func wordOf(err error) string {
+	var errno syscall.Errno
+	switch {
+	case err == nil:
+		return "works"
+	case errors.Is(err, layerstore.ErrCorrupt):
+		return "corrupt"
+	case errors.Is(err, tempdir.ErrCrossDevice):
+		return "other mount"
+	case errors.As(err, &errno):
+		return unix.ErrnoName(errno)
+	}
+	return err.Error()
 }
 
 // The short name of a layer in layout overlay is drawn, and something may have it
