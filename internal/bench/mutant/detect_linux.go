@@ -286,6 +286,7 @@ func (s *Source) execute(ctx context.Context, d Detector, program string, parts 
 		return run
 	}
 	defer os.RemoveAll(dir)
+	_ = os.Chmod(dir, 0o777|os.ModeSticky) // as temporary directories are: processes of other users work in it
 	var args []string
 	if d.Tests != "" {
 		var names []string

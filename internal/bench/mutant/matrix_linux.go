@@ -176,7 +176,9 @@ func (s *Source) Try(ctx context.Context, m *Matrix, o Options) error {
 			}
 		})
 	}
-	for _, mutant := range s.Mutants {
+	// Those of the checks themselves come last: their detectors are measured then.
+	product := func(m *Mutant) int { return strings.Count(m.Detector, "./") }
+	for _, mutant := range slices.SortedStableFunc(slices.Values(s.Mutants), func(a, b *Mutant) int { return cmp.Compare(product(a), product(b)) }) {
 		if (o.Chosen == nil || o.Chosen(mutant)) && ctx.Err() == nil {
 			todo <- mutant
 		}
