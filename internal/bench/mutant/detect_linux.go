@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,11 +52,12 @@ func FindDetector(name string) (Detector, error) {
 
 const stages = "internal/bench/mutant/detector" // the program that runs parts of stages
 
-// Limits of what a detector gets for one mutant: the parts of it that take no
-// more together when nothing is wrong, and so long by the clock.
+// Limits of what a detector gets for one mutant: the parts of it that take no more
+// of a processor together when nothing is wrong, and, so that one that hangs ends,
+// so long by the clock.
 const (
 	budget  = 5 * time.Second
-	timeout = 10 * time.Second
+	timeout = 15 * time.Second
 )
 
 // Verdicts of a run of a detector on a mutant.
@@ -76,6 +78,7 @@ type Run struct {
 	Verdict  string  `json:"verdict"`
 	Part     string  `json:"part,omitempty"` // the test, or the part of the stage, that killed it
 	Seconds  float64 `json:"seconds"`
+	used     float64 // of a processor
 	output   string
 }
 
@@ -84,6 +87,7 @@ type Run struct {
 type part struct {
 	Name    string
 	Seconds float64
+	Used    float64 // of a processor
 	Reached []int
 	Short   bool   // run with -test.short, since it takes long
 	Wrong   string // why it cannot be used: it fails without a mutant
@@ -175,11 +179,11 @@ func (s *Source) measure(ctx context.Context, d Detector, program string, p *par
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if d.Tests != "" && !p.Short && run.Seconds > budget.Seconds() {
+	if d.Tests != "" && !p.Short && run.used > budget.Seconds() {
 		p.Short = true
 		return s.measure(ctx, d, program, p, note, log)
 	}
-	p.Seconds = run.Seconds
+	p.Seconds, p.Used = run.Seconds, run.used
 	if run.Verdict != Survived {
 		p.Wrong = run.Verdict
 		log(fmt.Sprintf("%s %s: %s without a mutant: %s", d.Name, p.Name, run.Verdict, tail(run.output)))
@@ -233,30 +237,31 @@ func (s *Source) Detect(ctx context.Context, m *Mutant, d Detector, only string,
 		}
 	}
 	// What is fast, and about little else, comes first.
-	cost := func(p *part) float64 { return p.Seconds * float64(len(p.Reached)) }
+	cost := func(p *part) float64 { return p.Used * float64(len(p.Reached)) }
 	slices.SortStableFunc(chosen, func(a, b *part) int { return cmp.Compare(cost(a), cost(b)) })
 	run.Verdict = NotReached
 	expected := m.Message
 	if m.Detector != d.Name {
 		expected = nil
 	}
-	for sum := 0.0; len(chosen) > 0 && ctx.Err() == nil; {
+	for used := 0.0; len(chosen) > 0 && ctx.Err() == nil; {
 		// Tests that take next to nothing share a process.
-		n, together := 1, chosen[0].Seconds
-		for d.Tests != "" && n < len(chosen) && chosen[0].Short == chosen[n].Short && together+chosen[n].Seconds < 1 {
-			together += chosen[n].Seconds
+		n, together := 1, *chosen[0]
+		for d.Tests != "" && n < len(chosen) && chosen[0].Short == chosen[n].Short && together.Seconds+chosen[n].Seconds < 1 {
+			together.Seconds += chosen[n].Seconds
+			together.Used += chosen[n].Used
 			n++
 		}
-		if sum += together; sum > budget.Seconds() && run.Verdict != NotReached {
+		if used += together.Used; used > budget.Seconds() && run.Verdict != NotReached {
 			break
 		}
-		limit := min(timeout.Seconds()-run.Seconds, 2+4*together) // so that others get their turn after one that hangs
+		limit := min(timeout.Seconds()-run.Seconds, 2+4*together.Seconds) // so that others get their turn after one that hangs
 		if only != "" {
 			limit = timeout.Seconds()
 		}
 		one := s.execute(ctx, d, program, chosen[:n], time.Duration(limit*float64(time.Second)), fmt.Sprintf("%s=%d", selects, s.number[m]))
 		chosen = chosen[n:]
-		one.Seconds += run.Seconds
+		one.Seconds = math.Round((one.Seconds+run.Seconds)*1000) / 1000
 		if one.Verdict == Killed && expected != nil && !expected.MatchString(one.output) {
 			one.Verdict = WrongMessage
 		}
@@ -293,7 +298,7 @@ func (s *Source) execute(ctx context.Context, d Detector, program string, parts 
 		for _, p := range parts {
 			names = append(names, regexp.QuoteMeta(p.Name))
 		}
-		args = []string{"-test.run", "^(" + strings.Join(names, "|") + ")$", "-test.failfast", "-test.timeout", "5m", fmt.Sprintf("-test.short=%t", parts[0].Short)}
+		args = []string{"-test.run", "^(" + strings.Join(names, "|") + ")$", "-test.timeout", "5m", fmt.Sprintf("-test.short=%t", parts[0].Short)}
 	} else {
 		args = []string{d.Name, parts[0].Name, dir}
 	}
@@ -315,7 +320,10 @@ func (s *Source) execute(ctx context.Context, d Detector, program string, parts 
 	if cmd.Process != nil {
 		_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
 	}
-	run.Seconds = time.Since(begin).Seconds()
+	run.Seconds = math.Round(time.Since(begin).Seconds()*1000) / 1000
+	if cmd.ProcessState != nil {
+		run.used = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
+	}
 	run.output = output.String()
 	var exited *exec.ExitError
 	switch {
