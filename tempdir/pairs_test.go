@@ -1,0 +1,213 @@
+//go:build linux
+
+package tempdir_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/afterlock/afterlock/internal/kernel"
+	"github.com/afterlock/afterlock/tempdir"
+	"github.com/stretchr/testify/require"
+)
+
+// A shared is one Root, Dir, Addition and Lock that goroutines share, and what came of it.
+type shared struct {
+	*operated
+	mu         sync.Mutex
+	ids, paths []string // handed out: each once
+	staged     []string // victims that were staged
+	committed  int
+}
+
+func (s *shared) note(list *[]string, text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	*list = append(*list, text)
+}
+
+// often is how many times a call is made that takes no time.
+const often = 2000
+
+// pairs are the methods of one handle that are called at once, by what they are in
+// operations; the i-th call of each.
+var pairs = map[string]func(s *shared, i int) error{
+	"Root.Create": func(s *shared, i int) error {
+		dir, err := s.root.Create()
+		if err != nil {
+			return err
+		}
+		s.note(&s.ids, dir.ID())
+		return dir.Close(background)
+	},
+	"Root.CreateLock": func(s *shared, i int) error {
+		lock, err := s.root.CreateLock(fmt.Sprint("plain", i))
+		if err != nil {
+			return err
+		}
+		s.note(&s.ids, fmt.Sprint("plain", i)) // nobody else has it, until it is deleted
+		return lock.Delete()
+	},
+	"Root.TryLock": func(s *shared, i int) error {
+		lock, err := s.root.TryLock("lock-" + staleID)
+		if err != nil {
+			return err
+		}
+		return lock.Delete()
+	},
+	"Root.Recover":   func(s *shared, i int) error { _, err := s.root.Recover(background); return err },
+	"Root.Instances": func(s *shared, i int) error { _, err := s.root.Instances(background); return err },
+	"Root.Usage":     func(s *shared, i int) error { _, err := s.root.Usage(background, s.dir.ID()); return err },
+	"Root.MaybeDirty": func(s *shared, i int) (err error) {
+		for range often {
+			_, err = s.root.MaybeDirty()
+		}
+		return err
+	},
+	"Root.Path":    func(s *shared, i int) error { s.root.Path(); return nil },
+	"Root.Ordered": func(s *shared, i int) error { s.root.Ordered(); return nil },
+	"Root.Close":   func(s *shared, i int) error { return s.root.Close() },
+	"Dir.ID":       func(s *shared, i int) error { s.dir.ID(); return nil },
+	"Dir.StageDeletion": func(s *shared, i int) error {
+		victim := fmt.Sprintf("%s/%d-victim", s.base, i)
+		err := s.dir.StageDeletion(victim)
+		if err == nil {
+			s.note(&s.staged, victim)
+		}
+		return err
+	},
+	"Dir.StageAddition": func(s *shared, i int) (err error) {
+		additions := make([]*tempdir.Addition, 0, 10*often)
+		for range cap(additions) {
+			var addition *tempdir.Addition
+			if addition, err = s.dir.StageAddition(); err == nil {
+				additions = append(additions, addition)
+			}
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, a := range additions {
+			s.paths = append(s.paths, a.Path())
+		}
+		return err
+	},
+	"Dir.Sync":      func(s *shared, i int) error { return s.dir.Sync() },
+	"Dir.Close":     func(s *shared, i int) error { return s.dir.Close(background) },
+	"Dir.Release":   func(s *shared, i int) error { return s.dir.Release() },
+	"Addition.Path": func(s *shared, i int) error { s.addition.Path(); return nil },
+	"Addition.Commit": func(s *shared, i int) error {
+		err := s.addition.Commit(fmt.Sprintf("%s/destination%d", s.base, i))
+		if err == nil {
+			s.mu.Lock()
+			s.committed++
+			s.mu.Unlock()
+		}
+		return err
+	},
+}
+
+// documented are the failures that sharing may bring about.
+var documented = []error{tempdir.ErrClosed, tempdir.ErrCommitted, tempdir.ErrHeld, os.ErrNotExist, tempdir.ErrInstanceGone, tempdir.ErrLeftover}
+
+// Every pair of methods on handles that goroutines share, judged by results: ids and
+// entries are unique, failures documented, nothing is lost, one only closes.
+func TestEveryPairOnSharedHandles(t *testing.T) {
+	for name := range operations {
+		if name, _, _ = strings.Cut(name, ","); strings.Contains(name, ".") && name != "Lock.Delete" { // which belongs to one goroutine
+			require.Contains(t, pairs, name)
+		}
+	}
+	memory := inMemory(t)
+	const each = 4
+	for first, one := range pairs {
+		for second, other := range pairs {
+			if first > second || second == "Dir.StageAddition" && first != second && testing.Short() {
+				continue
+			}
+			what := first + " and " + second
+			base := filepath.Join(memory, strings.ReplaceAll(what, " ", "-"))
+			require.NoError(t, os.Mkdir(base, 0o700))
+			s := &shared{operated: newOperated(t, base, &nth{n: -1}, false)}
+			s.root.Close() // whose hook is for one goroutine
+			s.dir.Close(background)
+			s.lock.Delete()
+			s.root = openAt(t, base+"/root", kernel.With[tempdir.Option](kernel.Around(kernel.Linux(), kernel.HookFunc(func(*kernel.Call) error {
+				runtime.Gosched()
+				return nil
+			}))))
+			s.dir = must(s.root.Create())
+			s.addition = must(s.dir.StageAddition())
+			require.NoError(t, os.WriteFile(s.addition.Path(), nil, 0o600))
+			for i := range 2 * each {
+				require.NoError(t, os.Mkdir(fmt.Sprintf("%s/%d-victim", base, i), 0o700))
+			}
+			start := make(chan struct{})
+			errs := make([]error, 2*each)
+			var all sync.WaitGroup
+			for i := range 2 * each {
+				do := one
+				if i%2 == 1 {
+					do = other
+				}
+				all.Go(func() {
+					<-start
+					errs[i] = do(s, i)
+				})
+			}
+			close(start)
+			all.Wait()
+
+			closes := map[string]int{}
+			for i, err := range errs {
+				if err == nil {
+					closes[[]string{first, second}[i%2]]++
+					continue
+				}
+				known := false
+				for _, kind := range documented {
+					known = known || errors.Is(err, kind)
+				}
+				require.True(t, known, "%s: %v", what, err)
+			}
+			for _, once := range []string{"Root.Close", "Dir.Close", "Dir.Release"} {
+				if once == first || once == second {
+					require.LessOrEqual(t, closes[once], 1, what)
+				}
+			}
+			require.LessOrEqual(t, s.committed, 1, what)
+			for _, list := range [][]string{s.ids, s.paths} {
+				seen := map[string]bool{}
+				for _, item := range list {
+					require.False(t, seen[item], "%s: %s twice", what, item)
+					seen[item] = true
+				}
+			}
+			gone := s.dir.Release() != nil
+			for i := range 2 * each { // each victim is where it was, or an entry, or removed with them
+				victim := fmt.Sprintf("%s/%d-victim", base, i)
+				_, err := os.Lstat(victim)
+				entries, _ := filepath.Glob(s.base + "/root/temp-dir-*/*" + filepath.Base(victim))
+				staged := false
+				for _, v := range s.staged {
+					staged = staged || v == victim
+				}
+				require.Equal(t, staged, err != nil, "%s: %s", what, victim)
+				require.True(t, len(entries) == boolInt(staged) || gone && len(entries) == 0, "%s: %s is %v", what, victim, entries)
+			}
+			s.root.Close()
+			require.Empty(t, descriptorsBelow(t, base), what)
+			s.root = openAt(t, base+"/root")
+			_, err := s.root.Recover(background)
+			require.NoError(t, err, what)
+			require.Subset(t, []string{"foreign"}, rootNames(t, s.root), what)
+			s.root.Close()
+			require.NoError(t, os.RemoveAll(base))
+		}
+	}
+}
