@@ -31,5 +31,12 @@ const (
 	MaxLeftovers  = maxLeftovers
 )
 
+// Limits are the constants that bound something, by name.
+var Limits = map[string]int{
+	"createAttempts": createAttempts, "stageAttempts": stageAttempts, "hintBytes": hintBytes, "idBytes": idBytes, "maxDepth": maxDepth,
+	"idleScans": idleScans, "scans": scans, "hoistAttempts": hoistAttempts, "mountsAtAName": mountsAtAName, "mendings": mendings,
+	"remounts": remounts, "sameMounts": sameMounts, "clockGrain": int(clockGrain),
+}
+
 // Encode writes an owner record.
 func (o Owner) Encode() []byte { return o.encode() }
