@@ -49,7 +49,8 @@ func serve() error {
 	return c.live(upstream.Options{})
 }
 
-// live is the life of the process: its caller does what it is ordered to.
+// live is the life of the process: its caller does what it is ordered to, until an
+// order cannot be followed.
 func (c *child) live(o upstream.Options) error {
 	o.CreatorRechecks, o.RecovererRechecks, o.Before = c.Rechecks, c.Rechecks, c.before
 	root, err := upstream.New(c.Root, o)

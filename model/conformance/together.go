@@ -31,9 +31,7 @@ func (c *together) start(p *process) (stop, error) {
 		return t
 	}}
 	return c.run(p, func() {
-		if err := caller.live(upstream.Options{Process: *c.process, Descriptor: p.holds}); err != nil {
-			p.bad = err.Error()
-		}
+		p.bad = caller.live(upstream.Options{Process: *c.process, Descriptor: p.holds}).Error()
 	})
 }
 

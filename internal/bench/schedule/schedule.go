@@ -153,7 +153,7 @@ func parse(text string) (s *Schedule, err error) {
 	fields := strings.Split(rest, "/")
 	s.Program, s.World, found = strings.Cut(fields[0], "@")
 	if s.Program == "" || found && s.World == "" || strings.Contains(s.World, "@") {
-		return nil, fmt.Errorf("expected PROGRAM or PROGRAM@WORLD behind %s:", s.Kind)
+		return nil, fmt.Errorf("expected PROGRAM or PROGRAM@WORLD after %s and the colon", s.Kind)
 	}
 	if len(fields) > 1 && (fields[1] != "" || len(fields) > 2) {
 		if s.Steps, err = parseSteps(fields[1]); err != nil {
