@@ -58,12 +58,9 @@ var _ kernel.Hook = (*actor)(nil)
 
 // newActor starts a process on the disk and opens the root in it. The names of
 // its ids have number in them.
-func newActor(d *disk.Disk, name byte, wrap func(kernel.Kernel) kernel.Kernel) (*actor, error) {
+func newActor(d *disk.Disk, name byte) (*actor, error) {
 	a := &actor{name: name, process: d.Process()}
 	a.kernel = kernel.Around(a.process, a)
-	if wrap != nil {
-		a.kernel = wrap(a.kernel)
-	}
 	var err error
 	a.root, err = tempdir.Open("/"+rootName, kernel.With[tempdir.Option](a.kernel), tempdir.OrphanGrace(0))
 	return a, err

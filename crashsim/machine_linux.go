@@ -25,7 +25,7 @@ func newMachine(s *Scenario, options disk.Options, names []byte, programs []func
 	}
 	w.rootNode = w.disk.Find(w.disk.Root(), rootName)
 	for i, program := range programs {
-		a, err := newActor(w.disk, names[i], faults[s.fault].wrap)
+		a, err := newActor(w.disk, names[i])
 		if err != nil {
 			return nil, err
 		}

@@ -9,18 +9,8 @@ import (
 
 	"github.com/afterlock/afterlock/crashsim/disk"
 	"github.com/afterlock/afterlock/internal/bench/world"
-	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 )
-
-// A fault changes a scenario for the worse. Tests plant them, to see that they
-// are found; there are none otherwise.
-type fault struct {
-	wrap   func(kernel.Kernel) kernel.Kernel
-	remove func(s *Scenario, b batch) func(*actor) error
-}
-
-var faults = map[string]fault{}
 
 // setup lays the scenario's tree out.
 func (s *Scenario) setup(p *disk.Process) error {
@@ -45,11 +35,7 @@ func (s *Scenario) setup(p *disk.Process) error {
 // programs are what the processes do.
 func (s *Scenario) programs() (all []func(*actor) error) {
 	for i := range s.Deleters {
-		remove := (*Scenario).remove
-		if f := faults[s.fault]; f.remove != nil {
-			remove = f.remove
-		}
-		all = append(all, remove(s, s.deletion(i)))
+		all = append(all, s.remove(s.deletion(i)))
 	}
 	for i := range s.Adders {
 		all = append(all, s.add(s.addition(i)))

@@ -28,9 +28,6 @@ func parseRecipe(s *schedule.Schedule) (r recipe, err error) {
 	if r.scenario, err = ParseScenario(s.Program); err != nil {
 		return r, err
 	}
-	if _, known := faults[r.scenario.fault]; r.scenario.fault != "" && !known {
-		return r, s.Refuse("no mutant %q; mutants are for tests", r.scenario.fault)
-	}
 	if r.model, err = disk.ParseDurability(s.World); err != nil {
 		return r, err
 	}

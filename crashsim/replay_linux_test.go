@@ -44,7 +44,7 @@ func TestReplayRefusesWhatCannotBe(t *testing.T) {
 		"crash:delete=1x1x1@ordered/A9/0":    "cannot be lost without others",
 		"crash:delete=1x1x1@weak/A9/77":      "no change 77",
 		"crash:delete=1x1x1@weak/A9/-/99~-":  "not 99",
-		"crash:delete=1x1x1,fault=x@weak/A":  "no mutant",
+		"crash:delete=1x1x1,fault=x@weak/A":  "cannot read",
 		"crash:delete=9x9x9@weak/A":          "processes",
 		"crash:delete=1x1x1,sync=x@weak/A":   "no fsync",
 	} {

@@ -25,8 +25,6 @@ type Scenario struct {
 	// by the store and "data" by the library, and "content", of what is added,
 	// by the store.
 	Syncs []string
-
-	fault string // a fault that tests plant
 }
 
 // AllSyncs are the names that Scenario.Syncs may have.
@@ -54,9 +52,6 @@ func (s Scenario) String() string {
 	}
 	if len(s.Syncs) > 0 {
 		words = append(words, "sync="+strings.Join(s.Syncs, "+"))
-	}
-	if s.fault != "" {
-		words = append(words, "fault="+s.fault)
 	}
 	return strings.Join(words, ",")
 }
@@ -90,8 +85,6 @@ func ParseScenario(text string) (s Scenario, err error) {
 				}
 				s.Syncs = append(s.Syncs, name)
 			}
-		case key == "fault":
-			s.fault = value
 		default:
 			return s, fmt.Errorf("scenario %q: cannot read %q; expected words such as delete=1x3x2,add=1x2,recover=1,kill=1,sync=flag+data", text, word)
 		}

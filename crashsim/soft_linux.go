@@ -194,9 +194,6 @@ func (p softPoint) process(limit int, do func(*tempdir.Root) error) (died bool, 
 		}
 	}()
 	k := kernel.Around(kernel.Linux(), l)
-	if wrap := faults[p.scenario.fault].wrap; wrap != nil {
-		k = wrap(k)
-	}
 	root, err := tempdir.Open(filepath.Join(p.dir, rootName), kernel.With[tempdir.Option](k), tempdir.OrphanGrace(0))
 	if err != nil {
 		return false, err

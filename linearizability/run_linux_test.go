@@ -54,7 +54,6 @@ func TestRunFindsAndKeepsWhatIsIllegal(t *testing.T) {
 	for name, c := range map[string]Config{
 		"lost create":    {Goroutines: 2},
 		"forgotten link": {Processes: 2},
-		"no mounts":      {Goroutines: 2, Processes: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.Dir, c.fault = t.TempDir(), name

@@ -80,7 +80,6 @@ func (s *scene) remove() error {
 type fault struct {
 	disk   func(d kernel.Disk, dir string) kernel.Disk // around the store's own system calls
 	kernel func(k kernel.Kernel) kernel.Kernel         // around those of the roots
-	around func(c *client) do                          // instead of the client's own calls
 }
 
 // faults are the faults that a job can name. The program has none; the tests of
@@ -106,11 +105,7 @@ func (f fault) open(at site, before func(call string) error, options ...layersto
 	if err != nil {
 		return nil, nil, err
 	}
-	c := &client{store, at}
-	if f.around != nil {
-		return store, f.around(c), nil
-	}
-	return store, c.do, nil
+	return store, (&client{store, at}).do, nil
 }
 
 type beforeHook func(call string) error

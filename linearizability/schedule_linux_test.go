@@ -15,14 +15,10 @@ import (
 // A player plays a schedule on a real store, step by step: a client is
 // "process.goroutine" and has a handle of its own.
 type player struct {
-	t         *testing.T
-	scene     *scene
-	fault     fault
-	faultName string // for processes
-	faulty    bool
-	before    func(call string) error // of the handles that are opened from now on
-	clients   map[string]*recorder
-	records   []*bytes.Buffer
+	t       *testing.T
+	scene   *scene
+	clients map[string]*recorder
+	records []*bytes.Buffer
 }
 
 func newPlayer(t *testing.T, layout, note string) *player {
@@ -36,7 +32,7 @@ func (p *player) client(name string) *recorder {
 	if r == nil {
 		client, err := parseClient(name)
 		require.NoError(p.t, err)
-		store, call, err := p.fault.open(p.scene.site, p.before, layerstore.WithoutRecovery())
+		store, call, err := fault{}.open(p.scene.site, nil, layerstore.WithoutRecovery())
 		require.NoError(p.t, err)
 		p.t.Cleanup(func() { store.Close() })
 		out := &bytes.Buffer{}
@@ -79,7 +75,7 @@ func (p *player) die(process int, actions, call string, n int64) {
 	for action := range strings.SplitSeq(actions, "; ") {
 		program[0] = append(program[0], parseAction(p.t, action))
 	}
-	killed, err := p.scene.fork(p.t.Context(), process, generation{program: program, crash: n, at: call}, p.faultName)
+	killed, err := p.scene.fork(p.t.Context(), process, generation{program: program, crash: n, at: call}, "")
 	require.NoError(p.t, err)
 	require.True(p.t, killed, "%s makes no call %d of %s", actions, n, call)
 }
@@ -87,7 +83,7 @@ func (p *player) die(process int, actions, call string, n int64) {
 // judge lets the parent look at everything, saves the history and judges it.
 func (p *player) judge() (*Judgement, string) {
 	p.t.Helper()
-	require.NoError(p.t, p.scene.observe(p.t.Context(), p.fault))
+	require.NoError(p.t, p.scene.observe(p.t.Context(), fault{}))
 	for _, record := range p.records {
 		p.scene.addRecord(record.Bytes())
 	}

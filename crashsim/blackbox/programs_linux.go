@@ -96,28 +96,6 @@ func rootPrograms() []program {
 	}
 }
 
-// planted is programs whose drivers are mutants that must be killed; see package
-// drivers.
-func planted() (all []program) {
-	for _, fault := range []string{"lockfirst", "inplace", "litter", "swallow", "leak"} {
-		p := programs()[0]
-		p.name, p.binary, p.arguments = fault, "faulty", []string{fault}
-		all = append(all, p)
-	}
-	for _, fault := range []struct{ name, program string }{
-		{"lateflag", "deletechain-vfs"}, {"earlyforget", "deletechain-overlay"},
-		{"blind", "recover-overlay"}, {"keeper", "deletelayer-vfs"},
-	} {
-		for _, p := range storePrograms() {
-			if p.name == fault.program {
-				p.name, p.binary, p.arguments = fault.name, "faulty", []string{fault.name}
-				all = append(all, p)
-			}
-		}
-	}
-	return all
-}
-
 // orphans are the ids of the root that have data and no lock file.
 func (t tree) orphans(root string) []string { return world.Tree(t).Orphans(root) }
 

@@ -81,7 +81,7 @@ func (c *campaign) replay(ctx context.Context, text string, out io.Writer) (prob
 
 // findProgram is the program of the name, or nil.
 func findProgram(name string) *program {
-	for _, p := range append(programs(), planted()...) {
+	for _, p := range programs() {
 		if p.name == name {
 			return &p
 		}

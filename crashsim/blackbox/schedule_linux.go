@@ -28,7 +28,7 @@ func contests() []contest {
 	deletes := program{name: "delete", words: words("delete /root /layers/v1"), root: "root", scene: short, victims: []string{"layers/v1"}}
 	adds := program{name: "add", words: words("add /root /layers/n1"), root: "root", scene: short, additions: []string{"layers/n1"}}
 	var all []contest
-	for _, implementation := range [][]string{{"tempdir"}, {"upstream"}, {"upstream", "creatorrechecks"}, {"upstream", "recovererrechecks"}, {"faulty", "norecheck"}} {
+	for _, implementation := range [][]string{{"tempdir"}, {"upstream"}, {"upstream", "creatorrechecks"}, {"upstream", "recovererrechecks"}} {
 		for _, p := range []program{deletes, adds} {
 			all = append(all, contest{
 				name: strings.Join(append(implementation[:len(implementation):len(implementation)], p.name), "-"), program: p,
@@ -36,10 +36,7 @@ func contests() []contest {
 			})
 		}
 	}
-	all = append(all, storeContests()...)
-	unlocked := storeContests()[0]
-	unlocked.name, unlocked.binary, unlocked.arguments = "unlocked", "faulty", []string{"unlocked"}
-	return append(all, unlocked)
+	return append(all, storeContests()...)
 }
 
 // storeContests are those of a layer store: a deletion of a layer and its child,

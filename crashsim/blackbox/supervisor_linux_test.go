@@ -105,7 +105,7 @@ func TestAProcessThatNeverStopsIsReported(t *testing.T) {
 func TestAProcessThatAProgramStartsIsReported(t *testing.T) {
 	c, w := newCampaign(t)
 	p := findProgram("empty")
-	p.binary, p.arguments = "faulty", []string{"helper"}
+	p.binary, p.arguments = "watched", []string{"helper"}
 	_, err := c.traceProgram(w, p)
 	assert.ErrorContains(t, err, "one of those under supervision has started it")
 }

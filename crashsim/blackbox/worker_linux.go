@@ -124,7 +124,7 @@ func (w *worker) driverAs(super *supervisor, key, binary string, arguments ...st
 		if d, err = super.start(key, image, arguments...); err != nil {
 			return nil, err
 		}
-		d.strays = binary == "layers" || binary == "faulty"
+		d.strays = binary == "layers"
 		w.drivers[key] = d
 	}
 	if !d.idle() {

@@ -1,7 +1,6 @@
 package drivers
 
 import (
-	"fmt"
 	"os"
 	"slices"
 
@@ -10,7 +9,6 @@ import (
 	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/upstream"
-	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
@@ -19,7 +17,7 @@ func init() {
 		"tempdir":  func() { driver.Main(driver.OpenTempdir()) },
 		"layers":   func() { driver.Serve(driver.Layers(func() []layerstore.Option { return nil })) },
 		"upstream": serveUpstream,
-		"faulty":   serveFaulty,
+		"watched":  serveWatched,
 		aside:      func() {},
 	} {
 		proc.Register(blackbox.DriverRole(name), func([]string) { serve() })
@@ -39,39 +37,10 @@ func serveUpstream() {
 	driver.Main(driver.OpenUpstream(options))
 }
 
-// serveFaulty has the mutant that the first argument names. "watched" is none:
-// it reports the calls of the seam.
-func serveFaulty() {
-	watches := map[string]kernel.Kernel{
-		"watched": kernel.Linux(),
-		"bypass":  bypass{kernel.Linux()},
-	}
-	if len(os.Args) > 1 && watches[os.Args[1]] != nil {
-		w := &watched{kernel: watches[os.Args[1]]}
-		os.Args = slices.Delete(os.Args, 1, 2)
-		driver.Main(w.open)
-		return
-	}
-	faults := map[string]func() kernel.Kernel{
-		"norecheck": func() kernel.Kernel { return &noRecheck{Kernel: kernel.Linux()} },
-		"lockfirst": func() kernel.Kernel { return &lockFirst{Kernel: kernel.Linux()} },
-		"litter":    func() kernel.Kernel { return litter{kernel.Linux()} },
-		"swallow":   func() kernel.Kernel { return swallow{kernel.Linux()} },
-		"leak":      func() kernel.Kernel { return leak{kernel.Linux()} },
-		"inplace":   func() kernel.Kernel { return inPlace{kernel.Linux()} },
-		"helper":    func() kernel.Kernel { return helper{kernel.Linux()} },
-	}
-	if len(os.Args) < 2 || faults[os.Args[1]] == nil && layerFaults[os.Args[1]] == nil {
-		fmt.Fprintln(os.Stderr, "usage: faulty MUTANT [COMMAND]")
-		os.Exit(2)
-	}
-	fault := os.Args[1]
+// serveWatched reports the calls of the seam. With "bypass" it makes some that the
+// seam does not hear of, with "helper" it starts a process: tests want both seen.
+func serveWatched() {
+	k := map[string]kernel.Kernel{"plain": kernel.Linux(), "bypass": bypass{kernel.Linux()}, "helper": helper{kernel.Linux()}}[os.Args[1]]
 	os.Args = slices.Delete(os.Args, 1, 2)
-	if serveLayers(fault) {
-		return
-	}
-	k := faults[fault]
-	driver.Main(func(path string) (driver.Root, error) {
-		return driver.OpenTempdir(kernel.With[tempdir.Option](k()))(path)
-	})
+	driver.Main((&watched{kernel: k}).open)
 }

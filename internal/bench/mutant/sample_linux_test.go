@@ -1,0 +1,55 @@
+package mutant
+
+import (
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// What a detector meets, it still meets, as the catalogue says it: of each part of a
+// stage that kills anything, one mutant. All of them is the command's.
+func TestStagesMeetMutants(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped, because it builds the checks with mutants")
+	}
+	root, err := filepath.Abs("../../..")
+	require.NoError(t, err)
+	if output, err := exec.Command("go", "list", "-deps", "./detector").CombinedOutput(); err != nil {
+		t.Skipf("skipped, because nothing can be built here: %v: %s", err, output)
+	}
+	sample := map[string]struct{ detector, part string }{
+		"closes twice":                                   {"edges", "GateOrphanFallback"},
+		"failed listing is the end":                      {"edges", "GateSwept"},
+		"an owner unlinks its lock file before the data": {"crash", "disk"},
+		"nothing is removed":                             {"blackbox", "crashes-1"},
+		"a victim that could not be staged was":          {"blackbox", "errnos-1"},
+		"the store is not locked":                        {"blackbox", "schedules-1"},
+		"what others saved is not noticed":               {"linearizability", "goroutines-1"},
+		"every lock is free":                             {"traces", "stage"},
+	}
+	all, err := Catalogue()
+	require.NoError(t, err)
+	all = slices.DeleteFunc(all, func(m *Mutant) bool { return sample[m.Name].part == "" })
+	require.Len(t, all, len(sample))
+	s := &Source{
+		Root: root, Work: t.TempDir(), module: "github.com/afterlock/afterlock", Errors: map[*Mutant]error{},
+		built: map[string]bool{}, listed: map[string][]*part{},
+	}
+	require.NoError(t, s.weave(t.Context(), all))
+	require.Empty(t, s.Errors)
+	for _, m := range all {
+		t.Run(m.Name, func(t *testing.T) {
+			as := sample[m.Name]
+			require.Equal(t, as.detector, m.Detector)
+			d, err := FindDetector(as.detector)
+			require.NoError(t, err)
+			run, err := s.Detect(t.Context(), m, d, as.part, func(string) {})
+			require.NoError(t, err)
+			assert.Equal(t, Killed, run.Verdict, "%s", run.output)
+		})
+	}
+}
