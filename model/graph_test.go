@@ -85,3 +85,19 @@ func TestDOT(t *testing.T) {
 	_, ok := g.State(0)
 	assert.True(t, ok)
 }
+
+func TestDeadlocksAreStatesWithoutASuccessor(t *testing.T) {
+	m := model.Find("GateOrphan")
+	g, err := m.Graph(t.Context(), model.Options{})
+	require.NoError(t, err)
+	ends := int64(0)
+	for state := range g.States() {
+		if len(g.Out(state)) == 0 {
+			ends++
+		}
+	}
+	r, err := m.Check(t.Context(), model.Options{}, false)
+	require.NoError(t, err)
+	require.Positive(t, ends)
+	assert.Equal(t, ends, r.Deadlocks)
+}

@@ -87,6 +87,28 @@ func TestSurvivorsAreAllSetsThatMaySurviveEachOnce(t *testing.T) {
 	}
 }
 
+func TestASyncIsOfOneDirectory(t *testing.T) {
+	for model, durable := range map[disk.Durability]uint64{disk.Ordered: 0b11, disk.PerDirectory: 0b10, disk.Weak: 0b10} {
+		d := disk.New(disk.Options{})
+		p := d.Process()
+		require.NoError(t, p.Mkdir("/a"))
+		require.NoError(t, p.Mkdir("/b"))
+		d.Record()
+		require.NoError(t, p.Mkdir("/a/x"))
+		require.NoError(t, p.Mkdir("/b/y"))
+		require.NoError(t, p.Sync("/b"))
+		require.NoError(t, p.Mkdir("/a/x/z"))
+		var log disk.Log
+		log.Reset(model)
+		journal := d.Journal()
+		for i := range journal {
+			require.True(t, log.Append(&journal[i]))
+		}
+		assert.Equal(t, durable, log.Durable(), "%v", model)
+		assert.EqualValues(t, 0b01, log.Needs(2)&0b01, "%v: a name needs its directory", model)
+	}
+}
+
 func TestRule11IsNeededWhereTheFileSystemDoesNotOrder(t *testing.T) {
 	for _, model := range []disk.Durability{disk.Ordered, disk.PerDirectory, disk.Weak} {
 		for _, sync := range []bool{false, true} {

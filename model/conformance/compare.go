@@ -20,6 +20,11 @@ func (s *scheduler) compare(from, to *model.State) error {
 	if err := s.bindInodes(from, to); err != nil {
 		return err
 	}
+	return s.differences(to)
+}
+
+// differences compares what was seen with a state.
+func (s *scheduler) differences(to *model.State) error {
 	var differences []string
 	differs := func(format string, args ...any) { differences = append(differences, fmt.Sprintf(format, args...)) }
 	w, o := s.world, &s.world.seen
