@@ -75,6 +75,7 @@ func TestCheckReturnsEveryFinding(t *testing.T) {
 		{"a file in the layer's place", []string{"root/notes", "layers/v", "meta/v=incomplete"}, want, []world.Claim{world.ReachableWhole}},
 		{"litter in the root", []string{"root/notes", "root/litter"}, want, []world.Claim{world.NothingLeft}},
 		{"a lock file after recovery", []string{"root/notes", "root/lock-" + id}, recovered, []world.Claim{world.NothingLeft}},
+		{"an orphan before recovery", []string{"root/notes", "root/temp-dir-" + id + "/0-v"}, want, []world.Claim{world.DataHasLock}},
 		{"litter elsewhere", []string{"root/notes", "layers/x"}, want, []world.Claim{world.NothingLeft}},
 		{"litter with a name like another", []string{"root/notes", "rooted"}, want, []world.Claim{world.NothingLeft}},
 		{"flag left", []string{"root/notes", "meta/v=incomplete"}, recovered, []world.Claim{world.NothingLeft}},
