@@ -75,10 +75,7 @@ func Open(ctx context.Context, root, work string, sample int) (*Source, error) {
 		return nil, err
 	}
 	s.Enumerated = len(enumerated)
-	named, err = excuse(named, enumerated)
-	if err != nil {
-		return nil, err
-	}
+	named = s.excuse(named, enumerated)
 	enumerated = Sample(enumerated, sample)
 	s.Sampled = len(enumerated)
 	return s, s.weave(ctx, append(named, enumerated...))
@@ -204,24 +201,22 @@ func firstAbout(output string, number int) string {
 func (m *Mutant) Enumerated() bool { return m.Change != "" }
 
 // excuse takes the reasons why enumerated mutants are equivalent out of the catalogue.
-func excuse(named, enumerated []*Mutant) ([]*Mutant, error) {
+func (s *Source) excuse(named, enumerated []*Mutant) []*Mutant {
 	byName := map[string]*Mutant{}
 	for _, m := range enumerated {
 		byName[m.Name] = m
 	}
-	var errs []error
-	named = slices.DeleteFunc(named, func(m *Mutant) bool {
+	return slices.DeleteFunc(named, func(m *Mutant) bool {
 		if len(m.Edits) > 0 {
 			return false
 		}
 		if e := byName[m.Name]; e != nil {
 			e.Equivalent = m.Equivalent
 		} else {
-			errs = append(errs, fmt.Errorf("the rules make no mutant %q", m.Name))
+			s.Errors[m] = errors.New("the rules make no such mutant any more")
 		}
 		return true
 	})
-	return named, errors.Join(errs...)
 }
 
 // write writes files of an overlay, and what tells the Go tool of them.

@@ -28,7 +28,7 @@ const (
 //   - adjacent calls swapped: each two statements that follow each other and call
 //     something, each with the if that looks at its error;
 //   - flag or mode changed: each constant of package unix that is an operand of |,
-//     an argument or a field, but for error numbers and AT_FDCWD, is 0; each mode in octal
+//     an argument or a field, but for error numbers and noFlags, is 0; each mode in octal
 //     lets everybody read and write, or no one but the owner if it did; each true
 //     or false that is an argument, a result or assigned is the other;
 //   - sync removed: each call of a function that syncs succeeds without it.
@@ -275,12 +275,15 @@ func (e *enumeration) flags(list []ast.Expr) {
 
 var errno = regexp.MustCompile(`^E[A-Z0-9]+$`)
 
+// noFlags are a directory, and what is 0 already.
+var noFlags = []string{"AT_FDCWD", "O_RDONLY", "F_RDLCK"}
+
 func (e *enumeration) flag(x ast.Expr) {
 	s, ok := x.(*ast.SelectorExpr)
 	if !ok || errno.MatchString(s.Sel.Name) || s.Sel.Name != strings.ToUpper(s.Sel.Name) {
 		return
 	}
-	if p, ok := s.X.(*ast.Ident); ok && p.Name == "unix" && s.Sel.Name != "AT_FDCWD" {
+	if p, ok := s.X.(*ast.Ident); ok && p.Name == "unix" && !slices.Contains(noFlags, s.Sel.Name) {
 		e.add(changesFlag, x.Pos(), x.End(), "0")
 	}
 }
