@@ -33,7 +33,6 @@ type Detector struct {
 var Detectors = []Detector{
 	{"tempdir", "tempdir"}, {"layerstore", "tempdir/layerstore"}, {"compat", "tempdir/compat"}, {"kernel", "internal/kernel"},
 	{"edges", ""}, {"crash", ""}, {"blackbox", ""}, {"linearizability", ""}, {"traces", ""}, {"lifecycle", ""},
-	{"soft", ""}, {"directed", ""}, {"race", ""}, {"oldlifecycle", ""},
 	{"model", "model"},
 }
 

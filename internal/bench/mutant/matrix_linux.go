@@ -210,8 +210,8 @@ func (s *Source) Try(ctx context.Context, m *Matrix, o Options) error {
 // must meet it.
 func (s *Source) try(ctx context.Context, m *Mutant, r *Row, detectors []Detector, o Options) error {
 	first := m.Detector
-	if m.Equivalent != "" && o.Before != nil {
-		return nil // the matrix has what nobody noticed
+	if before := o.Before.row(m.Name); m.Equivalent != "" && before != nil && len(before.Runs) > 0 {
+		return nil // nobody noticed
 	}
 	if before := o.Before.row(m.Name); before != nil && o.Kills > 0 && len(r.Runs) == 0 {
 		for _, killer := range before.Killers() {

@@ -44,9 +44,6 @@ func parts() (all []part) {
 	all = append(all, part{"crash", "disk", func(ctx context.Context, dir string) ([]string, error) {
 		r, err := crashsim.Run(ctx, crashsim.Options{First: true})
 		return r.Problems(), err
-	}}, part{"soft", "files", func(ctx context.Context, dir string) ([]string, error) {
-		r, err := crashsim.Soft(ctx, dir, crashsim.Scenario{Deleters: 1, Victims: 2, Files: 2, Adders: 1})
-		return texts(r.Findings), err
 	}})
 	for _, phase := range []string{"crashes", "errnos", "schedules"} {
 		const shards = 4
@@ -54,7 +51,6 @@ func parts() (all []part) {
 			all = append(all, box("blackbox", fmt.Sprintf("%s-%d", phase, i+1), blackbox.Options{Phase: phase, ShardI: i + 1, ShardN: shards}))
 		}
 	}
-	all = append(all, box("directed", "counterexamples", blackbox.Options{Phase: "counterexamples"}))
 	for seed := range 2 {
 		all = append(all, part{"linearizability", fmt.Sprintf("goroutines-%d", seed+1), histories(linearizability.Config{Seed: uint64(seed + 1), Goroutines: 40})},
 			part{"linearizability", fmt.Sprintf("processes-%d", seed+1), histories(linearizability.Config{Seed: uint64(seed + 1), Processes: 12})})
@@ -62,9 +58,7 @@ func parts() (all []part) {
 	for seed := range 2 {
 		all = append(all, part{"lifecycle", fmt.Sprintf("processes-%d", seed+1), histories(linearizability.Config{Seed: uint64(seed + 1), Processes: 3, Files: 100})})
 	}
-	for detector, stage := range map[string]string{"traces": "traces", "race": "oldrace", "oldlifecycle": "oldlifecycle"} {
-		all = append(all, part{detector, "stage", func(ctx context.Context, dir string) ([]string, error) { return whole(ctx, stage, dir) }})
-	}
+	all = append(all, part{"traces", "stage", func(ctx context.Context, dir string) ([]string, error) { return whole(ctx, "traces", dir) }})
 	return all
 }
 
@@ -93,13 +87,6 @@ func diverged(r conformance.Report, err error) ([]string, error) {
 		err = errors.New("skipped: " + r.Skipped)
 	}
 	return nil, err
-}
-
-func texts[T fmt.Stringer](list []T) (all []string) {
-	for _, x := range list {
-		all = append(all, x.String())
-	}
-	return all
 }
 
 // whole runs a stage as the gate does.
