@@ -10,8 +10,7 @@
 //   - recovery of every tree that is left, by the library and then by a small
 //     store, and power loss at every point of that in turn.
 //
-// Package internal/bench/world says everything that is wrong with a tree. The soft layer ([Soft]) leaves
-// the library at every call on a real file system and recovers.
+// Package internal/bench/world says everything that is wrong with a tree.
 //
 // # What is counted
 //

@@ -19,15 +19,6 @@ func Run(context.Context, Options) (Report, error) { return Report{}, unsupporte
 // Needs returns an error that matches [errors.ErrUnsupported].
 func Needs(context.Context, int) ([]Need, error) { return nil, unsupported() }
 
-// A SoftReport says what [Soft] did: on this system, nothing.
-type SoftReport struct {
-	CrashPoints, Nested, Recoveries int64
-	Findings                        []Found
-}
-
-// Soft returns an error that matches [errors.ErrUnsupported].
-func Soft(context.Context, string, Scenario) (SoftReport, error) { return SoftReport{}, unsupported() }
-
 // Replay returns an error that matches [errors.ErrUnsupported].
 func Replay(context.Context, string, io.Writer) (int, error) { return 0, unsupported() }
 

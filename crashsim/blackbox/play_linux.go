@@ -9,6 +9,9 @@ import (
 	"strings"
 )
 
+// maxCalls is more than a command has between two calls that matter.
+const maxCalls = 100
+
 // playRandom plays letters at random until the owner is done. Half of the
 // schedules choose anew for each call. The others choose for a few calls or for
 // all up to the end of a command: a race that wants a whole recovery between two

@@ -46,11 +46,6 @@ type Report struct {
 	ScheduleCalls   int // calls that the schedules were made of
 	Lost            int // schedules after which something live was lost or something was left
 
-	DirectedRuns  int // runs of the model's counterexample on the fixture, and as many on tempdir
-	FixtureLost   int // of DirectedRuns: the fixture lost data
-	HalfFixRuns   int // runs of the counterexamples of the two halves of the fix, each on the fixture with that half, and as many on tempdir
-	HalfFixLost   int // of HalfFixRuns: the fixture lost data
-	DirectedLost  int // of DirectedRuns and HalfFixRuns: tempdir did
 	FixtureRandom int // random schedules until the fixture lost data; 0: it did not
 
 	// Problems are what is wrong, one line each, with the command that repeats

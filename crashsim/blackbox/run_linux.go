@@ -26,7 +26,7 @@ func (c *campaign) run(ctx context.Context) (Report, error) {
 		for _, phase := range []struct {
 			name string
 			run  func(context.Context) error
-		}{{"crashes", c.crashes}, {"errnos", c.faults}, {"counterexamples", c.directed}, {"schedules", c.schedules}} {
+		}{{"crashes", c.crashes}, {"errnos", c.faults}, {"schedules", c.schedules}} {
 			if c.Phase != "" && c.Phase != phase.name {
 				continue
 			}

@@ -73,12 +73,6 @@ func blackBoxCounts(r blackbox.Report, shard bool) []Count {
 		least("schedules", r.Schedules+r.Exhaustive, 1000),
 		least("schedules of the layer store", r.StoreSchedules+r.StoreExhaustive, 500),
 		Never("of them lost data", int64(r.Lost)),
-		least("counterexamples of the model", r.DirectedRuns, 1),
-		least("of halves of its fix", r.HalfFixRuns, 1),
-		Never("lost data", int64(r.DirectedLost)),
-		// The fixture has to lose data, or the schedules cannot find a race.
-		least("made the fixture of upstream lose data", r.FixtureLost, r.DirectedRuns),
-		least("made half a fix lose data", r.HalfFixLost, r.HalfFixRuns),
 	}
 	if !shard {
 		counts = append(counts, least("random schedules until the fixture did", r.FixtureRandom, 1))

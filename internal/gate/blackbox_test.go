@@ -12,7 +12,7 @@ func TestBlackBoxCountsAreJudged(t *testing.T) {
 	enough := blackbox.Report{
 		Calls: 1400, CrashPoints: 400, NestedPoints: 8000, States: 700, Kills: 400, NestedKills: 500, Faults: 2400, Refused: 2000,
 		Schedules: 600, Exhaustive: 600, StoreSchedules: 200, StoreExhaustive: 1000,
-		DirectedRuns: 50, FixtureLost: 50, HalfFixRuns: 100, HalfFixLost: 100, FixtureRandom: 400,
+		FixtureRandom: 400,
 	}
 	for _, tt := range []struct {
 		name    string
@@ -25,11 +25,8 @@ func TestBlackBoxCountsAreJudged(t *testing.T) {
 		{"a shard does nothing", func(r *blackbox.Report) { r.Kills = 0 }, true, Undecided},
 		{"not every crash point was a kill", func(r *blackbox.Report) { r.Kills-- }, false, Undecided},
 		{"hardly an errno was reported", func(r *blackbox.Report) { r.Refused = 100 }, false, Undecided},
-		{"the fixture survived once", func(r *blackbox.Report) { r.FixtureLost-- }, false, Undecided},
-		{"half a fix survived once", func(r *blackbox.Report) { r.HalfFixLost-- }, false, Undecided},
 		{"the fixture survived all random schedules", func(r *blackbox.Report) { r.FixtureRandom = 0 }, false, Undecided},
 		{"a schedule lost data", func(r *blackbox.Report) { r.Lost++ }, false, Fail},
-		{"a counterexample lost data", func(r *blackbox.Report) { r.DirectedLost++ }, false, Fail},
 	} {
 		report := enough
 		tt.change(&report)

@@ -3,19 +3,17 @@ package gate
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/afterlock/afterlock/crashsim"
 )
 
-// crash is the stage of package crashsim: the simulated disk, and the library
-// on real files.
+// crash is the stage of package crashsim: the library on the simulated disk.
 type crash struct{}
 
 func (crash) Name() string { return "crash" }
 
 func (crash) Description() string {
-	return "every crash and every power loss on a simulated disk, every crash on real files; recovery from each"
+	return "every crash and every power loss on a simulated disk; recovery from each"
 }
 
 // What a whole run counts at least; a shard does its part of the states.
@@ -24,7 +22,6 @@ const (
 	minCrashTrees   = 1_000
 	minCrashNested  = 1_000
 	minInterleaved  = 10_000
-	minSoftPoints   = 500
 	minModelsTested = 3
 )
 
@@ -35,16 +32,9 @@ func (crash) Run(ctx context.Context, env Env) (Result, error) {
 	if err != nil {
 		return skipIfUnsupported(Result{Problems: r.Problems()}, err)
 	}
-	var soft crashsim.SoftReport
-	softBegin := time.Now()
-	unsupported := supported(ctx, env.Memory)
-	if unsupported == nil {
-		env.Progress("the library on a real file system")
-		soft, err = crashsim.Soft(ctx, env.Memory, crashsim.Scenario{Deleters: 1, Victims: 2, Files: 2, Adders: 1})
-	}
 	result := Result{
-		Ran: fmt.Sprintf("%d states of a simulated disk under %d durability models, %.0f a second and core (%.1f s); %d calls of real files (%.1f s)",
-			r.Counts.States, len(r.PerModel), r.StatesPerSecond(), r.Elapsed.Seconds(), soft.CrashPoints, time.Since(softBegin).Seconds()),
+		Ran: fmt.Sprintf("%d states of a simulated disk under %d durability models, %.0f a second and core (%.1f s)",
+			r.Counts.States, len(r.PerModel), r.StatesPerSecond(), r.Elapsed.Seconds()),
 		Counts: []Count{
 			AtLeast("interleavings", r.Counts.Interleavings, minInterleaved),
 			AtLeast("crash points", r.Counts.CrashPoints, minCrashNested/parts),
@@ -53,17 +43,9 @@ func (crash) Run(ctx context.Context, env Env) (Result, error) {
 			AtLeast("trees", r.Counts.Trees, minCrashTrees/parts),
 			AtLeast("recoveries", r.Counts.Recoveries, minCrashTrees/parts),
 			AtLeast("models", int64(len(r.PerModel)), minModelsTested),
-			Never("findings", int64(len(r.Findings)+len(soft.Findings))),
+			Never("findings", int64(len(r.Findings))),
 		},
 		Problems: r.Problems(),
 	}
-	if unsupported != nil {
-		result.Skips = append(result.Skips, Skip{"crashes on real files", unsupported.Error()})
-	} else {
-		result.Counts = append(result.Counts, AtLeast("crash points on real files", soft.CrashPoints, minSoftPoints))
-	}
-	for _, f := range soft.Findings {
-		result.Problems = append(result.Problems, f.String())
-	}
-	return skipIfUnsupported(result, err)
+	return result, nil
 }
