@@ -18,6 +18,9 @@ func TestLibraryAndUpstreamGetOnWhereverUpstreamIs(t *testing.T) {
 	for _, name := range Fleets() {
 		for _, where := range Wheres {
 			t.Run(fmt.Sprintf("%s %s", name, where), func(t *testing.T) {
+				if testing.Short() && where != Together && name != "GateTogether" {
+					t.Skip("skipped, because it takes processes of its own")
+				}
 				n := 40
 				if where != Together || testing.Short() {
 					n = 400
