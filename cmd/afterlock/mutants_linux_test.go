@@ -46,6 +46,6 @@ equivalent  same: why
          a        5        5       2            1
 named: 5 mutants, 3 killed, 1 equivalent, 3 not met
 enumerated (2 of 9 by the rules, 1 more do not compile): 2 mutants, 1 killed, 0 equivalent, 1 not met
-0 s of detectors, commit c
+8 s of detectors, commit c
 `, out.String())
 }

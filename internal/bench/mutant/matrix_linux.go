@@ -91,6 +91,12 @@ func ReadMatrix(path string) (*Matrix, error) {
 
 // Write writes a matrix, with a line for each mutant.
 func (m *Matrix) Write(path string) error {
+	m.Seconds = 0
+	for _, r := range m.Rows {
+		for _, run := range r.Runs {
+			m.Seconds += run.Seconds
+		}
+	}
 	head := *m
 	head.Rows = nil
 	text, err := json.Marshal(head)
@@ -197,12 +203,6 @@ func (s *Source) Try(ctx context.Context, m *Matrix, o Options) error {
 		}
 	}
 	slices.SortStableFunc(m.Rows, func(a, b *Row) int { return cmp.Compare(order[a.Mutant], order[b.Mutant]) })
-	m.Seconds = 0
-	for _, r := range m.Rows {
-		for _, run := range r.Runs {
-			m.Seconds += run.Seconds
-		}
-	}
 	return errors.Join(errs...)
 }
 
