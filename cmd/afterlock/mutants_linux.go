@@ -249,6 +249,6 @@ func writeMatrix(out io.Writer, m *mutant.Matrix) error {
 		}
 		fmt.Fprintf(out, "%s: %d mutants, %d killed, %d equivalent, %d not met\n", kind, c[0], c[1], c[2], c[3])
 	}
-	_, err := fmt.Fprintf(out, "%.0f s of detectors, commit %s\n", m.Seconds, m.Commit)
+	_, err := fmt.Fprintf(out, "%.0f s of detectors, commit %s\n", m.Took(), m.Commit)
 	return err
 }

@@ -15,7 +15,7 @@ func TestMatrixOfMutants(t *testing.T) {
 	run := func(detector, verdict string) mutant.Run {
 		return mutant.Run{Detector: detector, Verdict: verdict, Part: "P", Seconds: 1}
 	}
-	m := &mutant.Matrix{Enumerated: 9, Sampled: 3, Unbuilt: 1, Commit: "c", Rows: []*mutant.Row{
+	m := &mutant.Matrix{Enumerated: 9, Sampled: 3, Unbuilt: 1, Commit: "c", Seconds: 9, Rows: []*mutant.Row{
 		{Mutant: "met", Expected: "a", Runs: []mutant.Run{run("a", mutant.Killed), run("b", mutant.Killed)}},
 		{Mutant: "met by another", Expected: "a", Runs: []mutant.Run{run("a", mutant.WrongMessage), run("b", mutant.Killed)}},
 		{Mutant: "same", Equivalent: "why", Runs: []mutant.Run{run("a", mutant.Survived)}},
@@ -46,6 +46,6 @@ equivalent  same: why
          a        5        5       2            1
 named: 5 mutants, 3 killed, 1 equivalent, 3 not met
 enumerated (2 of 9 by the rules, 1 more do not compile): 2 mutants, 1 killed, 0 equivalent, 1 not met
-8 s of detectors, commit c
+9 s of detectors, commit c
 `, out.String())
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,7 +28,7 @@ type Matrix struct {
 	Enumerated int     `json:"enumerated"`
 	Sampled    int     `json:"sampled"`
 	Unbuilt    int     `json:"unbuilt"`
-	Seconds    float64 `json:"seconds"` // of all runs
+	Seconds    float64 `json:"seconds"` // of all runs, for readers of the file
 	Rows       []*Row  `json:"mutants"`
 }
 
@@ -91,13 +92,8 @@ func ReadMatrix(path string) (*Matrix, error) {
 
 // Write writes a matrix, with a line for each mutant.
 func (m *Matrix) Write(path string) error {
-	m.Seconds = 0
-	for _, r := range m.Rows {
-		for _, run := range r.Runs {
-			m.Seconds += run.Seconds
-		}
-	}
 	head := *m
+	head.Seconds = m.Took()
 	head.Rows = nil
 	text, err := json.Marshal(head)
 	if err != nil {
@@ -120,6 +116,16 @@ func (m *Matrix) Write(path string) error {
 		return err
 	}
 	return os.Rename(path+".new", path)
+}
+
+// Took is how many seconds all runs took together.
+func (m *Matrix) Took() (seconds float64) {
+	for _, r := range m.Rows {
+		for _, run := range r.Runs {
+			seconds += run.Seconds
+		}
+	}
+	return math.Round(seconds)
 }
 
 func (m *Matrix) row(name string) *Row {
