@@ -177,8 +177,6 @@ func TestUsageErrorsAreOneLineAndExitCode2(t *testing.T) {
 		{"verify", "--run", "no-such-stage"},
 		{"verify", "--duration", "-1s"},
 		{"verify", "--duration", "0s"},
-		{"verify", "--creators", "-1"},
-		{"verify", "--tree", "/no/such/tree"},
 		{"verify", "--dir", "/no/such/directory"},
 		{"verify", "--dir", "/proc/self/exe"},
 		{"verify", "--dir", ""},

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -42,8 +40,8 @@ killed are removed by the next one with the same --dir.
 Progress goes to standard error; the table, or one JSON document also if nothing
 could be run, to standard output.
 
-Exit codes: 0 pass, 1 fail, 2 environment (or wrong usage: a full disk, a missing
-tree, no permission), 3 undecided or interrupted, 4 skipped. Of several, the first
+Exit codes: 0 pass, 1 fail, 2 environment (or wrong usage: a full disk,
+no permission), 3 undecided or interrupted, 4 skipped. Of several, the first
 of fail, environment, undecided, skipped counts.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -60,7 +58,7 @@ of fail, environment, undecided, skipped counts.`,
 			if cmd.Flags().Changed("duration") && config.Duration <= 0 {
 				return fmt.Errorf("--duration %v: must be above 0", config.Duration)
 			}
-			if config, err = checkConfig(cmd.Context(), config); err != nil {
+			if config, err = checkConfig(config); err != nil {
 				return err
 			}
 			return verify(cmd, stages, config, asJSON, verbose)
@@ -68,12 +66,9 @@ of fail, environment, undecided, skipped counts.`,
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVar(&names, "run", nil, "run only this `stage`; may be repeated")
-	flags.StringVar(&config.Tree, "tree", "", "`directory` whose files become layers (default: src of the Go toolchain, or files made for the run)")
 	flags.StringVar(&config.Dir, "dir", os.TempDir(), "existing `directory` to make scratch directories in: its file system is checked")
 	flags.Uint64Var(&config.Seed, "seed", 0, "`number` that repeats the random choices (default: random)")
 	flags.DurationVar(&config.Duration, "duration", 0, "how long stages traces and lifecycle go on at least (default: until they have their counts)")
-	flags.IntVar(&config.Creators, "creators", 0, "`number` of processes that stage and close (default: the stage's)")
-	flags.IntVar(&config.Recoverers, "recoverers", 0, "`number` of processes that recover (default: the stage's)")
 	flags.BoolVar(&config.Deep, "deep", false, "larger bounds and longer searches")
 	flags.StringVar(&shard, "shard", "", "run part `I/N` of every enumeration, for N machines")
 	flags.BoolVar(&config.AllowSkips, "allow-skips", false, "pass also if something cannot be run here")
@@ -114,49 +109,24 @@ func parseShard(text string) (s gate.Shard, err error) {
 	return s, nil
 }
 
-// checkConfig refuses what cannot be run, and fills in the tree.
-func checkConfig(ctx context.Context, config gate.Config) (gate.Config, error) {
-	switch {
-	case config.Creators < 0 || config.Recoverers < 0:
-		return config, errors.New("--creators and --recoverers must not be negative")
-	case config.Dir == "":
+// checkConfig refuses what cannot be run.
+func checkConfig(config gate.Config) (gate.Config, error) {
+	if config.Dir == "" {
 		return config, errors.New("--dir is empty")
 	}
 	if err := checkLimits(); err != nil {
 		return config, err
 	}
-	paths := []*string{&config.Dir}
-	if config.Tree == "" {
-		config.Tree = sources(ctx)
-	} else {
-		paths = append(paths, &config.Tree)
+	var err error
+	if config.Dir, err = filepath.Abs(config.Dir); err != nil {
+		return config, err
 	}
-	for _, path := range paths {
-		absolute, err := filepath.Abs(*path)
-		if err != nil {
-			return config, err
-		}
-		*path = absolute
-		if info, err := os.Stat(absolute); err != nil {
-			return config, err
-		} else if !info.IsDir() {
-			return config, fmt.Errorf("%s is not a directory", absolute)
-		}
+	if info, err := os.Stat(config.Dir); err != nil {
+		return config, err
+	} else if !info.IsDir() {
+		return config, fmt.Errorf("%s is not a directory", config.Dir)
 	}
 	return config, nil
-}
-
-// sources is the directory of the Go toolchain's source files, or "".
-func sources(ctx context.Context) string {
-	goroot, err := exec.CommandContext(ctx, "go", "env", "GOROOT").Output()
-	if err != nil {
-		return ""
-	}
-	dir := filepath.Join(strings.TrimSpace(string(goroot)), "src")
-	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
-		return ""
-	}
-	return dir
 }
 
 // A document is what --json prints. A new schema number says that a reader of the

@@ -32,14 +32,11 @@ type Stage interface {
 }
 
 // A Config is what the user chose. The zero value of a field means the stage's
-// default, except for Dir, Tree and Seed.
+// default, except for Dir and Seed.
 type Config struct {
 	Dir        string        // existing directory: its file system is checked, and what is worth keeping stays in it
-	Tree       string        // files to use as layers; "": made for the run
 	Seed       uint64        // of all random choices
 	Duration   time.Duration // of each stage that runs for a time
-	Creators   int           // processes that make instances
-	Recoverers int           // processes that recover
 	Deep       bool          // larger bounds, longer searches
 	Shard      Shard         // of the enumerations
 	AllowSkips bool          // what cannot be run here does not keep the run from passing

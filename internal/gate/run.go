@@ -30,11 +30,6 @@ func Select(all []Stage, names []string) ([]Stage, error) {
 	if len(names) == 0 {
 		return all, nil
 	}
-	for _, stage := range retiring { // until the kill matrix has decided
-		if slices.Contains(names, stage.Name()) {
-			all = append(slices.Clip(all), stage)
-		}
-	}
 	var known []string
 	for _, stage := range all {
 		known = append(known, stage.Name())
