@@ -100,10 +100,6 @@ type Result struct {
 	// Skips are the parts that were not run, of a stage that was.
 	Skips []Skip
 
-	// Space is how many bytes the stage needs in Dir at most, for the message
-	// about a full disk; 0: no more than leastSpace.
-	Space int64
-
 	// Flags are those that repeat this run, beside --run and --seed. Repeat is a
 	// command that shows one failure alone, if there is one; it takes their place.
 	Flags  []string

@@ -143,10 +143,10 @@ func TestAFullDiskIsOneLineThatSaysWhatIsNeeded(t *testing.T) {
 	one := &os.PathError{Op: "write", Path: "/scratch/layer-01/a", Err: syscall.ENOSPC}
 	elsewhere := errors.New("a worker: write /dev/shm/x/layer: " + syscall.EDQUOT.Error()) // sent as text
 	report, _ := runFakes(t, t.Context(),
-		fake{name: "x", result: Result{Space: 207<<20 + 1}, err: errors.Join(one, one, one)}, fake{name: "y", err: elsewhere})
+		fake{name: "x", result: Result{}, err: errors.Join(one, one, one)}, fake{name: "y", err: elsewhere})
 	assert.Equal(t, Environment, report.Verdict)
 	assert.Equal(t, "needs about 20 MB in /dev/shm, which has no more: "+elsewhere.Error(), report.Stages[1].Because)
-	assert.Regexp(t, `^needs about 208 MB in --dir, and /\S+ has no more: write /scratch/layer-01/a: no space left on device$`, report.Stages[0].Because)
+	assert.Regexp(t, `^needs about 20 MB in --dir, and /\S+ has no more: write /scratch/layer-01/a: no space left on device$`, report.Stages[0].Because)
 }
 
 func TestInterruptedStagesAreUndecided(t *testing.T) {

@@ -133,7 +133,7 @@ func runStage(ctx context.Context, stage Stage, env Env) Outcome {
 	if err != nil && ctx.Err() != nil {
 		err = errInterrupted // whatever fails then, fails because of that
 	}
-	verdict, because, problems := judge(result, explained(err, config.Dir, result.Space))
+	verdict, because, problems := judge(result, explained(err, config.Dir))
 	outcome := Outcome{
 		Stage: stage.Name(), Ran: result.Ran, Counts: result.Counts, Line: result.Line,
 		Verdict: verdict, Because: because, Problems: problems,

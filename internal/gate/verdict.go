@@ -76,26 +76,25 @@ func judge(r Result, err error) (verdict Verdict, because string, problems []str
 // errInterrupted is the error of a stage that was cut off by the user.
 var errInterrupted = errors.New("interrupted")
 
-// leastSpace is what any stage may need in bytes, as measured: the trace of
-// stage traces is 19 MB.
-const leastSpace = 20 << 20
+// space is what any stage may need in megabytes, as measured: traces and lifecycle
+// need 19.
+const space = 20
 
 // explained makes one line of what a full disk made fail, which may have been
 // many calls at once, and says how much there has to be.
-func explained(err error, dir string, space int64) error {
+func explained(err error, dir string) error {
 	full := func(errno syscall.Errno) bool { // also of another process, which sent text
 		return err != nil && (errors.Is(err, errno) || strings.Contains(err.Error(), errno.Error()))
 	}
 	if !full(syscall.ENOSPC) && !full(syscall.EDQUOT) {
 		return err
 	}
-	const megabyte = 1 << 20
 	first, _, _ := strings.Cut(err.Error(), "\n")
 	place := "--dir, and " + dir
 	if strings.Contains(first, tmpfs+"/") && !strings.HasPrefix(dir, tmpfs) {
 		place = tmpfs + ", which"
 	}
-	return fmt.Errorf("needs about %d MB in %s has no more: %s", (max(space, leastSpace)+megabyte-1)/megabyte, place, first)
+	return fmt.Errorf("needs about %d MB in %s has no more: %s", space, place, first)
 }
 
 // A Report is the outcome of the gate.
