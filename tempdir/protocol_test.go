@@ -20,62 +20,6 @@ import (
 
 var background = context.Background()
 
-// openRoot opens a new root, whose parent has room for victims.
-func openRoot(t testing.TB, options ...tempdir.Option) *tempdir.Root {
-	t.Helper()
-	return openAt(t, filepath.Join(t.TempDir(), "root"), options...)
-}
-
-// openAt opens a root in which one recovery leaves nothing, orphans included.
-func openAt(t testing.TB, path string, options ...tempdir.Option) *tempdir.Root {
-	t.Helper()
-	root, err := tempdir.Open(path, append([]tempdir.Option{tempdir.Make(0o700), tempdir.OrphanGrace(0)}, options...)...)
-	require.NoError(t, err)
-	t.Cleanup(func() { root.Close() })
-	return root
-}
-
-// beside returns a path beside the root, on its file system.
-func beside(root *tempdir.Root, name string) string {
-	return filepath.Join(filepath.Dir(root.Path()), name)
-}
-
-// makeLayer makes a small tree and returns its path.
-func makeLayer(t testing.TB, path string) string {
-	t.Helper()
-	for _, name := range []string{"etc/passwd", "usr/bin/true", "usr/lib/libc.so", "readme"} {
-		file := filepath.Join(path, name)
-		require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
-		require.NoError(t, os.WriteFile(file, []byte(name), 0o644))
-	}
-	require.NoError(t, os.Symlink("/etc/passwd", filepath.Join(path, "link")))
-	return path
-}
-
-// requireLayer wants the tree of makeLayer, whole.
-func requireLayer(t testing.TB, path string) {
-	t.Helper()
-	for _, name := range []string{"etc/passwd", "usr/bin/true", "usr/lib/libc.so", "readme"} {
-		content, err := os.ReadFile(filepath.Join(path, name))
-		require.NoError(t, err)
-		require.Equal(t, name, string(content))
-	}
-	_, err := os.Readlink(filepath.Join(path, "link"))
-	require.NoError(t, err)
-}
-
-// rootNames lists the root.
-func rootNames(t testing.TB, root *tempdir.Root) []string {
-	t.Helper()
-	entries, err := os.ReadDir(root.Path())
-	require.NoError(t, err)
-	names := []string{}
-	for _, entry := range entries {
-		names = append(names, entry.Name())
-	}
-	return names
-}
-
 // What each operation asks of the kernel, call by call. It is the list of crash
 // points, and the cost under a store lock: one call a victim.
 func TestProtocolCalls(t *testing.T) {
@@ -159,21 +103,6 @@ func TestProtocolCalls(t *testing.T) {
 }
 
 const someID = "0123456789abcdef0123456789abcdef"
-
-// makeStale leaves what a crashed process leaves: both names, no lock.
-func makeStale(t testing.TB, root *tempdir.Root) string {
-	t.Helper()
-	require.NoError(t, os.WriteFile(filepath.Join(root.Path(), "lock-"+someID), nil, 0o600))
-	return makeOrphan(t, root)
-}
-
-// makeOrphan leaves data without a lock file.
-func makeOrphan(t testing.TB, root *tempdir.Root) string {
-	t.Helper()
-	data := filepath.Join(root.Path(), "temp-dir-"+someID)
-	require.NoError(t, os.Mkdir(data, 0o700))
-	return data
-}
 
 // Outside ext4, xfs and tmpfs renames are made durable before the first unlink
 // (rule 11), by one call that is not under the store lock.
