@@ -71,4 +71,3 @@ func (a Action) Takes(c Call) bool {
 	}
 	return false
 }
-
