@@ -135,10 +135,13 @@ func TestOwnersAtTheirLimit(t *testing.T) {
 		return
 	}
 	s, _ := newStore(t)
-	for _, id := range []int{1<<32 - 2, 1<<32 - 1} {
+	for _, id := range []int64{1<<32 - 2, 1<<32 - 1} {
+		if int64(int(id)) != id {
+			return
+		}
 		var b strings.Builder
 		w := tar.NewWriter(&b)
-		require.NoError(t, w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: "d", Mode: 0o700, Uid: id, Gid: id}))
+		require.NoError(t, w.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: "d", Mode: 0o700, Uid: int(id), Gid: int(id)}))
 		require.NoError(t, w.Close())
 		_, err := s.Create(background, layerstore.Layer{ID: fmt.Sprint("a", id)}, layerstore.Tar(strings.NewReader(b.String())))
 		if id == 1<<32-1 {
