@@ -170,7 +170,7 @@ func (s *Source) Try(ctx context.Context, m *Matrix, o Options) error {
 				mu.Lock()
 				r := m.row(mutant.Name)
 				if r == nil {
-					r = &Row{Mutant: mutant.Name, Of: mutant.Of, Change: mutant.Change, Enumerated: mutant.Enumerated(), Expected: mutant.Detector, Equivalent: mutant.Equivalent}
+					r = &Row{Mutant: mutant.Name, Of: mutant.Of, Change: mutant.Change, Enumerated: mutant.Enumerated(), Expected: mutant.Detector, Equivalent: mutant.Equivalent, Runs: []Run{}}
 					m.Rows = append(m.Rows, r)
 				}
 				r.Change, r.Equivalent = mutant.Change, mutant.Equivalent
