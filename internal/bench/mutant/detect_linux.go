@@ -174,7 +174,7 @@ func (s *Source) measure(ctx context.Context, d Detector, program string, p *par
 	if err := os.WriteFile(note, make([]byte, len(s.number)+1), 0o600); err != nil {
 		return err
 	}
-	run := s.execute(ctx, d, program, []*part{p}, 3*timeout, records+"="+note)
+	run := s.execute(ctx, d, program, []*part{p}, timeout, records+"="+note)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
