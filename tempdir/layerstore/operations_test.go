@@ -56,11 +56,11 @@ var operations = map[string]operation{
 	"Close": {run: func(s *layerstore.Store) error { return s.Close() }},
 	"Open":  {run: func(s *layerstore.Store) error { return nil }}, // the seam is there from its first call
 	"Create": {run: func(s *layerstore.Store) error {
-		_, err := s.Create(background, layerstore.Layer{ID: "new", Parent: "old"}, someFiles(2, "new"))
+		_, err := s.Create(background, layerstore.Layer{ID: "new", Parent: "old"}, someFiles(1, "new"))
 		return err
 	}, after: sceneState + " new"},
 	"Create of what is flagged": {run: func(s *layerstore.Store) error {
-		_, err := s.Create(background, layerstore.Layer{ID: "half"}, someFiles(2, "half"))
+		_, err := s.Create(background, layerstore.Layer{ID: "half"}, someFiles(1, "half"))
 		return err
 	}, after: sceneState + " half"},
 	"Delete":          {run: deleteAll("old", "child"), after: "keep busy+"},
@@ -250,7 +250,7 @@ func newTheatre(t *testing.T, driver layerstore.Driver) *theatre {
 	path, options := at([]string{th.dir}, driver)
 	s := must(layerstore.Open(path, options...))
 	for _, layer := range []layerstore.Layer{{ID: "keep"}, {ID: "old"}, {ID: "child", Parent: "old"}, {ID: "busy"}, {ID: "half"}, {ID: "gone"}} {
-		_, err := s.Create(background, layer, someFiles(2, layer.ID))
+		_, err := s.Create(background, layer, someFiles(1, layer.ID))
 		require.NoError(t, err)
 	}
 	must(s.Mount(background, "busy"))

@@ -124,6 +124,10 @@ func TestWhatIsInTheWayOfALayer(t *testing.T) {
 							s = openStore(t, path, layerstore.WithDriver(driver), kernel.With[layerstore.Option](kernel.Around(kernel.Linux(), beforeCommit)))
 						} else {
 							thing.put(t, home, outside)
+							s = openStore(t, path, layerstore.WithDriver(driver), kernel.WithDisk[layerstore.Option](kernel.AroundDisk(kernel.LinuxDisk(), func(method, _ string) error {
+								assert.False(t, method == "Replace" && thing.name != "nothing", "a flag would let others remove it after a crash")
+								return nil
+							})))
 						}
 						defer remove(t, home)
 						_, err := s.Create(background, layerstore.Layer{ID: "a"}, someFiles(3, "a"))
@@ -134,6 +138,7 @@ func TestWhatIsInTheWayOfALayer(t *testing.T) {
 						require.ErrorIs(t, err, layerstore.ErrUnrecorded)
 						require.ErrorContains(t, err, home)
 						assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
+						s = openStore(t, path, layerstore.WithDriver(driver))
 						before := inodeOf(t, home)
 						report, err := s.Recover(background)
 						require.NoError(t, err)
@@ -339,5 +344,23 @@ func TestWhatIsInTheWayOfAShortName(t *testing.T) {
 			intact()
 			remove(t, home)
 		})
+	}
+}
+
+// What layouts, and other engines, have beside the layers is no layer without a record.
+func TestReservedNamesAreNotReported(t *testing.T) {
+	for _, driver := range layouts {
+		s, path := newStore(t, layerstore.WithDriver(driver))
+		create(t, s, "a", layerstore.Empty())
+		home := filepath.Join(path, driver.Directories()[0])
+		for _, name := range []string{"l", "dir", "tempdirs", "staging", "tmp"} {
+			require.NoError(t, os.MkdirAll(filepath.Join(home, name), 0o700))
+			_, err := s.Create(background, layerstore.Layer{ID: name}, layerstore.Empty())
+			require.ErrorIs(t, err, layerstore.ErrBadID)
+		}
+		require.NoError(t, os.Mkdir(filepath.Join(home, "b"), 0o700))
+		report, err := s.Recover(background)
+		require.NoError(t, err)
+		assert.Equal(t, []string{filepath.Join(home, "b")}, report.Unrecorded)
 	}
 }
