@@ -288,19 +288,16 @@ func (th *theatre) play(t *testing.T, f *faulty, o operation) (has, wrong string
 		after = o.after
 	}
 	s, err := layerstore.Open(path, append(options, layerstore.WithoutRecovery())...)
-	before := openBelow(dir)
+	own := 0
 	if err == nil {
+		own = 2 // of the lock file and of the root
 		if f != nil {
 			f.armed = true
 		}
 		err = o.run(s)
 	}
-	for _, path := range openBelow(dir) {
-		if i := slices.Index(before, path); i >= 0 {
-			before = slices.Delete(before, i, i+1)
-			continue
-		}
-		return "", fmt.Sprintf("%s is still open after %v", path, err) // and may be locked
+	if left := openBelow(dir); len(left) > own { // and may be locked: before anybody waits for it
+		return "", fmt.Sprintf("%v is still open after %v", left, err)
 	}
 	if f != nil {
 		f.armed = false
@@ -374,7 +371,7 @@ func kindOf(err error) string {
 // Two operations on one handle by two goroutines do what they do one after the other,
 // in one order or the other: every pair of methods.
 func TestEveryPairOfOperations(t *testing.T) {
-	for _, driver := range layouts {
+	for _, driver := range []layerstore.Driver{layerstore.Overlay} { // which has two parts
 		th := newTheatre(t, driver)
 		names := slices.DeleteFunc(slices.Sorted(maps.Keys(operations)), func(name string) bool { return operations[name].refuse != "" || name == "Open" })
 		turns := kernel.HookFunc(func(*kernel.Call) error { runtime.Gosched(); return nil })
@@ -440,8 +437,6 @@ func TestCreationsRefused(t *testing.T)                 { refuseAll(t, "create",
 func TestDeletionsRefused(t *testing.T)                 { refuseAll(t, "delete", layerstore.VFS) }
 func TestDeletionsInPlaceRefused(t *testing.T)          { refuseAll(t, "in place", layerstore.VFS) }
 func TestRecoveriesRefused(t *testing.T)                { refuseAll(t, "recover", layerstore.VFS) }
-func TestReadsInOverlayRefused(t *testing.T)            { refuseAll(t, "read", layerstore.Overlay) }
-func TestSavesInOverlayRefused(t *testing.T)            { refuseAll(t, "save", layerstore.Overlay) }
 func TestCreationsInOverlayRefused(t *testing.T)        { refuseAll(t, "create", layerstore.Overlay) }
 func TestDeletionsInOverlayRefused(t *testing.T)        { refuseAll(t, "delete", layerstore.Overlay) }
 func TestDeletionsInPlaceInOverlayRefused(t *testing.T) { refuseAll(t, "in place", layerstore.Overlay) }

@@ -436,11 +436,4 @@ func powerLossAfterAKill(t *testing.T, operation int) {
 		require.Empty(t, o.loss)
 		assert.Greater(t, len(o.worlds), 50)
 	})
-	if operation == 1 {
-		t.Run(orderedTwo.name, func(t *testing.T) {
-			o := newOutage(t, orderedTwo, layerstore.Overlay)
-			o.kill(killed[operation])
-			require.Empty(t, o.loss)
-		})
-	}
 }
