@@ -184,8 +184,6 @@ func TestVerifyIsSkippedWithoutLocks(t *testing.T) {
 	for _, stage := range got.Stages {
 		if stage.Stage == "crash" { // on the simulated disk
 			assert.Equal(t, "pass", stage.Verdict)
-			require.Len(t, stage.Skips, 1)
-			assert.Equal(t, "crashes on real files", stage.Skips[0].What)
 			continue
 		}
 		assert.Equal(t, "skipped", stage.Verdict, stage.Stage)

@@ -214,9 +214,7 @@ func chmodReadable(fd, dir int, name string, bits uint32) error {
 // /proc to make one from dir. A thread has a working directory of its own for
 // that, and ends with it.
 func (linuxKernel) Detach(dir int, name string) error {
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // and never unlocked
+	return OnThread(func() error {
 		err := unix.Unshare(unix.CLONE_FS)
 		if err == nil && dir != unix.AT_FDCWD {
 			err = unix.Fchdir(dir)
@@ -224,7 +222,24 @@ func (linuxKernel) Detach(dir int, name string) error {
 		if err == nil {
 			err = Again(func() error { return unix.Unmount(name, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW) })
 		}
-		done <- err
+		return err
+	})
+}
+
+// OnThread runs do on a thread that ends with it. That is never the first thread: the
+// Go runtime keeps it for ever, and what others see of the process, such as its
+// working directory, is that thread's.
+func OnThread(do func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			err := OnThread(do) // on another one, while this is held
+			runtime.UnlockOSThread()
+			done <- err
+			return
+		}
+		done <- do() // and never unlocked
 	}()
 	return <-done
 }

@@ -5,13 +5,13 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"golang.org/x/sys/unix"
 )
 
@@ -139,21 +139,22 @@ func mountIn(t testing.TB, dir, source, target, fstype string, flags uintptr, da
 	t.Helper()
 	needRoot(t)
 	guard := newGuard(t, target)
-	result := make(chan error)
-	go func() {
-		var err error
-		if dir != "" {
-			runtime.LockOSThread() // and never unlocked: the thread ends with the goroutine
-			if err = unix.Unshare(unix.CLONE_FS); err == nil {
-				err = unix.Chdir(dir)
-			}
+	do := func() error { return unix.Mount(source, target, fstype, flags, data) }
+	if dir != "" {
+		mount := do
+		do = func() error {
+			return kernel.OnThread(func() error {
+				if err := unix.Unshare(unix.CLONE_FS); err != nil {
+					return err
+				}
+				if err := unix.Chdir(dir); err != nil {
+					return err
+				}
+				return mount()
+			})
 		}
-		if err == nil {
-			err = unix.Mount(source, target, fstype, flags, data)
-		}
-		result <- err
-	}()
-	switch err := <-result; {
+	}
+	switch err := do(); {
 	case errors.Is(err, unix.EPERM):
 		guard.dismiss()
 		t.Skip("skipped, because mounting is not permitted here")
