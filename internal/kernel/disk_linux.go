@@ -100,8 +100,9 @@ func describe(fd int) (s unix.Statx_t, err error) {
 }
 
 // noStatx reports whether a failed statx is to be made again as a stat: by kernels
-// before 4.11, and in sandboxes that do not know it.
-func noStatx(err error) bool { return err == unix.ENOSYS || err == unix.EPERM }
+// before 4.11, and in sandboxes that do not know it. EACCES may be an answer about
+// the path; then the stat says it, too.
+func noStatx(err error) bool { return err == unix.ENOSYS || err == unix.EPERM || err == unix.EACCES }
 
 func (linuxDisk) ReadToken(fd int) (t Token, err error) {
 	err = Again(func() error {

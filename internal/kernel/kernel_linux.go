@@ -131,7 +131,7 @@ func attributes(dir int, name string, flags int) (Attributes, error) {
 	err := Again(func() error {
 		return unix.Statx(dir, name, flags|unix.AT_NO_AUTOMOUNT, unix.STATX_BASIC_STATS, &s)
 	})
-	if err == unix.ENOSYS || err == unix.EPERM || err == unix.EACCES {
+	if noStatx(err) {
 		return olderAttributes(dir, name, flags)
 	}
 	if err != nil {

@@ -36,6 +36,7 @@ func TestStoreWithLess(t *testing.T) {
 		{"flags EINVAL", calls(map[string]syscall.Errno{testfs.NoReplace: unix.EINVAL, testfs.Exchange: unix.EINVAL})},
 		{"unnamed files EOPNOTSUPP", calls(map[string]syscall.Errno{testfs.Unnamed: unix.EOPNOTSUPP})},
 		{"statx ENOSYS", calls(map[string]syscall.Errno{"statx": unix.ENOSYS})},
+		{"statx EACCES", calls(map[string]syscall.Errno{"statx": unix.EACCES})},
 		{"statx EPERM", calls(map[string]syscall.Errno{"statx": unix.EPERM})},
 		{"nothing new", calls(map[string]syscall.Errno{"statx": unix.ENOSYS, "openat2": unix.ENOSYS, testfs.NoReplace: unix.EINVAL, testfs.Exchange: unix.EINVAL, testfs.Unnamed: unix.EISDIR, "fchmodat2": unix.ENOSYS, "listmount": unix.ENOSYS})},
 		{"linkat EPERM", calls(map[string]syscall.Errno{"linkat": unix.EPERM})},
