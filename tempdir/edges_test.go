@@ -127,9 +127,9 @@ var edges = map[string]func(t *testing.T, n int) (ok bool){
 		_, err := os.Stat(filepath.Join(root.Path(), "temp-dir-"+dir.ID(), "0-"+name))
 		return err == nil
 	},
-	"clockGrain": func(t *testing.T, n int) bool { // a stamp of that age does not count
+	"clockGrain": func(t *testing.T, n int) bool { // a stamp of that age, in milliseconds, does not count
 		stamp := time.Unix(1<<30, 0)
-		root := openRoot(t, kernel.WithClock[tempdir.Option](func() time.Time { return stamp.Add(time.Duration(n)) }),
+		root := openRoot(t, kernel.WithClock[tempdir.Option](func() time.Time { return stamp.Add(time.Duration(n) * time.Millisecond) }),
 			kernel.With[tempdir.Option](kernel.Around(kernel.Linux(), &stamping{stamp: stamp})))
 		must(root.MaybeDirty())
 		must(root.Recover(background))

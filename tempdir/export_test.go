@@ -3,6 +3,8 @@
 package tempdir
 
 import (
+	"time"
+
 	"github.com/afterlock/afterlock/internal/kernel"
 	"golang.org/x/sys/unix"
 )
@@ -35,7 +37,7 @@ const (
 var Limits = map[string]int{
 	"createAttempts": createAttempts, "stageAttempts": stageAttempts, "hintBytes": hintBytes, "idBytes": idBytes, "maxDepth": maxDepth,
 	"idleScans": idleScans, "scans": scans, "hoistAttempts": hoistAttempts, "mountsAtAName": mountsAtAName, "mendings": mendings,
-	"remounts": remounts, "sameMounts": sameMounts, "clockGrain": int(clockGrain),
+	"remounts": remounts, "sameMounts": sameMounts, "clockGrain": int(clockGrain / time.Millisecond),
 }
 
 // Encode writes an owner record.
