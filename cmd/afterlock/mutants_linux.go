@@ -191,7 +191,11 @@ func writeMatrix(out io.Writer, m *mutant.Matrix) error {
 	detectors := map[string]*counts{}
 	var order []string
 	count := map[bool][4]int{} // by whether enumerated: all, killed, equivalent, unmet
+	earlier := 0
 	for _, r := range m.Rows {
+		if r.Commit != "" {
+			earlier++
+		}
 		c := count[r.Enumerated]
 		c[0]++
 		killers := r.Killers()
@@ -248,6 +252,9 @@ func writeMatrix(out io.Writer, m *mutant.Matrix) error {
 			kind = fmt.Sprintf("enumerated (%d of %d by the rules, %d more do not compile)", m.Sampled-m.Unbuilt, m.Enumerated, m.Unbuilt)
 		}
 		fmt.Fprintf(out, "%s: %d mutants, %d killed, %d equivalent, %d not met\n", kind, c[0], c[1], c[2], c[3])
+	}
+	if earlier > 0 {
+		fmt.Fprintf(out, "%d of them at an earlier commit\n", earlier)
 	}
 	_, err := fmt.Fprintf(out, "%.0f s of detectors, commit %s\n", m.Took(), m.Commit)
 	return err

@@ -22,7 +22,7 @@ func TestMatrixOfMutants(t *testing.T) {
 		{Mutant: "not the same", Equivalent: "why", Runs: []mutant.Run{run("a", mutant.Killed)}},
 		{Mutant: "does not apply", Error: "no such text"},
 		{Mutant: "by rule", Enumerated: true, Change: "line 1: x -> y", Runs: []mutant.Run{run("a", mutant.TimedOut), run("b", mutant.NotReached)}},
-		{Mutant: "by rule, met", Enumerated: true, Runs: []mutant.Run{run("b", mutant.Killed)}},
+		{Mutant: "by rule, met", Enumerated: true, Commit: "b", Runs: []mutant.Run{run("b", mutant.Killed)}},
 	}}
 	path := filepath.Join(t.TempDir(), "m.json")
 	require.NoError(t, m.Write(path))
@@ -46,6 +46,7 @@ equivalent  same: why
          a        5        5       2            1
 named: 5 mutants, 3 killed, 1 equivalent, 3 not met
 enumerated (2 of 9 by the rules, 1 more do not compile): 2 mutants, 1 killed, 0 equivalent, 1 not met
+1 of them at an earlier commit
 9 s of detectors, commit c
 `, out.String())
 }

@@ -40,7 +40,8 @@ type Row struct {
 	Enumerated bool   `json:"enumerated,omitempty"`
 	Expected   string `json:"expected,omitempty"` // the detector that must meet it
 	Equivalent string `json:"equivalent,omitempty"`
-	Error      string `json:"error,omitempty"` // why it could not be tried
+	Error      string `json:"error,omitempty"`  // why it could not be tried
+	Commit     string `json:"commit,omitempty"` // where it was tried, if not at the matrix's commit
 	Runs       []Run  `json:"runs"`
 }
 
@@ -149,6 +150,7 @@ func (s *Source) Try(ctx context.Context, m *Matrix, o Options) error {
 	}
 	m.Enumerated, m.Sampled, m.Unbuilt, m.Source = s.Enumerated, s.Sampled, s.Unbuilt, s.Digest
 	m.Commit = s.commit(ctx)
+	m.Rows = slices.DeleteFunc(m.Rows, func(r *Row) bool { return r.Commit != "" })
 	if o.Before == nil {
 		for _, d := range detectors { // before anything else is run
 			if _, err := s.parts(ctx, d, o.Log); err != nil {
