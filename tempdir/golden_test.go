@@ -37,7 +37,7 @@ var interruptible = map[string]uintptr{
 	"getdents64": unix.SYS_GETDENTS64, "ioctl": unix.SYS_IOCTL, "linkat": unix.SYS_LINKAT, "mkdirat": unix.SYS_MKDIRAT,
 	"name_to_handle_at": unix.SYS_NAME_TO_HANDLE_AT, "openat": unix.SYS_OPENAT, "openat2": unix.SYS_OPENAT2,
 	"pread64": unix.SYS_PREAD64, "pwrite64": unix.SYS_PWRITE64, "renameat": unix.SYS_RENAMEAT, "renameat2": unix.SYS_RENAMEAT2,
-	"statx": unix.SYS_STATX, "unlinkat": unix.SYS_UNLINKAT, "fchmod": unix.SYS_FCHMOD, "newfstatat": unix.SYS_NEWFSTATAT,
+	"statx": unix.SYS_STATX, "unlinkat": unix.SYS_UNLINKAT, "fchmod": unix.SYS_FCHMOD,
 }
 
 // An interrupter lets the next call of each kind be the one that is interrupted.
@@ -284,7 +284,7 @@ func TestArgumentsBelowTheSeam(t *testing.T) {
 				short[method] = mountNumber.ReplaceAllString(lines, "mount($1)")
 			}
 			requireGolden(t, want, short)
-			if testing.Short() && i > 0 {
+			if testing.Short() && i > 0 || strconv.IntSize == 32 { // there they have other numbers
 				return
 			}
 			interrupted := belowTheSeam(t, goldenBase(t), strconv.Itoa(i), "interrupted")
