@@ -22,7 +22,7 @@ const rounds = 3
 
 // Counterexamples are the models of the protocol that must fail and are replayed:
 // all of them but those in which upstream's code runs in a process of ours (the
-// fixtures of upstream have processes of their own), and those with a step that
+// mutants of upstream have processes of their own), and those with a step that
 // is none of a process's here.
 func Counterexamples() (names []string) {
 	for _, m := range model.Models() {
@@ -39,7 +39,7 @@ func isReplayed(m *model.Model) bool {
 }
 
 // ReplayCounterexample executes the counterexample of a model that must fail, on
-// the file system of a directory, as often as it is told to, by fixtures that
+// the file system of a directory, as often as it is told to, by mutants that
 // have the model's faults: see mutants. After each step the world has to be the
 // state of the specification, and in the end the property has to be false of the
 // world as it was observed. Names, inodes, locks and their holders, open lock

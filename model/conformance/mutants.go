@@ -13,10 +13,9 @@ import (
 	"github.com/afterlock/afterlock/model"
 )
 
-// A mutant is a fixture that does what a deliberate fault of the specification
-// does: the library's own code, over a kernel that lies to it, or makes other
-// calls for it. The calls that it makes are hooked like the library's. What its
-// caller is told of failures is not judged.
+// A mutant does what a mutant of the specification does: the library's own code,
+// over a kernel that lies to it, or makes other calls for it. The calls that it
+// makes are hooked like the library's. What it answers after failures is not judged.
 type mutant struct {
 	slot   string // of the action that it replaces
 	kernel func(p *process, hooked kernel.Kernel) kernel.Kernel
@@ -26,7 +25,7 @@ type mutant struct {
 	take   func(s *scheduler, p *process, a *step, from, to *model.State) error
 }
 
-// mutants are the fixtures, by the name of the mutant in the specification.
+// mutants has them by their name in the specification.
 var mutants = map[string]mutant{
 	// MutantsOwner.tla
 	"DataBeforeLock":        {kernel: dataBeforeLock, stands: standsBeforeData, take: takesData},
@@ -59,12 +58,12 @@ var mutants = map[string]mutant{
 	"LeaseRunsOut": {kernel: leaseRunsOut},
 }
 
-// mutantsOf are the fixtures that a configuration asks for.
+// mutantsOf are the mutants that a configuration asks for.
 func mutantsOf(s *scheduler, c *model.Config) (list []mutant, err error) {
 	for _, slot := range slices.Sorted(maps.Keys(c.Swap)) {
 		m, ok := mutants[c.Swap[slot]]
 		if !ok {
-			return nil, fmt.Errorf("no fixture for the mutant %s", c.Swap[slot])
+			return nil, fmt.Errorf("mutant %s of the specification has none in the code", c.Swap[slot])
 		}
 		m.slot = slot
 		list = append(list, m)
@@ -78,7 +77,7 @@ func mutantsOf(s *scheduler, c *model.Config) (list []mutant, err error) {
 			return &tabled{posix{Kernel: k, p: p}, s}
 		}})
 	default:
-		return nil, fmt.Errorf("no fixture for locks of the kind %q", c.LockKind)
+		return nil, fmt.Errorf("no mutant has locks of the kind %q", c.LockKind)
 	}
 	return list, nil
 }
@@ -96,7 +95,7 @@ func (p *process) standsLike(s *scheduler, to *model.State) bool {
 	return false
 }
 
-// stand stops where a fixture is about to do something else than the library
+// stand stops where a mutant is about to do something else than the library
 // asked for. It returns an error if the process has been killed.
 func (p *process) stand(m kernel.Method, name string, fd int) error {
 	if p.dead {

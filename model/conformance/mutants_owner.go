@@ -13,7 +13,7 @@ import (
 	"github.com/afterlock/afterlock/model"
 )
 
-// This file is MutantsOwner.tla as fixtures: faults in what an owner does.
+// This file is MutantsOwner.tla: what an owner does wrong.
 
 func idOfName(name string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(name, lockPrefix), dataPrefix)

@@ -12,13 +12,13 @@ import (
 )
 
 // This file is the half of MutantsRecover.tla about how a recoverer comes to
-// hold an instance, as fixtures.
+// hold an instance.
 
 // remembering looks at the name before it opens it, and compares the name with
 // the number that it saw then, not with the file that it holds.
 //
 // Numbers are those of the specification: the lowest that is free. ext4 hands
-// out numbers like that, tmpfs never uses one again; so the fixture does not
+// out numbers like that, tmpfs never uses one again; so the mutant does not
 // depend on either.
 type remembering struct {
 	kernel.Kernel
@@ -247,7 +247,7 @@ func (m *tabled) OpenLock(root int, name string) (int, error) {
 }
 
 // lease is a lock that runs out: who wants it gets it, and its holder is not
-// told. The fixture is the lock's server: it takes the lock back from whichever
+// told. The mutant is the lock's server: it takes the lock back from whichever
 // descriptor has it.
 type lease struct {
 	kernel.Kernel

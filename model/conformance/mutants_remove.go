@@ -11,7 +11,7 @@ import (
 	"github.com/afterlock/afterlock/model"
 )
 
-// This file is the half of MutantsRecover.tla about removal, as fixtures.
+// This file is the half of MutantsRecover.tla about removal.
 
 // lockFirst unlinks the lock file before it looks at the data.
 type lockFirst struct {

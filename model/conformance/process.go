@@ -56,7 +56,7 @@ type process struct {
 	shows    tempdir.State   // what Instances has to show, or 0
 	adopts   bool            // it came to the id by its data alone
 	free     bool            // it stops between operations only
-	joined   bool            // it does not stop: a fixture's calls that are one step with another
+	joined   bool            // it does not stop: a mutant's calls that are one step with another
 	unjudged bool            // whether its caller is told an error is not compared with what failed
 	gaveUp   string          // why the code did not go on, as it found out last
 	bad      string

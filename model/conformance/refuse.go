@@ -35,7 +35,7 @@ func (s *scheduler) refuse(state *model.State, enabled func(action int) bool) er
 			s.counts.Elsewhere++ // an adopter's name is that of the data it saw
 			continue
 		case p.ownCall(s, state):
-			s.counts.Bounded++ // a fixture's call of its own
+			s.counts.Bounded++ // a mutant's call of its own
 			continue
 		case !p.offers(a.slot) || state.PC[a.proc] == model.Closing && p.at.place == atIdle: // only the response is left
 			s.counts.Elsewhere++
@@ -61,7 +61,7 @@ func (s *scheduler) refuse(state *model.State, enabled func(action int) bool) er
 	return nil
 }
 
-// ownCall says whether a fixture stands before a call of its own, which is
+// ownCall says whether a mutant stands before a call of its own, which is
 // none of those that the library makes there.
 func (p *process) ownCall(s *scheduler, state *model.State) bool {
 	for _, m := range p.mutants {
