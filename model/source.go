@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"reflect"
@@ -229,7 +230,10 @@ func (s *Source) Model() (m *Model, err error) {
 		}
 	}()
 	actions := m.Actions()
-	for definition, mutant := range m.Swap() {
+	swap := m.Swap()
+	inOrder := func(a, b string) int { return cmp.Compare(s.lines[a].line, s.lines[b].line) }
+	for _, definition := range slices.SortedFunc(maps.Keys(swap), inOrder) { // the first one wrong is told, every time
+		mutant := swap[definition]
 		isSwapped := func(a Action) bool { return a.Slot == definition && a.Name == mutant }
 		if !slices.ContainsFunc(actions, isSwapped) && !slices.Contains(of.swaps, definition+" "+mutant) {
 			return nil, s.wrong(definition, "nothing of this model is swapped by "+mutant)
