@@ -355,9 +355,10 @@ func (th *theatre) play(t *testing.T, f *faulty, o operation) (has, wrong string
 	return has, wrong
 }
 
-// kinds are what an error can be.
-var kinds = []error{errLie, layerstore.ErrLayerUnknown, layerstore.ErrLayerExists, layerstore.ErrNoParent, layerstore.ErrHasChildren, layerstore.ErrMounted,
-	layerstore.ErrNotMounted, layerstore.ErrBusy, layerstore.ErrUnrecorded, layerstore.ErrDamaged, layerstore.ErrLeftover, fs.ErrClosed}
+// kinds are what an error can be; the first that matches tells: a recovery says of
+// every error that something is left, also of a handle that was closed beside it.
+var kinds = []error{errLie, fs.ErrClosed, layerstore.ErrLayerUnknown, layerstore.ErrLayerExists, layerstore.ErrNoParent, layerstore.ErrHasChildren, layerstore.ErrMounted,
+	layerstore.ErrNotMounted, layerstore.ErrBusy, layerstore.ErrUnrecorded, layerstore.ErrDamaged, layerstore.ErrLeftover}
 
 func kindOf(err error) string {
 	for _, kind := range kinds {
