@@ -72,7 +72,13 @@ func (f *forked) start(p *process) (stop, error) {
 func (f *forked) fork(p *process, j job) error {
 	f.present = proc.New(forkedRole)
 	f.present.Env = append(f.present.Env, "GOMAXPROCS=1")
-	f.present.SysProcAttr = &syscall.SysProcAttr{Cloneflags: f.where.cloneflags()}
+	attr := &syscall.SysProcAttr{Cloneflags: f.where.cloneflags()}
+	if attr.Cloneflags != 0 && os.Geteuid() != 0 { // who may have such a name space in a user name space only
+		attr.Cloneflags |= syscall.CLONE_NEWUSER
+		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: os.Geteuid(), HostID: os.Geteuid(), Size: 1}}
+		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: os.Getegid(), HostID: os.Getegid(), Size: 1}}
+	}
+	f.present.SysProcAttr = attr
 	if err := f.present.Start(); err != nil {
 		f.present = nil
 		return environmentError{err}
