@@ -4,7 +4,6 @@ package tempdir_test
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,63 +19,17 @@ import (
 type fullDisk struct {
 	name    string
 	make    func(testing.TB) string
-	fill    func(t testing.TB, dir string) // leaves no room, below dir
-	creates bool                           // an instance needs nothing that ran out
+	inodes  bool // run out, and not blocks
+	creates bool // an instance needs nothing that ran out
 }
 
 var fullDisks = []fullDisk{
-	{"tmpfs without blocks", func(t testing.TB) string { return testfs.Tmpfs(t, "size=1m") }, fillBlocks, true},
-	{"tmpfs without inodes", func(t testing.TB) string { return testfs.Tmpfs(t, "nr_inodes=60") }, fillInodes, false},
-	{"ext4 without blocks", func(t testing.TB) string { return testfs.Ext4(t, testfs.Ext4Options{MiB: 4}) }, fillBlocks, false},
-	{"ext4 without inodes", func(t testing.TB) string { return testfs.Ext4(t, testfs.Ext4Options{MiB: 8, Inodes: 96}) }, fillInodes, false},
-	{"xfs without blocks", testfs.Xfs, fillBlocks, false},
-	{"btrfs without blocks", testfs.Btrfs, fillBlocks, true},
-}
-
-// fillBlocks writes until no block is left.
-func fillBlocks(t testing.TB, dir string) {
-	t.Helper()
-	require.NoError(t, os.Mkdir(dir, 0o700))
-	for n := 0; ; n++ {
-		f, err := os.Create(filepath.Join(dir, fmt.Sprint(n)))
-		if err != nil {
-			require.ErrorIs(t, err, unix.ENOSPC)
-			return
-		}
-		size := 0
-		for unix.Fallocate(int(f.Fd()), 0, int64(size), 1<<20) == nil {
-			size += 1 << 20 // takes blocks and no time
-		}
-		_, err = f.Seek(int64(size), io.SeekStart)
-		require.NoError(t, err)
-		for _, chunk := range []int{1 << 16, 1 << 10, 1} {
-			for err == nil {
-				_, err = f.Write(make([]byte, chunk))
-				size += chunk
-			}
-			require.ErrorIs(t, err, unix.ENOSPC)
-			err = f.Sync() // what was written without a block of its own gets one now
-			require.NoError(t, err)
-		}
-		require.NoError(t, f.Close())
-		if size <= 1<<16+1<<10+1 {
-			return // nothing went into this file
-		}
-	}
-}
-
-// fillInodes makes files until no inode is left.
-func fillInodes(t testing.TB, dir string) {
-	t.Helper()
-	require.NoError(t, os.Mkdir(dir, 0o700))
-	for n := 0; ; n++ {
-		f, err := os.Create(filepath.Join(dir, fmt.Sprint(n)))
-		if err != nil {
-			require.ErrorIs(t, err, unix.ENOSPC)
-			return
-		}
-		require.NoError(t, f.Close())
-	}
+	{"tmpfs without blocks", func(t testing.TB) string { return testfs.Tmpfs(t, "size=1m") }, false, true},
+	{"tmpfs without inodes", func(t testing.TB) string { return testfs.Tmpfs(t, "nr_inodes=60") }, true, false},
+	{"ext4 without blocks", func(t testing.TB) string { return testfs.Ext4(t, testfs.Ext4Options{MiB: 4}) }, false, false},
+	{"ext4 without inodes", func(t testing.TB) string { return testfs.Ext4(t, testfs.Ext4Options{MiB: 8, Inodes: 96}) }, true, false},
+	{"xfs without blocks", testfs.Xfs, false, false},
+	{"btrfs without blocks", testfs.Btrfs, false, true},
 }
 
 // A full disk is when a deletion is needed most: what is there can be staged,
@@ -91,7 +44,7 @@ func TestFullDisk(t *testing.T) {
 			dir, err := s.root.Create()
 			require.NoError(t, err)
 			filler := beside(s.root, "filler")
-			disk.fill(t, filler)
+			testfs.Fill(t, filler, disk.inodes)
 			before := rootNames(t, s.root)
 
 			another, err := s.root.Create()
@@ -127,14 +80,14 @@ func TestOrphanOnADiskWithoutInodes(t *testing.T) {
 		return
 	}
 	for _, disk := range fullDisks {
-		if !strings.Contains(disk.name, "inodes") {
+		if !disk.inodes {
 			continue
 		}
 		t.Run(disk.name, func(t *testing.T) {
 			s := newSceneAt(t, disk.make(t))
 			orphan := idOf("0") // before the stale neighbour
 			s.leaveOrphan(t, orphan)
-			disk.fill(t, beside(s.root, "filler"))
+			testfs.Fill(t, beside(s.root, "filler"), disk.inodes)
 
 			report, err := s.unharmed(t)
 			requireRefusal(t, err, "recover", s.lock(orphan), unix.ENOSPC)
@@ -164,7 +117,7 @@ func TestDataDirectoryCannotGrowOnAFullDisk(t *testing.T) {
 	for n := range many {
 		require.NoError(t, os.WriteFile(filepath.Join(victims, fmt.Sprintf("%050d", n)), []byte("kept"), 0o600))
 	}
-	fillBlocks(t, beside(s.root, "filler"))
+	testfs.Fill(t, beside(s.root, "filler"), false)
 	staged := 0
 	for ; err == nil; staged++ {
 		require.Less(t, staged, many, "the data directory never ran out of room")

@@ -333,24 +333,7 @@ func belowTheSeam(t *testing.T, base string, arguments ...string) map[string]str
 	short := regexp.MustCompile(`AT_FDCWD<[^>]*>|\d+<[^>]*>(\(deleted\))?|/proc/self/fd/\d+|0x[0-9a-f]+( /\*.*\*/)?|, \{(handle_bytes.*\[\d+\]|st_mode.*\})|, ?\{(stx_mask|f_type).*|\) += .*|RESOLVE_[A-Z_|]+|FLAGS, \[[^]]*\]`)
 	calls := map[string][]string{}
 	thread, section := "", ""
-	whole := map[string]string{} // by thread: a call that another interrupted in the log
-	for line := range strings.Lines(content) {
-		tid, text, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if begun, cut := strings.CutSuffix(text, "<unfinished ...>"); cut {
-			whole[tid] = strings.TrimSpace(begun)
-			if strings.HasSuffix(whole[tid], ",") {
-				whole[tid] += " "
-			}
-			continue
-		}
-		if _, rest, resumed := strings.Cut(text, " resumed>"); resumed {
-			text = whole[tid] + strings.TrimSpace(rest)
-		}
-		match := regexp.MustCompile(`^ *()(\w+)(\(.*)$`).FindStringSubmatch(text)
-		if match == nil {
-			continue
-		}
-		match[1] = tid
+	for _, match := range regexp.MustCompile(`(?m)^(\d+) +(\w+)(\(.*)$`).FindAllStringSubmatch(content, -1) {
 		if _, name, ok := strings.Cut(match[3], `"/mark/`); ok {
 			thread, section = match[1], name[:strings.IndexByte(name, '"')]
 			continue
@@ -359,7 +342,7 @@ func belowTheSeam(t *testing.T, base string, arguments ...string) map[string]str
 		if !ofThread || section == "" || slices.Contains(testfs.RuntimeCalls, match[2]) {
 			continue
 		}
-		text = short.ReplaceAllStringFunc(match[3], func(s string) string {
+		text := short.ReplaceAllStringFunc(match[3], func(s string) string {
 			switch {
 			case strings.HasPrefix(s, "AT_FDCWD"):
 				return "AT_FDCWD"

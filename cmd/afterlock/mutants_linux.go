@@ -42,7 +42,11 @@ mutants. What killed a mutant in the committed matrix is tried first, and nothin
 more if it still does. --full tries every detector. A run that was interrupted goes
 on with the result file that it left.
 
-Exit codes: 0 every mutant met, 1 some are not, 2 usage or environment.`,
+A mutant is undecided if nothing killed it and a detector timed out, or failed with
+another message than the catalogue's.
+
+Exit codes: 0 every mutant met, 1 some survived or are undecided, 2 usage or
+environment.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			root, err := checkout()
@@ -146,7 +150,13 @@ func checkout() (string, error) {
 
 // rowText says in a line what became of a mutant.
 func rowText(r *mutant.Row) string {
+	decided := func(run mutant.Run) bool {
+		return slices.Contains([]string{mutant.Killed, mutant.NotReached, mutant.Survived}, run.Verdict)
+	}
 	text := "survived  " + r.Mutant
+	if slices.ContainsFunc(r.Runs, func(run mutant.Run) bool { return !decided(run) }) {
+		text = "undecided  " + r.Mutant // no kill; but who timed out may not have been done
+	}
 	if r.Change != "" {
 		text += ", " + r.Change
 	}
@@ -166,9 +176,7 @@ func rowText(r *mutant.Row) string {
 		text = "equivalent  " + r.Mutant + ": " + r.Equivalent
 	}
 	for _, run := range r.Runs {
-		switch run.Verdict {
-		case mutant.Killed, mutant.NotReached, mutant.Survived:
-		default:
+		if !decided(run) {
 			text += fmt.Sprintf("; %s: %s", run.Detector, run.Verdict)
 		}
 	}

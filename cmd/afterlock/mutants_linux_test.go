@@ -39,7 +39,7 @@ func TestMatrixOfMutants(t *testing.T) {
 	assert.Equal(t, `not met by a  met by another, killed by b P (1.0 s); a: wrong message
 killed  not the same, killed by a P (1.0 s)
 not tried  does not apply: no such text
-survived  by rule, line 1: x -> y; a: timed out
+undecided  by rule, line 1: x -> y; a: timed out
 equivalent  same: why
   detector  mutants  reached  killed  only killer
          b        4        3       3            2

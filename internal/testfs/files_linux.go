@@ -3,12 +3,14 @@ package testfs
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
 
+	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
 
@@ -118,4 +120,38 @@ func InMemory(t testing.TB) string {
 		}
 	})
 	return dir
+}
+
+// Fill makes files in the new directory dir until the file system has no block left
+// or, if inodes is set, no inode.
+func Fill(t testing.TB, dir string, inodes bool) {
+	t.Helper()
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	for n := 0; ; n++ {
+		f, err := os.Create(filepath.Join(dir, fmt.Sprint(n)))
+		if err != nil {
+			require.ErrorIs(t, err, unix.ENOSPC)
+			return
+		}
+		wrote := 0
+		for !inodes && unix.Fallocate(int(f.Fd()), 0, int64(wrote), 1<<20) == nil {
+			wrote += 1 << 20 // takes blocks and no time
+		}
+		_, err = f.Seek(int64(wrote), io.SeekStart)
+		require.NoError(t, err)
+		for size := 1 << 16; !inodes && size > 0; size /= 16 {
+			for {
+				n, err := f.Write(make([]byte, size))
+				if wrote += n; err != nil {
+					require.ErrorIs(t, err, unix.ENOSPC)
+					require.NoError(t, f.Sync()) // what had no block of its own gets one now
+					break
+				}
+			}
+		}
+		require.NoError(t, f.Close())
+		if !inodes && wrote == 0 {
+			return
+		}
+	}
 }

@@ -5,8 +5,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir/compat"
+	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
 
@@ -58,5 +60,15 @@ func (a aged) After(c *kernel.Call) {
 	}
 }
 
-// descriptors counts what this process has open.
-func descriptors(t *testing.T) int { return len(names(t, "/proc/self/fd")) }
+// sinceNow returns a function that names what this process has opened since, and
+// still has open.
+func sinceNow(t *testing.T) (leaked func() []string) {
+	t.Helper()
+	before, err := proc.OpenDescriptors()
+	require.NoError(t, err)
+	return func() []string {
+		names, err := before.Leaked()
+		require.NoError(t, err)
+		return names
+	}
+}

@@ -109,7 +109,7 @@ func TestManyLockersOneHolder(t *testing.T) {
 		if strings.HasSuffix(t.Name(), "/fuse") {
 			t.Skip("skipped, because this FUSE server finds open files by path: with a name that is used again it answers for another file")
 		}
-		path, open := filepath.Join(dir, "lock"), descriptors(t)
+		path, leaked := filepath.Join(dir, "lock"), sinceNow(t)
 		var holders, taken int
 		var mu sync.Mutex
 		var wg sync.WaitGroup
@@ -136,7 +136,7 @@ func TestManyLockersOneHolder(t *testing.T) {
 		wg.Wait()
 		require.Positive(t, taken)
 		require.NoFileExists(t, path)
-		require.Equal(t, open, descriptors(t))
+		require.Empty(t, leaked())
 	})
 }
 
@@ -159,7 +159,7 @@ func TestTryLockPathRechecks(t *testing.T) {
 }
 
 func TestTryLockPathGivesUpOnAMovingName(t *testing.T) {
-	path, open := filepath.Join(t.TempDir(), "lock"), descriptors(t)
+	path, leaked := filepath.Join(t.TempDir(), "lock"), sinceNow(t)
 	require.NoError(t, os.WriteFile(path, nil, 0o600))
 	hook(t, before(kernel.TakeLock, func() error {
 		check(os.WriteFile(path+"2", nil, 0o600))
@@ -167,11 +167,11 @@ func TestTryLockPathGivesUpOnAMovingName(t *testing.T) {
 	}))
 	_, err := compat.TryLockPath(path)
 	require.ErrorIs(t, err, os.ErrExist)
-	require.Equal(t, open, descriptors(t))
+	require.Empty(t, leaked())
 }
 
 func TestTryLockPathRefusesWhatIsNoLockFile(t *testing.T) {
-	dir, open := t.TempDir(), descriptors(t)
+	dir, leaked := t.TempDir(), sinceNow(t)
 	precious := victim(t, "precious")
 	makers := map[string]func(path string) error{
 		"directory":     func(path string) error { return os.Mkdir(path, 0o700) },
@@ -188,7 +188,7 @@ func TestTryLockPathRefusesWhatIsNoLockFile(t *testing.T) {
 	}
 	require.Len(t, names(t, dir), len(makers))
 	require.FileExists(t, precious)
-	require.Equal(t, open, descriptors(t))
+	require.Empty(t, leaked())
 }
 
 func TestUnlockLeavesAStrangersFile(t *testing.T) {
@@ -206,14 +206,14 @@ func TestUnlockLeavesAStrangersFile(t *testing.T) {
 // TestUnlockAfterRemovingTheDirectory is what upstream's pruner of staging
 // directories does.
 func TestUnlockAfterRemovingTheDirectory(t *testing.T) {
-	open := descriptors(t)
+	leaked := sinceNow(t)
 	dir := filepath.Join(t.TempDir(), "staging")
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	lock, err := compat.TryLockPath(filepath.Join(dir, "staging.lock"))
 	require.NoError(t, err)
 	require.NoError(t, os.RemoveAll(dir))
 	require.NoError(t, lock.UnlockAndDelete())
-	require.Equal(t, open, descriptors(t))
+	require.Empty(t, leaked())
 	_, err = compat.TryLockPath(filepath.Join(dir, "staging.lock"))
 	require.ErrorIs(t, err, os.ErrNotExist, "the directory is not made")
 }
@@ -237,7 +237,7 @@ func TestUnlockTwiceIsAnErrorAndNoPanic(t *testing.T) {
 }
 
 func TestLockFailsOnceAndLeavesNothing(t *testing.T) {
-	dir, open, attempts := t.TempDir(), descriptors(t), 0
+	dir, leaked, attempts := t.TempDir(), sinceNow(t), 0
 	hook(t, before(kernel.TakeLock, func() error { attempts++; return unix.ENOLCK }))
 	_, _, err := compat.CreateAndLock(dir, "lock-")
 	require.ErrorIs(t, err, unix.ENOLCK)
@@ -246,7 +246,7 @@ func TestLockFailsOnceAndLeavesNothing(t *testing.T) {
 	require.ErrorIs(t, err, unix.ENOLCK)
 	require.Equal(t, 2, attempts)
 	require.Empty(t, names(t, dir))
-	require.Equal(t, open, descriptors(t))
+	require.Empty(t, leaked())
 }
 
 func TestLockFileBehindADirectoryLink(t *testing.T) {

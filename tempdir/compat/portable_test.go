@@ -88,6 +88,7 @@ func TestPortableCommitNeverReplaces(t *testing.T) {
 	makers := map[string]func(path string) error{
 		"file":            func(path string) error { return os.WriteFile(path, nil, 0o600) },
 		"empty directory": func(path string) error { return os.Mkdir(path, 0o700) },
+		"dangling link":   func(path string) error { return os.Symlink("nowhere", path) },
 	}
 	for staged, makeStaged := range makers {
 		for taken, makeTaken := range makers {

@@ -67,7 +67,7 @@ func upstreamOwner(t *testing.T, root string) (dir *upstream.Dir, addition *upst
 
 func TestUpstreamOwnerInTheSameProcess(t *testing.T) {
 	onBoth(t, func(t *testing.T) {
-		root, open := t.TempDir(), descriptors(t)
+		root, leaked := t.TempDir(), sinceNow(t)
 		dir, addition, lockFile := upstreamOwner(t, root)
 		for range 3 {
 			require.NoError(t, compat.RecoverStaleDirs(root))
@@ -76,7 +76,7 @@ func TestUpstreamOwnerInTheSameProcess(t *testing.T) {
 			_, err := compat.TryLockPath(lockFile)
 			require.ErrorIs(t, err, tempdir.ErrHeld)
 			requireHeld(t, lockFile)
-			require.LessOrEqual(t, descriptors(t), open+2, "the owner's, and one that is kept")
+			require.LessOrEqual(t, len(leaked()), 2, "the owner's, and one that is kept")
 		}
 		require.NoError(t, addition.Commit(filepath.Join(t.TempDir(), "committed")))
 		require.NoError(t, dir.Cleanup())
@@ -85,7 +85,7 @@ func TestUpstreamOwnerInTheSameProcess(t *testing.T) {
 		// What was kept open for it is closed by a later look.
 		other, _, otherLock := upstreamOwner(t, root)
 		require.NoError(t, compat.RecoverStaleDirs(root))
-		require.LessOrEqual(t, descriptors(t), open+2, "its own, and one that is kept")
+		require.LessOrEqual(t, len(leaked()), 2, "its own, and one that is kept")
 		requireHeld(t, otherLock)
 		require.NoError(t, other.Cleanup())
 	})
@@ -167,7 +167,7 @@ func TestUpstreamRecoversInTheSameProcess(t *testing.T) {
 // does, which would harm its own kind.
 func TestOwnersOfBothKindsAndRecoverersAsGoroutines(t *testing.T) {
 	onBoth(t, func(t *testing.T) {
-		root, out, open := t.TempDir(), t.TempDir(), descriptors(t)
+		root, out, leaked := t.TempDir(), t.TempDir(), sinceNow(t)
 		theirs, err := upstream.New(root, upstream.Options{})
 		require.NoError(t, err)
 		done := make(chan struct{})
@@ -221,7 +221,7 @@ func TestOwnersOfBothKindsAndRecoverersAsGoroutines(t *testing.T) {
 		// A look at a held lock is what closes the descriptors that are kept.
 		last, _, _ := upstreamOwner(t, root)
 		require.NoError(t, compat.RecoverStaleDirs(root))
-		require.LessOrEqual(t, descriptors(t), open+2)
+		require.LessOrEqual(t, len(leaked()), 2)
 		require.NoError(t, last.Cleanup())
 	})
 }

@@ -4,6 +4,7 @@ package layerstore_test
 
 import (
 	"archive/tar"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
@@ -55,6 +57,42 @@ func TestStoreWithLess(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+func init() {
+	// "mounts without proc" STORE: what a process without /proc may do with layers that
+	// one with /proc has mounted, and the other way round.
+	proc.Register("mounts without proc", func(arguments []string) {
+		s := must(layerstore.Open(arguments[0]))
+		if _, err := s.Delete(background, "a"); !errors.Is(err, layerstore.ErrMounted) {
+			panic(fmt.Sprint("it deletes what is mounted: ", err))
+		}
+		must(s.Mount(background, "b"))
+		must(0, s.Unmount(background, "a"))
+	})
+}
+
+// Which boot this is a process without /proc cannot tell; what is mounted stays
+// mounted for it, and what it mounts for the others.
+func TestMountsOfProcessesWithoutProc(t *testing.T) {
+	s, path := newStore(t)
+	create(t, s, "a", layerstore.Empty())
+	create(t, s, "b", layerstore.Empty())
+	for range 2 {
+		must(s.Mount(background, "a"))
+	}
+	other := proc.New("mounts without proc", path)
+	testfs.Lack{Proc: true}.Command(t, other.Cmd)
+	output, err := other.CombinedOutput()
+	require.NoError(t, err, "%s", output)
+	for _, id := range []string{"a", "b"} {
+		_, err = s.Delete(background, id)
+		require.ErrorIs(t, err, layerstore.ErrMounted, id)
+		require.NoError(t, s.Unmount(background, id))
+		require.ErrorIs(t, s.Unmount(background, id), layerstore.ErrNotMounted, id)
+		_, err = s.Delete(background, id)
+		require.NoError(t, err, id)
 	}
 }
 

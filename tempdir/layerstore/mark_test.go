@@ -240,7 +240,7 @@ func TestDeletionOnAFullBtrfs(t *testing.T) {
 			create(t, s, "keep", someFiles(3, "keep"))
 			create(t, s, "a", someFiles(30, strings.Repeat("a", 3000)))
 			create(t, s, "b", someFiles(30, strings.Repeat("b", 3000)))
-			fill(t, filepath.Join(mounted, "filler"), false)
+			testfs.Fill(t, filepath.Join(mounted, "filler"), false)
 			names := filepath.Join(mounted, "names")
 			require.NoError(t, os.Mkdir(names, 0o700))
 			for n, failed := 0, 0; failed < 50; n++ {

@@ -408,7 +408,7 @@ func TestEveryPairOfOperations(t *testing.T) {
 }
 
 // Every method is in the scene, and every call that it makes is refused: the first
-// time, the last time and every time; by every errno that some code asks for. What the
+// time, one between, the last time and every time; by every errno that some code asks for. What the
 // operation says of its effect is so; nothing stays open or locked; no call is made
 // again and again; and when the refusal has ended, the next look finishes everything.
 func TestEveryMethodIsInTheScene(t *testing.T) {
@@ -459,14 +459,15 @@ func (th *theatre) refuseEach(t *testing.T, name string, o operation, errnos []u
 	require.Empty(t, wrong, "%s/%s", th.driver.Name(), name)
 	calls, methods := f.n, f.order
 	for _, method := range methods {
-		for _, when := range []string{"first", "last", "every"} {
+		for _, when := range []string{"first", "middle", "last", "every"} {
 			errno := errnos[turn%len(errnos)]
 			turn++
-			if when == "last" && calls[method] == 1 || testing.Short() && turn%9 != 0 || when == "every" && slices.Contains(lies, method+" "+unix.ErrnoName(errno)) {
+			middle := 2 + turn%max(1, calls[method]-2) // another one in each operation
+			if when == "middle" && calls[method] < 3 || when == "last" && calls[method] == 1 || testing.Short() && turn%9 != 0 || when == "every" && slices.Contains(lies, method+" "+unix.ErrnoName(errno)) {
 				continue
 			}
 			f.fail = func(called string, n int) error {
-				if called == method && (when == "every" || n == map[string]int{"first": 1, "last": calls[method]}[when]) {
+				if called == method && (when == "every" || n == map[string]int{"first": 1, "middle": middle, "last": calls[method]}[when]) {
 					return errno
 				}
 				return nil

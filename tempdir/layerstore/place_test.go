@@ -4,7 +4,6 @@ package layerstore_test
 
 import (
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -20,40 +19,6 @@ import (
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
-
-// fill takes all blocks of the file system and, if inodes is set, all inodes, and
-// returns with nothing left of what it took.
-func fill(t *testing.T, dir string, inodes bool) {
-	t.Helper()
-	require.NoError(t, os.Mkdir(dir, 0o700))
-	for n := 0; ; n++ {
-		f, err := os.Create(filepath.Join(dir, fmt.Sprint(n)))
-		if err != nil {
-			require.ErrorIs(t, err, unix.ENOSPC)
-			return
-		}
-		wrote := 0
-		for !inodes && unix.Fallocate(int(f.Fd()), 0, int64(wrote), 1<<20) == nil {
-			wrote += 1 << 20 // takes blocks and no time
-		}
-		_, err = f.Seek(int64(wrote), io.SeekStart)
-		require.NoError(t, err)
-		for size := 1 << 16; !inodes && size > 0; size /= 16 {
-			for {
-				n, err := f.Write(make([]byte, size))
-				if wrote += n; err != nil {
-					require.ErrorIs(t, err, unix.ENOSPC)
-					require.NoError(t, f.Sync()) // what had no block of its own gets one now
-					break
-				}
-			}
-		}
-		require.NoError(t, f.Close())
-		if !inodes && wrote == 0 {
-			return
-		}
-	}
-}
 
 // free returns the free blocks and inodes of the file system.
 func free(t *testing.T, dir string) (blocks, inodes uint64) {
@@ -85,7 +50,7 @@ func TestDeletionOnAFullDisk(t *testing.T) {
 				for _, id := range []string{"a", "b", "c"} {
 					create(t, s, id, someFiles(9, strings.Repeat(id, 3000)))
 				}
-				fill(t, filepath.Join(mounted, "filler"), disk.inodes)
+				testfs.Fill(t, filepath.Join(mounted, "filler"), disk.inodes)
 				blocks, inodes := free(t, mounted)
 
 				// A creation fails, and leaves everything as it was.
@@ -143,7 +108,7 @@ func TestKilledWhileRemovingInPlace(t *testing.T) {
 	_, err := s.Create(background, layerstore.Layer{ID: "child", Parent: "old"}, someFiles(5, "child"))
 	require.NoError(t, err)
 	filler := filepath.Join(mounted, "filler")
-	fill(t, filler, true)
+	testfs.Fill(t, filler, true)
 	files := func() int {
 		return len(tree(t, filepath.Join(path, "vfs/dir")))
 	}

@@ -344,8 +344,11 @@ func TestMaintainTriesAgain(t *testing.T) {
 // A look at a store with nothing to do: two calls.
 func TestALookCostsTwoCalls(t *testing.T) {
 	var names []string
+	refused := ""
 	c := &calls{before: func(_ int64, name string) error {
-		names = append(names, name)
+		if names = append(names, name); name == refused {
+			return unix.EIO
+		}
 		return nil
 	}}
 	older := kernel.With[layerstore.Option](kernel.Around(olderStamps{kernel.Linux()}, c))
@@ -359,7 +362,14 @@ func TestALookCostsTwoCalls(t *testing.T) {
 	_, worked, err := layerstore.Look(s)
 	require.NoError(t, err)
 	assert.False(t, worked)
-	assert.Equal(t, []string{"Disk.ReadToken", "Kernel.Stat"}, names)
+	look := []string{"Disk.ReadToken", "Kernel.Stat"}
+	assert.Equal(t, look, names)
+	assert.False(t, s.MaybeDirty())
+	for _, refused = range look { // what cannot be asked is no answer
+		assert.True(t, s.MaybeDirty(), refused)
+	}
+	refused = ""
+	assert.False(t, s.MaybeDirty())
 	create(t, s, "b", layerstore.Empty())
 	assert.True(t, s.MaybeDirty())
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"runtime"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -40,7 +39,11 @@ func init() {
 		}
 		proc.Parent.Await()
 	})
-	proc.Register("deaf", func([]string) { time.Sleep(time.Hour) }) // also to the end of its input
+	proc.Register("deaf", func([]string) { // also to the end of its input
+		for {
+			_, _ = unix.Poll(nil, -1)
+		}
+	})
 	proc.Register("fails", func([]string) { proc.Fail(errors.New("no luck")) })
 	proc.Register("panics", func([]string) { panic("no luck") })
 	proc.Register("cut off", func([]string) { fmt.Print("a line\nhalf a li") })
