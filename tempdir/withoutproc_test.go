@@ -5,7 +5,6 @@ package tempdir_test
 import (
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/afterlock/afterlock/internal/bench/proc"
@@ -55,7 +54,7 @@ func TestWithoutProc(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.Command(self, "-test.short", "-test.v", "-test.skip="+needProc)
-	cmd.Env = append(os.Environ(), "TMPDIR="+filepath.Clean(t.TempDir()))
+	cmd.Env = append(os.Environ(), "TMPDIR="+inMemory(t))
 	testfs.Lack{Proc: true}.Command(t, cmd)
 	output, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", output)
