@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"model/conformance":              {module + "internal/bench/", "golang.org/x/sys/", module + "tempdir", module + "model", module + "internal/kernel", module + "internal/upstream"},
 	"tempdir/layerstore":             {"golang.org/x/sys/", module + "internal/kernel", module + "tempdir"},
 	"internal/testfs/fuseserver":     {"golang.org/x/sys/", "github.com/hanwen/go-fuse/"},
-	"internal/testfs":                {"golang.org/x/sys/", module + "internal/kernel", "github.com/stretchr/testify/", "github.com/davecgh/", "github.com/pmezard/", "gopkg.in/", "go.yaml.in/"},
+	"internal/testfs":                {"golang.org/x/sys/", module + "internal/kernel", module + "internal/bench/proc", "github.com/stretchr/testify/", "github.com/davecgh/", "github.com/pmezard/", "gopkg.in/", "go.yaml.in/"},
 	"internal/kernel":                {"golang.org/x/sys/"},
 	"internal/bench/proc":            {"golang.org/x/sys/"},
 	"internal/bench/mutant":          {"golang.org/x/sys/"},
