@@ -25,6 +25,7 @@ type actor struct {
 	root    *tempdir.Root
 	program func(*actor) error
 	listen  func(call string, err error) // hears of every call; may be nil
+	watch   Watcher                      // hears of the library's; may be nil
 
 	next    func() (struct{}, bool)
 	stop    func()
@@ -36,8 +37,10 @@ type actor struct {
 	err     error
 	history uint64 // hash of what its calls returned
 	ids     []identity
-	numbers []uint64 // inode numbers that it has seen
-	limit   int      // calls until it dies, 0: none
+	numbers []uint64   // inode numbers that it has seen
+	limit   int        // calls until it dies, 0: none
+	fails   unix.Errno // of the next call
+	failed  bool       // a call was made to fail
 }
 
 type status uint8
@@ -61,14 +64,21 @@ var _ kernel.Hook = (*actor)(nil)
 func newActor(d *disk.Disk, name byte) (*actor, error) {
 	a := &actor{name: name, process: d.Process()}
 	a.kernel = kernel.Around(a.process, a)
-	var err error
+	return a, a.open()
+}
+
+// open opens the root, as the first thing that the process does.
+func (a *actor) open() (err error) {
+	a.process.Restart(0)
+	a.fails, a.limit, a.status, a.yield = 0, 0, idle, nil
 	a.root, err = tempdir.Open("/"+rootName, kernel.With[tempdir.Option](a.kernel), tempdir.OrphanGrace(0))
-	return a, err
+	return err
 }
 
 // reset makes the process one that has done nothing but open the root.
 func (a *actor) reset() {
 	a.status, a.err, a.history, a.limit, a.call = idle, nil, 0, 0, nil
+	a.fails, a.failed = 0, false
 	a.ids, a.numbers, a.pending = a.ids[:0], a.numbers[:0], ""
 }
 
@@ -125,6 +135,9 @@ func (a *actor) kill() {
 	a.abandon()
 	a.process.Kill()
 	a.status = dead
+	if a.watch != nil {
+		a.watch.Killed()
+	}
 }
 
 // abandon ends the program where it is, without another call.
@@ -153,6 +166,11 @@ func (a *actor) point(method, name string) error {
 			a.status = dead
 			panic(errKilled)
 		}
+	}
+	if a.fails != 0 {
+		errno := a.fails
+		a.fails = 0
+		return errno
 	}
 	return nil
 }

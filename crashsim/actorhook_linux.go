@@ -22,16 +22,24 @@ func (a *actor) noteErr(err error) {
 
 // Before stops before the call, and puts ids in place of the drawn ones.
 func (a *actor) Before(c *kernel.Call) error {
+	var err error
 	if c.Method != kernel.OpenRoot {
 		a.call = c
-		err := a.point(c.Method.String(), c.Name)
+		err = a.point(c.Method.String(), c.Name)
 		a.call = nil
-		if err != nil {
-			return err
-		}
+	}
+	if err == unix.ESRCH {
+		return err
 	}
 	c.Name, c.To = a.identify(c.Name), a.identify(c.To)
-	return nil
+	if a.watch != nil {
+		_ = a.watch.Before(c)
+	}
+	if err != nil { // the call fails, and everybody hears of it
+		c.Err = err
+		a.After(c)
+	}
+	return err
 }
 
 // After notes what the call returned.
@@ -50,6 +58,9 @@ func (a *actor) After(c *kernel.Call) {
 	}
 	if a.listen != nil {
 		a.listen(describe(c), c.Err)
+	}
+	if a.watch != nil {
+		a.watch.After(c)
 	}
 }
 

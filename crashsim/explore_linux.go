@@ -254,19 +254,22 @@ func (e *explorer) over() bool {
 
 // end checks what processes that were not killed leave and say.
 func (e *explorer) end() {
-	for _, a := range e.actors {
+	want := e.scenario.want()
+	want.NoOrphans, want.Recovered = true, e.kills == 0
+	for i, a := range e.actors {
+		want.Recovered = want.Recovered && !a.failed
 		if a.status != finished {
 			continue
 		}
-		if a.err != nil {
+		if a.err == nil {
+			e.scenario.done(&want, i)
+		} else if !a.failed {
 			e.found(world.Finding{Claim: world.CallsSucceed, Path: "process " + string(a.name), Detail: a.says(a.err)})
 		}
 		if n := a.process.Open(); n != 1 {
 			e.found(world.Finding{Claim: world.CallsSucceed, Path: "process " + string(a.name), Detail: fmt.Sprintf("has %d descriptors open at its end, not 1", n)})
 		}
 	}
-	want := e.scenario.want()
-	want.NoOrphans, want.Recovered = true, e.kills == 0
 	for _, f := range world.Check(look(e.disk), &want) {
 		e.found(f)
 	}

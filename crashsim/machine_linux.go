@@ -52,7 +52,7 @@ func warm(a *actor) error {
 
 // options are what the scenario's disks are like.
 func (s *Scenario) options() disk.Options {
-	return disk.Options{Ordered: !s.syncs("data"), NoUnnamed: s.Named}
+	return disk.Options{Ordered: !s.syncs("data"), NoUnnamed: s.Named, Batch: s.Batch}
 }
 
 // reset puts the disk into the state t, with processes that have done nothing
@@ -60,6 +60,11 @@ func (s *Scenario) options() disk.Options {
 func (w *machine) reset(t *disk.Tree) error {
 	for _, a := range w.actors {
 		a.abandon()
+		if a.failed { // its root may have concluded something from that
+			if err := a.open(); err != nil {
+				return err
+			}
+		}
 		a.reset()
 	}
 	w.disk.Restore(t, 1)
@@ -86,7 +91,7 @@ func (w *machine) guard(c *disk.Change) []world.Finding {
 		if lock {
 			node = c.Node
 		}
-		if lock && c.Kind == disk.Link && w.scenario.Named {
+		if lock && c.Kind == disk.Link && (w.scenario.Named || w.failed(c.Process)) {
 			continue // locked next, and rechecked
 		}
 		path := rootName + "/" + dataPrefix + id
@@ -109,6 +114,17 @@ func (w *machine) guard(c *disk.Change) []world.Finding {
 		}
 	}
 	return findings
+}
+
+// failed says whether a call of the process was made to fail: then it may find that
+// unnamed files do not work.
+func (w *machine) failed(process int) bool {
+	for _, a := range w.actors {
+		if a.process.Number() == process {
+			return a.failed
+		}
+	}
+	return false
 }
 
 // instance is the id of the instance that a name belongs to, and whether it is

@@ -41,7 +41,7 @@ func (s *Scenario) programs() (all []func(*actor) error) {
 		all = append(all, s.add(s.addition(i)))
 	}
 	for range s.Recoverers {
-		all = append(all, recoverRoot)
+		all = append(all, s.recoverRoot)
 	}
 	return all
 }
@@ -70,9 +70,14 @@ func (s *Scenario) finish(a *actor, b batch) error {
 	if err != nil {
 		return err
 	}
+	return errors.Join(s.move(a, b, dir), dir.Close(context.Background()))
+}
+
+// move is the part of a deletion that has an instance.
+func (s *Scenario) move(a *actor, b batch, dir *tempdir.Dir) error {
 	for _, home := range b.layers {
 		if err := dir.StageDeletion("/" + home); err != nil && !errors.Is(err, tempdir.ErrVictimGone) {
-			return errors.Join(err, dir.Close(context.Background()))
+			return err
 		}
 	}
 	if s.syncs("record") {
@@ -80,10 +85,7 @@ func (s *Scenario) finish(a *actor, b batch) error {
 			return err
 		}
 	}
-	if err := a.forget("/" + b.record); err != nil {
-		return err
-	}
-	return dir.Close(context.Background())
+	return a.forget("/" + b.record)
 }
 
 // add is a store that adds a layer: flag its record, build it aside, put it in
@@ -102,42 +104,47 @@ func (s *Scenario) add(b batch) func(*actor) error {
 		if err != nil {
 			return err
 		}
-		addition, err := dir.StageAddition()
-		if err != nil {
-			return err
-		}
-		path := a.identify(addition.Path())
-		if err := a.mkdir(path); err != nil {
-			return err
-		}
-		for _, name := range s.files() {
-			if err := a.create(path + "/" + name); err != nil {
-				return err
-			}
-		}
-		if s.syncs("content") {
-			if err := a.sync(path); err != nil {
-				return err
-			}
-		}
-		if err := addition.Commit("/" + b.layers[0]); err != nil {
-			return err
-		}
-		if s.syncs("record") {
-			if err := a.sync("/" + layersName); err != nil {
-				return err
-			}
-		}
-		if err := a.save("/"+b.record, world.Complete); err != nil {
-			return err
-		}
-		return dir.Close(context.Background())
+		return errors.Join(s.build(a, b, dir), dir.Close(context.Background()))
 	}
 }
 
-// recoverRoot is a process that recovers once.
-func recoverRoot(a *actor) error {
-	_, err := a.root.Recover(context.Background())
+// build is the part of an addition that has an instance.
+func (s *Scenario) build(a *actor, b batch, dir *tempdir.Dir) error {
+	addition, err := dir.StageAddition()
+	if err != nil {
+		return err
+	}
+	path := a.identify(addition.Path())
+	if err := a.mkdir(path); err != nil {
+		return err
+	}
+	for _, name := range s.files() {
+		if err := a.create(path + "/" + name); err != nil {
+			return err
+		}
+	}
+	if s.syncs("content") {
+		if err := a.sync(path); err != nil {
+			return err
+		}
+	}
+	if err := addition.Commit("/" + b.layers[0]); err != nil {
+		return err
+	}
+	if s.syncs("record") {
+		if err := a.sync("/" + layersName); err != nil {
+			return err
+		}
+	}
+	return a.save("/"+b.record, world.Complete)
+}
+
+// recoverRoot is a process that recovers, once or in a few rounds.
+func (s *Scenario) recoverRoot(a *actor) (err error) {
+	for range max(s.Rounds, 1) {
+		_, failed := a.root.Recover(context.Background())
+		err = errors.Join(err, failed)
+	}
 	return err
 }
 

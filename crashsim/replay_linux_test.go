@@ -36,7 +36,7 @@ func TestReplayRefusesWhatCannotBe(t *testing.T) {
 		"crash:delete=1x1x1@strong/A":        "no durability model",
 		"crash:delete=1x1x1@weak/Z":          "cannot go on",
 		"crash:delete=1x1x1@weak/A*":         "step 1, A*, is none",
-		"crash:delete=1x1x1@weak/A2!EIO":     "step 1, A2!EIO, is none",
+		"crash:delete=1x1x1@weak/A2!ENOENT":  "step 1, A2!ENOENT, is none",
 		"crash:delete=1x1x1@weak/3":          "step 1, 3, is none",
 		"crash:delete=1x1x1@weak/A999999999": "more than",
 		"crash:delete=1x1x1@weak/B":          "cannot go on",

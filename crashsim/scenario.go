@@ -17,9 +17,12 @@ type Scenario struct {
 	Files      int // files in a layer
 	Adders     int // processes that add one layer
 	Recoverers int // processes that recover
+	Rounds     int // how often each of them does, 0: once
 	Kills      int // processes that are killed while the others go on
 
 	Named bool // unnamed files do not work: lock files are created, and then locked
+
+	Batch int // names that one call of a listing returns, 0: all
 
 	// Syncs are the fsyncs that are made: of PowerLoss.tla, "flag" and "record"
 	// by the store and "data" by the library, and "content", of what is added,
@@ -43,12 +46,18 @@ func (s Scenario) String() string {
 	}
 	if s.Recoverers > 0 {
 		words = append(words, fmt.Sprintf("recover=%d", s.Recoverers))
+		if s.Rounds > 0 {
+			words[len(words)-1] += fmt.Sprintf("x%d", s.Rounds)
+		}
 	}
 	if s.Kills > 0 {
 		words = append(words, fmt.Sprintf("kill=%d", s.Kills))
 	}
 	if s.Named {
 		words = append(words, "named=1")
+	}
+	if s.Batch > 0 {
+		words = append(words, fmt.Sprintf("batch=%d", s.Batch))
 	}
 	if len(s.Syncs) > 0 {
 		words = append(words, "sync="+strings.Join(s.Syncs, "+"))
@@ -74,6 +83,10 @@ func ParseScenario(text string) (s Scenario, err error) {
 			s.Adders, s.Files = numbers[0], numbers[1]
 		case key == "recover" && len(numbers) == 1:
 			s.Recoverers = numbers[0]
+		case key == "recover" && len(numbers) == 2:
+			s.Recoverers, s.Rounds = numbers[0], numbers[1]
+		case key == "batch" && len(numbers) == 1:
+			s.Batch = numbers[0]
 		case key == "kill" && len(numbers) == 1:
 			s.Kills = numbers[0]
 		case key == "named" && value == "1":
@@ -157,4 +170,16 @@ func (s *Scenario) want() world.Want {
 		}
 	}
 	return w
+}
+
+// done says in w that the process has reported success: what it deleted is gone,
+// what it added is there.
+func (s *Scenario) done(w *world.Want, process int) {
+	if process < s.Deleters {
+		for v := range s.Victims {
+			w.Layers[process*s.Victims+v].Reply = world.Gone
+		}
+	} else if process < s.Deleters+s.Adders {
+		w.Layers[s.Deleters*s.Victims+process-s.Deleters].Reply = world.There
+	}
 }

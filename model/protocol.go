@@ -281,8 +281,8 @@ func (m *Protocol) buildTable(formula string) {
 	case "MixedSpec", "MixedLiveSpec":
 		slots = append(slots, mixedNext...)
 	}
-	for _, s := range slots {
-		a := Action{Name: s.name, Slot: s.name, do: s.do}
+	for n, s := range slots {
+		a := Action{Name: s.name, Slot: s.name, slot: uint8(n), of: s.of, do: s.do}
 		if mutant, ok := m.Config.Swap[s.name]; ok {
 			a.Name, a.do = mutant, mutants[mutant]
 			if a.do == nil {

@@ -14,6 +14,8 @@ type Action struct {
 	Slot string // of the action in Next; Name, unless a mutant is swapped in
 	Args []string
 	p, i uint8 // the arguments, as numbers
+	slot uint8 // of the action in Next, as a number
+	of   domain
 	do   func(t *step, p, i uint8)
 }
 

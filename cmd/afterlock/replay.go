@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/afterlock/afterlock/crashsim"
 	"github.com/afterlock/afterlock/crashsim/blackbox"
+	"github.com/afterlock/afterlock/fuzz"
 	"github.com/afterlock/afterlock/internal/bench/schedule"
 	"github.com/afterlock/afterlock/internal/scratch"
 	"github.com/afterlock/afterlock/model/conformance"
@@ -34,7 +34,7 @@ var replayers = map[string]replayer{
 	"conformance":    replayConformance,
 	"counterexample": replayCounterexample,
 	"box":            replayWith(blackbox.Replay),
-	"crash":          replayWith(crashsim.Replay),
+	"crash":          replayWith(fuzz.Replay),
 }
 
 func newReplay() *cobra.Command {
@@ -57,7 +57,7 @@ A schedule is KIND:PROGRAM[@WORLD][/STEPS[/LOSS...]]:
                                 is done in every run and the library does none
   crash:SCENARIO@MODEL/STEPS    calls of the library on a simulated disk, and what
                                 power losses take back; exit code 0 if nothing is
-                                wrong
+                                wrong, and the calls are a behaviour of the model
   box:PROGRAM/STEPS             calls of real processes, kills and errnos; exit
                                 code 0 if nothing is wrong
 

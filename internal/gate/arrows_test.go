@@ -42,6 +42,7 @@ var mayImport = map[string][]string{
 	"crashsim/blackbox/driver":       {"golang.org/x/sys/", module + "internal/kernel", module + "tempdir", module + "internal/upstream", module + "tempdir/layerstore"},
 	"crashsim/blackbox/drivers":      {module + "internal/bench/", "golang.org/x/sys/", "golang.org/x/net/bpf", module + "model", module + "tempdir", module + "crashsim/blackbox", module + "crashsim/blackbox/driver", module + "internal/upstream", module + "internal/kernel", module + "tempdir/layerstore"},
 	"crashsim/subjects":              {"golang.org/x/", module},
+	"fuzz":                           {module + "internal/bench/", "golang.org/x/sys/", module + "crashsim", module + "crashsim/disk", module + "tempdir", module + "model", module + "model/conformance/trace", module + "internal/kernel"},
 	"internal/scratch":               {"golang.org/x/sys/", module + "internal/kernel", module + "tempdir"},
 	"internal/gate":                  {"golang.org/x/", module, "github.com/anishathalye/porcupine", "github.com/vbauerster/mpb/", "github.com/VividCortex/", "github.com/acarl005/", "github.com/mattn/", "github.com/rivo/", "github.com/clipperhouse/"},
 	"cmd/afterlock":                  {"*"},

@@ -23,6 +23,9 @@ type player struct {
 	part *partition
 	out  []config // of the last operation
 
+	// listen hears of every step that is taken; may be nil.
+	listen func(m *model.Protocol, from *model.State, action uint16)
+
 	explains bool   // reasons are wanted
 	why      string // why the last operation is not possible
 }
@@ -38,9 +41,16 @@ func (y *player) stepOf(x *model.Stepper, s *model.State, action uint16) bool {
 		}
 		return false
 	}
+	y.took(s, action)
 	*s = to[0]
 	s.Crashes, s.Failures = 0, 0 // bounds for TLC; the protocol has none
 	return true
+}
+
+func (y *player) took(from *model.State, action uint16) {
+	if y.listen != nil {
+		y.listen(y.m.protocol, from, action)
+	}
 }
 
 // lands takes one action, which must lead to a place that agrees with what the
@@ -154,6 +164,7 @@ func (y *player) list(s *model.State, slot uint8, kind opKind) bool {
 	to := y.m.unnamed.Take(s, y.m.listing[slot])
 	for i := range to {
 		if to[i].PC[slot] == wants {
+			y.took(s, y.m.listing[slot])
 			*s = to[i]
 			return true
 		}

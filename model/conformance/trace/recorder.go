@@ -85,6 +85,11 @@ func wrappedErrno(err error) (errno syscall.Errno) {
 
 // add writes one event, or counts it if there is no room.
 func (r *Recording) add(e *Event) {
+	if r.trace != nil {
+		e.Ticket = uint64(len(r.trace.Events))
+		r.trace.Events = append(r.trace.Events, *e)
+		return
+	}
 	ticket := atomic.AddUint64(r.next, 1) - 1
 	if ticket >= uint64(len(r.records)) {
 		return // the ticket that was drawn is the count

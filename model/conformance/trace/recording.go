@@ -10,11 +10,19 @@ import (
 // A Recording is a mapping that processes record into. All methods but Close may
 // be called concurrently.
 type Recording struct {
+	trace   *Trace // of one that is in memory; the rest is not used then
 	path    string
 	mapping []byte
 	next    *uint64 // in the mapping
 	records []words // in the mapping
 }
+
+// InMemory returns a recording of one goroutine alone, which is used again after
+// each [Recording.Reset]. files is how many files every tree has.
+func InMemory(files int) *Recording { return &Recording{trace: &Trace{Path: "memory", Files: files}} }
+
+// Reset forgets what was recorded in memory.
+func (r *Recording) Reset() { r.trace.Events = r.trace.Events[:0] }
 
 // Recorder returns the recorder of one process. A number stands for one process
 // from its first call to its end and is not used again; 0 is the supervisor's.
@@ -65,5 +73,8 @@ func (r *Recording) Save(path string) error {
 // Trace reads what was recorded so far. Call it when nobody records any more, or
 // the last events may be holes.
 func (r *Recording) Trace() (*Trace, error) {
+	if r.trace != nil {
+		return r.trace, nil
+	}
 	return decode(r.path, r.mapping[:headerBytes+r.Len()*recordBytes])
 }

@@ -66,7 +66,7 @@ func (p *partition) moments(truncated bool) []moment {
 
 // run replays the partition; nil says that it is a behaviour.
 func (y *search) run(p *partition, m *machine, truncated bool) *refusal {
-	y.player = player{m: m, part: p, out: y.out}
+	y.player = player{m: m, part: p, out: y.out, listen: y.listen}
 	y.configs = append(y.configs[:0], config{state: m.start(p.orphan)})
 	y.open, y.dying, y.slots = [maxSlots + 1]*op{}, [maxSlots + 1]bool{}, [maxSlots + 1]*session{}
 	y.made, y.most = 0, 1

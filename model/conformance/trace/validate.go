@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+
+	"github.com/afterlock/afterlock/model"
 )
 
 // A Verdict is one of three words.
@@ -58,6 +60,46 @@ const maxProblems = 5
 // The cost is linear in the events as long as few processes are at work on one
 // id: more than a million events a second on one processor.
 func Validate(ctx context.Context, t *Trace) (Report, error) {
+	return validate(ctx, t, func(v *validation) {
+		next := make(chan *partition, 64)
+		var group sync.WaitGroup
+		for range runtime.GOMAXPROCS(0) {
+			group.Go(func() { new(Validator).work(v, next) })
+		}
+		for _, p := range v.order {
+			if ctx.Err() != nil {
+				break
+			}
+			next <- p
+		}
+		close(next)
+		group.Wait()
+	})
+}
+
+// A Validator validates small traces one after the other with memory that it
+// keeps. It is for one goroutine.
+type Validator struct {
+	// Step, if it is not nil, hears of every step of the model that is taken.
+	Step func(m *model.Protocol, from *model.State, action uint16)
+
+	machines map[shape]*machine
+	search   search
+}
+
+// Validate is the function of that name.
+func (a *Validator) Validate(ctx context.Context, t *Trace) (Report, error) {
+	return validate(ctx, t, func(v *validation) {
+		next := make(chan *partition, len(v.order))
+		for _, p := range v.order {
+			next <- p
+		}
+		close(next)
+		a.work(v, next)
+	})
+}
+
+func validate(ctx context.Context, t *Trace, work func(*validation)) (Report, error) {
 	x, err := extract(t)
 	var wrong *malformed
 	if errors.As(err, &wrong) {
@@ -71,19 +113,7 @@ func Validate(ctx context.Context, t *Trace) (Report, error) {
 		v.found = append(v.found, finding{x.foreign.Ticket, Undecided,
 			fmt.Sprintf("event %d: %v: the name has no id, and the model nothing to say about it", x.foreign.Ticket, x.foreign)})
 	}
-	next := make(chan *partition, 64)
-	var group sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
-		group.Go(func() { v.work(next) })
-	}
-	for _, p := range x.order {
-		if ctx.Err() != nil {
-			break
-		}
-		next <- p
-	}
-	close(next)
-	group.Wait()
+	work(v)
 	v.conclude()
 	return v.report, ctx.Err()
 }
@@ -102,14 +132,17 @@ type finding struct {
 	text    string
 }
 
-// work judges partitions, with machines and memory of its own.
-func (v *validation) work(next <-chan *partition) {
-	machines := make(map[shape]*machine)
-	var y search
+// work judges partitions.
+func (a *Validator) work(v *validation, next <-chan *partition) {
+	if a.machines == nil {
+		a.machines = make(map[shape]*machine)
+	}
+	y := &a.search
+	y.listen = a.Step
 	var sum Counts
 	var found []finding
 	for p := range next {
-		f := judge(v.trace, p, machines, &y)
+		f := judge(v.trace, p, a.machines, y)
 		sum.Instances++
 		sum.Operations += int64(len(p.ops))
 		sum.Configs += int64(y.made)

@@ -1,0 +1,84 @@
+package fuzz
+
+import (
+	"flag"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+var unseen = flag.Bool("fuzz.unseen", false, "the fuzzer sees nothing of the model")
+
+// FuzzProgram: whatever several processes do, with kills, failing calls and power
+// losses, is a behaviour of the model, and leaves nothing half done.
+func FuzzProgram(f *testing.F) { fuzzProgram(f, false) }
+
+// FuzzCanary is FuzzProgram with a failure planted that few programs show: whoever
+// fuzzes and does not find it, finds nothing else either. Its corpus is empty.
+func FuzzCanary(f *testing.F) { fuzzProgram(f, true) }
+
+func fuzzProgram(f *testing.F, isCanary bool) {
+	coverage, err := NewCoverage(f.Context(), "Gate")
+	require.NoError(f, err)
+	coverage.Unseen = *unseen
+	m := NewMachine(coverage.Step)
+	f.Cleanup(m.Close)
+	entries, err := Corpus()
+	require.NoError(f, err)
+	for _, entry := range entries {
+		if !isCanary {
+			data, err := Encode(entry.Program)
+			require.NoError(f, err)
+			f.Add(data)
+		}
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s := Decode(data)
+		if isCanary {
+			canary(s)
+		}
+		problems, err := m.Run(t.Context(), s)
+		require.NoError(t, err)
+		if len(problems) > 0 {
+			t.Fatal(m.Failure(t.Context(), s, problems[0]))
+		}
+	})
+}
+
+func TestCorpusIsWhatBytesMake(t *testing.T) {
+	entries, err := Corpus()
+	require.NoError(t, err)
+	names := map[string]bool{}
+	for _, entry := range entries {
+		assert.False(t, names[entry.Name], entry.Name)
+		names[entry.Name] = true
+		data, err := Encode(entry.Program)
+		require.NoError(t, err)
+		assert.Equal(t, entry.Program.String(), Decode(data).String(), entry.Name)
+	}
+}
+
+// The number is that of Gate.cfg: other actions, places or processes show.
+func TestClassesOfGate(t *testing.T) {
+	r, err := Campaign(t.Context(), Options{Executions: 2000})
+	require.NoError(t, err)
+	assert.Empty(t, r.Problems)
+	assert.Equal(t, 1782, r.Of)
+	assert.Zero(t, r.Undecided)
+	assert.Equal(t, int64(2000), r.Executions)
+	assert.Greater(t, r.Classes, 300, "%+v", r)
+}
+
+func TestCampaignFindsTheCanaryAndMakesItSmall(t *testing.T) {
+	r, err := Campaign(t.Context(), Options{Seed: 1, Executions: 100_000, Empty: true, Canary: true})
+	require.NoError(t, err)
+	require.NotEmpty(t, r.Problems)
+	text := strings.TrimPrefix(r.Repeat, "afterlock replay ")
+	var out strings.Builder
+	findings, err := Replay(t.Context(), text, &out)
+	require.NoError(t, err)
+	assert.Positive(t, findings, out.String())
+	assert.LessOrEqual(t, strings.Count(text, "."), 8, text)
+}

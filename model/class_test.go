@@ -1,0 +1,22 @@
+package model
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestClasses(t *testing.T) {
+	all, err := Find("GateRefinementTwo").Classes(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, 192, len(all))
+	var words []string
+	for _, c := range all {
+		words = append(words, c.String())
+	}
+	assert.Contains(t, words, "Crash(creator), processes [verified inside], on disk [lock file, data]")
+	assert.NotContains(t, words, "Crash(creator), processes [], on disk []")
+	_, err = Find("LayerStore").Classes(t.Context())
+	assert.ErrorContains(t, err, "no model of the protocol")
+}
