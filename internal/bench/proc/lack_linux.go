@@ -1,0 +1,134 @@
+package proc
+
+import (
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Lack is what a kernel, a sandbox or a user does not have.
+type Lack struct {
+	// Calls are the system calls that are refused, each with its errno. A key is
+	// a call's name or number; "renameat2 4&1" refuses it only where argument 4
+	// (they count from 0) has all bits of 1, "fcntl 1=37" where argument 1 is 37.
+	Calls map[string]syscall.Errno
+	// Proc hides /proc behind an empty directory.
+	Proc bool
+	// User is who is running, user and group; 0 is who runs the process.
+	User int
+}
+
+// Apply takes what l names from this process, for good. With Proc the process has
+// to have a mount namespace of its own.
+func (l Lack) Apply() error {
+	if l.Proc {
+		if err := unix.Mount("tmpfs", "/proc", "tmpfs", unix.MS_RDONLY, ""); err != nil {
+			return fmt.Errorf("hide /proc: %w", err)
+		}
+	}
+	if l.User != 0 {
+		for _, set := range []func() error{
+			func() error { return syscall.Setgroups(nil) },
+			func() error { return syscall.Setgid(l.User) },
+			func() error { return syscall.Setuid(l.User) },
+		} {
+			if err := set(); err != nil {
+				return fmt.Errorf("become user %d: %w", l.User, err)
+			}
+		}
+		// A process that has changed its user is not dumpable, and /proc/self is
+		// root's then: an ordinary user's process is, and reaches it.
+		if err := unix.Prctl(unix.PR_SET_DUMPABLE, 1, 0, 0, 0); err != nil {
+			return fmt.Errorf("become dumpable: %w", err)
+		}
+	}
+	program, err := l.filter()
+	if err != nil || len(program) == 1 {
+		return err
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("no new privileges: %w", err)
+	}
+	head := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
+	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&head)))
+	if errno != 0 {
+		return fmt.Errorf("seccomp: %w", errno)
+	}
+	return nil
+}
+
+// filter is the seccomp program, see seccomp(2).
+func (l Lack) filter() (program []unix.SockFilter, err error) {
+	const (
+		load     = unix.BPF_LD | unix.BPF_W | unix.BPF_ABS
+		and      = unix.BPF_ALU | unix.BPF_AND | unix.BPF_K
+		equal    = unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K
+		answer   = unix.BPF_RET | unix.BPF_K
+		argument = 16 // where they begin in struct seccomp_data; the number is at 0
+	)
+	low := uint32(0) // where the low half of an argument is
+	if probe := uint16(1); *(*byte)(unsafe.Pointer(&probe)) == 0 {
+		low = 4
+	}
+	for _, key := range slices.Sorted(maps.Keys(l.Calls)) {
+		var name string
+		var at, mask, value uint32
+		var operator rune
+		if n, _ := fmt.Sscanf(key, "%s %d%c%v", &name, &at, &operator, &value); n != 1 && n != 4 {
+			return nil, fmt.Errorf("not a call: %q", key)
+		}
+		number, ok := numbers[name]
+		if !ok {
+			_, err = fmt.Sscan(name, &number)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the number of the call %q is not known here", name)
+		}
+		refuse := []unix.SockFilter{{Code: answer, K: unix.SECCOMP_RET_ERRNO | uint32(l.Calls[key])}}
+		if operator != 0 {
+			mask = value
+			if operator == '=' {
+				mask = ^uint32(0)
+			}
+			refuse = append([]unix.SockFilter{
+				{Code: load, K: argument + 8*at + low}, {Code: and, K: mask}, {Code: equal, K: value, Jf: 1},
+			}, refuse...)
+		}
+		program = append(program, unix.SockFilter{Code: load}, unix.SockFilter{Code: equal, K: number, Jf: uint8(len(refuse))})
+		program = append(program, refuse...)
+	}
+	return append(program, unix.SockFilter{Code: answer, K: unix.SECCOMP_RET_ALLOW}), nil
+}
+
+// numbers are calls by name.
+var numbers = map[string]uint32{
+	"close": unix.SYS_CLOSE, "faccessat": unix.SYS_FACCESSAT, "fchmod": unix.SYS_FCHMOD, "fchmodat": unix.SYS_FCHMODAT,
+	"fchmodat2": unix.SYS_FCHMODAT2, "fchownat": unix.SYS_FCHOWNAT,
+	"fcntl": wide(221, 221, 4220, unix.SYS_FCNTL), "fstatfs": wide(269, 267, 4256, unix.SYS_FSTATFS),
+	"fsync": unix.SYS_FSYNC, "getdents64": unix.SYS_GETDENTS64, "ioctl": unix.SYS_IOCTL, "linkat": unix.SYS_LINKAT,
+	"listmount": unix.SYS_LISTMOUNT, "mkdirat": unix.SYS_MKDIRAT, "mount": unix.SYS_MOUNT,
+	"name_to_handle_at": unix.SYS_NAME_TO_HANDLE_AT, "openat": unix.SYS_OPENAT, "openat2": unix.SYS_OPENAT2,
+	"pwrite64": unix.SYS_PWRITE64, "renameat2": unix.SYS_RENAMEAT2, "statmount": unix.SYS_STATMOUNT,
+	"statx": unix.SYS_STATX, "symlinkat": unix.SYS_SYMLINKAT, "umount2": unix.SYS_UMOUNT2, "unlinkat": unix.SYS_UNLINKAT,
+	"unshare": unix.SYS_UNSHARE, "utimensat": unix.SYS_UTIMENSAT, "write": unix.SYS_WRITE,
+}
+
+// wide is the number of a call with a variant of its own for 32-bit programs.
+func wide(on386, onARM, onMIPS, otherwise uint32) uint32 {
+	switch runtime.GOARCH {
+	case "386":
+		return on386
+	case "arm":
+		return onARM
+	case "mips", "mipsle":
+		return onMIPS
+	}
+	return otherwise
+}
