@@ -229,10 +229,20 @@ func TestStagingWithoutNoReplace(t *testing.T) {
 		fd, _, err := k.OpenRoot(data)
 		require.NoError(t, err)
 		defer k.Close(fd)
-		assert.Equal(t, unix.EEXIST, k.Hoist(fd, "moved", fd, "full"))
-		assert.Equal(t, unix.EEXIST, k.Hoist(fd, "moved", fd, "file"))
-		assert.Equal(t, unix.ENOENT, k.Hoist(fd, "missing", fd, "new"))
-		assert.Equal(t, unix.EINVAL, k.Hoist(fd, "moved", fd, "moved/inside"))
+		for _, move := range []struct {
+			from, to string
+			want     unix.Errno
+		}{
+			{"moved", "full", unix.EEXIST},
+			{"moved", "file", unix.EEXIST},
+			{"file", "full", unix.EEXIST},
+			{"file", "empty", unix.EEXIST},
+			{"missing", "new", unix.ENOENT},
+			{"moved", "moved/inside", unix.EINVAL},
+			{"file/inside", "new", unix.ENOTDIR}, // whatever is said about a name that is free
+		} {
+			assert.Equal(t, move.want, k.Hoist(fd, move.from, fd, move.to), move)
+		}
 		// A kernel with the flag looks for the target before it asks the file system.
 		if err := k.Hoist(fd, "moved", fd, "empty"); err != nil {
 			assert.Equal(t, unix.EEXIST, err)

@@ -31,9 +31,9 @@ type denying struct {
 	open   map[int]bool
 }
 
-func newDenying(errnos map[string]unix.Errno) *denying {
+func newDenying(t testing.TB, errnos map[string]unix.Errno) *denying {
 	k := &denying{errnos: errnos, hits: map[string]int{}, open: map[int]bool{}}
-	k.Kernel = kernel.Around(kernel.Linux(), k)
+	k.Kernel = patient(t, k)
 	return k
 }
 
@@ -163,7 +163,7 @@ func TestErrnoTable(t *testing.T) {
 func testErrnoRow(t *testing.T, base string, row tempdir.ErrnoRow) {
 	name := fmt.Sprintf("%s/%s/%s", row.Call, unix.ErrnoName(row.Errno), row.Meaning)
 	t.Run(name, func(t *testing.T) {
-		k := newDenying(nil)
+		k := newDenying(t, nil)
 		switch row.Call {
 		case "OpenRoot", "OpenParent", "OpenToInspect":
 			testErrnoElsewhere(t, base, k, row)
@@ -303,7 +303,7 @@ func TestErrnoTableIsDocumented(t *testing.T) {
 // server's to a listing, makes nothing gone; and the lock file goes last.
 func TestNotFoundIsNotBelieved(t *testing.T) {
 	for _, call := range []string{"OpenDirectory", "List", "RemoveEntry", "RemoveDirectory", "RemoveData", "StageDeletion"} {
-		k := newDenying(nil)
+		k := newDenying(t, nil)
 		w := newWorld(t, elsewhere(t), k)
 		file := filepath.Join(w.base, "file")
 		require.NoError(t, os.WriteFile(file, nil, 0o600))
@@ -366,7 +366,7 @@ func TestHelpersDecideNothing(t *testing.T) {
 		for _, refusal := range refused {
 			for _, helper := range helpers {
 				for _, errno := range errnos {
-					k := newDenying(nil)
+					k := newDenying(t, nil)
 					w := newWorld(t, base, k, tempdir.ClearFlags(), tempdir.DetachMounts(), tempdir.MixedFleet(0, 0))
 					for op, do := range worldOperations {
 						if op == "create" || op != operationOf(call) && call != "OpenDirectory" {

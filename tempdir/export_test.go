@@ -3,6 +3,7 @@
 package tempdir
 
 import (
+	"runtime"
 	"time"
 
 	"github.com/afterlock/afterlock/internal/kernel"
@@ -42,3 +43,17 @@ var Limits = map[string]int{
 
 // Encode writes an owner record.
 func (o Owner) Encode() []byte { return o.encode() }
+
+// HandOn calls begin with the root's mutex held, and gives the mutex up when goroutines
+// have waited for it so long (1 ms, see sync.Mutex) that each hands it on to the next
+// one before it goes on itself.
+func HandOn(r *Root, begin func()) {
+	r.mu.Lock()
+	begin()
+	for since := time.Now(); time.Since(since) < 3*time.Millisecond; {
+		r.mu.Unlock()
+		r.mu.Lock()
+		runtime.Gosched() // to one that meets it locked again
+	}
+	r.mu.Unlock()
+}

@@ -20,7 +20,7 @@ import (
 func TestLockThatCannotBeTakenIsNotLive(t *testing.T) {
 	for _, errno := range []unix.Errno{unix.ENOLCK, unix.EACCES, unix.EIO, unix.ENOSYS, unix.EINVAL, unix.EDEADLK} {
 		t.Run(errno.Error(), func(t *testing.T) {
-			k := newFaulty(fault{method: "TakeLock", errno: errno})
+			k := newFaulty(t, fault{method: "TakeLock", errno: errno})
 			s := newScene(t, kernel.With[tempdir.Option](k))
 			orphan := idOf("0")
 			s.leaveOrphan(t, orphan)
@@ -95,7 +95,7 @@ func TestFaultAtEveryCall(t *testing.T) {
 // requireSurvives runs every operation with the fault, and reports whether one
 // met it.
 func requireSurvives(t *testing.T, base string, f fault, named bool) (met bool) {
-	k := newFaulty(f)
+	k := newFaulty(t, f)
 	var sys kernel.Kernel = k
 	if named {
 		sys = onlyNamed{k}
@@ -190,7 +190,7 @@ func (onlyNamed) OpenUnnamed(int) (int, error) { return -1, unix.EOPNOTSUPP }
 
 func TestFaultWhenTheRootIsOpened(t *testing.T) {
 	for _, errno := range []unix.Errno{unix.EIO, unix.ENOSPC, unix.EMFILE, unix.EACCES, unix.ENOSYS} {
-		k := newFaulty(fault{method: "OpenRoot", errno: errno})
+		k := newFaulty(t, fault{method: "OpenRoot", errno: errno})
 		k.arm(true)
 		path := t.TempDir()
 		_, err := tempdir.Open(path, kernel.With[tempdir.Option](k))

@@ -3,6 +3,7 @@
 package tempdir_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -360,10 +361,38 @@ type faulty struct {
 	open   map[int]string // descriptor to the method that opened it
 }
 
-func newFaulty(f fault) *faulty {
+func newFaulty(t testing.TB, f fault) *faulty {
 	k := &faulty{fault: f, open: map[int]string{}}
-	k.Kernel = kernel.Around(kernel.Linux(), k)
+	k.Kernel = patient(t, k)
 	return k
+}
+
+// patient is the running kernel with a hook that refuses calls. One that is made again
+// for ever fails the test, which would only hang.
+func patient(t testing.TB, hook kernel.Hook) kernel.Kernel {
+	return kernel.Around(kernel.Around(kernel.Linux(), hook), &patience{t: t, refused: map[string]int{}})
+}
+
+// A patience counts refusals of one call with one errno, of which a removal meets as many as
+// it lists a directory anew.
+type patience struct {
+	t       testing.TB
+	mu      sync.Mutex
+	refused map[string]int
+}
+
+func (p *patience) Before(*kernel.Call) error { return nil }
+
+func (p *patience) After(c *kernel.Call) {
+	if c.Err == nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	what := fmt.Sprintf("%s %d %d/%s %s: %v", c.Method, c.Fd, c.Dir, c.Name, c.To, c.Err)
+	if p.refused[what]++; p.refused[what] > 10*tempdir.Limits["scans"] {
+		require.FailNow(p.t, "the same call for ever", what)
+	}
 }
 
 func (k *faulty) arm(armed bool) {

@@ -176,7 +176,7 @@ func TestLinksInStaleData(t *testing.T) {
 // Where a listing says no types and the inode cannot be asked either, the
 // instance is a failure, and not passed over in silence.
 func TestTypeThatCannotBeFoundOut(t *testing.T) {
-	k := newFaulty(fault{method: "StatName", errno: unix.EIO})
+	k := newFaulty(t, fault{method: "StatName", errno: unix.EIO})
 	s := newScene(t, kernel.With[tempdir.Option](typeless{k}))
 	k.arm(true)
 	report, err := s.root.Recover(background)

@@ -193,7 +193,7 @@ func (h *nth) After(c *kernel.Call) {
 // newOperated makes the scene in base.
 func newOperated(t *testing.T, base string, h *nth, mixed bool) *operated {
 	t.Helper()
-	s := &operated{base: base, hook: h, option: kernel.With[tempdir.Option](kernel.Around(kernel.Linux(), h))}
+	s := &operated{base: base, hook: h, option: kernel.With[tempdir.Option](patient(t, h))}
 	options := []tempdir.Option{s.option, tempdir.ClearFlags(), tempdir.DetachMounts()}
 	if mixed {
 		options = append(options, tempdir.MixedFleet(0, 0))

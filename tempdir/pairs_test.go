@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/afterlock/afterlock/internal/kernel"
@@ -210,4 +211,45 @@ func TestEveryPairOnSharedHandles(t *testing.T) {
 			require.NoError(t, os.RemoveAll(base))
 		}
 	}
+}
+
+// A counted kernel has no root behind it: every look at the root waits to go on.
+type counted struct {
+	kernel.Kernel
+	looking sync.WaitGroup
+	on      chan struct{}
+	closes  atomic.Int32
+}
+
+func (k *counted) OpenRoot(string) (int, bool, error) { return 3, true, nil }
+
+func (k *counted) Stat(int) (kernel.Attributes, error) {
+	k.looking.Done()
+	<-k.on
+	return kernel.Attributes{Links: 1}, nil
+}
+
+func (k *counted) Close(int) error {
+	k.closes.Add(1)
+	return nil
+}
+
+// A root that was closed has one descriptor, and the last of those that used it closes
+// it: once, or it is another goroutine's file by then. Each of them goes on only after
+// all others had the mutex.
+func TestTheLastUserClosesOnce(t *testing.T) {
+	const users = 16
+	k := &counted{on: make(chan struct{})}
+	root := must(tempdir.Open("/", kernel.With[tempdir.Option](k), tempdir.AllowOthers()))
+	k.looking.Add(users)
+	var all sync.WaitGroup
+	for range users {
+		all.Go(func() { _, _ = root.MaybeDirty() })
+	}
+	k.looking.Wait()
+	require.NoError(t, root.Close())
+	require.Zero(t, k.closes.Load(), "closes while it is used")
+	tempdir.HandOn(root, func() { close(k.on) })
+	all.Wait()
+	require.EqualValues(t, 1, k.closes.Load(), "closes of the root")
 }

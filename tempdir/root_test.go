@@ -109,7 +109,7 @@ func TestOpenRefusesAnExposedRoot(t *testing.T) {
 		require.NoError(t, os.Mkdir(path, 0o700))
 		require.NoError(t, os.Chmod(path, mode))
 		for _, options := range [][]tempdir.Option{nil, {tempdir.Make(0o700)}} {
-			k := newDenying(nil)
+			k := newDenying(t, nil)
 			root, err := tempdir.Open(path, append(options, kernel.With[tempdir.Option](k))...)
 			if exposed {
 				requireRefusal(t, err, "open root", path, tempdir.ErrExposed)
