@@ -42,11 +42,14 @@ mutants. What killed a mutant in the committed matrix is tried first, and nothin
 more if it still does. --full tries every detector. A run that was interrupted goes
 on with the result file that it left.
 
-A mutant is undecided if nothing killed it and a detector timed out, or failed with
-another message than the catalogue's.
+Limits are of processor time, and of a clock that goes slower while others want
+the processors, too. A mutant is undecided if nothing killed it and a detector
+timed out, or failed with another message than the catalogue's; not reached if
+no part of any detector executes it. A panic is a kill.
 
-Exit codes: 0 every mutant met, 1 some survived or are undecided, 2 usage or
-environment.`,
+Exit codes: 0 every mutant is killed by the detector that must, or equivalent;
+1 not every one; 2 usage or environment; 3 some are undecided, and no other one is
+amiss.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			root, err := checkout()
@@ -118,10 +121,12 @@ environment.`,
 			} else {
 				err = writeMatrix(cmd.OutOrStdout(), m)
 			}
-			if err == nil && len(unmet(m)) > 0 {
-				err = failed()
+			if err != nil {
+				return err
 			}
-			return err
+			bad := unmet(m)
+			undecided := func(r *mutant.Row) bool { return r.Verdict() == mutant.Undecided }
+			return judged(slices.ContainsFunc(bad, func(r *mutant.Row) bool { return !undecided(r) }), len(bad) > 0)
 		},
 	}
 	flags := cmd.Flags()
@@ -150,44 +155,36 @@ func checkout() (string, error) {
 
 // rowText says in a line what became of a mutant.
 func rowText(r *mutant.Row) string {
-	decided := func(run mutant.Run) bool {
-		return slices.Contains([]string{mutant.Killed, mutant.NotReached, mutant.Survived}, run.Verdict)
+	text := r.Verdict()
+	if text == mutant.NotMet {
+		text += " by " + r.Expected
 	}
-	text := "survived  " + r.Mutant
-	if slices.ContainsFunc(r.Runs, func(run mutant.Run) bool { return !decided(run) }) {
-		text = "undecided  " + r.Mutant // no kill; but who timed out may not have been done
-	}
+	text += "  " + r.Mutant
 	if r.Change != "" {
 		text += ", " + r.Change
+	}
+	if because := r.Error + r.Equivalent; because != "" {
+		text += ": " + because
 	}
 	var all []string
 	for _, run := range r.Killers() {
 		all = append(all, fmt.Sprintf("%s %s (%.1f s)", run.Detector, run.Part, run.Seconds))
 	}
-	switch {
-	case r.Error != "":
-		return "not tried  " + r.Mutant + ": " + r.Error
-	case len(all) > 0:
-		text = "killed  " + r.Mutant + ", killed by " + strings.Join(all, ", ")
-		if !r.Met() {
-			text = "not met by " + r.Expected + strings.TrimPrefix(text, "killed")
-		}
-	case r.Equivalent != "":
-		text = "equivalent  " + r.Mutant + ": " + r.Equivalent
+	if len(all) > 0 {
+		text += ", killed by " + strings.Join(all, ", ")
 	}
 	for _, run := range r.Runs {
-		if !decided(run) {
+		if !slices.Contains([]string{mutant.Killed, mutant.NotReached, mutant.Survived}, run.Verdict) {
 			text += fmt.Sprintf("; %s: %s", run.Detector, run.Verdict)
 		}
 	}
 	return text
 }
 
-// unmet are the mutants that make the command fail: nobody kills them, or not the
-// detector that must, or somebody kills one that is said to be equivalent.
+// unmet are the mutants that make the command fail.
 func unmet(m *mutant.Matrix) (all []*mutant.Row) {
 	for _, r := range m.Rows {
-		if !r.Met() == (r.Equivalent == "") || r.Error != "" {
+		if v := r.Verdict(); v != mutant.Killed && v != mutant.Equivalent {
 			all = append(all, r)
 		}
 	}
@@ -198,21 +195,13 @@ func writeMatrix(out io.Writer, m *mutant.Matrix) error {
 	type counts struct{ tried, kills, only, reached int }
 	detectors := map[string]*counts{}
 	var order []string
-	count := map[bool][4]int{} // by whether enumerated: all, killed, equivalent, unmet
+	count := map[bool]map[string]int{false: {}, true: {}} // of verdicts, by whether enumerated
 	earlier := 0
 	for _, r := range m.Rows {
 		if r.Commit != "" {
 			earlier++
 		}
-		c := count[r.Enumerated]
-		c[0]++
-		killers := r.Killers()
-		if len(killers) > 0 {
-			c[1]++
-		} else if r.Equivalent != "" {
-			c[2]++
-		}
-		count[r.Enumerated] = c
+		count[r.Enumerated][r.Verdict()]++
 		for _, run := range r.Runs {
 			d := detectors[run.Detector]
 			if d == nil {
@@ -226,17 +215,14 @@ func writeMatrix(out io.Writer, m *mutant.Matrix) error {
 			}
 			if run.Verdict == mutant.Killed {
 				d.kills++
-				if len(killers) == 1 {
-					d.only++
-				}
+			}
+			if r.Only() == run.Detector {
+				d.only++
 			}
 		}
 	}
 	bad := unmet(m)
 	for _, r := range bad {
-		c := count[r.Enumerated]
-		c[3]++
-		count[r.Enumerated] = c
 		fmt.Fprintln(out, printable(rowText(r)))
 	}
 	for _, r := range m.Rows {
@@ -246,7 +232,7 @@ func writeMatrix(out io.Writer, m *mutant.Matrix) error {
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "detector\tmutants\treached\tkilled\tonly killer\t")
-	slices.SortFunc(order, func(a, b string) int { return cmp.Compare(detectors[b].kills, detectors[a].kills) })
+	slices.SortStableFunc(order, func(a, b string) int { return cmp.Compare(detectors[b].kills, detectors[a].kills) })
 	for _, name := range order {
 		d := detectors[name]
 		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t\n", name, d.tried, d.reached, d.kills, d.only)
@@ -259,11 +245,17 @@ func writeMatrix(out io.Writer, m *mutant.Matrix) error {
 		if enumerated {
 			kind = fmt.Sprintf("enumerated (%d of %d by the rules, %d more do not compile)", m.Sampled-m.Unbuilt, m.Enumerated, m.Unbuilt)
 		}
-		fmt.Fprintf(out, "%s: %d mutants, %d killed, %d equivalent, %d not met\n", kind, c[0], c[1], c[2], c[3])
+		var parts []string
+		for _, verdict := range []string{mutant.Killed, mutant.Equivalent, mutant.Survived, mutant.Undecided, mutant.NotReached, mutant.NotMet, mutant.NotEquivalent, mutant.NotTried} {
+			if c[verdict] > 0 {
+				parts = append(parts, fmt.Sprintf("%d %s", c[verdict], verdict))
+			}
+		}
+		fmt.Fprintf(out, "%s: %s\n", kind, strings.Join(parts, ", "))
 	}
 	if earlier > 0 {
 		fmt.Fprintf(out, "%d of them at an earlier commit\n", earlier)
 	}
-	_, err := fmt.Fprintf(out, "%.0f s of detectors, commit %s\n", m.Took(), m.Commit)
+	_, err := fmt.Fprintf(out, "%.0f s of detectors, load up to %.1f, commit %s\n", m.Took(), m.Load, m.Commit)
 	return err
 }

@@ -210,10 +210,12 @@ func (s *Source) excuse(named, enumerated []*Mutant) []*Mutant {
 		if len(m.Edits) > 0 {
 			return false
 		}
-		if e := byName[m.Name]; e != nil {
-			e.Equivalent = m.Equivalent
-		} else {
+		if e := byName[m.Name]; e == nil {
 			s.Errors[m] = errors.New("the rules make no such mutant any more")
+		} else if _, change, _ := strings.Cut(e.Change, ": "); change != m.Change {
+			s.Errors[m] = fmt.Errorf("by the rules it is another one now: %s", e.Change)
+		} else {
+			e.Equivalent = m.Equivalent
 		}
 		return true
 	})

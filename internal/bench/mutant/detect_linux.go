@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -51,12 +52,12 @@ func FindDetector(name string) (Detector, error) {
 
 const stages = "internal/bench/mutant/detector" // the program that runs parts of stages
 
-// Limits of what a detector gets for one mutant: the parts of it that take no more
-// of a processor together when nothing is wrong. By the clock, which is another
-// matter on a busy machine, none begins after so long.
+// Limits, in seconds, of what a detector gets for one mutant: the parts of it that
+// take no more of a processor together when nothing is wrong; and none begins after
+// so long on a machine that does nothing else, see [clock].
 const (
-	budget  = 5 * time.Second
-	timeout = 30 * time.Second
+	budget  = 5.0
+	timeout = 30.0
 )
 
 // Verdicts of a run of a detector on a mutant.
@@ -66,7 +67,6 @@ const (
 	NotReached   = "not reached"   // no part of the detector executes what is changed
 	WrongMessage = "wrong message" // it fails, but not with what the catalogue says
 	TimedOut     = "timed out"
-	Panicked     = "panicked"
 	Undecided    = "undecided"
 	NotBuilt     = "not built"
 )
@@ -78,6 +78,7 @@ type Run struct {
 	Part     string  `json:"part,omitempty"` // the test, or the part of the stage, that killed it
 	Seconds  float64 `json:"seconds"`
 	used     float64 // of a processor
+	idle     float64 // seconds of a machine that does nothing else
 	output   string
 }
 
@@ -174,11 +175,11 @@ func (s *Source) measure(ctx context.Context, d Detector, program string, p *par
 	if err := os.WriteFile(note, make([]byte, len(s.number)+1), 0o600); err != nil {
 		return err
 	}
-	run := s.execute(ctx, d, program, []*part{p}, timeout, records+"="+note)
+	run := s.execute(ctx, d, program, []*part{p}, timeout, 3*timeout, records+"="+note)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if d.Tests != "" && !p.Short && run.used > budget.Seconds() {
+	if d.Tests != "" && !p.Short && run.used > budget {
 		p.Short = true
 		return s.measure(ctx, d, program, p, note, log)
 	}
@@ -243,7 +244,7 @@ func (s *Source) Detect(ctx context.Context, m *Mutant, d Detector, only string,
 	if m.Detector != d.Name {
 		expected = nil
 	}
-	for used := 0.0; len(chosen) > 0 && ctx.Err() == nil; {
+	for used, idle := 0.0, 0.0; len(chosen) > 0 && ctx.Err() == nil; {
 		// Tests that take next to nothing share a process.
 		n, together := 1, *chosen[0]
 		for d.Tests != "" && n < len(chosen) && chosen[0].Short == chosen[n].Short && together.Seconds+chosen[n].Seconds < 1 {
@@ -251,15 +252,16 @@ func (s *Source) Detect(ctx context.Context, m *Mutant, d Detector, only string,
 			together.Used += chosen[n].Used
 			n++
 		}
-		if used += together.Used; used > budget.Seconds() && run.Verdict != NotReached {
+		if used += together.Used; used > budget && run.Verdict != NotReached {
 			break
 		}
-		limit := 3 + 4*together.Seconds // so that one that hangs ends, and others get their turn
+		limits := [2]float64{3 + 4*together.Used, 10 + 4*together.Seconds} // so that one that hangs ends, and others get their turn
 		if only != "" {
-			limit = timeout.Seconds()
+			limits = [2]float64{timeout, 3 * timeout}
 		}
-		one := s.execute(ctx, d, program, chosen[:n], time.Duration(limit*float64(time.Second)), fmt.Sprintf("%s=%d", selects, s.number[m]))
+		one := s.execute(ctx, d, program, chosen[:n], limits[0], limits[1], fmt.Sprintf("%s=%d", selects, s.number[m]))
 		chosen = chosen[n:]
+		idle += one.idle
 		one.Seconds = math.Round((one.Seconds+run.Seconds)*1000) / 1000
 		if one.Verdict == Killed && expected != nil && !expected.MatchString(one.output) {
 			one.Verdict = WrongMessage
@@ -268,17 +270,58 @@ func (s *Source) Detect(ctx context.Context, m *Mutant, d Detector, only string,
 			run.Verdict, run.Part, run.output = one.Verdict, one.Part, run.output+one.output
 		}
 		run.Seconds = one.Seconds
-		if run.Verdict == Killed || run.Seconds > timeout.Seconds() {
+		if run.Verdict == Killed {
+			break
+		}
+		if idle > timeout && len(chosen) > 0 {
+			run.Verdict = TimedOut // some had no turn
 			break
 		}
 	}
 	return run, ctx.Err()
 }
 
-var failing = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
+var panics = regexp.MustCompile(`(?m)^(panic|fatal error): `)
 
-// execute runs parts of a detector. What it leaves is removed, and ended.
-func (s *Source) execute(ctx context.Context, d Detector, program string, parts []*part, limit time.Duration, variable string) (run Run) {
+// A test that fails or, with a mutex that is unlocked twice, the one whose stack is printed.
+var failing = regexp.MustCompile(`(?m)^--- FAIL: (\S+)|^(?:panic|fatal error): (?s:.*?)\.(Test\w+)\b`)
+
+// Load is the average number of processes that wanted a processor in the last
+// minute, and how many want one now.
+func Load() (minute float64, now int) {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err == nil {
+		var ignored float64
+		_, _ = fmt.Sscanf(string(text), "%f %f %f %d/", &minute, &ignored, &ignored, &now)
+	}
+	return minute, now
+}
+
+// clock runs until the context ends or the process has used so much of a processor, or
+// for so long as a machine would have taken that does nothing else: a clock that goes
+// slower the more processes want a processor. Then it stops the process. It returns
+// what it showed.
+func clock(ctx context.Context, pid int, used, idle float64, stop func()) (shown float64) {
+	const tick = 100 * time.Millisecond
+	of := int32(^pid<<3 | 2) // the clock of another process's threads
+	for {
+		select {
+		case <-ctx.Done():
+			return shown
+		case <-time.After(tick):
+		}
+		_, now := Load()
+		shown += tick.Seconds() * min(1, float64(runtime.NumCPU())/float64(max(now, 1)))
+		var t unix.Timespec
+		if unix.ClockGettime(of, &t) == nil && time.Duration(t.Nano()).Seconds() > used || shown > idle {
+			stop()
+		}
+	}
+}
+
+// execute runs parts of a detector, for no longer than clock lets it. What it leaves
+// is removed, and ended.
+func (s *Source) execute(ctx context.Context, d Detector, program string, parts []*part, used, idle float64, variable string) (run Run) {
 	run.Detector, run.Part = d.Name, parts[0].Name
 	at := ""
 	if d.Tests == "" {
@@ -301,7 +344,7 @@ func (s *Source) execute(ctx context.Context, d Detector, program string, parts 
 	} else {
 		args = []string{d.Name, parts[0].Name, dir}
 	}
-	ctx, stop := context.WithTimeout(ctx, max(limit, time.Second))
+	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = filepath.Join(s.Root, d.Tests)
@@ -315,8 +358,13 @@ func (s *Source) execute(ctx context.Context, d Detector, program string, parts 
 	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	begin := time.Now()
-	err = cmd.Run()
-	if cmd.Process != nil {
+	if err = cmd.Start(); err == nil {
+		ended, end := context.WithCancel(ctx)
+		var watch sync.WaitGroup
+		watch.Go(func() { run.idle = clock(ended, cmd.Process.Pid, used, idle, stop) })
+		err = cmd.Wait()
+		end()
+		watch.Wait()
 		_ = unix.Kill(-cmd.Process.Pid, unix.SIGKILL)
 	}
 	run.Seconds = math.Round(time.Since(begin).Seconds()*1000) / 1000
@@ -330,17 +378,14 @@ func (s *Source) execute(ctx context.Context, d Detector, program string, parts 
 		run.Verdict, run.Part = Survived, ""
 	case ctx.Err() != nil:
 		run.Verdict = TimedOut
-	case strings.Contains(run.output, "\npanic: ") || strings.HasPrefix(run.output, "panic: ") || strings.Contains(run.output, "fatal error: "):
-		run.Verdict = Panicked
-	case errors.As(err, &exited) && exited.ExitCode() == 1:
+	case strings.Contains(run.output, "fatal error: runtime: "): // no memory, no threads
+		run.Verdict = Undecided
+	case errors.As(err, &exited) && (exited.ExitCode() == 1 || panics.MatchString(run.output)):
 		run.Verdict = Killed
-		if d.Tests != "" {
-			match := failing.FindStringSubmatch(run.output)
-			if match == nil {
-				run.Verdict = Undecided
-				break
-			}
-			run.Part = match[1]
+		if match := failing.FindStringSubmatch(run.output); match != nil {
+			run.Part = cmp.Or(match[1], match[2])
+		} else if d.Tests != "" && !panics.MatchString(run.output) {
+			run.Verdict = Undecided
 		}
 	default:
 		run.Verdict = Undecided

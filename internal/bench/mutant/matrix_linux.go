@@ -29,6 +29,7 @@ type Matrix struct {
 	Sampled    int     `json:"sampled"`
 	Unbuilt    int     `json:"unbuilt"`
 	Seconds    float64 `json:"seconds"` // of all runs, for readers of the file
+	Load       float64 `json:"load"`    // the highest while they ran
 	Rows       []*Row  `json:"mutants"`
 }
 
@@ -55,10 +56,62 @@ func (r *Row) Killers() (all []Run) {
 	return all
 }
 
-// Met reports whether the detector that must meet the mutant did or, if none has
-// to, any did.
-func (r *Row) Met() bool {
-	return slices.ContainsFunc(r.Killers(), func(run Run) bool { return r.Expected == "" || run.Detector == r.Expected })
+// Verdicts of a mutant, beside those of runs: [Killed], by the detector that must or
+// if none has to, by any; [Survived]; [Undecided], if nobody killed it, and one timed
+// out or said something else than the catalogue; [NotReached].
+const (
+	NotMet        = "not met" // but killed by another detector than the one that must
+	Equivalent    = "equivalent"
+	NotEquivalent = "not equivalent" // the catalogue says it is, and somebody killed it
+	NotTried      = "not tried"      // it cannot be
+)
+
+// Verdict is what became of the mutant.
+func (r *Row) Verdict() string {
+	is := func(verdicts ...string) func(Run) bool {
+		return func(run Run) bool { return slices.Contains(verdicts, run.Verdict) }
+	}
+	killers := r.Killers()
+	switch {
+	case r.Error != "":
+		return NotTried
+	case r.Equivalent != "" && len(killers) > 0:
+		return NotEquivalent
+	case r.Equivalent != "":
+		return Equivalent
+	case slices.ContainsFunc(killers, func(run Run) bool { return r.Expected == "" || run.Detector == r.Expected }):
+		return Killed
+	case len(killers) > 0:
+		return NotMet
+	case !slices.ContainsFunc(r.Runs, func(run Run) bool { return !is(NotReached)(run) }):
+		return NotReached
+	case slices.ContainsFunc(r.Runs, func(run Run) bool { return !is(Survived, NotReached)(run) }):
+		return Undecided
+	}
+	return Survived
+}
+
+// MarshalJSON adds the verdict, for readers of the file.
+func (r *Row) MarshalJSON() ([]byte, error) {
+	type plain Row
+	return json.Marshal(struct {
+		*plain
+		Verdict string `json:"verdict"`
+	}{(*plain)(r), r.Verdict()})
+}
+
+// Only returns the detector that alone kills the mutant, when every other one was
+// tried and left it alive or did not reach it; "" if there is none.
+func (r *Row) Only() (detector string) {
+	for _, d := range Detectors {
+		if run := r.run(d.Name); run == nil || !slices.Contains([]string{Killed, Survived, NotReached}, run.Verdict) {
+			return ""
+		}
+	}
+	if killers := r.Killers(); len(killers) == 1 {
+		return killers[0].Detector
+	}
+	return ""
 }
 
 func (r *Row) run(detector string) *Run {
@@ -179,6 +232,8 @@ func (s *Source) Try(ctx context.Context, m *Matrix, o Options) error {
 				mu.Unlock()
 				err := s.try(ctx, mutant, r, detectors, o)
 				mu.Lock()
+				minute, _ := Load()
+				m.Load = max(m.Load, minute)
 				if err == nil && o.Finished != nil {
 					err = o.Finished(m, r)
 				}
@@ -218,10 +273,11 @@ func (s *Source) Try(ctx context.Context, m *Matrix, o Options) error {
 // must meet it.
 func (s *Source) try(ctx context.Context, m *Mutant, r *Row, detectors []Detector, o Options) error {
 	first := m.Detector
-	if before := o.Before.row(m.Name); m.Equivalent != "" && before != nil && len(before.Runs) > 0 {
+	before := o.Before.row(m.Name)
+	if m.Equivalent != "" && before != nil && len(before.Runs) > 0 && len(before.Killers()) == 0 {
 		return nil // nobody noticed
 	}
-	if before := o.Before.row(m.Name); before != nil && o.Kills > 0 && len(r.Runs) == 0 {
+	if before != nil && o.Kills > 0 && len(r.Runs) == 0 {
 		for _, killer := range before.Killers() {
 			d, err := FindDetector(killer.Detector)
 			if err != nil || len(r.Killers()) >= o.Kills || !slices.Contains(detectors, d) && len(o.Detectors) > 0 {
@@ -245,7 +301,7 @@ func (s *Source) try(ctx context.Context, m *Mutant, r *Row, detectors []Detecto
 		list = append([]Detector{d}, list...)
 	}
 	for _, d := range list {
-		if o.Kills > 0 && len(r.Killers()) >= o.Kills {
+		if o.Kills > 0 && len(r.Killers()) >= o.Kills && (d.Name != first || r.Verdict() != NotMet) {
 			break
 		}
 		if r.run(d.Name) != nil {

@@ -24,7 +24,8 @@
 // comments.
 //
 // A mutant without a file is one that rules make (see [Enumerate]), with the reason
-// why it is equivalent.
+// why it is equivalent, and with "change:" and what it does, as the command prints it
+// without the line's number: so that no other one is meant when the function changes.
 //
 // A mutant that changes nothing but bodies of functions shares its build with all
 // others; any other one needs a build of its own, which takes half a minute.
@@ -158,6 +159,8 @@ func Parse(text string) (all []*Mutant, err error) {
 			}
 		case "equivalent":
 			m.Equivalent = value
+		case "change":
+			m.Change = value
 		case "file":
 			m.Edits = append(m.Edits, Edit{File: value})
 			e = &m.Edits[len(m.Edits)-1]
@@ -180,8 +183,8 @@ func (m *Mutant) check() error {
 		return fmt.Errorf("nothing says what it breaks")
 	case detected == (m.Equivalent != "") || !detected && (m.Detector != "" || m.Message != nil):
 		return fmt.Errorf("needs a detector and a message, or the reason why it is equivalent")
-	case len(m.Edits) == 0 && m.Equivalent == "":
-		return fmt.Errorf("changes nothing")
+	case (len(m.Edits) == 0) != (m.Equivalent != "" && m.Change != ""):
+		return fmt.Errorf("needs a file, or is a rule's: then a change and the reason why it is equivalent")
 	}
 	for _, e := range m.Edits {
 		if e.Old == "" || e.Old == e.New {

@@ -29,6 +29,7 @@ func TestParse(t *testing.T) {
 		"mutant: a\nof: b\ndetector: c\nmessage: d\nequivalent: e\nfile: f\n-a\n",
 		"mutant: a\nof: b\ndetector: c\nmessage: d\n",
 		"mutant: a\nof: b\ndetector: c\nmessage: d\nfile: f\n a\n",
+		"mutant: a\nequivalent: e\n", "mutant: a\nchange: b\nequivalent: e\nfile: f\n-a\n",
 	} {
 		_, err := Parse(bad)
 		assert.Error(t, err, bad)
