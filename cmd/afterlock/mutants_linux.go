@@ -38,7 +38,8 @@ most ten seconds.
 
 Mutants of the catalogue name the detector that must meet them, and its message.
 Others are enumerated by rule, and counted apart; those that do not compile are no
-mutants. What killed a mutant in the committed matrix is tried first, and nothing
+mutants. Mutants of the specification are the models that a property must refute,
+called "model NAME". What killed a mutant in the committed matrix is tried first, and nothing
 more if it still does. --full tries every detector. A run that was interrupted goes
 on with the result file that it left.
 

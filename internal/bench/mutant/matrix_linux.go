@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 )
@@ -254,9 +256,12 @@ func (s *Source) Try(ctx context.Context, m *Matrix, o Options) error {
 	}
 	close(todo)
 	group.Wait()
-	order := map[string]int{}
+	if err := s.mustFail(ctx, m, detectors, o); err != nil {
+		errs = append(errs, err)
+	}
+	order := map[string]int{} // models come first
 	for i, mutant := range s.Mutants {
-		order[mutant.Name] = i
+		order[mutant.Name] = i + 1
 	}
 	for mutant, err := range s.Errors {
 		if o.Chosen == nil || o.Chosen(mutant) {
@@ -323,6 +328,59 @@ func (s *Source) try(ctx context.Context, m *Mutant, r *Row, detectors []Detecto
 		}
 	}
 	return nil
+}
+
+// checksModels is the test of package model that checks each model of the manifest.
+const checksModels = "TestEveryModelIsAsTLCRecordedIt"
+
+// mustFail adds the mutants of the specification: the models that have one in place of
+// an action, and of which a property must be refuted. One process checks all of them.
+func (s *Source) mustFail(ctx context.Context, m *Matrix, detectors []Detector, o Options) error {
+	d, err := FindDetector("model")
+	if err != nil || !slices.Contains(detectors, d) {
+		return err
+	}
+	text, err := s.read("spec/manifest.json")
+	if err != nil {
+		return err
+	}
+	var models []struct{ Model, Kind, Purpose, Property string }
+	if err := json.Unmarshal([]byte(text), &models); err != nil {
+		return err
+	}
+	rows, names := map[string]*Row{}, []string{}
+	for _, spec := range models {
+		r := &Row{Mutant: "model " + spec.Model, Of: "must-fail model", Change: spec.Purpose + " Refuted: " + spec.Property, Expected: d.Name}
+		if spec.Kind == "mustfail" && m.row(r.Mutant) == nil && (o.Chosen == nil || o.Chosen(&Mutant{Name: r.Mutant})) {
+			rows[spec.Model], names = r, append(names, spec.Model)
+		}
+	}
+	if len(rows) == 0 || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	program, err := s.detector(ctx, d, nil)
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, program, "-test.v", "-test.run", "^"+checksModels+"$/^("+strings.Join(names, "|")+")$")
+	cmd.Dir = filepath.Join(s.Root, d.Tests)
+	output, _ := cmd.CombinedOutput() // a model that is not refuted makes it fail, too
+	for _, name := range names {
+		r, run := rows[name], Run{Detector: d.Name, Verdict: NotReached}
+		match := regexp.MustCompile(`(?m)^ *--- (PASS|FAIL): (` + checksModels + "/" + name + `) \(([\d.]+)s\)$`).FindSubmatch(output)
+		if match != nil {
+			run.Verdict, run.Part = map[string]string{"PASS": Killed, "FAIL": Survived}[string(match[1])], string(match[2])
+			run.Seconds, _ = strconv.ParseFloat(string(match[3]), 64)
+		}
+		r.Runs = append(r.Runs, run)
+		m.Rows = append(m.Rows, r)
+		if o.Finished != nil {
+			if err := o.Finished(m, r); err != nil {
+				return err
+			}
+		}
+	}
+	return ctx.Err()
 }
 
 // commit is the hash of the source's commit, with "+" if it is not quite that.

@@ -2,6 +2,7 @@ package mutant
 
 import (
 	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -31,6 +32,16 @@ func TestExcused(t *testing.T) {
 	require.Empty(t, s.Errors)
 	s.excuse([]*Mutant{{Name: one.Name, Change: "another"}, {Name: "none", Change: change}}, enumerated)
 	assert.Len(t, s.Errors, 2)
+}
+
+// A hang that computes ends by the processor's time, one that sleeps by the clock.
+func TestHangsEnd(t *testing.T) {
+	for script, limits := range map[string][2]float64{"while :; do :; done": {0.2, 1e9}, "sleep 1000000": {1e9, 0.2}} {
+		program := filepath.Join(t.TempDir(), "hangs")
+		require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\n"+script+"\n"), 0o700))
+		run := (&Source{Root: t.TempDir()}).execute(t.Context(), Detector{Name: "stage"}, program, []*part{{Name: "p"}}, limits[0], limits[1], "")
+		assert.Equal(t, TimedOut, run.Verdict, "%s: %s", script, run.output)
+	}
 }
 
 // What a detector meets, it still meets, as the catalogue says it: of each part of a
