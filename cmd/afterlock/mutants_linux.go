@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -24,7 +25,7 @@ func newMutants() *cobra.Command {
 		run, file, work, old string
 		names                []string
 		kills, sample, procs int
-		full, asJSON         bool
+		full, only, asJSON   bool
 	)
 	cmd := &cobra.Command{
 		Use:   "mutants",
@@ -88,6 +89,16 @@ amiss.`,
 					o.Kills = 0
 				}
 			}
+			found := map[string]bool{"": true} // detectors with an only kill
+			var mu sync.Mutex
+			if only {
+				o.Kills = 2
+				o.Chosen = func(m *mutant.Mutant) bool {
+					mu.Lock()
+					defer mu.Unlock()
+					return chosen.MatchString(m.Name) && !found[before.KilledBy(m)]
+				}
+			}
 			if work == "" {
 				cache, err := os.UserCacheDir()
 				if err != nil {
@@ -103,6 +114,9 @@ amiss.`,
 				m = earlier
 			}
 			o.Finished = func(m *mutant.Matrix, r *mutant.Row) error {
+				mu.Lock()
+				found[r.Only()] = true
+				mu.Unlock()
 				fmt.Fprintln(cmd.ErrOrStderr(), rowText(r))
 				if file == "" {
 					return nil
@@ -137,6 +151,7 @@ amiss.`,
 	flags.IntVar(&sample, "sample", 240, "about this `number` of the enumerated mutants, chosen by a hash of their names; 0: all")
 	flags.IntVar(&procs, "workers", runtime.NumCPU(), "`number` of mutants at a time")
 	flags.BoolVar(&full, "full", false, "try every detector on every mutant, or --kills of them")
+	flags.BoolVar(&only, "only-kills", false, "for each detector, try mutants that it has killed until no other one kills one")
 	flags.StringVar(&old, "before", "", "`file` with a matrix, whose killers are tried first (default: the committed one)")
 	flags.StringVar(&file, "result", "", "`file` to write the matrix to, and to go on with")
 	flags.StringVar(&work, "work", "", "`directory` for programs (default: in the user's cache)")
@@ -193,7 +208,10 @@ func unmet(m *mutant.Matrix) (all []*mutant.Row) {
 }
 
 func writeMatrix(out io.Writer, m *mutant.Matrix) error {
-	type counts struct{ tried, kills, only, reached int }
+	type counts struct {
+		tried, kills, only, reached int
+		such                        string
+	}
 	detectors := map[string]*counts{}
 	var order []string
 	count := map[bool]map[string]int{false: {}, true: {}} // of verdicts, by whether enumerated
@@ -219,6 +237,7 @@ func writeMatrix(out io.Writer, m *mutant.Matrix) error {
 			}
 			if r.Only() == run.Detector {
 				d.only++
+				d.such = cmp.Or(d.such, "  "+r.Mutant)
 			}
 		}
 	}
@@ -232,11 +251,11 @@ func writeMatrix(out io.Writer, m *mutant.Matrix) error {
 		}
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "detector\tmutants\treached\tkilled\tonly killer\t")
+	fmt.Fprintln(table, "detector\tmutants\treached\tkilled\tonly killer\t  for instance")
 	slices.SortStableFunc(order, func(a, b string) int { return cmp.Compare(detectors[b].kills, detectors[a].kills) })
 	for _, name := range order {
 		d := detectors[name]
-		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t\n", name, d.tried, d.reached, d.kills, d.only)
+		fmt.Fprintf(table, "%s\t%d\t%d\t%d\t%d\t%s\n", name, d.tried, d.reached, d.kills, d.only, d.such)
 	}
 	if err := table.Flush(); err != nil {
 		return err

@@ -44,7 +44,7 @@ not tried  does not apply: no such text
 not reached  nowhere
 undecided  by rule, line 1: x -> y; a: timed out
 equivalent  same: why
-  detector  mutants  reached  killed  only killer
+  detector  mutants  reached  killed  only killer  for instance
          b        4        3       3            0
          a        6        5       2            0
 named: 1 killed, 1 equivalent, 1 not reached, 1 not met, 1 not equivalent, 1 not tried
@@ -65,6 +65,9 @@ func TestOnlyKill(t *testing.T) {
 	}
 	r.Runs[4].Verdict = mutant.Killed
 	assert.Equal(t, mutant.Detectors[4].Name, r.Only())
+	var out bytes.Buffer
+	require.NoError(t, writeMatrix(&out, &mutant.Matrix{Rows: []*mutant.Row{r}}))
+	assert.Regexp(t, `(?m)^ +`+mutant.Detectors[4].Name+` +1 +1 +1 +1 +m$`, out.String())
 	for _, verdict := range []string{mutant.Killed, mutant.TimedOut} {
 		r.Runs[0].Verdict = verdict
 		assert.Empty(t, r.Only(), verdict)

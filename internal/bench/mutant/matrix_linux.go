@@ -116,6 +116,18 @@ func (r *Row) Only() (detector string) {
 	return ""
 }
 
+// KilledBy returns the detector that by the matrix or, where it has no kill, by the
+// catalogue kills the mutant; "" if two do: it is nobody's only kill.
+func (m *Matrix) KilledBy(mutant *Mutant) string {
+	switch r := m.row(mutant.Name); {
+	case r == nil || len(r.Killers()) == 0:
+		return mutant.Detector
+	case len(r.Killers()) == 1:
+		return r.Killers()[0].Detector
+	}
+	return ""
+}
+
 func (r *Row) run(detector string) *Run {
 	for i := range r.Runs {
 		if r.Runs[i].Detector == detector {
