@@ -167,6 +167,9 @@ func (s *Source) weave(ctx context.Context, mutants []*Mutant) error {
 			s.Mutants = mutants
 			return nil
 		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		broken := map[int]bool{}
 		for _, match := range complaint.FindAllStringSubmatch(output, -1) {
 			n, _ := strconv.Atoi(match[1])
