@@ -103,9 +103,13 @@ func (r *Row) MarshalJSON() ([]byte, error) {
 }
 
 // Only returns the detector that alone kills the mutant, when every other one was
-// tried and left it alive or did not reach it; "" if there is none.
+// tried and left it alive or did not reach it; "" if there is none. A mutant of the
+// specification is the model's: nothing else executes that.
 func (r *Row) Only() (detector string) {
 	for _, d := range Detectors {
+		if r.Of == mustFail && d.Name != r.Expected {
+			continue
+		}
 		if run := r.run(d.Name); run == nil || !slices.Contains([]string{Killed, Survived, NotReached}, run.Verdict) {
 			return ""
 		}
@@ -268,7 +272,7 @@ func (s *Source) Try(ctx context.Context, m *Matrix, o Options) error {
 	}
 	close(todo)
 	group.Wait()
-	if err := s.mustFail(ctx, m, detectors, o); err != nil {
+	if err := s.trySpecification(ctx, m, detectors, o); err != nil {
 		errs = append(errs, err)
 	}
 	order := map[string]int{} // models come first
@@ -342,12 +346,14 @@ func (s *Source) try(ctx context.Context, m *Mutant, r *Row, detectors []Detecto
 	return nil
 }
 
+const mustFail = "must-fail model"
+
 // checksModels is the test of package model that checks each model of the manifest.
 const checksModels = "TestEveryModelIsAsTLCRecordedIt"
 
-// mustFail adds the mutants of the specification: the models that have one in place of
+// trySpecification adds the mutants of the specification: the models that have one in place of
 // an action, and of which a property must be refuted. One process checks all of them.
-func (s *Source) mustFail(ctx context.Context, m *Matrix, detectors []Detector, o Options) error {
+func (s *Source) trySpecification(ctx context.Context, m *Matrix, detectors []Detector, o Options) error {
 	d, err := FindDetector("model")
 	if err != nil || !slices.Contains(detectors, d) {
 		return err
@@ -362,7 +368,7 @@ func (s *Source) mustFail(ctx context.Context, m *Matrix, detectors []Detector, 
 	}
 	rows, names := map[string]*Row{}, []string{}
 	for _, spec := range models {
-		r := &Row{Mutant: "model " + spec.Model, Of: "must-fail model", Change: spec.Purpose + " Refuted: " + spec.Property, Expected: d.Name}
+		r := &Row{Mutant: "model " + spec.Model, Of: mustFail, Change: spec.Purpose + " Refuted: " + spec.Property, Expected: d.Name}
 		if spec.Kind == "mustfail" && m.row(r.Mutant) == nil && (o.Chosen == nil || o.Chosen(&Mutant{Name: r.Mutant})) {
 			rows[spec.Model], names = r, append(names, spec.Model)
 		}
