@@ -34,7 +34,7 @@ func (a *actor) mkdir(path string) error {
 }
 
 func (a *actor) create(path string) error {
-	return a.do("Create", path, func() error { return a.process.Make(path, 0, "") })
+	return a.do("Create", path, func() error { return a.process.Make(path) })
 }
 
 // read returns what a file contains, or an error.

@@ -15,14 +15,14 @@ import (
 // setup lays the scenario's tree out.
 func (s *Scenario) setup(p *disk.Process) error {
 	errs := []error{p.Mkdir("/" + rootName), p.Mkdir("/" + layersName), p.Mkdir("/" + metaName),
-		p.Make("/"+rootName+"/"+foreign, 0, "")}
+		p.Make("/"+rootName+"/"+foreign)}
 	for i := range s.Deleters {
 		b := s.deletion(i)
 		errs = append(errs, p.Save("/"+b.record, world.Complete))
 		for v, home := range b.layers {
 			errs = append(errs, p.Mkdir("/"+home))
 			for _, name := range s.files() {
-				errs = append(errs, p.Make("/"+home+"/"+name, 0, ""))
+				errs = append(errs, p.Make("/"+home+"/"+name))
 			}
 			if s.Deleters == 1 {
 				errs = append(errs, p.Symmetric("/"+home, uint8(v+1)))

@@ -5,10 +5,12 @@ package disk_test
 import (
 	"flag"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
+	"sort"
 	"strings"
 	"testing"
 
@@ -18,77 +20,219 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/afterlock/afterlock/crashsim/disk"
+	"github.com/afterlock/afterlock/internal/kernel"
 )
 
-// programs is how many random programs a test runs: fewer with -short, and as
-// many as -rapid.checks says if it is given.
-func programs(t *testing.T, usual, short int) {
-	t.Helper()
-	given := false
-	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "rapid.checks" })
-	if given {
-		return
+// A step is one call. Descriptors are slots: what the i-th open returned.
+type step struct {
+	Call        string
+	Process     int
+	Slot, Slot2 int // directories, or files; none: the name is a path
+	To          int // the slot that an open fills
+	Name, Name2 string
+}
+
+const (
+	slots  = 5 // the last is never open
+	none   = -1
+	closed = 4000
+)
+
+// An argument is what a step stands for on the disk, or in the kernel.
+type argument struct {
+	fd, fd2     int
+	name, name2 string // in the directories fd and fd2
+	path, path2 string // from anywhere
+}
+
+// A call returns a descriptor, or something else that can be compared.
+type call func(k kernel.Kernel, a argument) (fd int, more string, err error)
+
+func opens(open func(k kernel.Kernel, a argument) (int, error)) call {
+	return func(k kernel.Kernel, a argument) (int, string, error) {
+		fd, err := open(k, a)
+		return fd, "", err
 	}
-	n := usual
-	if testing.Short() {
-		n = short
+}
+
+func does(do func(k kernel.Kernel, a argument) error) call {
+	return func(k kernel.Kernel, a argument) (int, string, error) { return none, "", do(k, a) }
+}
+
+func says[T any](say func(k kernel.Kernel, a argument) (T, error)) call {
+	return func(k kernel.Kernel, a argument) (int, string, error) {
+		said, err := say(k, a)
+		return none, fmt.Sprint(said), err
 	}
-	f := flag.Lookup("rapid.checks")
-	was := f.Value.String()
-	require.NoError(t, f.Value.Set(fmt.Sprint(n)))
-	t.Cleanup(func() { _ = f.Value.Set(was) })
+}
+
+// attributes without what means nothing here, or is not kept.
+func attributes(a kernel.Attributes, err error) (string, error) {
+	return fmt.Sprintf("%v, %d links", a.Mode, a.Links), err
+}
+
+// kinds are the calls that the disk has, but for OpenParent, which is OpenRoot where
+// nothing is asked of the descriptor.
+var kinds = map[string]call{
+	"OpenRoot": opens(func(k kernel.Kernel, a argument) (int, error) {
+		fd, _, err := k.OpenRoot(a.path)
+		return fd, err
+	}),
+	"OpenUnnamed":     opens(func(k kernel.Kernel, a argument) (int, error) { return k.OpenUnnamed(a.fd) }),
+	"CreateLock":      opens(func(k kernel.Kernel, a argument) (int, error) { return k.CreateLock(a.fd, a.name) }),
+	"OpenLock":        opens(func(k kernel.Kernel, a argument) (int, error) { return k.OpenLock(a.fd, a.name) }),
+	"OpenDirectory":   opens(func(k kernel.Kernel, a argument) (int, error) { return k.OpenDirectory(a.fd, a.name) }),
+	"OpenToInspect":   opens(func(k kernel.Kernel, a argument) (int, error) { return k.OpenToInspect(a.fd, a.name) }),
+	"TakeLock":        does(func(k kernel.Kernel, a argument) error { return k.TakeLock(a.fd) }),
+	"WriteOwner":      does(func(k kernel.Kernel, a argument) error { return k.WriteOwner(a.fd, []byte("owner "+a.name)) }),
+	"LinkLock":        does(func(k kernel.Kernel, a argument) error { return k.LinkLock(a.fd2, a.fd, a.name) }),
+	"RemoveLock":      does(func(k kernel.Kernel, a argument) error { return k.RemoveLock(a.fd, a.name) }),
+	"MakeData":        does(func(k kernel.Kernel, a argument) error { return k.MakeData(a.fd, a.name) }),
+	"RemoveData":      does(func(k kernel.Kernel, a argument) error { return k.RemoveData(a.fd, a.name) }),
+	"RemoveEntry":     does(func(k kernel.Kernel, a argument) error { return k.RemoveEntry(a.fd, a.name) }),
+	"RemoveDirectory": does(func(k kernel.Kernel, a argument) error { return k.RemoveDirectory(a.fd, a.name) }),
+	"StageDeletion":   does(func(k kernel.Kernel, a argument) error { return k.StageDeletion(a.path, a.fd2, a.name2) }),
+	"Commit":          does(func(k kernel.Kernel, a argument) error { return k.Commit(a.fd, a.name, a.path2) }),
+	"Hoist":           does(func(k kernel.Kernel, a argument) error { return k.Hoist(a.fd, a.name, a.fd2, a.name2) }),
+	"SyncData":        does(func(k kernel.Kernel, a argument) error { return k.SyncData(a.fd) }),
+	"Close":           does(func(k kernel.Kernel, a argument) error { return k.Close(a.fd) }),
+	"Stat":            says(func(k kernel.Kernel, a argument) (string, error) { return attributes(k.Stat(a.fd)) }),
+	"StatName":        says(func(k kernel.Kernel, a argument) (string, error) { return attributes(k.StatName(a.fd, a.name)) }),
+	"LockHolder":      says(func(k kernel.Kernel, a argument) (kernel.Holder, error) { return k.LockHolder(a.fd) }),
+	"ReadOwner":       says(func(k kernel.Kernel, a argument) ([]byte, error) { return k.ReadOwner(a.fd) }),
+	"List": says(func(k kernel.Kernel, a argument) ([]string, error) {
+		entries, err := k.List(a.fd, nil)
+		var words []string
+		for _, e := range entries {
+			words = append(words, fmt.Sprint(e.Name, " ", e.Type))
+		}
+		sort.Strings(words)
+		return words, err
+	}),
+	"kill": nil,
+}
+
+// prelude is how every program begins: both processes have the root, and there
+// is something in it.
+var prelude = []step{{Call: "OpenRoot", Name: "."}, {Call: "OpenRoot", Process: 1, Name: "."},
+	{Call: "MakeData", Name: "d"}, {Call: "CreateLock", Name: "d/f", To: 1}, {Call: "MakeData", Name: "temp-dir-a"}}
+
+// fragments are what random calls alone rarely come to. A program begins with
+// some of them.
+var fragments = [][]step{
+	{{Call: "OpenUnnamed", To: 1}, {Call: "TakeLock", Slot: 1}, {Call: "LinkLock", Slot2: 1, Name: "lock-a"},
+		{Call: "OpenLock", Process: 1, To: 1, Name: "lock-a"}, {Call: "TakeLock", Process: 1, Slot: 1}},
+	{{Call: "OpenDirectory", To: 2, Name: "temp-dir-a"}, {Call: "RemoveData", Name: "temp-dir-a"}, {Call: "List", Slot: 2},
+		{Call: "CreateLock", Slot: 2, To: 3, Name: "x"}},
+	{{Call: "StageDeletion", Name: "d", Name2: "temp-dir-a/0-d"}, {Call: "OpenDirectory", To: 2, Name: "temp-dir-a"},
+		{Call: "List", Slot: 2}},
+	{{Call: "CreateLock", To: 3, Name: "lock-a"}, {Call: "TakeLock", Slot: 3}, {Call: "RemoveLock", Process: 1, Name: "lock-a"},
+		{Call: "CreateLock", Process: 1, To: 3, Name: "lock-a"}, {Call: "TakeLock", Process: 1, Slot: 3}},
+	{{Call: "MakeData", Slot: none, Name: "x"}, {Call: "RemoveDirectory", Name: "x"}, {Call: "StageDeletion", Name: "d", Name2: "d/0-d"}},
+}
+
+// wanted are answers that must have been met, so that the comparison is not one of
+// refusals: the former by any programs, the latter by many.
+var wanted = [2][]string{
+	{"TakeLock ok", "TakeLock EAGAIN", "LinkLock ok", "OpenLock ok", "OpenDirectory ok", "RemoveData ok", "List ok", "List ENOENT",
+		"CreateLock ENOENT", "StageDeletion ok", "StageDeletion EINVAL", "RemoveDirectory ok", "RemoveLock ok"},
+	{"TakeLock EBADF", "LinkLock EEXIST", "LinkLock ENOENT", "OpenLock EISDIR", "OpenDirectory ENOTDIR", "List ENOTDIR", "RemoveDirectory ENOTEMPTY",
+		"RemoveEntry EISDIR", "StageDeletion EEXIST", "StageDeletion ENOENT", "MakeData EEXIST", "Hoist EEXIST", "Hoist ok", "Commit ok", "kill ok"},
+}
+
+// A side is the disk or a real directory, with two processes.
+type side struct {
+	dir       string // "" of the disk
+	processes [2]kernel.Kernel
+	fds       [2][slots]int
+	listed    [2][slots]bool
+}
+
+func (s *side) path(path string) string { return s.dir + "/t/" + path }
+
+// run makes the step, and says in words what it returned.
+func (s *side) run(step step) string {
+	k, fds := s.processes[step.Process], &s.fds[step.Process]
+	a := argument{name: step.Name, name2: step.Name2, path: s.path(step.Name), path2: s.path(step.Name2)}
+	a.fd2 = fds[step.Slot2]
+	if a.fd = unix.AT_FDCWD; step.Slot == none {
+		a.name = a.path
+	} else {
+		a.fd = fds[step.Slot]
+	}
+	if step.Call == "kill" {
+		for _, fd := range fds {
+			_ = k.Close(fd)
+		}
+		*fds = [slots]int{closed, closed, closed, closed, closed}
+		return "ok"
+	}
+	fd, more, err := kinds[step.Call](k, a)
+	switch {
+	case err != nil:
+		return unix.ErrnoName(err.(unix.Errno))
+	case fd != none:
+		_ = k.Close(fds[step.To])
+		fds[step.To], s.listed[step.Process][step.To] = fd, false
+	case step.Call == "Close":
+		fds[step.Slot] = closed
+	case step.Call == "List":
+		// What a listing says of names that came or went since it began is for
+		// the file system to choose, so only the first batch is compared: all.
+		if listed := &s.listed[step.Process][step.Slot]; *listed {
+			more = ""
+		} else {
+			*listed = true
+		}
+	}
+	return "ok; " + more
+}
+
+// here and there are both trees, name by name.
+func here(d *disk.Disk) string {
+	var lines []string
+	d.Walk(func(f disk.Found) {
+		lines = append(lines, fmt.Sprintf("%s %v links %d %q", f.Path, f.Kind, f.Links, f.Content))
+	})
+	sort.Strings(lines)
+	return strings.Join(lines, "\n")
+}
+
+func there(t *rapid.T, dir string) string {
+	var lines []string
+	require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || path == dir {
+			return err
+		}
+		var s unix.Stat_t
+		err = unix.Lstat(path, &s)
+		var content []byte
+		if err == nil && !entry.IsDir() {
+			content, err = os.ReadFile(path)
+		}
+		lines = append(lines, fmt.Sprintf("%s %v links %d %q", strings.TrimPrefix(path, dir), entry.Type(), s.Nlink, content))
+		return err
+	}))
+	sort.Strings(lines)
+	return strings.Join(lines, "\n")
 }
 
 func TestRandomProgramsAnswerLikeTmpfs(t *testing.T) {
-	programs(t, 1200, 150)
-	base := scratch(t, "/dev/shm")
-	for _, privileged := range []bool{false, true} {
-		t.Run(map[bool]string{false: "ordinary user", true: "privileged"}[privileged], func(t *testing.T) {
-			if privileged && os.Geteuid() != 0 {
-				t.Skip("skipped, because this is not root")
-			}
-			differential(t, base, disk.Options{Privileged: privileged})
-		})
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "rapid.checks" })
+	if f := flag.Lookup("rapid.checks"); !given {
+		was := f.Value.String()
+		require.NoError(t, f.Value.Set(map[bool]string{false: "1000", true: "200"}[testing.Short()]))
+		t.Cleanup(func() { _ = f.Value.Set(was) })
 	}
-}
-
-func TestRandomProgramsAnswerLikeExt4(t *testing.T) {
-	programs(t, 100, 10)
-	base := scratch(t, t.TempDir())
-	var info unix.Statfs_t
-	require.NoError(t, unix.Statfs(base, &info))
-	if info.Type != unix.EXT4_SUPER_MAGIC {
-		t.Skip("skipped, because the temporary directory is not on ext4")
-	}
-	differential(t, base, disk.Options{Privileged: os.Geteuid() == 0, Ext4: true})
-}
-
-// scratch makes a directory that everybody can write to.
-func scratch(t *testing.T, parent string) string {
-	t.Helper()
-	base, err := os.MkdirTemp(parent, "afterlock-differential-")
+	base, err := os.MkdirTemp("/dev/shm", "afterlock-differential-")
 	if err != nil {
-		t.Skipf("skipped, because there is no place for files: %v", err)
+		t.Skipf("skipped, because there is no tmpfs: %v", err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(base) })
-	require.NoError(t, os.Chmod(base, 0o777))
-	return base
-}
-
-// nobody is who an ordinary user is when the test runs as root.
-const nobody = 65534
-
-func differential(t *testing.T, base string, options disk.Options) {
-	// The thread has mounts and an identity of its own, and ends with the test.
-	runtime.LockOSThread()
-	if options.Privileged {
-		require.NoError(t, unix.Unshare(unix.CLONE_NEWNS))
-		require.NoError(t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
-	}
-	n := 0
-	counts := map[string]int{}
+	programs, counts := 0, map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
-		n++
+		programs++
 		steps := slices.Clone(prelude)
 		for i, fragment := range fragments {
 			if rapid.IntRange(0, 3).Draw(t, fmt.Sprint("fragment ", i)) == 3 {
@@ -96,41 +240,67 @@ func differential(t *testing.T, base string, options disk.Options) {
 			}
 		}
 		steps = append(steps, rapid.SliceOfN(rapid.Custom(drawStep), 1, 60).Draw(t, "program")...)
-		p := newPair(t, filepath.Join(base, fmt.Sprint(n)), options)
-		defer p.remove()
-		for i, s := range steps {
-			simulated, real := p.run(s)
-			word, _, _ := strings.Cut(real, ";")
-			counts[s.Call+" "+word]++
-			if simulated != real {
-				t.Fatalf("step %d, %v: the disk says %s, the kernel says %s\nprogram:\n%s", i, s, simulated, real, program(steps[:i+1]))
-			}
-			if quiet[s.Call] || !strings.HasPrefix(real, "ok") && i < len(steps)-1 {
-				continue
-			}
-			if here, there := p.trees(); here != there {
-				t.Fatalf("step %d, %v: the disk has\n%s\nthe kernel has\n%s\nprogram:\n%s", i, s, here, there, program(steps[:i+1]))
+		d := disk.New(disk.Options{})
+		simulated := &side{processes: [2]kernel.Kernel{d.Process(), d.Process()}}
+		real := &side{dir: filepath.Join(base, fmt.Sprint(programs)), processes: [2]kernel.Kernel{kernel.Linux(), kernel.Linux()}}
+		for _, s := range []*side{simulated, real} {
+			for i := range s.fds {
+				s.fds[i] = [slots]int{closed, closed, closed, closed, closed}
 			}
 		}
+		require.NoError(t, os.MkdirAll(real.dir+"/t", 0o700))
+		require.NoError(t, d.Process().Mkdir("/t"))
+		defer func() {
+			real.run(step{Call: "kill"})
+			real.run(step{Call: "kill", Process: 1})
+			require.NoError(t, os.RemoveAll(real.dir))
+		}()
+		for i, s := range steps {
+			disk, kernel := simulated.run(s), real.run(s)
+			require.Equal(t, kernel, disk, "the kernel and the disk, after %v", steps[:i+1])
+			word, _, _ := strings.Cut(kernel, ";")
+			counts[s.Call+" "+word]++
+		}
+		require.Equal(t, there(t, real.dir), here(d), "the kernel and the disk, after %v", steps)
 	})
-	must := common
-	if n >= 10000 { // fewer need not meet what is rare
-		must = wanted(options.Privileged)
+	for i, least := range []int{100, 1000} {
+		for _, answer := range wanted[i] {
+			assert.True(t, programs < least || counts[answer] > 0, "no program met %q", answer)
+		}
 	}
-	for _, want := range must {
-		assert.True(t, n < 100 || counts[want] > 0, "no program met %q", want)
-	}
-	t.Logf("%d programs; %d sorts of answers", n, len(counts))
+	t.Logf("%d programs; %d sorts of answers", programs, len(counts))
 }
 
-// quiet are calls that change no name; the trees are not compared after them.
-var quiet = map[string]bool{"Stat": true, "StatName": true, "List": true, "TakeLock": true, "SyncData": true,
-	"OpenToInspect": true, "LockHolder": true, "ReadOwner": true, "OpenRoot": true, "OpenLock": true, "OpenDirectory": true, "OpenUnnamed": true}
+// usual is the name that the library would use.
+var usual = map[string]string{
+	"CreateLock": "lock-a", "OpenLock": "lock-a", "LinkLock": "lock-a", "RemoveLock": "lock-a", "OpenToInspect": "lock-a",
+	"MakeData": "temp-dir-a", "RemoveData": "temp-dir-a", "OpenDirectory": "temp-dir-a",
+}
 
-func program(steps []step) string {
-	var lines []string
-	for i, s := range steps {
-		lines = append(lines, fmt.Sprintf("%3d %v", i, s))
+// anywhere are calls whose directory may also be the working directory, for a path.
+var anywhere = []string{"CreateLock", "MakeData", "RemoveEntry", "RemoveDirectory", "StatName"}
+
+func drawName(t *rapid.T, label string) string {
+	elements := rapid.SampledFrom([]string{"lock-a", "temp-dir-a", "d", "d", "f", "x"})
+	name := elements.Draw(t, label)
+	if rapid.IntRange(0, 2).Draw(t, label+" depth") == 0 {
+		name += "/" + elements.Draw(t, label+" below")
 	}
-	return strings.Join(lines, "\n")
+	return name
+}
+
+func drawStep(t *rapid.T) step {
+	calls := slices.Sorted(maps.Keys(kinds))
+	slot := rapid.IntRange(-3, slots-1) // mostly the root
+	s := step{
+		Call: rapid.SampledFrom(calls).Draw(t, "call"), Process: rapid.IntRange(0, 1).Draw(t, "process"), To: rapid.IntRange(1, slots-2).Draw(t, "to"),
+		Slot: max(0, slot.Draw(t, "slot")), Slot2: max(0, slot.Draw(t, "slot 2")), Name: drawName(t, "name"), Name2: drawName(t, "name 2"),
+	}
+	if slices.Contains(anywhere, s.Call) && rapid.Bool().Draw(t, "from anywhere") {
+		s.Slot = none
+	}
+	if name := usual[s.Call]; name != "" && rapid.Bool().Draw(t, "usual") {
+		s.Name = name
+	}
+	return s
 }

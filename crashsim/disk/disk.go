@@ -6,22 +6,17 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
-	"sync"
 )
 
-// Options are what a disk is like. The zero value is an ordinary user's disk on
-// which unnamed files work and a listing comes in one batch.
+// Options are what a disk is like.
 type Options struct {
-	Privileged bool // the caller passes permission checks (CAP_DAC_OVERRIDE) and may clear flags
-	Ordered    bool // what OpenRoot answers: the caller need not sync
-	NoUnnamed  bool // O_TMPFILE is not supported
-	Batch      int  // entries that one call of List returns; 0: all
-	Ext4       bool // ext4's errnos where they differ from those of tmpfs
-	FreshNodes bool // inode numbers are not used again (rule 7 has nothing to find)
+	Ordered   bool // what OpenRoot answers: the caller need not sync
+	NoUnnamed bool // O_TMPFILE is not supported
+	Batch     int  // entries that one call of List returns; 0: all
 }
 
-// A Disk is one file system in memory. Its methods, and those of its processes,
-// may be called concurrently; each call is one atomic step. It is for trees of
+// A Disk is one file system in memory. One goroutine at a time calls its methods,
+// and those of its processes; each call is one atomic step. It is for trees of
 // up to a few hundred names: a directory is searched from its start.
 //
 // Memory is used again by [Disk.Restore], so that a disk can go through
@@ -29,7 +24,6 @@ type Options struct {
 type Disk struct {
 	Options
 
-	mu        sync.Mutex
 	nodes     []node // by index, which is never used again within one journal; nodes[0] is "/"
 	numbers   []bool // inode numbers in use
 	sums      [maxGroups]uint64
@@ -37,7 +31,6 @@ type Disk struct {
 	journal   []Change
 	recording bool
 	held      []int32 // memory of Volatile
-	opened    uint64  // descriptions so far, so that each has a number of its own
 }
 
 // maxGroups bounds how many symmetric parts a tree has; group 0 is the rest.
@@ -48,10 +41,7 @@ const root int32 = 0
 
 // A node is an inode.
 type node struct {
-	kind      fs.FileMode // type bits
-	perm      fs.FileMode // permission bits; only the owner's count
-	immutable bool
-	mount     bool // a directory that is mounted on itself
+	directory bool
 	linkable  bool // made without a name, and never had one
 	top       bool // the symmetric part's own name does not matter
 	group     uint8
@@ -62,7 +52,6 @@ type node struct {
 	label     uint64       // identity for hashing: equal in equal trees of different runs
 	entries   []entry      // in the order of names
 	locker    *description // who has the lock
-	target    string       // of a symbolic link
 	data      []byte
 }
 
@@ -76,14 +65,14 @@ type entry struct {
 // New returns a disk with an empty directory "/".
 func New(options Options) *Disk {
 	d := &Disk{Options: options}
-	d.nodes = append(d.nodes, node{kind: fs.ModeDir, perm: 0o700, links: 2, label: mix(1)})
+	d.nodes = append(d.nodes, node{directory: true, links: 2, label: mix(1)})
 	d.nodes[root].number = d.freeNumber()
 	return d
 }
 
 func (d *Disk) freeNumber() int32 {
 	for i, used := range d.numbers {
-		if !used && !d.FreshNodes {
+		if !used {
 			d.numbers[i] = true
 			return int32(i + 1)
 		}
@@ -93,14 +82,22 @@ func (d *Disk) freeNumber() int32 {
 }
 
 // make adds a node without a name.
-func (d *Disk) make(kind, perm fs.FileMode) int32 {
+func (d *Disk) make(directory bool) int32 {
 	n := int32(len(d.nodes))
 	d.extend(n)
 	made := &d.nodes[n]
-	made.kind, made.perm, made.parent = kind, perm, -1
+	made.directory, made.parent = directory, -1
 	made.number = d.freeNumber()
-	made.label = mix(uint64(kind) + 2)
+	made.label = mix(uint64(made.kind()) + 2)
 	return n
+}
+
+// kind has the type bits of the node.
+func (n *node) kind() fs.FileMode {
+	if n.directory {
+		return fs.ModeDir
+	}
+	return 0
 }
 
 // extend makes nodes up to index n exist, using the memory of former ones.
@@ -141,7 +138,7 @@ func (d *Disk) add(dir int32, name string, n int32) {
 	to.entries = slices.Insert(to.entries, i, entry{name, n})
 	of.linkable = false
 	of.parent = dir
-	if of.kind == fs.ModeDir {
+	if of.directory {
 		if of.links == 0 {
 			of.links = 2
 		}
@@ -166,7 +163,7 @@ func (d *Disk) remove(dir int32, name string) (n int32) {
 		break
 	}
 	of := &d.nodes[n]
-	if of.kind == fs.ModeDir {
+	if of.directory {
 		of.links -= 2 // its parent stays what it was, as for ".." in the kernel
 		from.links--
 	} else {
@@ -187,6 +184,3 @@ func (d *Disk) beneath(n, dir int32) bool {
 	}
 	return n == dir
 }
-
-// dead reports whether a directory was removed.
-func (d *Disk) dead(n int32) bool { return d.nodes[n].links == 0 }

@@ -19,8 +19,8 @@ func deletion(t *testing.T, sync bool) (d *disk.Disk, base *disk.Tree) {
 	for _, path := range []string{"/root", "/layers", "/layers/v"} {
 		require.NoError(t, p.Mkdir(path))
 	}
-	require.NoError(t, p.Make("/layers/v/f", 0, ""))
-	require.NoError(t, p.Make("/layers/v/g", 0, ""))
+	require.NoError(t, p.Make("/layers/v/f"))
+	require.NoError(t, p.Make("/layers/v/g"))
 	base = new(disk.Tree)
 	d.Freeze(base)
 	d.Record()

@@ -2,8 +2,6 @@
 
 package disk
 
-import "io/fs"
-
 // mix spreads the bits of x (the finalizer of SplitMix64).
 func mix(x uint64) uint64 {
 	x += 0x9e3779b97f4a7c15
@@ -56,7 +54,7 @@ func Fold(sums Sum) uint64 {
 // relabel gives a node that got its first name an identity of its own: where it
 // was made. A file needs none.
 func (d *Disk) relabel(dir int32, name string, n int32) {
-	if of := &d.nodes[n]; of.kind == fs.ModeDir {
+	if of := &d.nodes[n]; of.directory {
 		h := text(name)
 		if of.top {
 			h = 1
@@ -79,7 +77,7 @@ func (d *Disk) Volatile() uint64 {
 			}
 			x := text(f.position) + uint64(i)
 			of := &d.nodes[f.node]
-			if of.kind == fs.ModeDir {
+			if of.directory {
 				x += mix(of.label + uint64(of.links&1))
 			} else {
 				x += mix(d.nameKey(f.node) + uint64(d.identify(f.node)))

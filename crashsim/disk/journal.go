@@ -2,8 +2,6 @@
 
 package disk
 
-import "io/fs"
-
 // A Kind is what a change does.
 type Kind uint8
 
@@ -43,13 +41,12 @@ type Change struct {
 
 // A proto is what a node was when it got its first name.
 type proto struct {
-	first      bool
-	kind, perm fs.FileMode
-	label      uint64
-	group      uint8
-	top        bool
-	target     string
-	data       []byte
+	first     bool
+	directory bool
+	label     uint64
+	group     uint8
+	top       bool
+	data      []byte
 }
 
 // An add is what a change adds to one of the sums of the tree.
@@ -83,9 +80,9 @@ func (p *Process) record(c Change) {
 	d := p.disk
 	c.Process = p.number
 	of := &d.nodes[c.Node]
-	c.Directory = of.kind == fs.ModeDir
+	c.Directory = of.directory
 	if of.links == 0 {
-		c.made = proto{true, of.kind, of.perm, of.label, of.group, of.top, of.target, of.data}
+		c.made = proto{true, of.directory, of.label, of.group, of.top, of.data}
 	}
 	i := 0
 	note := func(dir int32, name string, n int32, sign uint64) {
@@ -166,8 +163,8 @@ func (d *Disk) Redo(c *Change) {
 	}
 	d.extend(c.Node)
 	if of := &d.nodes[c.Node]; of.links == 0 && c.made.first {
-		of.kind, of.perm, of.label, of.group = c.made.kind, c.made.perm, c.made.label, c.made.group
-		of.top, of.target, of.data = c.made.top, c.made.target, c.made.data
+		of.directory, of.label, of.group = c.made.directory, c.made.label, c.made.group
+		of.top, of.data = c.made.top, c.made.data
 		if of.number == 0 {
 			of.number = d.freeNumber()
 		}

@@ -3,7 +3,7 @@
 package disk
 
 import (
-	"io/fs"
+	"strings"
 
 	"github.com/afterlock/afterlock/internal/kernel"
 	"golang.org/x/sys/unix"
@@ -14,15 +14,13 @@ import (
 type Process struct {
 	disk   *Disk
 	number int
-	dead   bool
 	fds    []*description // nil: free
 }
 
 // A description is an open file description. There is no dup and no fork here,
 // so each belongs to one descriptor.
 type description struct {
-	place
-	id       uint64
+	node     int32
 	process  int
 	position string // the last name listed
 	writable bool
@@ -35,8 +33,6 @@ var _ kernel.Kernel = (*Process)(nil)
 
 // Process starts a process.
 func (d *Disk) Process() *Process {
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	p := &Process{disk: d, number: len(d.processes)}
 	d.processes = append(d.processes, p)
 	return p
@@ -45,29 +41,15 @@ func (d *Disk) Process() *Process {
 // Number counts the processes of the disk from 0.
 func (p *Process) Number() int { return p.number }
 
-// Kill ends the process: its descriptors are closed and its locks freed. Calls
-// that it makes afterwards change nothing and fail with ESRCH.
-func (p *Process) Kill() {
-	p.disk.mu.Lock()
-	defer p.disk.mu.Unlock()
-	p.closeFrom(0)
-	p.dead = true
-}
+// Kill ends the process: its descriptors are closed and its locks freed. It is a
+// new one afterwards.
+func (p *Process) Kill() { p.Restart(0) }
 
-// Restart makes a killed process a new one, without descriptors. One that is
-// alive loses its descriptors but for the lowest keep.
+// Restart makes the process a new one, with the lowest keep of its descriptors.
 func (p *Process) Restart(keep int) {
-	p.disk.mu.Lock()
-	defer p.disk.mu.Unlock()
-	p.closeFrom(keep)
-	p.dead = false
-}
-
-func (p *Process) closeFrom(i int) {
-	for ; i < len(p.fds); i++ {
+	for i := keep; i < len(p.fds); i++ {
 		if p.fds[i] != nil {
-			p.release(p.fds[i])
-			p.fds[i] = nil
+			p.release(i)
 		}
 	}
 }
@@ -75,32 +57,14 @@ func (p *Process) closeFrom(i int) {
 // Open is how many descriptors are open.
 func (p *Process) Open() int {
 	n := 0
-	for _, f := range p.fds {
-		if f != nil {
-			n++
-		}
-	}
+	p.Each(func(int, int32) { n++ })
 	return n
 }
 
-// begin starts a call.
-func (p *Process) begin() error {
-	p.disk.mu.Lock()
-	if p.dead {
-		p.disk.mu.Unlock()
-		return unix.ESRCH
-	}
-	return nil
-}
-
-func (p *Process) end() { p.disk.mu.Unlock() }
-
 // opened hands out the lowest free descriptor for a new description.
-func (p *Process) opened(at place, writable bool) int {
-	d := p.disk
-	d.opened++
-	f := &description{place: at, id: d.opened, process: p.number, writable: writable}
-	d.nodes[at.node].open++
+func (p *Process) opened(n int32, writable bool) int {
+	f := &description{node: n, process: p.number, writable: writable}
+	p.disk.nodes[n].open++
 	for i := range p.fds {
 		if p.fds[i] == nil {
 			p.fds[i] = f
@@ -119,51 +83,72 @@ func (p *Process) fd(fd int) (*description, error) {
 	return nil, unix.EBADF
 }
 
-// release closes a description.
-func (p *Process) release(f *description) {
+// release closes the i-th description.
+func (p *Process) release(i int) {
+	f := p.fds[i]
 	of := &p.disk.nodes[f.node]
 	if of.locker == f {
 		of.locker = nil
 	}
 	of.open--
 	p.disk.drop(f.node)
+	p.fds[i] = nil
 }
 
-// start returns where a lookup from the descriptor dir begins. Like the kernel,
-// it looks at the descriptor only if the path needs it.
-func (p *Process) start(dir int, path string) (place, error) {
+// walk returns the node at a path from the descriptor dir: names joined by
+// slashes, or ".".
+func (p *Process) walk(dir int, path string) (n int32, err error) {
+	n = root
+	if dir != unix.AT_FDCWD && !strings.HasPrefix(path, "/") {
+		f, err := p.fd(dir)
+		if err != nil {
+			return -1, err
+		}
+		n = f.node
+	}
+	for name := range strings.SplitSeq(path, "/") {
+		switch {
+		case !p.disk.nodes[n].directory:
+			return -1, unix.ENOTDIR
+		case name == "" || name == ".":
+			continue
+		}
+		if n = p.disk.find(n, name); n < 0 {
+			return -1, unix.ENOENT
+		}
+	}
+	return n, nil
+}
+
+// parent walks to the directory of the last name of a path.
+func (p *Process) parent(dir int, path string) (at Name, err error) {
+	above := "."
+	if i := strings.LastIndexByte(path, '/'); i >= 0 {
+		above, path = path[:i+1], path[i+1:]
+	}
+	at.Name = path
+	at.Dir, err = p.walk(dir, above)
+	if err == nil && !p.disk.nodes[at.Dir].directory {
+		err = unix.ENOTDIR
+	}
+	return at, err
+}
+
+// taken is what has the name, or an error.
+func (d *Disk) taken(at Name) (n int32, err error) {
+	if n = d.find(at.Dir, at.Name); n < 0 {
+		err = unix.ENOENT
+	}
+	return n, err
+}
+
+// vacant is an error unless the name can be made.
+func (d *Disk) vacant(at Name) error {
 	switch {
-	case path == "":
-		return place{}, unix.ENOENT
-	case len(path) >= maxPath:
-		return place{}, unix.ENAMETOOLONG
-	case dir == unix.AT_FDCWD || path[0] == '/':
-		return p.disk.top(), nil
+	case d.nodes[at.Dir].links == 0: // the directory was removed
+		return unix.ENOENT
+	case d.find(at.Dir, at.Name) >= 0:
+		return unix.EEXIST
 	}
-	f, err := p.fd(dir)
-	if err != nil {
-		return place{}, err
-	}
-	if p.disk.nodes[f.node].kind != fs.ModeDir {
-		return place{}, unix.ENOTDIR
-	}
-	return f.place, nil
-}
-
-// parentAt resolves path from the descriptor dir up to its last element.
-func (p *Process) parentAt(dir int, path string) (last, error) {
-	start, err := p.start(dir, path)
-	if err != nil {
-		return last{}, err
-	}
-	return p.disk.parent(start, path, resolve{})
-}
-
-// walkAt resolves path from the descriptor dir.
-func (p *Process) walkAt(dir int, path string, how resolve) (place, error) {
-	start, err := p.start(dir, path)
-	if err != nil {
-		return place{}, err
-	}
-	return p.disk.walk(start, path, how)
+	return nil
 }

@@ -10,34 +10,21 @@ import (
 
 // A Found is one name that [Disk.Walk] found.
 type Found struct {
-	Path      string
-	Kind      fs.FileMode // type bits
-	Perm      fs.FileMode
-	Node      int32
-	Links     int
-	Immutable bool
-	Content   string // of a file, or the target of a symbolic link
+	Path    string
+	Kind    fs.FileMode // type bits
+	Node    int32
+	Links   int
+	Content string // of a file
 }
 
-// Walk visits every name, parents first, in the order in which they were made.
-func (d *Disk) Walk(visit func(Found)) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.walkBelow("", root, visit)
-}
+// Walk visits every name, parents first, in the order of the names of each directory.
+func (d *Disk) Walk(visit func(Found)) { d.walkBelow("", root, visit) }
 
 func (d *Disk) walkBelow(path string, dir int32, visit func(Found)) {
 	for _, e := range d.nodes[dir].entries {
-		of := &d.nodes[e.node]
-		content := of.target
-		if of.kind == 0 {
-			content = string(of.data)
-		}
-		below := path + "/" + e.name
-		visit(Found{below, of.kind, of.perm, e.node, int(of.links), of.immutable, content})
-		if of.kind == fs.ModeDir {
-			d.walkBelow(below, e.node, visit)
-		}
+		of, below := &d.nodes[e.node], path+"/"+e.name
+		visit(Found{below, of.kind(), e.node, int(of.links), string(of.data)})
+		d.walkBelow(below, e.node, visit)
 	}
 }
 
@@ -51,17 +38,10 @@ func (d *Disk) Root() int32 { return root }
 func (d *Disk) Parent(dir int32) int32 { return d.nodes[dir].parent }
 
 // IsDir reports whether a node is a directory.
-func (d *Disk) IsDir(n int32) bool { return d.nodes[n].kind == fs.ModeDir }
+func (d *Disk) IsDir(n int32) bool { return d.nodes[n].directory }
 
 // Content is what a file contains. It must not be changed.
 func (d *Disk) Content(n int32) []byte { return d.nodes[n].data }
-
-// Each calls visit for every name in the directory.
-func (d *Disk) Each(dir int32, visit func(name string, node int32)) {
-	for _, e := range d.nodes[dir].entries {
-		visit(e.name, e.node)
-	}
-}
 
 // Holder is the number of the process that has the lock of the node, or -1.
 func (d *Disk) Holder(n int32) int {
@@ -79,15 +59,8 @@ func (p *Process) NodeOf(fd int) int32 {
 	return -1
 }
 
-// Lookup returns the node at path, following symbolic links, or an errno.
-func (p *Process) Lookup(path string) (int32, error) {
-	if err := p.begin(); err != nil {
-		return -1, err
-	}
-	defer p.end()
-	at, err := p.walkAt(unix.AT_FDCWD, path, resolve{follow: true})
-	return at.node, err
-}
+// Lookup returns the node at path, or an errno.
+func (p *Process) Lookup(path string) (int32, error) { return p.walk(unix.AT_FDCWD, path) }
 
 // NameIn is the name in the directory that refers to the node, or "".
 func (d *Disk) NameIn(dir, node int32) string {
