@@ -106,22 +106,3 @@ func TestTwoNamesOfOneRootInTwoProcesses(t *testing.T) {
 		})
 	}
 }
-
-// Behind two mounts, what one name of the root can stage the other cannot; it
-// says so and nothing moves.
-func TestVictimByTheOtherNameOfTheRoot(t *testing.T) {
-	if !mounting(t) {
-		return
-	}
-	s := newScene(t)
-	root, err := tempdir.Open(aliases["bind mount"](t, s))
-	require.NoError(t, err)
-	dir, err := root.Create()
-	require.NoError(t, err)
-	requireRefusal(t, dir.StageDeletion(s.victim), "stage deletion", s.victim, tempdir.ErrCrossDevice)
-	require.NoError(t, dir.Close(background))
-	require.NoError(t, root.Close())
-	_, err = s.unharmed(t)
-	require.NoError(t, err)
-	s.end(t)
-}

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -136,23 +135,4 @@ func BenchmarkOperations(b *testing.B) {
 			operation.run(b, openRoot(b))
 		})
 	}
-}
-
-// What the seam costs: the cheapest call of the protocol, made directly and
-// through the interface.
-func BenchmarkSeam(b *testing.B) {
-	dir, err := unix.Open(b.TempDir(), unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	require.NoError(b, err)
-	defer unix.Close(dir)
-	b.Run("direct", func(b *testing.B) {
-		for b.Loop() {
-			unix.Unlinkat(dir, "none", 0)
-		}
-	})
-	b.Run("kernel", func(b *testing.B) {
-		k := kernel.Linux()
-		for b.Loop() {
-			k.RemoveLock(dir, "none")
-		}
-	})
 }

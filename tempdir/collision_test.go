@@ -85,6 +85,7 @@ func TestDestinationOfCommitThatCannotBe(t *testing.T) {
 	s := newScene(t)
 	addition, err := s.live.StageAddition()
 	require.NoError(t, err)
+	requireRefusal(t, addition.Commit(beside(s.root, "new")), "commit", addition.Path(), tempdir.ErrNothingStaged)
 	makeLayer(t, addition.Path())
 	for _, c := range []struct {
 		destination string
@@ -102,10 +103,14 @@ func TestDestinationOfCommitThatCannotBe(t *testing.T) {
 		{s.data(staleID), []error{tempdir.ErrForeign}},
 	} {
 		before := testfs.Snapshot(t, filepath.Dir(s.root.Path()))
-		requireRefusal(t, addition.Commit(c.destination), "commit", c.destination, c.reasons...)
+		err := addition.Commit(c.destination)
+		requireRefusal(t, err, "commit", c.destination, c.reasons...)
+		require.NotErrorIs(t, err, tempdir.ErrNothingStaged)
 		require.Equal(t, before, testfs.Snapshot(t, filepath.Dir(s.root.Path())))
 	}
 	require.ErrorContains(t, addition.Commit(filepath.Join(addition.Path(), "usr", "inside")), "cannot be moved into itself")
+	require.NoError(t, addition.Commit(beside(s.root, "new")))
+	requireRefusal(t, addition.Commit(beside(s.root, "again")), "commit", beside(s.root, "again"), tempdir.ErrCommitted)
 	_, err = s.unharmed(t)
 	require.NoError(t, err)
 	s.end(t)

@@ -73,7 +73,7 @@ var edges = map[string]func(t *testing.T, n int) (ok bool){
 		dir, _ := stageNew(t, root, func(path string) { require.NoError(t, os.Mkdir(path, 0o700)) })
 		return dir.Close(background) == nil
 	},
-	"scans": func(t *testing.T, n int) bool { // not empty n times, with something new each time
+	"scans": func(t *testing.T, n int) bool { // not empty n times, with something new each time (F36)
 		var at string
 		k := &refusing{method: kernel.RemoveDirectory, errno: unix.ENOTEMPTY, times: n}
 		k.before = func(c *kernel.Call) {

@@ -60,20 +60,22 @@ var foreignNames = []string{
 var decimalNames = []string{"lock-1", "temp-dir-1", "lock-0", "lock-4294967295", "temp-dir-2147483648"}
 
 func TestForeignNamesAreReportedAndKept(t *testing.T) {
-	s := newScene(t)
-	names := slices.Concat(foreignNames, decimalNames)
-	put := func(t testing.TB, i int, name string) {
-		kinds := []string{"file", "directory", "fifo", "link to file"}
-		makers[kinds[i%len(kinds)]](t, filepath.Join(s.root.Path(), name), s.outside)
+	many := slices.Concat(foreignNames, decimalNames)
+	for n := range 300 { // several reads of the directory
+		many = append(many, fmt.Sprintf("lock-%032x.%0200d", n, n))
 	}
-	requireForeign(t, s, names, put)
-}
-
-func TestForeignNamesBesideAMixedFleet(t *testing.T) {
-	s := newScene(t, tempdir.MixedFleet(0, 0))
-	requireForeign(t, s, foreignNames, func(t testing.TB, _ int, name string) {
-		makers["file"](t, filepath.Join(s.root.Path(), name), s.outside)
-	})
+	for _, c := range []struct {
+		names   []string
+		options []tempdir.Option
+	}{
+		{many, nil}, {foreignNames, []tempdir.Option{tempdir.MixedFleet(0, 0)}},
+	} {
+		s := newScene(t, c.options...)
+		requireForeign(t, s, c.names, func(t testing.TB, i int, name string) {
+			kinds := []string{"file", "directory", "fifo", "link to file"}
+			makers[kinds[i%len(kinds)]](t, filepath.Join(s.root.Path(), name), s.outside)
+		})
+	}
 }
 
 func TestForeignTypesAreReportedAndKept(t *testing.T) {
@@ -116,35 +118,5 @@ func requireForeign(t *testing.T, s *scene, names []string, put func(t testing.T
 	for _, name := range names {
 		require.Equal(t, before[name], testfs.Snapshot(t, filepath.Join(s.root.Path(), name)), "%q", name)
 	}
-	s.end(t, names...)
-}
-
-func TestDecimalNamesAreInstancesBesideAMixedFleet(t *testing.T) {
-	s := newScene(t, tempdir.MixedFleet(0, 0))
-	ids := []string{"0", "1", "4294967295"}
-	for _, id := range ids {
-		s.leave(t, id)
-	}
-	report, err := s.unharmed(t)
-	require.NoError(t, err)
-	require.Empty(t, report.Foreign)
-	for _, id := range ids {
-		require.Equal(t, tempdir.Recovered, outcomeOf(t, report, id).Outcome)
-	}
-	s.end(t)
-}
-
-func TestManyForeignNames(t *testing.T) {
-	s := newScene(t)
-	const many = 300 // several reads of the directory
-	var names []string
-	for n := range many {
-		name := fmt.Sprintf("lock-%032x.%0200d", n, n)
-		require.NoError(t, os.WriteFile(filepath.Join(s.root.Path(), name), nil, 0o600))
-		names = append(names, name)
-	}
-	report, err := s.unharmed(t)
-	require.NoError(t, err)
-	require.Equal(t, names, report.Foreign)
 	s.end(t, names...)
 }

@@ -87,22 +87,6 @@ func TestHoistedByAKilledProcess(t *testing.T) {
 	}
 }
 
-// A file system that always says that a name is taken costs descriptors, and no
-// endless loop.
-func TestHoistThatNeverFindsAName(t *testing.T) {
-	k := newTap()
-	root := openRoot(t, kernel.With[tempdir.Option](k))
-	dir, _ := stageNew(t, root, func(path string) { makeDeep(t, path, 40, "d") })
-	k.set(func(method, _ string) error {
-		if method == "Hoist" {
-			return unix.EEXIST
-		}
-		return nil
-	})
-	require.NoError(t, dir.Close(background))
-	require.Empty(t, rootNames(t, root))
-}
-
 // An instance that comes while a listing is made is found by the next MaybeDirty:
 // what is taken for clean is what was seen before the listing.
 func TestInstanceThatComesDuringAListing(t *testing.T) {

@@ -176,12 +176,12 @@ func TestLinksInStaleData(t *testing.T) {
 // Where a listing says no types and the inode cannot be asked either, the
 // instance is a failure, and not passed over in silence.
 func TestTypeThatCannotBeFoundOut(t *testing.T) {
-	k := newFaulty(t, fault{method: "StatName", errno: unix.EIO})
+	k := newTap()
 	s := newScene(t, kernel.With[tempdir.Option](typeless{k}))
-	k.arm(true)
+	k.set(refuse("StatName", unix.EIO))
 	report, err := s.root.Recover(background)
 	instances, _ := s.root.Instances(background)
-	k.arm(false)
+	k.set(nil)
 	requireRefusal(t, err, "recover", s.root.Path(), unix.EIO)
 	require.Zero(t, report.Count(tempdir.Recovered))
 	require.Len(t, instances, 2)
@@ -226,6 +226,33 @@ func TestMountOverALockFile(t *testing.T) {
 				require.NoError(t, os.Remove(cover))
 				s.end(t)
 			})
+		})
+	}
+}
+
+// A lock that cannot be taken is a failure and not a live instance (F9).
+func TestLockThatCannotBeTakenIsNotLive(t *testing.T) {
+	for _, errno := range []unix.Errno{unix.ENOLCK, unix.EACCES, unix.EIO, unix.ENOSYS, unix.EINVAL, unix.EDEADLK} {
+		t.Run(errno.Error(), func(t *testing.T) {
+			k := newTap()
+			s := newScene(t, kernel.With[tempdir.Option](k))
+			orphan := idOf("0")
+			s.leaveOrphan(t, orphan)
+			k.set(refuse("TakeLock", errno))
+			report, err := s.root.Recover(background)
+			_, createErr := s.root.Create()
+			k.set(nil)
+			requireRefusal(t, err, "recover", s.lock(staleID), errno)
+			requireRefusal(t, createErr, "create", s.root.Path(), errno)
+			require.Zero(t, report.Count(tempdir.Skipped))
+			require.Zero(t, report.Count(tempdir.Recovered))
+			for _, id := range []string{orphan, staleID} {
+				require.Equal(t, tempdir.Failed, outcomeOf(t, report, id).Outcome)
+				requireLayer(t, filepath.Join(s.data(id), "0-layer"))
+			}
+			_, err = s.unharmed(t)
+			require.NoError(t, err)
+			s.end(t)
 		})
 	}
 }

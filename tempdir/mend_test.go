@@ -144,12 +144,7 @@ func TestModeThatWasMendedIsChangedBack(t *testing.T) {
 		missing := beside(root, "no/where")
 		require.ErrorIs(t, addition.Commit(missing), fs.ErrNotExist)
 		requireMode(t, addition.Path(), 0o577)
-		k.set(func(method, _ string) error {
-			if method == "OpenDirectory" {
-				return unix.EIO
-			}
-			return nil
-		})
+		k.set(refuse("OpenDirectory", unix.EIO))
 		require.ErrorIs(t, addition.Commit(beside(root, "layer")), fs.ErrPermission)
 		requireMode(t, addition.Path(), 0o577)
 		k.set(nil)

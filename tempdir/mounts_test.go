@@ -52,6 +52,9 @@ func TestDetachMounts(t *testing.T) {
 		}
 		err := dir.Close(background)
 		require.ErrorIs(t, err, tempdir.ErrMountPoint)
+		if !top {
+			require.ErrorContains(t, err, entry+"/tmpfs: "+tempdir.ErrMountPoint.Error())
+		}
 		for _, path := range append(kept, outside) {
 			requireLayer(t, path)
 		}

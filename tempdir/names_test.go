@@ -42,12 +42,17 @@ var namings = []naming{
 	}},
 	{"`StageDeletion` of the lock file, in the root", true, true, staging("lock-")},
 	{"`StageDeletion` of the data, in the root", true, true, staging("temp-dir-")},
-	{"`StageDeletion` of the like elsewhere", false, false, func(root *tempdir.Root, id string) (string, error) {
-		path := filepath.Join(filepath.Dir(root.Path()), "temp-dir-"+id)
-		if err := os.MkdirAll(path, 0o700); err != nil {
-			return "", err
+	{"`StageDeletion` of the like elsewhere", false, false, func(root *tempdir.Root, id string) (word string, err error) {
+		for _, name := range []string{"lock-" + id, "temp-dir-" + id} {
+			path := filepath.Join(filepath.Dir(root.Path()), name)
+			if err == nil {
+				err = os.Mkdir(path, 0o700)
+			}
+			if err == nil {
+				word, err = stageOne(root, path)
+			}
 		}
-		return stageOne(root, path)
+		return word, err
 	}},
 	{"`Remove` of the lock file beside its data", true, true, removing("lock-")},
 	{"`Remove` of the data beside its lock file", true, true, removing("temp-dir-")},

@@ -3,6 +3,7 @@
 package tempdir_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"go/ast"
@@ -12,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -246,6 +248,30 @@ func lockedIn(t *testing.T, dir string) (names []string) {
 	return names
 }
 
+// requireWhole wants an error that names what failed, and what was to be moved whole at
+// one of its two places: where the error says, unless the failure came late.
+func (s *operated) requireWhole(t *testing.T, name string, err error, h nth, what string) {
+	t.Helper()
+	if err != nil && h.errno == unix.EIO && !strings.Contains(name, ",") {
+		reason := map[string]unix.Errno{"ChangeMode": unix.EACCES}[h.met] // what it could not mend
+		requireRefusal(t, err, strings.ToLower(word.FindString(name)), s.base, cmp.Or(reason, h.errno))
+	}
+	for of, place := range map[string][2]string{
+		"Dir.StageDeletion": {s.base + "/victim/file", s.base + "/root/temp-dir-*/*-victim/file"},
+		"Addition.Commit":   {s.addition.Path(), s.base + "/destination"},
+	} {
+		before, _ := filepath.Glob(place[0])
+		after, _ := filepath.Glob(place[1])
+		if of == name {
+			require.Len(t, append(before, after...), 1, what)
+			require.True(t, h.late || (err == nil) == (len(before) == 0), what)
+		}
+	}
+}
+
+// word is one that an operation's errors begin with.
+var word = regexp.MustCompile("[A-Z][a-z]+$")
+
 // Every operation, with each of its calls failing in turn, before or after its
 // effect: what it leaves open is what it should hold, what it gave up is not locked,
 // and once the failure is over one look finishes and nothing is open or locked.
@@ -268,6 +294,7 @@ func TestEveryOperationFailsAtEveryCall(t *testing.T) {
 					h.n, h.errno = -1, errno
 					s := newOperated(t, base, &h, mode == "mixed")
 					before := len(descriptorsBelow(t, base))
+					names := rootNames(t, s.root)
 					h.n, h.calls, h.mended = n, 0, false
 					err := operation.do(s)
 					more = n < 0 || h.met != ""
@@ -277,6 +304,10 @@ func TestEveryOperationFailsAtEveryCall(t *testing.T) {
 					what := fmt.Sprintf("%s %s, %v at call %d, %s: %v", name, mode, errno, n, h.met, err)
 					if n < 0 {
 						require.Equal(t, strings.Contains(name, ","), err != nil, what)
+					}
+					s.requireWhole(t, name, err, h, what)
+					if name == "Root.Create" && err != nil && !h.late && !(h.named && slices.Contains([]string{"TakeLock", "Stat", "StatName"}, h.met)) { // whose it is cannot be told
+						require.Equal(t, names, rootNames(t, s.root), what)
 					}
 					holds := operation.refused
 					if err == nil {
@@ -307,7 +338,7 @@ func TestEveryOperationFailsAtEveryCall(t *testing.T) {
 					}
 					_, err = s.root.Recover(context.Background())
 					require.NoError(t, err, what)
-					names := slices.DeleteFunc(rootNames(t, s.root), func(n string) bool { return n == "foreign" || n == "other" || n == "plain" })
+					names = slices.DeleteFunc(rootNames(t, s.root), func(n string) bool { return n == "foreign" || n == "other" || n == "plain" })
 					require.Empty(t, names, what)
 					require.Empty(t, lockedIn(t, base+"/root"), what)
 					require.NoError(t, s.root.Close())

@@ -117,12 +117,7 @@ func TestUnorderedFileSystemSyncsBeforeTheFirstUnlink(t *testing.T) {
 	calls := k.take()
 	assert.True(t, strings.HasPrefix(calls, "OpenDirectory SyncData List "), calls)
 
-	k.set(func(method, _ string) error {
-		if method == "SyncData" {
-			return unix.EIO
-		}
-		return nil
-	})
+	k.set(refuse("SyncData", unix.EIO))
 	dir, err = root.Create()
 	require.NoError(t, err)
 	require.NoError(t, dir.StageDeletion(makeLayer(t, beside(root, "layer"))))
@@ -147,30 +142,6 @@ type ordering struct {
 func (k *ordering) OpenRoot(path string) (int, bool, error) {
 	root, _, err := k.tap.OpenRoot(path)
 	return root, k.ordered, err
-}
-
-// An fs.ErrNotExist from StageDeletion is about the victim, and only about it
-// (rule 10): a store takes it for "already deleted" and forgets the layer.
-func TestVictimGoneAndInstanceGoneAreDifferentErrors(t *testing.T) {
-	root := openRoot(t)
-	dir, err := root.Create()
-	require.NoError(t, err)
-
-	err = dir.StageDeletion(beside(root, "missing"))
-	require.ErrorIs(t, err, tempdir.ErrVictimGone)
-	require.ErrorIs(t, err, fs.ErrNotExist)
-
-	require.NoError(t, os.Remove(filepath.Join(root.Path(), "temp-dir-"+dir.ID())))
-	layer := makeLayer(t, beside(root, "layer"))
-	err = dir.StageDeletion(layer)
-	require.ErrorIs(t, err, tempdir.ErrInstanceGone)
-	require.NotErrorIs(t, err, fs.ErrNotExist)
-	requireLayer(t, layer)
-
-	err = dir.Close(background)
-	require.ErrorIs(t, err, tempdir.ErrInstanceGone)
-	require.NotErrorIs(t, err, fs.ErrNotExist)
-	assert.Empty(t, rootNames(t, root), "its own lock file goes all the same")
 }
 
 // The same while it is being closed: what a stranger took is no leftover.
@@ -243,134 +214,6 @@ func TestClosedHandlesSaySo(t *testing.T) {
 		assert.ErrorIs(t, err, fs.ErrClosed, name)
 		assert.ErrorContains(t, err, name+" /", "operation and path")
 	}
-}
-
-func TestCommitMovesOnceAndNeverReplaces(t *testing.T) {
-	root := openRoot(t)
-	dir, err := root.Create()
-	require.NoError(t, err)
-	addition, err := dir.StageAddition()
-	require.NoError(t, err)
-
-	destination := beside(root, "layer")
-	err = addition.Commit(destination)
-	require.ErrorIs(t, err, tempdir.ErrNothingStaged)
-	require.ErrorContains(t, err, addition.Path())
-
-	makeLayer(t, addition.Path())
-	require.NoError(t, os.Mkdir(destination, 0o755)) // rename(2) would replace an empty directory
-	err = addition.Commit(destination)
-	require.ErrorIs(t, err, fs.ErrExist)
-	require.ErrorContains(t, err, destination)
-	requireLayer(t, addition.Path())
-
-	require.NoError(t, os.Remove(destination))
-	err = addition.Commit(filepath.Join(destination, "deeper"))
-	require.ErrorIs(t, err, fs.ErrNotExist)
-	require.NotErrorIs(t, err, tempdir.ErrNothingStaged)
-
-	require.NoError(t, addition.Commit(destination))
-	requireLayer(t, destination)
-	require.ErrorIs(t, addition.Commit(destination+"2"), tempdir.ErrCommitted)
-
-	require.NoError(t, dir.Close(background))
-	requireLayer(t, destination)
-	assert.Empty(t, rootNames(t, root))
-}
-
-func TestUncommittedAdditionGoesWithItsInstance(t *testing.T) {
-	root := openRoot(t)
-	dir, err := root.Create()
-	require.NoError(t, err)
-	addition, err := dir.StageAddition()
-	require.NoError(t, err)
-	makeLayer(t, addition.Path())
-	require.NoError(t, dir.Close(background))
-	assert.Empty(t, rootNames(t, root))
-	require.ErrorIs(t, addition.Commit(beside(root, "late")), tempdir.ErrClosed)
-}
-
-// A full disk may have no block left for the owner record. The instance works.
-func TestOwnerRecordIsNotWorthAFailure(t *testing.T) {
-	k := newTap()
-	k.set(func(method, _ string) error {
-		if method == "WriteOwner" {
-			return unix.ENOSPC
-		}
-		return nil
-	})
-	root := openRoot(t, kernel.With[tempdir.Option](k))
-	dir, err := root.Create()
-	require.NoError(t, err)
-	instances, err := root.Instances(background)
-	require.NoError(t, err)
-	require.Len(t, instances, 1)
-	assert.Equal(t, tempdir.Live, instances[0].State)
-	assert.Nil(t, instances[0].Owner)
-	require.NoError(t, dir.Close(background))
-}
-
-// F5, F6: a lock that cannot be taken, or a directory that cannot be made, costs
-// one attempt, and leaves nothing behind that stays locked.
-func TestFailedCreateHoldsNothing(t *testing.T) {
-	for _, c := range []struct {
-		name, method string
-		errno        unix.Errno
-		fallback     bool
-		left         int
-	}{
-		{"lock", "TakeLock", unix.ENOLCK, false, 0},
-		{"lock, fallback", "TakeLock", unix.ENOLCK, true, 0}, // nobody can have taken it
-		{"link", "LinkLock", unix.ENOSPC, false, 0},
-		{"recheck, fallback", "StatName", unix.EIO, true, 1},
-		{"mkdir", "MakeData", unix.ENOSPC, false, 0},
-		{"mkdir, fallback", "MakeData", unix.ENOSPC, true, 0},
-		{"mkdir finds a directory", "MakeData", unix.EEXIST, false, 0},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			k := newTap()
-			k.set(func(method, _ string) error {
-				if method == c.method {
-					return c.errno
-				}
-				if c.fallback {
-					return withoutUnnamed(method, "")
-				}
-				return nil
-			})
-			root := openRoot(t, kernel.With[tempdir.Option](k))
-			before := len(k.open)
-			_, err := root.Create()
-			require.ErrorIs(t, err, c.errno)
-			require.ErrorContains(t, err, "create "+root.Path())
-			assert.Len(t, rootNames(t, root), c.left)
-			assert.Len(t, k.open, before, "descriptors")
-
-			k.set(nil)
-			report, err := root.Recover(background)
-			require.NoError(t, err)
-			assert.Equal(t, c.left, report.Count(tempdir.Recovered))
-			assert.Empty(t, rootNames(t, root))
-		})
-	}
-}
-
-func TestEntryNamesAreBoundedAndTame(t *testing.T) {
-	root := openRoot(t)
-	dir, err := root.Create()
-	require.NoError(t, err)
-	for _, name := range []string{strings.Repeat("n", 255), "-rf *", "a\nb\x1b[2J", "\xff\xfe", "..."} {
-		victim := beside(root, name)
-		require.NoError(t, os.WriteFile(victim, nil, 0o600))
-		require.NoError(t, dir.StageDeletion(victim))
-	}
-	entries, err := os.ReadDir(filepath.Join(root.Path(), "temp-dir-"+dir.ID()))
-	require.NoError(t, err)
-	require.Len(t, entries, 5)
-	for _, entry := range entries {
-		assert.Regexp(t, `^[0-9]-[0-9A-Za-z ._-]{1,48}$`, entry.Name())
-	}
-	require.NoError(t, dir.Close(background))
 }
 
 func TestErrorsNameOperationPathAndReason(t *testing.T) {

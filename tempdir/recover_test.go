@@ -76,15 +76,6 @@ func TestKilledOwnerIsRecovered(t *testing.T) {
 	assert.NoDirExists(t, layer)
 }
 
-// An owner that is not killed finishes by itself.
-func TestOrderlyOwnerLeavesNothing(t *testing.T) {
-	root := openRoot(t)
-	owner := proc.Start(t, "owner", root.Path(), makeLayer(t, beside(root, "layer")))
-	owner.Says(t)
-	require.NoError(t, owner.End())
-	assert.Empty(t, rootNames(t, root))
-}
-
 // Rule 12: many at once, all of them finish, each instance is recovered.
 func TestManyRecoverersAtOnce(t *testing.T) {
 	root := openRoot(t)
@@ -119,15 +110,9 @@ func TestManyRecoverersAtOnce(t *testing.T) {
 // Rule 5: what cannot be removed keeps both names and no lock, so that another
 // handle finishes when the cause is gone, in this process too (F7, F8).
 func TestFailedRemovalReleasesTheLockAndKeepsTheNames(t *testing.T) {
-	failing := func(method, _ string) error {
-		if method == "RemoveEntry" {
-			return unix.EIO
-		}
-		return nil
-	}
 	k := newTap()
 	root := openRoot(t, kernel.With[tempdir.Option](k))
-	k.set(failing)
+	k.set(refuse("RemoveEntry", unix.EIO))
 	dir, err := root.Create()
 	require.NoError(t, err)
 	require.NoError(t, dir.StageDeletion(makeLayer(t, beside(root, "layer"))))
@@ -198,96 +183,6 @@ func TestCancelledRemovalIsResumed(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, files, removed, "the second half only")
 	assert.Empty(t, rootNames(t, root))
-}
-
-// Goroutines that create, delete, add and recover on one handle, for the race
-// detector and for the protocol.
-func TestConcurrentUseOfOneRoot(t *testing.T) {
-	root := openRoot(t)
-	rounds := 30
-	if testing.Short() {
-		rounds = 5
-	}
-	var wait sync.WaitGroup
-	for g := range 4 {
-		wait.Go(func() {
-			for i := range rounds {
-				dir, err := root.Create()
-				if !assert.NoError(t, err) {
-					return
-				}
-				source := beside(root, fmt.Sprintf("victim-%d-%d", g, i))
-				assert.NoError(t, os.Mkdir(source, 0o755))
-				assert.NoError(t, dir.StageDeletion(source))
-				addition, err := dir.StageAddition()
-				assert.NoError(t, err)
-				assert.NoError(t, os.Mkdir(addition.Path(), 0o755))
-				assert.NoError(t, addition.Commit(beside(root, fmt.Sprintf("added-%d-%d", g, i))))
-				assert.NoError(t, dir.Close(background))
-			}
-		})
-		wait.Go(func() {
-			for range rounds {
-				_, err := root.Recover(background)
-				assert.NoError(t, err)
-				_, err = root.Instances(background)
-				assert.NoError(t, err)
-			}
-		})
-	}
-	wait.Wait()
-	assert.Empty(t, rootNames(t, root))
-	added, err := filepath.Glob(beside(root, "added-*"))
-	require.NoError(t, err)
-	assert.Len(t, added, 4*rounds)
-}
-
-// One Dir used by several goroutines: entries never collide, and Close waits.
-func TestConcurrentUseOfOneDir(t *testing.T) {
-	root := openRoot(t)
-	dir, err := root.Create()
-	require.NoError(t, err)
-	var wait sync.WaitGroup
-	for g := range 8 {
-		victim := beside(root, fmt.Sprint(g))
-		require.NoError(t, os.Mkdir(victim, 0o755))
-		wait.Go(func() { assert.NoError(t, dir.StageDeletion(victim)) })
-	}
-	wait.Wait()
-	entries, err := os.ReadDir(filepath.Join(root.Path(), "temp-dir-"+dir.ID()))
-	require.NoError(t, err)
-	assert.Len(t, entries, 8)
-	require.NoError(t, dir.Close(background))
-}
-
-// Neither memory nor descriptors nor goroutines grow with instances that are
-// gone (rule 8), and a Root gives its own descriptor back.
-func TestNothingIsLeftOpen(t *testing.T) {
-	descriptors := func() int {
-		names, err := os.ReadDir("/proc/self/fd")
-		require.NoError(t, err)
-		return len(names)
-	}
-	before := descriptors()
-	root, err := tempdir.Open(filepath.Join(t.TempDir(), "root"), tempdir.Make(0o700))
-	require.NoError(t, err)
-	for range 100 {
-		dir, err := root.Create()
-		require.NoError(t, err)
-		require.NoError(t, dir.StageDeletion(makeLayer(t, beside(root, "layer"))))
-		require.NoError(t, dir.Close(background))
-	}
-	makeStale(t, root)
-	_, err = root.Recover(background)
-	require.NoError(t, err)
-	_, err = root.Instances(background)
-	require.NoError(t, err)
-	dir, err := root.Create()
-	require.NoError(t, err)
-	assert.Equal(t, before+2, descriptors(), "one for the root, one for the instance")
-	require.NoError(t, dir.Close(background))
-	require.NoError(t, root.Close())
-	assert.Equal(t, before, descriptors())
 }
 
 func TestInstancesTellsTheStatesApart(t *testing.T) {

@@ -131,31 +131,3 @@ func TestOrphanHasADay(t *testing.T) {
 	}
 	require.ErrorIs(t, dir.Close(background), tempdir.ErrInstanceGone)
 }
-
-// Ids come from the system, not from a generator that two copies of one process
-// share.
-func TestIDsOfManyGoroutinesDiffer(t *testing.T) {
-	root := openRoot(t)
-	ids := make(chan string)
-	const goroutines, each = 4, 50
-	for range goroutines {
-		go func() {
-			for range each {
-				dir, err := root.Create()
-				if err != nil {
-					ids <- err.Error()
-					continue
-				}
-				ids <- dir.ID()
-				_ = dir.Close(background)
-			}
-		}()
-	}
-	seen := map[string]bool{}
-	for range goroutines * each {
-		id := <-ids
-		assert.Regexp(t, "^[0-9a-f]{32}$", id)
-		assert.False(t, seen[id], id)
-		seen[id] = true
-	}
-}

@@ -84,37 +84,6 @@ func TestDeepTreesAreRemovedWithFewDescriptors(t *testing.T) {
 	}
 }
 
-// A hoist that the file system refuses costs descriptors, not the removal.
-func TestDeepTreeWithoutHoisting(t *testing.T) {
-	k := newTap()
-	k.set(func(method, _ string) error {
-		if method == "Hoist" {
-			return unix.EXDEV // other project quota
-		}
-		return nil
-	})
-	root := openRoot(t, kernel.With[tempdir.Option](k))
-	dir, _ := stageNew(t, root, func(path string) { makeDeep(t, path, 100, "d") })
-	require.NoError(t, dir.Close(background))
-	assert.Empty(t, rootNames(t, root))
-}
-
-// With few descriptors left the tree is hoisted earlier.
-func TestDeepTreeWhenDescriptorsRunOut(t *testing.T) {
-	k := newTap()
-	root := openRoot(t, kernel.With[tempdir.Option](k))
-	dir, _ := stageNew(t, root, func(path string) { makeDeep(t, path, 100, "d") })
-	limit := len(k.open) + 4
-	k.set(func(method, _ string) error {
-		if method == "OpenDirectory" && len(k.open) >= limit {
-			return unix.EMFILE
-		}
-		return nil
-	})
-	require.NoError(t, dir.Close(background))
-	assert.Empty(t, rootNames(t, root))
-}
-
 // So is a tree in place whose directories the user may not write, or that are
 // immutable: its own top has to be mended for that.
 func TestDeepTreeInPlaceWhenDescriptorsRunOut(t *testing.T) {
@@ -254,35 +223,6 @@ func TestEveryTypeAndNameIsRemoved(t *testing.T) {
 	requireLayer(t, outside)
 }
 
-// A victim may be anything that has a name.
-func TestVictimOfEveryType(t *testing.T) {
-	root := openRoot(t)
-	outside := makeLayer(t, beside(root, "outside"))
-	dir, err := root.Create()
-	require.NoError(t, err)
-	victim := beside(root, "victim")
-	for _, build := range []func() error{
-		func() error { return os.WriteFile(victim, nil, 0o644) },
-		func() error { return os.Mkdir(victim, 0) },
-		func() error { return os.Symlink(outside, victim) },
-		func() error { return unix.Mkfifo(victim, 0o644) },
-		func() error { return unix.Mknod(victim, unix.S_IFSOCK|0o644, 0) },
-	} {
-		require.NoError(t, build())
-		if err := dir.StageDeletion(victim); os.Getuid() != 0 && err != nil {
-			// Moving a directory needs to write its "..".
-			require.ErrorIs(t, err, unix.EACCES)
-			require.NoError(t, os.Chmod(victim, 0o700))
-			require.NoError(t, dir.StageDeletion(victim))
-		} else {
-			require.NoError(t, err)
-		}
-	}
-	require.NoError(t, dir.Close(background))
-	requireLayer(t, outside)
-	assert.Empty(t, rootNames(t, root))
-}
-
 // Nobody needs the modes of directories that go, so they do not keep an
 // ordinary user from removing them (F37).
 func TestUnreadableDirectoriesOfAnOrdinaryUser(t *testing.T) {
@@ -312,107 +252,6 @@ func asOrdinaryUser(t testing.TB, cmd *exec.Cmd, path string) {
 	testfs.Reachable(t, filepath.Dir(path))
 	require.NoError(t, os.Chown(path, nobody, nobody))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-}
-
-// Mounts are reported with their path, and nothing behind them is touched,
-// neither another file system nor the same one bound again (F33).
-func TestMountsInTheDataAreReportedAndKept(t *testing.T) {
-	root := openRoot(t)
-	outside := makeLayer(t, beside(root, "outside"))
-	dir, entry := stageNew(t, root, func(path string) { makeLayer(t, path) })
-	bind, other, file := filepath.Join(entry, "bind"), filepath.Join(entry, "other"), filepath.Join(entry, "file")
-	require.NoError(t, os.Mkdir(bind, 0o755))
-	require.NoError(t, os.Mkdir(other, 0o755))
-	require.NoError(t, os.WriteFile(file, nil, 0o644))
-	testfs.Bind(t, outside, bind)
-	testfs.MountAt(t, "none", other, "tmpfs", "")
-	testfs.Bind(t, filepath.Join(outside, "readme"), file)
-	require.NoError(t, os.WriteFile(filepath.Join(other, "kept"), nil, 0o644))
-
-	err := dir.Close(background)
-	require.ErrorIs(t, err, tempdir.ErrMountPoint)
-	var left *tempdir.LeftoverError
-	require.ErrorAs(t, err, &left)
-	assert.Equal(t, 3, left.Failed)
-	for _, path := range []string{bind, other, file} {
-		assert.ErrorContains(t, err, path+": "+tempdir.ErrMountPoint.Error())
-	}
-	requireLayer(t, outside)
-	assert.FileExists(t, filepath.Join(other, "kept"))
-	entries, err := os.ReadDir(entry)
-	require.NoError(t, err)
-	assert.Len(t, entries, 3, "the rest is gone")
-
-	for _, path := range []string{bind, other, file} {
-		require.NoError(t, unix.Unmount(path, 0))
-	}
-	_, err = root.Recover(background)
-	require.NoError(t, err)
-	requireLayer(t, outside)
-	assert.Empty(t, rootNames(t, root))
-}
-
-func TestImmutableFlagsAreReportedOrCleared(t *testing.T) {
-	root := openRoot(t)
-	var flagged []string
-	dir, entry := stageNew(t, root, func(path string) {
-		makeLayer(t, path)
-		require.NoError(t, os.MkdirAll(filepath.Join(path, "frozen/inner"), 0o755))
-		flagged = []string{filepath.Join(path, "readme"), filepath.Join(path, "usr/bin"), filepath.Join(path, "frozen")}
-		testfs.SetFlags(t, flagged[0], testfs.Immutable)
-		testfs.SetFlags(t, flagged[1], testfs.AppendOnly)
-		testfs.SetFlags(t, flagged[2], testfs.Immutable)
-	})
-	err := dir.Close(background)
-	require.ErrorIs(t, err, tempdir.ErrImmutable)
-	for _, path := range []string{flagged[0], flagged[1] + "/true", flagged[2] + "/inner"} {
-		assert.ErrorContains(t, err, path+": "+tempdir.ErrImmutable.Error())
-	}
-	assert.NoDirExists(t, filepath.Join(entry, "etc"), "the rest is gone")
-
-	clearing := openAt(t, root.Path(), tempdir.ClearFlags())
-	_, err = clearing.Recover(background)
-	require.NoError(t, err)
-	assert.Empty(t, rootNames(t, root))
-}
-
-// Somebody is still writing into a victim: names that appear after a directory
-// was listed make its removal fail with ENOTEMPTY, and it is listed again (F36).
-func TestNamesThatAppearWhileADirectoryIsRemoved(t *testing.T) {
-	k := newTap()
-	root := openRoot(t, kernel.With[tempdir.Option](k))
-	dir, entry := stageNew(t, root, func(path string) { makeLayer(t, path) })
-	appear := 20
-	k.set(func(method, name string) error {
-		if method == "RemoveDirectory" && appear > 0 {
-			appear--
-			where := filepath.Join(entry, name)
-			if name == filepath.Base(entry) {
-				where = entry
-			}
-			os.WriteFile(filepath.Join(where, fmt.Sprint("late", appear)), nil, 0o644)
-		}
-		return nil
-	})
-	require.NoError(t, dir.Close(background))
-	assert.Zero(t, appear)
-	assert.Empty(t, rootNames(t, root))
-}
-
-// A directory that never gets empty is given up, and reported.
-func TestDirectoryThatNeverGetsEmpty(t *testing.T) {
-	k := newTap()
-	root := openRoot(t, kernel.With[tempdir.Option](k))
-	dir, entry := stageNew(t, root, func(path string) { makeLayer(t, path) })
-	k.set(func(method, name string) error {
-		if method == "RemoveDirectory" && name == "etc" {
-			return unix.ENOTEMPTY // with nothing to list: a broken file system
-		}
-		return nil
-	})
-	err := dir.Close(background)
-	require.ErrorIs(t, err, unix.ENOTEMPTY)
-	require.ErrorContains(t, err, filepath.Join(entry, "etc"))
 }
 
 // A directory becomes a link between being listed and being opened: the link

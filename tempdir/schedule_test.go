@@ -225,20 +225,3 @@ func TestAdoptionOfAnInstanceThatIsGoneByNow(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, rootNames(t, recoverer))
 }
-
-// Rule 8: two handles in one process exclude each other, and closing one frees
-// nothing of the other, as POSIX locks would (F11).
-func TestTwoHandlesInOneProcessExcludeEachOther(t *testing.T) {
-	owner := openRoot(t)
-	dir, err := owner.Create()
-	require.NoError(t, err)
-	for range 3 {
-		other, err := tempdir.Open(owner.Path())
-		require.NoError(t, err)
-		report, err := other.Recover(background)
-		require.NoError(t, err)
-		require.Equal(t, 1, report.Count(tempdir.Skipped))
-		require.NoError(t, other.Close())
-	}
-	require.NoError(t, dir.Close(background))
-}

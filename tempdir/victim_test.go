@@ -230,16 +230,3 @@ func TestVictimThatIsAnInstance(t *testing.T) {
 	require.NoError(t, err)
 	s.end(t, "foreign")
 }
-
-// A name of an instance's form elsewhere is an ordinary victim.
-func TestVictimThatLooksLikeAnInstance(t *testing.T) {
-	s := newScene(t)
-	for _, name := range []string{"lock-" + badID, "temp-dir-" + badID, "lock-7", "temp-dir-7"} {
-		victim := makeLayer(t, beside(s.root, name))
-		require.NoError(t, s.live.StageDeletion(victim))
-		require.NoDirExists(t, victim)
-	}
-	_, err := s.unharmed(t)
-	require.NoError(t, err)
-	s.end(t)
-}
