@@ -6,79 +6,28 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/model"
 )
 
 // A step is an action of the model, with its arguments as numbers.
 type step struct {
 	model.Action
-	slot slot
 	proc model.Proc
 	id   model.ID
 	item model.Item
 }
 
-// A slot is an action of the specification's Next, as a number.
-type slot uint8
-
-const (
-	noSlot slot = iota
-	callFails
-	crash
-	mount
-	sweep
-	openUnnamed
-	takeLock
-	makeData
-	linkLock
-	createLock
-	list
-	invoke
-	stageAddition
-	openEntry
-	stageDeletion
-	commit
-	returns
-	openDirectory
-	removeEntry
-	removeData
-	statName
-	removeLock
-	closes
-	openLock
-	skipYoung
-	release
-	openToInspect
-	lockHolder
-	upstreamCreateLock
-	upstreamOpenLock
-	upstreamTakeLock
-	upstreamStatName
-	upstreamRemoveLock
-	upstreamCallFails
-)
-
-var slots = map[string]slot{
-	"CallFails": callFails, "Crash": crash, "Mount": mount, "Sweep": sweep, "OpenUnnamed": openUnnamed,
-	"TakeLock": takeLock, "MakeData": makeData, "LinkLock": linkLock, "CreateLock": createLock, "List": list,
-	"Invoke": invoke, "StageAddition": stageAddition, "OpenEntry": openEntry, "StageDeletion": stageDeletion,
-	"Commit": commit, "Return": returns, "OpenDirectory": openDirectory, "RemoveEntry": removeEntry,
-	"RemoveData": removeData, "StatName": statName, "RemoveLock": removeLock, "Close": closes,
-	"OpenLock": openLock, "SkipYoung": skipYoung, "Release": release,
-	"OpenToInspect": openToInspect, "LockHolder": lockHolder,
-	"UpstreamCreateLock": upstreamCreateLock, "UpstreamOpenLock": upstreamOpenLock, "UpstreamTakeLock": upstreamTakeLock,
-	"UpstreamStatName": upstreamStatName, "UpstreamRemoveLock": upstreamRemoveLock, "UpstreamCallFails": upstreamCallFails,
-}
-
-// steps resolves the actions of a model.
+// steps resolves the actions of a model. It is an error if there is one that nobody
+// takes here.
 func steps(c *model.Config, actions []model.Action) ([]step, error) {
 	procs, items := procNames(c), itemNames(c)
 	table := make([]step, len(actions))
 	for i, a := range actions {
-		s := step{Action: a, slot: slots[a.Slot]}
-		if s.slot == noSlot {
+		if a.Slot == "TakesLockFile" {
 			return nil, fmt.Errorf("no conformance for the action %s", a.Slot)
 		}
+		s := step{Action: a}
 		for _, arg := range a.Args {
 			if at := slices.Index(procs, arg); at >= 0 {
 				s.proc = model.Proc(at + 1)
@@ -92,6 +41,15 @@ func steps(c *model.Config, actions []model.Action) ([]step, error) {
 	}
 	return table, nil
 }
+
+// methods are the system calls by their names, which those of actions are.
+var methods = func() map[string]kernel.Method {
+	named := map[string]kernel.Method{}
+	for m := range kernel.Method(kernel.Methods) {
+		named[m.String()] = m
+	}
+	return named
+}()
 
 // procNames and itemNames are in the order of the numbers of package model.
 func procNames(c *model.Config) []string { return slices.Concat(c.Creator, c.Recoverer) }

@@ -148,7 +148,7 @@ func (s *scheduler) compareLocks(to *model.State, differs func(string, ...any)) 
 			differs("file %d is locked, and not in the specification", n)
 		case !held && holder != model.None:
 			differs("file %d is not locked, and by %s in the specification", n, s.procs[holder].name)
-		case held && s.isPosix(s.procs[holder]):
+		case held && s.procs[holder].upstream:
 			// It belongs to the process, and to all of its goroutines.
 			if by != s.procs[holder].pid {
 				differs("file %d is locked by process %d, and by %s (%d) in the specification", n, by, s.procs[holder].name, s.procs[holder].pid)
@@ -168,9 +168,6 @@ func (s *scheduler) compareLocks(to *model.State, differs func(string, ...any)) 
 	}
 	return nil
 }
-
-// isPosix says whether a process takes POSIX locks.
-func (s *scheduler) isPosix(p *process) bool { return p.upstream || s.config.LockKind != "ofd" }
 
 // comparePlace says whether the code stands where the specification does.
 func (s *scheduler) comparePlace(p *process, to *model.State, differs func(string, ...any)) {
@@ -194,7 +191,7 @@ func (s *scheduler) comparePlace(p *process, to *model.State, differs func(strin
 		case atReply:
 			here = at.reply
 		}
-		if here != pc && !p.standsLike(s, to) {
+		if here != pc && !p.standsLike(to.PC[p.number]) {
 			differs("%s is at %s, and at %q in the specification", p.name, at, model.PCName(to.PC[p.number]))
 		}
 		return
@@ -221,6 +218,20 @@ func (s *scheduler) comparePlace(p *process, to *model.State, differs func(strin
 	}
 }
 
+// standsLike says whether a process of upstream's that is between operations is
+// where the specification says it is stuck: it has responded with an error, and keeps
+// its lock for as long as it lives. A lost instance and a missing victim it does not
+// tell apart.
+func (p *process) standsLike(pc model.PC) bool {
+	switch pc {
+	case model.Stuck:
+		return p.upstream && p.at.place == atIdle && p.lock >= 0
+	case model.Lost, model.Missing:
+		return p.upstream && p.at.place == atReply && p.at.reply == model.Missing
+	}
+	return false
+}
+
 // needs is how many descriptors the process has to have open where it stands:
 // its root's, its lock's, and those of the directories that it is removing.
 func (p *process) needs() int {
@@ -234,64 +245,56 @@ func (p *process) needs() int {
 	return n
 }
 
+// stands are the calls that processes stand before, and how what they are about is
+// called.
+var stands = map[model.PC]struct {
+	before kernel.Method
+	prefix string
+}{
+	model.Looking:    {kernel.LockHolder, ""},
+	model.SawLock:    {kernel.OpenLock, lockPrefix},
+	model.SawBoth:    {kernel.OpenLock, lockPrefix},
+	model.Unnamed:    {kernel.TakeLock, ""},
+	model.Created:    {kernel.TakeLock, ""},
+	model.Opened:     {kernel.TakeLock, ""},
+	model.Locked:     {kernel.LinkLock, lockPrefix},
+	model.Taken:      {kernel.StatName, lockPrefix},
+	model.Emptied:    {kernel.StatName, lockPrefix},
+	model.Named:      {kernel.MakeData, dataPrefix},
+	model.Claimed:    {kernel.OpenDirectory, dataPrefix},
+	model.Emptying:   {kernel.List, ""},
+	model.InsideTree: {kernel.List, ""},
+	model.Verified:   {kernel.RemoveLock, lockPrefix},
+	model.Closing:    {kernel.Close, ""},
+}
+
 // standsAt is the system call that the specification says p makes next.
 func (s *scheduler) standsAt(p *process, to *model.State) stop {
-	for _, m := range p.mutants {
-		if m.stands != nil {
-			if at, is := m.stands(s, p, to); is {
-				return at
-			}
-		}
-	}
-	id := s.world.ids[to.ID[p.number]]
-	lockFile, data := stop{name: lockPrefix + id}, stop{name: dataPrefix + id}
-	with := func(at stop, m kernel.Method) stop { at.method = m; return at }
-	switch to.PC[p.number] {
-	case model.Idle: // Create tries once more, with another id
-		if s.config.TmpFile {
-			return stop{method: kernel.OpenUnnamed}
-		}
+	pc, id := to.PC[p.number], s.world.ids[to.ID[p.number]]
+	switch x := to.Arg[p.number]; {
+	case (pc == model.Idle || pc == model.SawData) && s.config.TmpFile: // of Idle, Create tries once more, with another id
+		return stop{method: kernel.OpenUnnamed}
+	case pc == model.Idle:
 		return stop{method: kernel.CreateLock}
-	case model.Looking:
-		return stop{method: kernel.LockHolder}
-	case model.SawLock, model.SawBoth:
-		if p.inspector {
-			return with(lockFile, kernel.OpenToInspect)
-		}
-		return with(lockFile, kernel.OpenLock)
-	case model.SawData:
-		if s.config.TmpFile {
-			return stop{method: kernel.OpenUnnamed}
-		}
-		return with(lockFile, kernel.CreateLock)
-	case model.Unnamed, model.Created, model.Opened:
-		return stop{method: kernel.TakeLock}
-	case model.Locked:
-		if p.creator {
-			return stop{method: kernel.LinkLock}
-		}
-		return with(lockFile, kernel.LinkLock)
-	case model.Taken, model.Emptied:
-		return with(lockFile, kernel.StatName)
-	case model.Named:
-		return with(data, kernel.MakeData)
-	case model.Claimed:
-		return with(data, kernel.OpenDirectory)
-	case model.Calling:
-		method := kernel.StageDeletion
-		x := to.Arg[p.number]
-		if !s.world.isVictim(x) {
-			return stop{method: kernel.Commit}
-		}
-		return stop{method: method, name: s.world.home(x)}
-	case model.Emptying, model.InsideTree:
-		return stop{method: kernel.List}
-	case model.Verified:
-		return with(lockFile, kernel.RemoveLock)
-	case model.Closing:
-		return stop{method: kernel.Close}
+	case pc == model.SawData:
+		return stop{method: kernel.CreateLock, name: lockPrefix + id}
+	case p.inspector && (pc == model.SawLock || pc == model.SawBoth):
+		return stop{method: kernel.OpenToInspect, name: lockPrefix + id}
+	case pc == model.Locked && p.creator:
+		return stop{method: kernel.LinkLock}
+	case pc == model.Calling && s.world.isVictim(x):
+		return stop{method: kernel.StageDeletion, name: s.world.home(x)}
+	case pc == model.Calling:
+		return stop{method: kernel.Commit}
 	}
-	return stop{place: atLive}
+	want, is := stands[pc]
+	switch {
+	case !is:
+		return stop{place: atLive}
+	case want.prefix == "":
+		return stop{method: want.before}
+	}
+	return stop{method: want.before, name: want.prefix + id}
 }
 
 func (s *scheduler) placeText(p model.Place) string {

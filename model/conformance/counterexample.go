@@ -4,16 +4,14 @@ package conformance
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/afterlock/afterlock/internal/bench/schedule"
-	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/model"
 )
 
@@ -21,9 +19,8 @@ import (
 const rounds = 3
 
 // Counterexamples are the models of the protocol that must fail and are replayed:
-// all of them but those in which upstream's code runs in a process of ours (the
-// mutants of upstream have processes of their own), and those with a step that
-// is none of a process's here.
+// all of them but those in which upstream's code runs in a process of ours ([Fleet]
+// takes those), and those with a step that is none of a process's here.
 func Counterexamples() (names []string) {
 	for _, m := range model.Models() {
 		if m.Kind == "mustfail" && m.Protocol != nil && isReplayed(m) {
@@ -39,12 +36,13 @@ func isReplayed(m *model.Model) bool {
 }
 
 // ReplayCounterexample executes the counterexample of a model that must fail, on
-// the file system of a directory, as often as it is told to, by mutants that
-// have the model's faults: see mutants. After each step the world has to be the
-// state of the specification, and in the end the property has to be false of the
-// world as it was observed. Names, inodes, locks and their holders, open lock
-// files, files and replies are observed; which operation a process is in is
-// known from where it stands; used ids are the scheduler's knowledge.
+// the file system of a directory, as often as it is told to. Where the fault is
+// upstream's code, or that we do not heed it, the code that there is does it: after
+// each step the world has to be the state of the specification, and in the end the
+// property has to be false of the world as it was observed. Names, inodes, locks and
+// their holders, open lock files, files and replies are observed; which operation a
+// process is in is known from where it stands; used ids are the scheduler's
+// knowledge. Other faults are mutants of the library: see internal/bench/mutant.
 //
 // Then the unmodified library takes the same schedule.
 //
@@ -67,9 +65,24 @@ func ReplayCounterexample(ctx context.Context, o CounterexampleOptions) (r Count
 	}
 	r.Steps = len(c.Steps) + rounds*len(c.Cycle)
 	begin := time.Now()
+	if r.Mutant = len(m.Protocol.Swap) > 0 || m.Protocol.LockKind != "ofd"; !r.Mutant {
+		if err := r.demonstrate(ctx, m, c, o); err != nil {
+			return r, err
+		}
+		o.Out = nil
+	}
+	ours := *m.Protocol
+	ours.Swap, ours.Upstream, ours.Repaired, ours.LockKind = nil, nil, nil, "ofd"
+	r.Ours, err = survive(m, ours, c, o)
+	r.Elapsed = time.Since(begin)
+	return r, err
+}
+
+// demonstrate does the damage.
+func (r *CounterexampleReport) demonstrate(ctx context.Context, m *model.Model, c model.Behaviour, o CounterexampleOptions) error {
 	s, done, err := open(o.Dir, m)
 	if err != nil {
-		return r, err
+		return err
 	}
 	d := &demonstration{scheduler: s, m: m, Behaviour: c, out: o.Out}
 	for r.Damaged < o.Runs && err == nil && ctx.Err() == nil {
@@ -80,24 +93,14 @@ func ReplayCounterexample(ctx context.Context, o CounterexampleOptions) (r Count
 		}
 		d.out = nil
 	}
+	failed := done()
 	if isEnvironment(err) {
-		_ = done()
-		return r, err
+		return err
 	}
 	if err != nil {
-		r.Difference, err = err.Error(), nil
+		r.Difference = err.Error()
 	}
-	if failed := done(); failed != nil {
-		return r, failed
-	}
-	r.Elapsed = time.Since(begin)
-	if err := ctx.Err(); err != nil {
-		return r, err
-	}
-	ours := *m.Protocol
-	ours.Swap, ours.Upstream, ours.Repaired, ours.LockKind = nil, nil, nil, "ofd"
-	r.Ours, err = survive(m, ours, c, o)
-	return r, err
+	return errors.Join(failed, ctx.Err())
 }
 
 func counterexampleOf(ctx context.Context, m *model.Model) (b model.Behaviour, err error) {
@@ -132,7 +135,16 @@ func (d *demonstration) run() (damage string, err error) {
 	if err := d.reset(); err != nil {
 		return "", environmentError{err}
 	}
-	d.listen()
+	for _, p := range d.procs[1:] {
+		p.watch = nil
+	}
+	if d.out != nil {
+		d.listen(func(_ *process, call string) {
+			if !slices.Contains(d.calls, call) {
+				d.calls = append(d.calls, call)
+			}
+		})
+	}
 	from := d.Init
 	if err := d.compare(&from, &from); err != nil {
 		return "", fmt.Errorf("initial state: %w", err)
@@ -229,24 +241,6 @@ func (d *demonstration) endless(state *model.State) (damage string, err error) {
 		return "", fmt.Errorf("%s holds in the observed world: %t (%v)", d.m.Properties[0], holds, err)
 	}
 	return d.damage(&seen, &seen, nil), nil
-}
-
-// listen notes the calls of each step, for the table.
-func (d *demonstration) listen() {
-	for _, p := range d.procs[1:] {
-		if p.watch = nil; d.out == nil {
-			continue
-		}
-		p.watch = func(p *process, c *kernel.Call) {
-			call := strings.TrimSpace(c.Method.String() + " " + d.readable(c.Name))
-			if p.grant.errno != 0 && p.grant.failing == c.Method {
-				call += " fails: " + unix.ErrnoName(p.grant.errno)
-			}
-			if !slices.Contains(d.calls, call) {
-				d.calls = append(d.calls, call)
-			}
-		}
-	}
 }
 
 // row writes one row of the table: who does what, and what is on disk.

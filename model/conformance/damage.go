@@ -46,8 +46,8 @@ func (s *scheduler) observed(state *model.State) (model.State, error) {
 			if !held || p.lock < 0 || p.inode != w.inodes[n].inode {
 				continue
 			}
-			holds := by == p.pid && s.isPosix(p)
-			if by == -1 && !s.isPosix(p) {
+			holds := by == p.pid && p.upstream
+			if by == -1 && !p.upstream {
 				other, _, err := lockedFor(p.lock)
 				if err != nil {
 					return seen, err
@@ -101,80 +101,32 @@ func named(o *model.State, n model.Inode) bool { return slices.Contains(o.Lock[1
 
 // damage says in a plain sentence what is broken in the observed world.
 func (d *demonstration) damage(before, o *model.State, a *step) string {
-	id := func(p model.Proc) string { return d.config.ID[o.ID[p]-1] }
 	switch d.m.Properties[0] {
-	case "LiveKept", "OurLiveKept":
+	case "LiveKept":
 		for _, p := range d.procs[1:] {
 			if !p.creator || !isLive(o.PC[p.number]) {
 				continue
 			}
+			id := d.config.ID[o.ID[p.number]-1]
 			if o.Data>>o.ID[p.number]&1 == 0 {
-				return fmt.Sprintf("live instance %s of %s has lost its data", id(p.number), p.name)
+				return fmt.Sprintf("live instance %s of %s has lost its data", id, p.name)
 			}
 			for x := 1; x < itemCount; x++ {
 				if o.Place[x] == model.Inside(o.ID[p.number]) && int(o.Tree[x]) != d.config.Files {
-					return fmt.Sprintf("live instance %s of %s: %s has %d of %d files", id(p.number), p.name, d.world.itemNames[x], o.Tree[x], d.config.Files)
+					return fmt.Sprintf("live instance %s of %s: %s has %d of %d files", id, p.name, d.world.itemNames[x], o.Tree[x], d.config.Files)
 				}
-			}
-		}
-	case "LiveIsLocked":
-		for _, p := range d.procs[1:] {
-			if p.creator && isLive(o.PC[p.number]) {
-				return fmt.Sprintf("%s of the live instance %s of %s is gone, and what %s has locked is a file without a name: anybody may take the instance",
-					"lock-"+id(p.number), id(p.number), p.name, p.name)
-			}
-		}
-	case "OneOwner":
-		byID := map[model.ID][]string{}
-		for _, p := range d.procs[1:] {
-			if pc := o.PC[p.number]; pc == model.Named || pc == model.Claimed || pc == model.Emptying || pc == model.InsideTree ||
-				pc == model.Emptied || pc == model.Verified || p.creator && isLive(pc) {
-				byID[o.ID[p.number]] = append(byID[o.ID[p.number]], p.name)
-			}
-		}
-		for i, owners := range byID {
-			if len(owners) > 1 {
-				return fmt.Sprintf("%s act on %s at the same time", strings.Join(owners, " and "), d.config.ID[i-1])
-			}
-		}
-	case "DataHasLock":
-		for i, name := range d.config.ID {
-			if o.Data>>(i+1)&1 != 0 && o.Lock[i+1] == model.None {
-				return fmt.Sprintf("temp-dir-%s is there without lock-%s", name, name)
 			}
 		}
 	case "ReachableWhole":
-		for x := 1; x < itemCount; x++ {
-			if int(o.Tree[x]) == d.config.Files || o.Place[x] == model.Absent || o.Place[x] == model.PlaceGone {
-				continue
-			}
-			name, files := d.world.itemNames[x], fmt.Sprintf("%d of %d files", o.Tree[x], d.config.Files)
-			for _, p := range d.procs[1:] {
-				if o.PC[p.number] == model.OK && o.Arg[p.number] == model.Item(x) && p.at.place == atReply {
-					return fmt.Sprintf("the commit of %s returned success to %s, with %s present", name, p.name, files)
-				}
-			}
-			return fmt.Sprintf("%s is where its users reach it, with %s present", name, files)
-		}
-	case "RepliesTrue":
 		for _, p := range d.procs[1:] {
-			if x := o.Arg[p.number]; p.at.place == atReply && x != 0 && o.Place[x] == model.Home {
-				return fmt.Sprintf("%s was told %q about %s, which is in its place", p.name, model.PCName(p.at.reply), d.world.itemNames[x])
+			if x := o.Arg[p.number]; o.PC[p.number] == model.OK && p.at.place == atReply && int(o.Tree[x]) != d.config.Files {
+				return fmt.Sprintf("the commit of %s returned success to %s, with %d of %d files present", d.world.itemNames[x], p.name, o.Tree[x], d.config.Files)
 			}
 		}
 	case "UnlinkedByHolder":
 		for i, name := range d.config.ID {
 			if before.Lock[i+1] != model.None && o.Lock[i+1] != before.Lock[i+1] {
 				return fmt.Sprintf("lock-%s was unlinked by %s, which does not hold its lock", name, d.procs[a.proc].name)
-			}
-		}
-	case "TempDirSpec":
-		for x := 1; x < itemCount; x++ {
-			if before.Place[x] > model.PlaceGone && o.Place[x] == model.Home {
-				return fmt.Sprintf("%s, which a dead owner had staged, is at its place: no caller asked for that", d.world.itemNames[x])
-			}
-			if o.Place[x] == model.Home && int(o.Tree[x]) != d.config.Files {
-				return fmt.Sprintf("%s is torn where its users reach it, with %d of %d files", d.world.itemNames[x], o.Tree[x], d.config.Files)
 			}
 		}
 	case "GoneInTheEnd":

@@ -32,10 +32,9 @@
 // system process, in another, or in another name space ([Where]); a model says
 // only who goes on, and after each step nothing live may be lost.
 //
-// [ReplayCounterexample] executes the counterexample of a model that must fail.
-// The processes then have the model's fault: the library over a kernel that lies
-// to it (mutants.go), or upstream's code in forked processes (forked.go), because
-// POSIX locks belong to an operating system process. Afterwards the unmodified
-// library takes the same schedule (survive.go). A program that does this calls
+// [ReplayCounterexample] executes the counterexample of a model that must fail
+// because of upstream's code, which runs in forked processes (forked.go), because
+// POSIX locks belong to an operating system process. The unmodified library takes the
+// schedule of every model that must fail (survive.go). A program that does this calls
 // [proc.Become] first thing.
 package conformance

@@ -68,16 +68,8 @@ func (s *scheduler) fail(p *process, from *model.State) error {
 		if home := from.Place[x] == model.Home; from.Data>>i&1 == 0 || s.world.isVictim(x) != home {
 			calls = append(calls, kernel.StatName) // the look at what is missing
 		}
-	case model.Opened:
-		if calls = []kernel.Method{kernel.TakeLock}; p.at.method == kernel.Stat {
-			calls = append(calls, kernel.Stat)
-		}
-	case model.Looking:
-		if calls = []kernel.Method{kernel.LockHolder}; p.at.method == kernel.Stat {
-			calls = append(calls, kernel.Stat)
-		}
-	case model.Taken, model.Emptied:
-		if calls = []kernel.Method{kernel.StatName}; p.at.method == kernel.Stat {
+	case model.Opened, model.Looking, model.Taken, model.Emptied:
+		if calls = []kernel.Method{stands[from.PC[p.number]].before}; p.at.method == kernel.Stat {
 			calls = append(calls, kernel.Stat)
 		}
 	default:
@@ -85,8 +77,8 @@ func (s *scheduler) fail(p *process, from *model.State) error {
 	}
 	turn := s.turn
 	s.turn++
-	if s.choice >= 0 {
-		turn = s.choice // of the schedule
+	if s.step < len(s.wanted) && s.wanted[s.step] >= 0 {
+		turn = s.wanted[s.step]
 	}
 	s.choices = append(s.choices, turn)
 	failing := calls[turn%len(calls)]

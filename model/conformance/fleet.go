@@ -8,13 +8,11 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/internal/bench/schedule"
-	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/model"
 )
 
@@ -191,11 +189,7 @@ func replayFleet(ctx context.Context, how *schedule.Schedule, dir string, out io
 		_ = f.done()
 		return err
 	}
-	for _, p := range f.procs[1:] {
-		p.watch = func(p *process, c *kernel.Call) {
-			fmt.Fprintf(out, "      %s %s\n", p.name, strings.TrimSpace(c.Method.String()+" "+f.readable(c.Name)))
-		}
-	}
+	f.listen(func(p *process, call string) { fmt.Fprintf(out, "      %s %s\n", p.name, call) })
 	f.watch = func(i int, a *step, why string) { fmt.Fprintf(out, "%4d %-22s %s\n", i+1, a, why) }
 	lost, err := f.run(f.behaviour(w))
 	if failed := f.done(); err == nil {

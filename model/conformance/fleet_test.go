@@ -69,10 +69,10 @@ func TestMutantsBesideUpstreamLoseDataWhereTheyCan(t *testing.T) {
 		anywhere bool
 	}{
 		"rule 15, nobody holds it": {func(p *process) {
-			p.mutants = []mutant{{kernel: func(_ *process, k kernel.Kernel) kernel.Kernel { return lockLiar{Kernel: k, nobody: true} }}}
+			p.mutant = func(k kernel.Kernel) kernel.Kernel { return lockLiar{Kernel: k, nobody: true} }
 		}, "Rule15ClosesAnyway", false},
 		"rule 15, what is parked is free": {func(p *process) {
-			p.mutants = []mutant{{kernel: func(_ *process, k kernel.Kernel) kernel.Kernel { return lockLiar{Kernel: k, free: true} }}}
+			p.mutant = func(k kernel.Kernel) kernel.Kernel { return lockLiar{Kernel: k, free: true} }
 		}, "Rule15ClosesParked", false},
 		"rule 13, no grace": {func(p *process) { p.grace = 0 }, "Rule13Off", true},
 	} {

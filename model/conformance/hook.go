@@ -32,7 +32,7 @@ func (h *hook) Before(c *kernel.Call) error {
 		return unix.EOPNOTSUPP
 	case p.broken != 0 && c.Method == p.grant.failing:
 		return p.broken
-	case !p.joined && !p.free && p.stops(c):
+	case !p.free && p.stops(c):
 		if c.Method == kernel.Close {
 			p.broken, p.hides = 0, false
 		}
@@ -280,7 +280,6 @@ func (p *process) sees() (entries []kernel.Entry) {
 		return nil
 	}
 	id := p.world.ids[p.order.id]
-	p.recovers = id
 	if p.order.saw != model.SawData {
 		entries = append(entries, kernel.Entry{Name: lockPrefix + id})
 	}

@@ -59,7 +59,7 @@ func Kill(ctx context.Context, o Options, n int) (report Report, err error) {
 		if failure != nil {
 			report.Divergence = &Divergence{Model: m.Name, Step: at + 1, Reason: failure.Error(), Schedule: written(g, m.Name, w, s.choices)}
 			if edge >= 0 {
-				report.Divergence.Action = "with processes, " + actionAt(g, w, at)
+				report.Divergence.Action = "with processes, " + g.Actions[g.Out(endOf(g, w[:at]))[w[at]].Action].String()
 			}
 			return report, nil
 		}
@@ -79,13 +79,4 @@ func crashWalks(g *model.Graph) (walks []walk) {
 		}
 	}
 	return walks
-}
-
-// actionAt is the action of a walk's step.
-func actionAt(g *model.Graph, w walk, step int) string {
-	state := 0
-	for _, k := range w[:step] {
-		state = int(g.Out(state)[k].To)
-	}
-	return g.Actions[g.Out(state)[w[step]].Action].String()
 }

@@ -48,7 +48,6 @@ type process struct {
 	staged   bool            // the instance reserved an entry, and Close will open the data directory
 	broken   unix.Errno      // with which the call goes on failing that was made to fail
 	hides    bool            // the rest of the data directory is not listed
-	recovers string          // id that Recover is at
 	owns     string          // id of its instance, as it was told
 	because  []error         // what the operation's error has to match, because a call failed
 	swept    bool            // a stranger took its instance away
@@ -56,17 +55,15 @@ type process struct {
 	shows    tempdir.State   // what Instances has to show, or 0
 	adopts   bool            // it came to the id by its data alone
 	free     bool            // it stops between operations only
-	joined   bool            // it does not stop: a mutant's calls that are one step with another
 	unjudged bool            // whether its caller is told an error is not compared with what failed
 	gaveUp   string          // why the code did not go on, as it found out last
 	bad      string
 
-	mutants  []mutant      // what its code does that ours does not
-	forked   bool          // it runs ours, in an operating system process of its own
-	upstream bool          // it runs upstream's code
-	mixed    bool          // some others do
-	grace    time.Duration // of rule 13
-	fleet    []*process    // all processes, this one included; the first is nil
+	mutant   func(kernel.Kernel) kernel.Kernel // of the tests: what its code does that ours does not
+	forked   bool                              // it runs ours, in an operating system process of its own
+	upstream bool                              // it runs upstream's code
+	mixed    bool                              // some others do
+	grace    time.Duration                     // of rule 13
 
 	watch func(*process, *kernel.Call) // hears of each call, for Replay
 }
@@ -152,13 +149,11 @@ type runner interface {
 // start starts the process, which then stands between operations.
 func (p *process) start() (err error) {
 	p.dead, p.lock, p.because, p.bad, p.gaveUp, p.owns = false, -1, nil, "", "", ""
-	p.broken, p.hides, p.free, p.joined = 0, false, false, false
+	p.broken, p.hides, p.free = 0, false, false
 	p.grant = grant{}
 	p.kernel = kernel.Around(kernel.Linux(), &hook{p, p.lives})
-	for _, m := range p.mutants {
-		if m.kernel != nil {
-			p.kernel = m.kernel(p, p.kernel)
-		}
+	if p.mutant != nil {
+		p.kernel = p.mutant(p.kernel)
 	}
 	p.at, err = p.runner.start(p)
 	return err

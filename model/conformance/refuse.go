@@ -24,20 +24,17 @@ func (s *scheduler) refuse(state *model.State, enabled func(action int) bool) er
 		a := &s.table[i]
 		p := s.procs[a.proc]
 		switch {
-		case p == nil || a.slot == crash || a.slot == callFails:
+		case p == nil || a.Slot == "Crash" || a.Slot == "CallFails":
 			// The environment's: what disables them is a bound of the model.
 			s.counts.Bounded++
 			continue
 		case p.upstream && p.at.action == a.Slot:
 			s.counts.Bounded++ // with another id
 			continue
-		case (a.slot == linkLock || a.slot == createLock) && !p.creator && p.at.name != lockPrefix+s.world.ids[a.id]:
+		case (a.Slot == "LinkLock" || a.Slot == "CreateLock") && !p.creator && p.at.name != lockPrefix+s.world.ids[a.id]:
 			s.counts.Elsewhere++ // an adopter's name is that of the data it saw
 			continue
-		case p.ownCall(s, state):
-			s.counts.Bounded++ // a mutant's call of its own
-			continue
-		case !p.offers(a.slot) || state.PC[a.proc] == model.Closing && p.at.place == atIdle: // only the response is left
+		case !p.offers(a.Slot) || state.PC[a.proc] == model.Closing && p.at.place == atIdle: // only the response is left
 			s.counts.Elsewhere++
 			continue
 		}
@@ -61,74 +58,25 @@ func (s *scheduler) refuse(state *model.State, enabled func(action int) bool) er
 	return nil
 }
 
-// ownCall says whether a mutant stands before a call of its own, which is
-// none of those that the library makes there.
-func (p *process) ownCall(s *scheduler, state *model.State) bool {
-	for _, m := range p.mutants {
-		if m.stands != nil {
-			if _, is := m.stands(s, p, state); is {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// offers says whether the code stands where the process may take this action.
-func (p *process) offers(a slot) bool {
+// offers says whether the code stands where the process may take the action.
+func (p *process) offers(action string) bool {
 	switch p.at.place {
-	case atIdle:
-		if p.upstream {
-			return false // what disables them is that nothing shows the id, or the bound of ids
-		}
-		return p.creator && (a == openUnnamed || a == createLock) || !p.creator && a == list
+	case atIdle: // what disables upstream's is that nothing shows the id, or the bound of ids
+		return !p.upstream && (p.creator && (action == "OpenUnnamed" || action == "CreateLock") || !p.creator && action == "List")
 	case atLive:
-		if p.upstream {
-			return a == invoke || a == stageAddition
-		}
-		return a == invoke || a == stageAddition || a == openDirectory || a == removeData
+		return action == "Invoke" || action == "StageAddition" || !p.upstream && (action == "OpenDirectory" || action == "RemoveData")
 	case atReply:
-		return a == returns
+		return action == "Return"
 	}
-	if p.upstream {
+	switch {
+	case p.upstream:
 		return false
+	case p.at.method != kernel.List:
+		return action == p.at.method.String()
+	case p.of(p.at.fd).kind == dataKind:
+		return action == "OpenEntry" || action == "RemoveData"
 	}
-	switch p.at.method {
-	case kernel.OpenUnnamed:
-		return a == openUnnamed
-	case kernel.CreateLock:
-		return a == createLock
-	case kernel.OpenLock:
-		return a == openLock
-	case kernel.OpenToInspect:
-		return a == openToInspect
-	case kernel.LockHolder:
-		return a == lockHolder
-	case kernel.TakeLock:
-		return a == takeLock
-	case kernel.LinkLock:
-		return a == linkLock
-	case kernel.StatName:
-		return a == statName
-	case kernel.MakeData:
-		return a == makeData
-	case kernel.StageDeletion:
-		return a == stageDeletion
-	case kernel.Commit:
-		return a == commit
-	case kernel.OpenDirectory:
-		return a == openDirectory
-	case kernel.List:
-		if p.of(p.at.fd).kind == dataKind {
-			return a == openEntry || a == removeData
-		}
-		return a == removeEntry
-	case kernel.RemoveLock:
-		return a == removeLock
-	case kernel.Close:
-		return a == closes
-	}
-	return false
+	return action == "RemoveEntry"
 }
 
 // try makes the call of an action that is disabled, and returns an error if it
@@ -140,25 +88,25 @@ func (s *scheduler) try(a *step, p *process, state *model.State) (tried bool, er
 	lockFile := lockPrefix + w.ids[a.id]
 	data := dataPrefix + w.ids[state.ID[a.proc]]
 	var want unix.Errno
-	switch a.slot {
-	case list: // no name that a listing of the library's own shows may be the id's
+	switch a.Slot {
+	case "List": // no name that a listing of the library's own shows may be the id's
 		return true, p.seesNot(a.id)
-	case linkLock, createLock:
+	case "LinkLock", "CreateLock":
 		switch {
 		case w.seen.lock[a.id] == 0:
 			return false, nil
-		case a.slot == linkLock:
+		case a.Slot == "LinkLock":
 			err, want = k.LinkLock(p.lock, w.rootFd, lockFile), unix.EEXIST
 		default:
 			_, err = k.CreateLock(w.rootFd, lockFile)
 			want = unix.EEXIST
 		}
-	case openEntry:
+	case "OpenEntry":
 		_, err = k.OpenDirectory(p.at.fd, "0-"+w.itemNames[a.item])
 		want = unix.ENOENT
-	case removeData:
+	case "RemoveData":
 		err, want = k.RemoveData(w.rootFd, data), unix.ENOTEMPTY
-	case invoke:
+	case "Invoke":
 		if !p.unjudged && !p.upstream {
 			o := order{op: opStageDeletion, item: a.item}
 			if !w.isVictim(a.item) {
@@ -171,12 +119,12 @@ func (s *scheduler) try(a *step, p *process, state *model.State) (tried bool, er
 		} else {
 			err = k.Commit(w.rootFd, filepath.Join(data, "refused"), w.home(a.item))
 		}
-	case stageAddition:
+	case "StageAddition":
 		if w.seen.data[state.ID[a.proc]] != 0 {
 			return false, nil
 		}
 		err, want = unix.Mkdirat(w.rootFd, filepath.Join(data, "refused"), 0o700), unix.ENOENT
-	case openUnnamed: // a bound of the model: no id is left
+	case "OpenUnnamed": // a bound of the model: no id is left
 		return false, nil
 	default:
 		return true, fmt.Errorf("%s stands before it", p.name)

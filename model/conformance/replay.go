@@ -10,11 +10,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
+	"sync/atomic"
 
 	"github.com/afterlock/afterlock/internal/bench/schedule"
-	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/model"
 )
 
@@ -43,10 +41,7 @@ func written(g *model.Graph, name string, w walk, choices []int) string {
 // shortened looks for a shorter walk that fails too: a shortest one to where
 // this one failed.
 func (r *run) shortened(s *scheduler, w walk, at, edge int, failure error) *Divergence {
-	state := 0
-	for _, k := range w[:at] {
-		state = int(r.g.Out(state)[k].To)
-	}
+	state := endOf(r.g, w[:at])
 	short := shortest(r.g, state)
 	if len(s.choices) > 0 {
 		s.turn = s.choices[len(s.choices)-1] // the call that may have been what failed
@@ -64,11 +59,7 @@ func (r *run) shortened(s *scheduler, w walk, at, edge int, failure error) *Dive
 	}
 	d := &Divergence{Model: r.m.Name, Step: at, Reason: failure.Error()}
 	if edge >= 0 {
-		state = 0
-		for _, k := range w[:at] {
-			state = int(r.g.Out(state)[k].To)
-		}
-		d.Step, d.Action = at+1, r.g.Actions[r.g.Out(state)[edge].Action].String()
+		d.Step, d.Action = at+1, r.g.Actions[r.g.Out(endOf(r.g, w[:at]))[edge].Action].String()
 	}
 	d.Schedule = written(r.g, r.m.Name, w[:d.Step], long)
 	return d
@@ -138,53 +129,19 @@ func walkOf(how *schedule.Schedule, g *model.Graph) (w walk, choices []int, err 
 	return w, choices, nil
 }
 
-// readable is a name with the model's words for what was drawn.
-func (s *scheduler) readable(name string) string {
-	name = strings.ReplaceAll(name, s.world.dir+"/", "")
-	for i, id := range s.config.ID {
-		if drawn := s.world.ids[i+1]; drawn != "" {
-			name = strings.ReplaceAll(name, drawn, "<"+id+">")
-		}
-	}
-	return name
-}
-
 // replay takes a walk with every call written out.
 func (s *scheduler) replay(g *model.Graph, w walk, choices []int, out io.Writer) error {
 	var calls []string
-	for _, p := range s.procs[1:] {
-		p.watch = func(p *process, c *kernel.Call) {
-			call := strings.TrimSpace(c.Method.String() + " " + s.readable(c.Name))
-			if p.grant.errno != 0 && p.grant.failing == c.Method {
-				call += " fails: " + unix.ErrnoName(p.grant.errno)
-			}
-			calls = append(calls, call)
-		}
+	s.listen(func(_ *process, call string) { calls = append(calls, call) })
+	s.wanted, s.took = choices, func(a *step) {
+		fmt.Fprintf(out, "%4d %-22s %s\n", s.step+1, a, strings.Join(calls, ", "))
+		calls = nil
 	}
-	state := 0
-	from, _ := g.State(0)
-	if err := s.reset(); err != nil {
-		return environmentError{err}
+	r := &run{g: g, visited: make([]atomic.Bool, g.States())}
+	for i := range r.visited {
+		r.visited[i].Store(i != endOf(g, w))
 	}
-	err := s.compare(&from, &from)
-	for i, k := range w {
-		if err != nil {
-			break
-		}
-		e := g.Out(state)[k]
-		to, _ := g.State(int(e.To))
-		calls, s.choice = nil, choices[i]
-		if err = s.take(&s.table[e.Action], &from, &to); err == nil {
-			err = s.compare(&from, &to)
-		}
-		fmt.Fprintf(out, "%4d %-22s %s\n", i+1, g.Actions[e.Action], strings.Join(calls, ", "))
-		state, from = int(e.To), to
-	}
-	if err == nil {
-		err = s.refuse(&from, func(action int) bool {
-			return slices.ContainsFunc(g.Out(state), func(e model.Edge) bool { return int(e.Action) == action })
-		})
-	}
+	_, _, err := r.walk(s, w)
 	if err == nil {
 		var names []string
 		if names, err = s.leaked(); len(names) > 0 {
@@ -192,4 +149,12 @@ func (s *scheduler) replay(g *model.Graph, w walk, choices []int, out io.Writer)
 		}
 	}
 	return err
+}
+
+// endOf is the state that a walk leads to.
+func endOf(g *model.Graph, w walk) (state int) {
+	for _, k := range w {
+		state = int(g.Out(state)[k].To)
+	}
+	return state
 }

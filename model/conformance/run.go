@@ -221,10 +221,13 @@ func (r *run) walk(s *scheduler, w walk) (at, edge int, err error) {
 	for i, k := range w {
 		e := r.g.Out(state)[k]
 		to, _ := r.g.State(int(e.To))
-		a := &s.table[e.Action]
-		err := s.take(a, &from, &to)
+		s.step = i
+		err := s.take(&s.table[e.Action], &from, &to)
 		if err == nil {
 			err = s.compare(&from, &to)
+		}
+		if s.took != nil {
+			s.took(&s.table[e.Action])
 		}
 		if err != nil {
 			return i, int(k), err

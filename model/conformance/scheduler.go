@@ -5,13 +5,13 @@ package conformance
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/upstream"
 	"github.com/afterlock/afterlock/model"
 )
@@ -28,11 +28,13 @@ type scheduler struct {
 	upstream *upstream.Process // that ours are in, if upstream's are
 
 	// Which call of a step fails, and how, goes round: turn is the next choice,
-	// choices are those of this walk, and choice, unless it is negative, is the
-	// one that a schedule wants.
+	// choices are those of this walk, and wanted, unless it is negative, is the one
+	// that a schedule wants of a step.
 	turn    int
 	choices []int
-	choice  int
+	wanted  []int
+	step    int           // of the walk
+	took    func(a *step) // hears of each step, for Replay; may be nil
 
 	counts   Counts
 	injected map[injection]int64
@@ -40,6 +42,9 @@ type scheduler struct {
 
 func newScheduler(dir string, m *model.Model, where Where) (*scheduler, error) {
 	c := m.Protocol
+	if len(c.Swap) > 0 || c.LockKind != "ofd" {
+		return nil, fmt.Errorf("the code of %s is none that there is", m.Name)
+	}
 	table, err := steps(c, m.Actions())
 	if err != nil {
 		return nil, err
@@ -48,7 +53,7 @@ func newScheduler(dir string, m *model.Model, where Where) (*scheduler, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &scheduler{config: c, table: table, world: w, procs: []*process{nil}, choice: -1, injected: map[injection]int64{}}
+	s := &scheduler{config: c, table: table, world: w, procs: []*process{nil}, injected: map[injection]int64{}}
 	for i, name := range procNames(c) {
 		p := &process{name: name, number: model.Proc(i + 1), creator: i < len(c.Creator), world: w, lock: -1}
 		p.inspector = slices.Contains(c.Inspector, name)
@@ -64,17 +69,34 @@ func newScheduler(dir string, m *model.Model, where Where) (*scheduler, error) {
 			if where == Together {
 				p.runner = &together{rechecks: rechecks, process: &s.upstream}
 			}
-		} else if p.mutants, err = mutantsOf(s, c); err != nil {
-			w.close()
-			return nil, err
 		}
-		p.unjudged = len(p.mutants) > 0
 		s.procs = append(s.procs, p)
 	}
-	for _, p := range s.procs[1:] {
-		p.fleet = s.procs
-	}
 	return s, nil
+}
+
+// listen has every call told from now on, in words with the names of the model.
+func (s *scheduler) listen(told func(p *process, call string)) {
+	for _, p := range s.procs[1:] {
+		p.watch = func(p *process, c *kernel.Call) {
+			call := strings.TrimSpace(c.Method.String() + " " + s.readable(c.Name))
+			if p.grant.errno != 0 && p.grant.failing == c.Method {
+				call += " fails: " + unix.ErrnoName(p.grant.errno)
+			}
+			told(p, call)
+		}
+	}
+}
+
+// readable is a name with the model's words for what was drawn.
+func (s *scheduler) readable(name string) string {
+	name = strings.ReplaceAll(name, s.world.dir+"/", "")
+	for i, id := range s.config.ID {
+		if drawn := s.world.ids[i+1]; drawn != "" {
+			name = strings.ReplaceAll(name, drawn, "<"+id+">")
+		}
+	}
+	return name
 }
 
 // reset makes the world what it is in the initial state, with new processes.
@@ -96,9 +118,6 @@ func (s *scheduler) reset() error {
 		return err
 	}
 	w.forget(kept...)
-	if err := os.RemoveAll(filepath.Join(w.dir, "copies")); err != nil {
-		return err
-	}
 	for i, name := range s.config.ID {
 		if slices.Contains(s.config.Orphan, name) {
 			w.ids[i+1] = fmt.Sprintf("%032x", i+1)

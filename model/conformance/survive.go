@@ -50,6 +50,9 @@ func survive(m *model.Model, ours model.Config, b model.Behaviour, o Counterexam
 	}()
 	for r.Runs < 2*o.Runs {
 		v := &survivor{scheduler: s, schedule: schedule, catchUp: r.Runs%2 == 1}
+		if o.Out != nil && r.Runs == 0 {
+			v.watch = func(i int, a *step, why string) { fmt.Fprintf(o.Out, "%4d %-26s %s\n", i+1, a, why) }
+		}
 		lost, err := v.run(b)
 		if err != nil {
 			return r, err
@@ -104,15 +107,15 @@ func (v *survivor) run(b model.Behaviour) (lost string, err error) {
 // follow lets the process of an action go on, if it can. why says why not.
 func (v *survivor) follow(a *step, to *model.State) (why string, err error) {
 	w := v.world
-	if v.catchUp && (a.slot == list || a.slot == mount || a.slot == sweep) {
-		if err := v.create(a.slot == list); err != nil {
+	if v.catchUp && (a.Slot == "List" || a.Slot == "Mount" || a.Slot == "Sweep") {
+		if err := v.create(a.Slot == "List"); err != nil {
 			return "", err
 		}
 	}
-	switch a.slot {
-	case crash:
+	switch a.Slot {
+	case "Crash":
 		return "", v.crash(v.procs[a.proc])
-	case mount:
+	case "Mount":
 		place := to.Place[a.item]
 		if place != model.Home {
 			place = model.Inside(v.current)
@@ -121,7 +124,7 @@ func (v *survivor) follow(a *step, to *model.State) (why string, err error) {
 			return "there is no data directory", nil
 		}
 		return "", w.mountOrUnmount(a.item, place)
-	case sweep:
+	case "Sweep":
 		if err := unix.Unlinkat(w.rootFd, dataPrefix+w.ids[v.current], unix.AT_REMOVEDIR); err != nil {
 			return "the stranger: " + err.Error(), nil
 		}
@@ -130,11 +133,11 @@ func (v *survivor) follow(a *step, to *model.State) (why string, err error) {
 	}
 	p := v.procs[a.proc]
 	p.grant = grant{}
-	if a.slot == callFails || a.slot == upstreamCallFails {
+	if a.Slot == "CallFails" || a.Slot == "UpstreamCallFails" {
 		return v.failOurs(p)
 	}
-	if p.at.place == atReply && a.slot != returns {
-		if !isOrder(a.slot) {
+	if p.at.place == atReply && a.Slot != "Return" {
+		if !isOrder(a.Slot) {
 			return "it has responded already", nil
 		}
 		if err := p.resume(); err != nil {
@@ -189,7 +192,7 @@ func (p *process) names() bool {
 func (v *survivor) begin(p *process, a *step) (why string, err error) {
 	seen := &v.world.seen
 	switch {
-	case p.creator && (a.slot == openUnnamed || a.slot == createLock || a.slot == upstreamCreateLock):
+	case p.creator && (a.Slot == "OpenUnnamed" || a.Slot == "CreateLock" || a.Slot == "UpstreamCreateLock"):
 		p.order = order{op: opCreate}
 		if err := p.resume(); err != nil || p.at.place != atCall {
 			return "", err
@@ -197,7 +200,7 @@ func (v *survivor) begin(p *process, a *step) (why string, err error) {
 		if p.names() {
 			v.bindNext(p.at.name)
 		}
-	case !p.creator && a.slot == list:
+	case !p.creator && a.Slot == "List":
 		if p.order = (order{op: opRecover, id: v.current}); p.inspector {
 			p.order.op = opInspect
 		}
@@ -221,22 +224,22 @@ func (v *survivor) begin(p *process, a *step) (why string, err error) {
 }
 
 // isOrder says whether an action is the caller's decision.
-func isOrder(a slot) bool {
-	return a == invoke || a == stageAddition || a == openDirectory || a == removeData
+func isOrder(action string) bool {
+	return action == "Invoke" || action == "StageAddition" || action == "OpenDirectory" || action == "RemoveData"
 }
 
 func (v *survivor) orderOf(a *step) order {
 	o := order{item: a.item}
-	switch a.slot {
-	case invoke:
+	switch a.Slot {
+	case "Invoke":
 		if o.op = opCommit; v.world.isVictim(a.item) {
 			o.op = opStageDeletion
 		}
-	case stageAddition:
+	case "StageAddition":
 		o.op = opStageAddition
-	case openDirectory:
+	case "OpenDirectory":
 		o.op = opCloseStaged
-	case removeData:
+	case "RemoveData":
 		o.op = opClose
 	}
 	return o

@@ -30,82 +30,62 @@ func (s *scheduler) take(a *step, from, to *model.State) error {
 		p.grant = grant{}
 		p.expects(a, from, to)
 	}
-	if p != nil && a.slot != crash {
-		if p.upstream {
-			return s.takeUpstream(p, a, from, to)
-		}
-		for _, m := range p.mutants {
-			if m.take != nil && m.slot == a.Slot {
-				return m.take(s, p, a, from, to)
-			}
-		}
+	if p != nil && p.upstream && a.Slot != "Crash" {
+		return s.takeUpstream(p, a, from, to)
 	}
-	switch a.slot {
-	case crash:
+	switch a.Slot {
+	case "Crash":
 		s.counts.Crashes++
 		return s.crash(p)
-	case callFails:
+	case "CallFails":
 		return s.fail(p, from)
-	case mount:
+	case "Mount":
 		return s.world.mountOrUnmount(a.item, to.Place[a.item])
-	case sweep:
+	case "Sweep":
 		return s.sweep(a.id, from)
-	case openUnnamed:
+	case "OpenUnnamed":
 		return p.call(kernel.OpenUnnamed, opCreate)
-	case createLock:
-		if err := p.goTo(kernel.CreateLock, opCreate); err != nil {
+	case "CreateLock", "LinkLock":
+		op := opCreate
+		if a.Slot == "LinkLock" {
+			op = none
+		}
+		if err := p.goTo(methods[a.Slot], op); err != nil {
 			return err
 		}
 		s.bind(a.id, p.at.name)
 		return p.resume()
-	case linkLock:
-		if err := p.goTo(kernel.LinkLock, none); err != nil {
-			return err
-		}
-		s.bind(a.id, p.at.name)
-		return p.resume()
-	case takeLock:
-		return p.call(kernel.TakeLock, none)
-	case makeData:
-		return p.call(kernel.MakeData, none)
-	case list:
+	case "List":
 		p.order = order{op: opRecover, id: a.id, saw: to.PC[a.proc]}
 		if p.inspector {
 			p.order.op = opInspect
 		}
 		return p.command()
-	case invoke:
+	case "Invoke":
 		p.order = order{op: opStageDeletion, item: a.item}
 		if slices.Contains(s.config.Addition, s.world.itemNames[a.item]) {
 			p.order.op = opCommit
 		}
 		return p.command()
-	case stageAddition:
+	case "StageAddition":
 		p.order = order{op: opStageAddition, item: a.item}
 		if err := p.command(); err != nil || !p.forked {
 			return err
 		}
 		return s.followAddition(a.item, from.ID[a.proc])
-	case returns:
-		if p.at.place != atReply {
-			return p.elsewhere("a response")
-		}
-		return p.resume()
-	case stageDeletion:
-		return p.call(kernel.StageDeletion, none)
-	case commit:
-		return p.call(kernel.Commit, none)
-	case openDirectory:
+	case "Return":
+		return p.returns()
+	case "OpenDirectory":
 		return p.call(kernel.OpenDirectory, opCloseStaged)
-	case openEntry:
+	case "OpenEntry":
 		p.grant.show = a.item
 		if slices.Contains(s.config.Mounted, s.world.itemNames[a.item]) {
 			p.fails(tempdir.ErrMountPoint, tempdir.ErrLeftover)
 		}
 		return p.call(kernel.List, none)
-	case removeEntry:
+	case "RemoveEntry":
 		return p.call(kernel.List, none)
-	case removeData:
+	case "RemoveData":
 		if p.at.place == atLive {
 			p.order = order{op: opClose}
 			if p.staged {
@@ -115,33 +95,37 @@ func (s *scheduler) take(a *step, from, to *model.State) error {
 			return p.call(kernel.RemoveData, opClose)
 		}
 		return p.call(kernel.List, none)
-	case release:
+	case "Release":
 		p.order = order{op: opRelease}
 		return p.command()
-	case openToInspect:
-		return p.call(kernel.OpenToInspect, none)
-	case lockHolder:
-		return p.call(kernel.LockHolder, none)
-	case statName:
-		return p.call(kernel.StatName, none)
-	case removeLock:
-		return p.call(kernel.RemoveLock, none)
-	case openLock:
-		return p.call(kernel.OpenLock, none)
-	case closes:
+	case "Close":
 		if from.Fd[a.proc] == model.None && p.at.place == atIdle {
 			return nil // the response alone
 		}
-		return p.call(kernel.Close, none)
+	}
+	if m, is := methods[a.Slot]; is {
+		return p.call(m, none)
 	}
 	return fmt.Errorf("%s has no place in the code", a)
+}
+
+// returns lets the caller take a response.
+func (p *process) returns() error {
+	if p.at.place != atReply {
+		return p.elsewhere("a response")
+	}
+	return p.resume()
 }
 
 // bind makes an id of the model stand for the one that the process drew.
 func (s *scheduler) bind(i model.ID, name string) {
 	if s.world.ids[i] == "" {
-		s.world.ids[i] = strings.TrimPrefix(strings.TrimPrefix(name, lockPrefix), dataPrefix)
+		s.world.ids[i] = idOfName(name)
 	}
+}
+
+func idOfName(name string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(name, lockPrefix), dataPrefix)
 }
 
 // goTo makes the process stand before a call: it stands there already, or its

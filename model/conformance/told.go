@@ -55,14 +55,14 @@ func (p *process) expects(a *step, from, to *model.State) {
 	case p.creator:
 	case p.inspector:
 		p.shows = p.seesInspecting(a, from, to)
-	case a.slot == list:
+	case a.Slot == "List":
 		p.expected, p.adopts = tempdir.Recovered, to.PC[p.number] == model.SawData
-	case a.slot == callFails, a.slot == openEntry && closing:
+	case a.Slot == "CallFails", a.Slot == "OpenEntry" && closing:
 		p.expected = tempdir.Failed
-	case a.slot == openLock && closing, a.slot == statName && closing && from.PC[p.number] == model.Taken && !p.adopts:
+	case a.Slot == "OpenLock" && closing, a.Slot == "StatName" && closing && from.PC[p.number] == model.Taken && !p.adopts:
 		p.expected = tempdir.Vanished
-	case (a.slot == takeLock || a.slot == linkLock || a.slot == createLock) && closing,
-		a.slot == statName && closing && from.PC[p.number] == model.Taken:
+	case (a.Slot == "TakeLock" || a.Slot == "LinkLock" || a.Slot == "CreateLock") && closing,
+		a.Slot == "StatName" && closing && from.PC[p.number] == model.Taken:
 		p.expected = tempdir.Skipped
 	}
 }
@@ -85,13 +85,13 @@ func (p *process) judgeReport(id string, r tempdir.Report) {
 // seesInspecting is what a listing that looks shows of its id after a step, or 0.
 func (p *process) seesInspecting(a *step, from, to *model.State) tempdir.State {
 	switch {
-	case a.slot == callFails:
+	case a.Slot == "CallFails":
 		return tempdir.Unknown
-	case a.slot == lockHolder && from.Holder[from.Fd[p.number]] != model.None:
+	case a.Slot == "LockHolder" && from.Holder[from.Fd[p.number]] != model.None:
 		return tempdir.Live
-	case a.slot == lockHolder:
+	case a.Slot == "LockHolder":
 		return tempdir.Stale
-	case a.slot == openToInspect && to.PC[p.number] == model.Closing:
+	case a.Slot == "OpenToInspect" && to.PC[p.number] == model.Closing:
 		return 0 // gone since it was listed
 	}
 	return p.shows

@@ -18,25 +18,22 @@ import (
 
 // takeUpstream makes such a process take a step.
 func (s *scheduler) takeUpstream(p *process, a *step, from, to *model.State) error {
-	switch a.slot {
-	case upstreamCreateLock:
+	switch a.Slot {
+	case "UpstreamCreateLock":
 		if err := p.before("UpstreamCreateLock", opCreate, 0); err != nil {
 			return err
 		}
 		s.bind(a.id, p.at.name)
 		return p.resume()
-	case list:
-		if err := p.before("List", opRecover, 0); err != nil {
-			return err
-		}
-		return p.resume()
-	case invoke:
+	case "List":
+		return p.makeCall("List", opRecover)
+	case "Invoke":
 		op, action := opStageDeletion, "StageDeletion"
 		if !s.world.isVictim(a.item) {
 			op, action = opCommit, "Commit"
 		}
 		return p.before(action, op, a.item)
-	case stageAddition:
+	case "StageAddition":
 		if p.at.place != atLive {
 			return p.elsewhere("between operations, with an instance")
 		}
@@ -45,18 +42,15 @@ func (s *scheduler) takeUpstream(p *process, a *step, from, to *model.State) err
 			return err
 		}
 		return s.followAddition(a.item, from.ID[a.proc])
-	case returns:
-		if p.at.place != atReply {
-			return p.elsewhere("a response")
-		}
-		return p.resume()
-	case openDirectory:
+	case "Return":
+		return p.returns()
+	case "OpenDirectory":
 		op := none
 		if p.creator {
 			op = opClose
 		}
 		return p.makeCall("OpenDirectory", op)
-	case openEntry:
+	case "OpenEntry":
 		// The removal by path comes first, and finds that there is something.
 		if p.at.action == "RemoveData" {
 			if err := p.resume(); err != nil {
@@ -64,14 +58,14 @@ func (s *scheduler) takeUpstream(p *process, a *step, from, to *model.State) err
 			}
 		}
 		return p.makeCall("OpenEntry", none)
-	case removeEntry:
+	case "RemoveEntry":
 		return s.removeEntryUpstream(p, from)
-	case closes:
+	case "Close":
 		if from.Fd[a.proc] == model.None && p.at.place == atIdle {
 			return nil // the response alone
 		}
 		return p.makeCall("Close", none)
-	case upstreamCallFails:
+	case "UpstreamCallFails":
 		if p.at.place != atCall {
 			return p.elsewhere("before a call that can fail")
 		}
@@ -132,35 +126,34 @@ func (s *scheduler) followAddition(x model.Item, i model.ID) error {
 // does.
 func (s *scheduler) compareUpstream(p *process, to *model.State, differs func(string, ...any)) {
 	pc, at := to.PC[p.number], p.at
-	id := s.world.ids[to.ID[p.number]]
-	name := lockPrefix + id
-	var wants []string
-	switch pc {
-	case model.Idle:
-		wants, name = []string{"UpstreamCreateLock"}, "" // Create tries once more
-	case model.SawLock, model.SawData, model.SawBoth, model.UpstreamNamed:
-		wants = []string{"UpstreamOpenLock"}
-	case model.UpstreamOpened:
-		wants = []string{"UpstreamTakeLock"}
-	case model.UpstreamTaken:
-		wants = []string{"UpstreamStatName"}
-	case model.Named:
-		wants, name = []string{"MakeData"}, dataPrefix+id
-	case model.Claimed:
-		wants, name = []string{"OpenDirectory"}, dataPrefix+id
-	case model.Calling:
-		wants, name = []string{"StageDeletion", "Commit"}, ""
-	case model.Emptying:
-		wants, name = []string{"RemoveData"}, dataPrefix+id
-	case model.InsideTree:
-		wants, name = []string{"RemoveEntry"}, ""
-	case model.Emptied:
-		wants = []string{"UpstreamRemoveLock"}
-	case model.Closing:
-		wants = []string{"Close"}
+	want, name := upstreamStands[pc], ""
+	if want.prefix != "" {
+		name = want.prefix + s.world.ids[to.ID[p.number]]
 	}
-	if !slices.Contains(wants, at.action) || name != "" && name != at.name {
+	if !slices.Contains(want.before, at.action) || name != "" && name != at.name {
 		differs("%s stands before %s, and should stand before %s %s (at %q in the specification)",
-			p.name, at, strings.Join(wants, " or "), name, model.PCName(pc))
+			p.name, at, strings.Join(want.before, " or "), name, model.PCName(pc))
 	}
+}
+
+// upstreamStands are the calls that upstream's processes stand before, and how what
+// they are about is called.
+var upstreamStands = map[model.PC]struct {
+	before []string
+	prefix string
+}{
+	model.Idle:           {[]string{"UpstreamCreateLock"}, ""}, // Create tries once more
+	model.SawLock:        {[]string{"UpstreamOpenLock"}, lockPrefix},
+	model.SawData:        {[]string{"UpstreamOpenLock"}, lockPrefix},
+	model.SawBoth:        {[]string{"UpstreamOpenLock"}, lockPrefix},
+	model.UpstreamNamed:  {[]string{"UpstreamOpenLock"}, lockPrefix},
+	model.UpstreamOpened: {[]string{"UpstreamTakeLock"}, lockPrefix},
+	model.UpstreamTaken:  {[]string{"UpstreamStatName"}, lockPrefix},
+	model.Named:          {[]string{"MakeData"}, dataPrefix},
+	model.Claimed:        {[]string{"OpenDirectory"}, dataPrefix},
+	model.Calling:        {[]string{"StageDeletion", "Commit"}, ""},
+	model.Emptying:       {[]string{"RemoveData"}, dataPrefix},
+	model.InsideTree:     {[]string{"RemoveEntry"}, ""},
+	model.Emptied:        {[]string{"UpstreamRemoveLock"}, lockPrefix},
+	model.Closing:        {[]string{"Close"}, lockPrefix},
 }
