@@ -58,11 +58,8 @@ func (m *Model) Holds(property string, from, to State) (holds bool, err error) {
 			}
 		}
 		return true, nil
-	case p.refines:
-		t := &step{m: p, s: from, n: to, seen: map[[2]Key]bool{}, what: p.abstract(&from)}
-		return t.refined(), nil
-	case len(p.stepProperties) > 0:
-		return p.stepProperties[0].holds(nil, &from, &to), nil
+	case len(p.steps) > 0:
+		return p.steps[0].holds(nil, &from, &to), nil
 	}
 	return p.invariants[0].holds(&to), nil
 }

@@ -23,6 +23,14 @@ const (
 	classOrphan
 )
 
+// slotNames are the actions, by their numbers in a Class.
+var slotNames = func() (names []string) {
+	for _, s := range slices.Concat(next, more[MixedSpec], more[SweptSpec], more[CleanedSpec]) {
+		names = append(names, s.names...)
+	}
+	return names
+}()
+
 // Class is the class of an action that is taken in a state.
 func (m *Protocol) Class(s *State, action uint16) Class {
 	a := &m.table[action]
@@ -42,9 +50,9 @@ func (m *Protocol) Class(s *State, action uint16) Class {
 			there |= classGhost
 		}
 	}
-	switch a.of {
-	case byMounted, byID:
-	case byProcItem:
+	switch a.Slot {
+	case "Mount", "Sweep", "TakesLockFile":
+	case "Invoke", "StageAddition", "OpenEntry":
 		if has(m.addition, a.i) {
 			role = 4
 		}
@@ -55,7 +63,7 @@ func (m *Protocol) Class(s *State, action uint16) Class {
 			role--
 		}
 	}
-	if slot := next[min(int(a.slot), len(next)-1)].name; (slot == "CallFails" || slot == "Crash") && places(Unnamed, Locked).has(s.PC[a.p]) {
+	if (a.Slot == "CallFails" || a.Slot == "Crash") && places(Unnamed, Locked).has(s.PC[a.p]) {
 		return 0 // nobody else will ever see that file
 	}
 	pcs := s.PC
@@ -63,7 +71,7 @@ func (m *Protocol) Class(s *State, action uint16) Class {
 		pcs[p] = m.visible(Proc(p), pcs[p])
 	}
 	slices.Sort(pcs[:])
-	c := Class(a.slot)<<8 | role<<4 | there
+	c := Class(slices.Index(slotNames, a.Slot))<<8 | role<<4 | there
 	for _, pc := range pcs {
 		c = c<<5 | Class(pc)
 	}
@@ -123,7 +131,6 @@ func (c Class) String() string {
 			there = append(there, name)
 		}
 	}
-	slot := next[min(int(c>>8), len(next)-1)].name
 	role := [...]string{"", "creator", "recoverer", "", "", "creator,addition", "recoverer,addition", ""}[c>>4&7]
-	return fmt.Sprintf("%s(%s), processes [%s], on disk [%s]", slot, role, strings.Join(pcs, " "), strings.Join(there, ", "))
+	return fmt.Sprintf("%s(%s), processes [%s], on disk [%s]", slotNames[c>>8], role, strings.Join(pcs, " "), strings.Join(there, ", "))
 }

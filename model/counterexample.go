@@ -10,7 +10,7 @@ import (
 
 // A Counterexample is a behaviour that breaks a property.
 type Counterexample struct {
-	Columns []string     `json:"columns"` // one for each process, one for the disk
+	Columns []string     `json:"columns"` // one for each process, one for all else
 	States  []TraceState `json:"states"`  // from the initial one
 	// Loop says, of a property about whole behaviours, how it goes on: the
 	// index from 1 of the state that the last one goes back to, or 0 if nothing
@@ -26,13 +26,21 @@ type Counterexample struct {
 // A TraceState is one state of a counterexample.
 type TraceState struct {
 	Action string   `json:"action,omitempty"` // that led to it
-	Cells  []string `json:"cells"`
-	Text   string   `json:"text"` // canonical
+	Cells  []string `json:"cells"`            // what it changed, first what there is
+	Text   string   `json:"text"`             // canonical
+}
+
+func newCounterexample(sys system) *Counterexample {
+	return &Counterexample{Columns: append(slices.Clone(sys.processes()), "disk"), sys: sys}
 }
 
 // add adds a state, and the action that led to it, or noAction.
 func (c *Counterexample) add(sys system, action int, k Key) {
-	state := TraceState{Cells: sys.cells(k), Text: sys.text(k)}
+	state, before := TraceState{Text: sys.text(k)}, ""
+	if len(c.States) > 0 {
+		before = c.States[len(c.States)-1].Text
+	}
+	state.Cells = words(state.Text, before, sys.processes())
 	if action != noAction {
 		state.Action = sys.actions()[action].String()
 	}
@@ -45,7 +53,7 @@ const noAction = -1
 // counterexample is the path to the first broken property. It is a shortest
 // one.
 func (e *exploration) counterexample() *Counterexample {
-	c := &Counterexample{Columns: e.sys.columns(), sys: e.sys}
+	c := newCounterexample(e.sys)
 	var path []Key
 	for at := e.broken.at; at != noNode; at = e.store.parent(at) {
 		path = append(path, e.store.key(at))
@@ -60,7 +68,7 @@ func (e *exploration) counterexample() *Counterexample {
 	x := e.sys.newExpander()
 	if m, ok := e.sys.(*Protocol); ok && len(m.symmetry) > 0 {
 		plain := *m
-		plain.symmetry = nil
+		plain.key = pack
 		x = plain.newExpander()
 		class = func(k Key) Key {
 			var s State
@@ -81,7 +89,7 @@ func (e *exploration) counterexample() *Counterexample {
 
 // counterexample of a lasso: a shortest path to where it starts, and the cycle.
 func (g *Graph) counterexample(l *lasso) *Counterexample {
-	c := &Counterexample{Columns: g.sys.columns(), sys: g.sys}
+	c := newCounterexample(g.sys)
 	c.add(g.sys, noAction, g.keys[0])
 	for _, edge := range g.Path(l.state) {
 		c.add(g.sys, int(edge.Action), g.keys[edge.To])
@@ -101,20 +109,12 @@ func (g *Graph) counterexample(l *lasso) *Counterexample {
 }
 
 // WriteTo writes the counterexample as a table: a line for each state, with the
-// action that led to it, one column for each process and one for the disk. A
-// cell that has not changed is empty.
+// action that led to it and what it changed, one column for each process and one for
+// the disk and all else.
 func (c *Counterexample) WriteTo(w io.Writer) (int64, error) {
 	rows := [][]string{append([]string{"", "action"}, c.Columns...)}
 	for i, s := range c.States {
-		cells := slices.Clone(s.Cells)
-		if i > 0 {
-			for j, cell := range c.States[i-1].Cells {
-				if cells[j] == cell {
-					cells[j] = ""
-				}
-			}
-		}
-		rows = append(rows, append([]string{fmt.Sprint(i + 1), s.Action}, cells...))
+		rows = append(rows, append([]string{fmt.Sprint(i + 1), s.Action}, s.Cells...))
 	}
 	widths := make([]int, len(rows[0]))
 	for _, row := range rows {

@@ -14,10 +14,10 @@ func PlantDifference(ctx context.Context, m *Model, slot string, spares func(s *
 	sys := newProtocol(*m.Protocol, m.Formula, m.Symmetry, m.Properties)
 	for i, a := range sys.table {
 		if a.Slot == slot {
-			do := a.do
-			sys.table[i].do = func(t *step, p, i uint8) {
-				if !spares(&t.s, p) {
-					do(t, p, i)
+			do := sys.do[i]
+			sys.do[i] = func(t *step) {
+				if !spares(&t.s, a.p) {
+					do(t)
 				}
 			}
 		}

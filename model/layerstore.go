@@ -6,16 +6,6 @@ package model
 type storeStep struct {
 	m *LayerStore
 	working[storeState]
-	n storeState
-}
-
-func (t *storeStep) next() *storeState {
-	t.n = t.s
-	return &t.n
-}
-
-func (t *storeStep) done() {
-	t.out = append(t.out, Step{To: t.m.canonical(&t.n), Action: t.action, broken: t.m.brokenBy(t.action, &t.s, &t.n)})
 }
 
 // at is the guard that nearly every action starts with.

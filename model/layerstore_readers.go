@@ -62,11 +62,6 @@ type readersState struct {
 type readersStep struct {
 	m *Readers
 	working[readersState]
-	n readersState
-}
-
-func (t *readersStep) done() {
-	t.out = append(t.out, Step{To: packReaders(&t.n), Action: t.action, broken: t.m.brokenBy(t.action, &t.s, &t.n)})
 }
 
 // deletes ends a step of the deleter.
@@ -74,9 +69,9 @@ func (t *readersStep) deletes(at, then uint8, change func(n *readersState)) {
 	if t.not(t.s.step == at, "step = "+deleterNames[at]) {
 		return
 	}
-	t.n = t.s
-	t.n.step = then
-	change(&t.n)
+	n := t.next()
+	n.step = then
+	change(n)
 	t.done()
 }
 
@@ -85,9 +80,9 @@ func (t *readersStep) reads(r, at, then uint8, change func(n *readersState)) {
 	if t.not(t.s.pc[r] == at, "pc[r] = "+readerNames[at]) {
 		return
 	}
-	t.n = t.s
-	t.n.pc[r] = then
-	change(&t.n)
+	n := t.next()
+	n.pc[r] = then
+	change(n)
 	t.done()
 }
 
@@ -276,9 +271,7 @@ func (t *readersStep) DoesNotAsk(r uint8) {
 	t.reads(r, readerAsk, readerDone, func(n *readersState) { n.told[r] = toldLayer })
 }
 
-func (m *Readers) text(k Key) string {
-	var s readersState
-	unpackReaders(k, &s)
+func (m *Readers) textOf(s *readersState) string {
 	files := func(set uint8) string { return setText(set, m.Config.File, ",") }
 	lives := func(sets [3]uint8) string { return "<<" + files(sets[1]) + "," + files(sets[2]) + ">>" }
 	var lines []string

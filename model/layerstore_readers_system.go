@@ -1,9 +1,6 @@
 package model
 
-import (
-	"fmt"
-	"slices"
-)
+import "slices"
 
 // This file is the properties of Readers.tla and MCReaders.tla, and what the
 // explorer needs.
@@ -24,6 +21,9 @@ func newReaders(c ReadersConfig, properties []string) *Readers {
 	}
 	slices.Sort(m.readers) // as their texts are
 	m.lister, m.checker = setOf(c.Lister, m.readers), setOf(c.Checker, m.readers)
+	m.start = readersState{record: 1, home: 1, names: [3]uint8{0, m.files, m.files}}
+	m.start.whole = m.start.names
+	m.key, m.unpack, m.write, m.procs = packReaders, unpackReaders, m.textOf, m.readers
 	// no says that there is no reader of which it holds.
 	no := func(holds func(s *readersState, r int) bool) func(*readersState) bool {
 		return func(s *readersState) bool {
@@ -57,77 +57,16 @@ func newReaders(c ReadersConfig, properties []string) *Readers {
 	return m
 }
 
-// A readersAction is an action of the deleter (one), of it and a file (file), of a
-// reader (of), or of a reader and a file (both).
-type readersAction struct {
-	name string
-	one  func(*readersStep)
-	file func(t *readersStep, f uint8)
-	of   func(t *readersStep, r uint8)
-	both func(t *readersStep, r, f uint8)
-}
-
-// readersActions are the actions in the order of Next, and the mutants.
-var readersActions, readersMutants = []readersAction{
-	{name: "LockToDelete", one: (*readersStep).LockToDelete},
-	{name: "FlagLayer", one: (*readersStep).FlagLayer},
-	{name: "StageLayer", one: (*readersStep).StageLayer},
-	{name: "UnlockToRemove", one: (*readersStep).UnlockToRemove},
-	{name: "MakeAgain", one: (*readersStep).MakeAgain},
-	{name: "Unlink", file: (*readersStep).Unlink},
-	{name: "LockToRead", of: (*readersStep).LockToRead},
-	{name: "ListLocked", of: (*readersStep).ListLocked},
-	{name: "UnlockToRead", of: (*readersStep).UnlockToRead},
-	{name: "LookUp", of: (*readersStep).LookUp},
-	{name: "OpenUnlocked", of: (*readersStep).OpenUnlocked},
-	{name: "ListUnlocked", of: (*readersStep).ListUnlocked},
-	{name: "ReadFile", of: (*readersStep).ReadFile},
-	{name: "EndRead", of: (*readersStep).EndRead},
-	{name: "Ask", of: (*readersStep).Ask},
-	{name: "OpenFile", both: (*readersStep).OpenFile},
-	{name: "FileMissing", both: (*readersStep).FileMissing},
-}, []readersAction{
-	{name: "Truncates", file: (*readersStep).Truncates},
-	{name: "SkipsMissing", both: (*readersStep).SkipsMissing},
-	{name: "ListsLater", of: (*readersStep).ListsLater},
-	{name: "DoesNotAsk", of: (*readersStep).DoesNotAsk},
-	{name: "AsksForId", of: (*readersStep).AsksForId},
-}
-
+// buildTable makes the instances of the actions, in the order of Next: of the
+// deleter, of it and a file, of each reader.
 func (m *Readers) buildTable() {
-	for _, action := range readersActions {
-		a := Action{Name: action.name, Slot: action.name}
-		if mutant, ok := m.Config.Swap[a.Name]; ok {
-			at := slices.IndexFunc(readersMutants, func(a readersAction) bool { return a.name == mutant })
-			if at < 0 {
-				panic(unknown{"mutant", mutant})
-			}
-			a.Name, action = mutant, readersMutants[at]
-		}
-		add := func(do func(*readersStep), arguments ...string) {
-			a.Args = arguments
-			m.table, m.do = append(m.table, a), append(m.do, do)
-		}
-		if action.one != nil {
-			add(action.one)
-		}
-		for i, file := range m.Config.File {
-			if f := uint8(i + 1); action.file != nil {
-				add(func(t *readersStep) { action.file(t, f) }, file)
-			}
-		}
-		for i, reader := range m.readers {
-			r := uint8(i + 1)
-			a.p = r
-			if action.of != nil {
-				add(func(t *readersStep) { action.of(t, r) }, reader)
-			}
-			for j, file := range m.Config.File {
-				if f := uint8(j + 1); action.both != nil {
-					add(func(t *readersStep) { action.both(t, r, f) }, reader, file)
-				}
-			}
-		}
+	for _, action := range []string{"LockToDelete", "FlagLayer", "StageLayer", "UnlockToRemove", "MakeAgain"} {
+		m.add(action, m.Config.Swap)
+	}
+	m.add("Unlink", m.Config.Swap, m.Config.File)
+	for _, action := range []string{"LockToRead", "ListLocked", "UnlockToRead", "LookUp", "OpenUnlocked", "ListUnlocked", "ReadFile",
+		"EndRead", "Ask", "OpenFile", "FileMissing"} {
+		m.add(action, m.Config.Swap, m.readers, m.Config.File)
 	}
 }
 
@@ -153,41 +92,7 @@ func unpackReaders(k Key, s *readersState) {
 	}
 }
 
-func (m *Readers) initial() Key {
-	s := readersState{record: 1, home: 1}
-	s.names = [3]uint8{0, m.files, m.files}
-	s.whole = s.names
-	return packReaders(&s)
-}
-
-func (m *Readers) newExpander() expander { return &readersStep{m: m} }
-
-func (t *readersStep) expand(k Key, out []Step) ([]Step, uint8) {
-	unpackReaders(k, &t.s)
-	return t.m.stepsFrom(t, &t.working, out)
-}
-
-func (t *readersStep) falseGuard(k Key, action uint16) string {
-	unpackReaders(k, &t.s)
-	return t.m.guardOf(t, &t.working, action)
-}
-
-func (m *Readers) columns() []string { return append([]string{"deleter", "layer"}, m.readers...) }
-
-func (m *Readers) cells(k Key) []string {
-	var s readersState
-	unpackReaders(k, &s)
-	cells := []string{unquote(deleterNames[s.step]), fmt.Sprintf("record of %d, at home %d, names %s, whole %s", s.record, s.home,
-		setText(s.names[1], m.Config.File, ", "), setText(s.whole[1], m.Config.File, ", "))}
-	for r := 1; r <= len(m.readers); r++ {
-		text := unquote(readerNames[s.pc[r]])
-		if s.of[r] != 0 {
-			text += fmt.Sprintf(", has %d open, still to read %s", s.of[r], setText(s.todo[r], m.Config.File, ", "))
-		}
-		if s.told[r] != toldNothing {
-			text += ", reports " + unquote(toldNames[s.told[r]])
-		}
-		cells = append(cells, text)
-	}
-	return cells
+func (m *Readers) newExpander() expander {
+	t := &readersStep{m: m}
+	return m.expands(t, &t.working)
 }

@@ -1,9 +1,6 @@
 package model
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // This file is Save.tla and MCSave.tla: one save of the layer store's metadata,
 // write by write.
@@ -77,6 +74,8 @@ func newSave(c SaveConfig, properties []string) *Save {
 	if m.torn > 7 || m.maxLosses > 15 {
 		panic("model: a configuration that does not fit in a Key")
 	}
+	m.start = saveState{seen: savedFiles{name: 1}, may: savedFiles{[3]uint8{0, 1, 1}, 1 << 1, 1}}
+	m.key, m.unpack, m.write = packSave, unpackSave, m.textOf
 	m.choose(properties, map[string]func(*saveState) bool{
 		"TypeOK": func(s *saveState) bool {
 			return s.version < m.torn && s.reported < m.torn && s.losses <= m.maxLosses && max(s.seen.file[1], s.seen.file[2]) <= m.torn
@@ -110,11 +109,6 @@ func (m *Save) read(s *saveState) uint8 {
 type saveStep struct {
 	m *Save
 	working[saveState]
-	n saveState
-}
-
-func (t *saveStep) done() {
-	t.out = append(t.out, Step{To: packSave(&t.n), Action: t.action, broken: t.m.brokenBy(t.action, &t.s, &t.n)})
 }
 
 // does ends a step from at to pc: change, if any, is what it changes.
@@ -122,10 +116,10 @@ func (t *saveStep) does(at, pc uint8, change func(n *saveState)) {
 	if t.not(t.s.pc == at, "pc = "+savePCNames[at]) {
 		return
 	}
-	t.n = t.s
-	t.n.pc = pc
+	n := t.next()
+	n.pc = pc
 	if change != nil {
-		change(&t.n)
+		change(n)
 	}
 	t.done()
 }
@@ -144,8 +138,8 @@ func (n *saveState) setMark(mark uint8) {
 	n.may.mark |= 1 << mark
 }
 
-// next is where a save goes on once it knows whether there is a mark.
-func (t *saveStep) next() uint8 {
+// then is where a save goes on once it knows whether there is a mark.
+func (t *saveStep) then() uint8 {
 	if t.s.seen.mark == 1 {
 		return saveOver
 	}
@@ -165,11 +159,11 @@ func (t *saveStep) PowerLoss() {
 					if !has(may.file[1], a) || !has(may.file[2], b) || !has(may.name, name) || !has(may.mark, mark) {
 						continue
 					}
-					t.n = t.s
-					t.n.seen = savedFiles{[3]uint8{0, a, b}, name, mark}
-					t.n.may = savedFiles{[3]uint8{0, 1 << a, 1 << b}, 1 << name, 1 << mark}
-					t.n.pc = saveIdle
-					t.n.losses++
+					n := t.next()
+					n.seen = savedFiles{[3]uint8{0, a, b}, name, mark}
+					n.may = savedFiles{[3]uint8{0, 1 << a, 1 << b}, 1 << name, 1 << mark}
+					n.pc = saveIdle
+					n.losses++
 					t.done()
 				}
 			}
@@ -184,7 +178,7 @@ var saveActions, saveMutants = []saveAction{
 			t.does(saveIdle, saveMark, func(n *saveState) { n.version++ })
 		}
 	}},
-	{"SyncMarkFirst", func(t *saveStep) { t.does(saveMark, t.next(), (*saveState).syncMark) }},
+	{"SyncMarkFirst", func(t *saveStep) { t.does(saveMark, t.then(), (*saveState).syncMark) }},
 	{"SyncNamesFirst", func(t *saveStep) { t.does(saveNames, saveSpare, (*saveState).syncName) }},
 	{"WriteSpare", func(t *saveStep) {
 		t.does(saveSpare, saveHalf, func(n *saveState) { n.write(n.spare(), t.m.torn) })
@@ -227,7 +221,7 @@ var saveActions, saveMutants = []saveAction{
 	{"OverNotDurable", func(t *saveStep) { t.does(saveSyncOver, saveClear, nil) }},
 	{"NamesNotDurable", func(t *saveStep) { t.does(saveSyncNames, saveDone, nil) }},
 	{"NoNamesFirst", func(t *saveStep) { t.does(saveNames, saveSpare, nil) }},
-	{"ClearNotDurable", func(t *saveStep) { t.does(saveMark, t.next(), nil) }},
+	{"ClearNotDurable", func(t *saveStep) { t.does(saveMark, t.then(), nil) }},
 	{"DoesNotFinish", func(t *saveStep) { t.does(saveMark, saveNames, (*saveState).syncMark) }},
 	{"ClearsFirst", func(t *saveStep) { t.does(saveSyncMark, saveOver, func(n *saveState) { n.setMark(0) }) }},
 }
@@ -249,65 +243,21 @@ func (m *Save) buildTable() {
 	}
 }
 
-func (m *Save) initial() Key {
-	return packSave(&saveState{seen: savedFiles{name: 1}, may: savedFiles{[3]uint8{0, 1, 1}, 1 << 1, 1}})
-}
-
-func (m *Save) newExpander() expander { return &saveStep{m: m} }
-
-func (t *saveStep) expand(k Key, out []Step) ([]Step, uint8) {
-	unpackSave(k, &t.s)
-	return t.m.stepsFrom(t, &t.working, out)
-}
-
-func (t *saveStep) falseGuard(k Key, action uint16) string {
-	unpackSave(k, &t.s)
-	return t.m.guardOf(t, &t.working, action)
+func (m *Save) newExpander() expander {
+	t := &saveStep{m: m}
+	return m.expands(t, &t.working)
 }
 
 var markNames = []string{"FALSE", "TRUE"}
 
-// setOfNumbers is the text of a set of values.
-func setOfNumbers(set uint8, name func(n int) string) string {
-	var in []string
-	for n := range 8 {
-		if has(set, uint8(n)) {
-			in = append(in, name(n))
-		}
-	}
-	return "{" + strings.Join(in, ",") + "}"
-}
-
-func (m *Save) text(k Key) string {
-	var s saveState
-	unpackSave(k, &s)
-	number := func(n int) string { return fmt.Sprint(n) }
-	mark := func(n int) string { return markNames[n] }
+func (m *Save) textOf(s *saveState) string {
+	numbers := func(set uint8) string { return setText(set<<1, []string{"0", "1", "2", "3", "4", "5", "6", "7"}, ",") }
 	return fmt.Sprintf(`losses=%d
 may=["file"-><<%s,%s>>,"mark"->%s,"name"->%s]
 pc=%s
 reported=%d
 seen=["file"-><<%d,%d>>,"mark"->%s,"name"->%d]
-version=%d`, s.losses, setOfNumbers(s.may.file[1], number), setOfNumbers(s.may.file[2], number), setOfNumbers(s.may.mark, mark),
-		setOfNumbers(s.may.name, number), savePCNames[s.pc], s.reported, s.seen.file[1], s.seen.file[2], mark(int(s.seen.mark)),
+version=%d`, s.losses, numbers(s.may.file[1]), numbers(s.may.file[2]), setText(s.may.mark<<1, markNames, ","),
+		numbers(s.may.name), savePCNames[s.pc], s.reported, s.seen.file[1], s.seen.file[2], markNames[s.seen.mark],
 		s.seen.name, s.version)
-}
-
-func (m *Save) columns() []string {
-	return []string{"writer", "layers.json", "spare", "mark", "may be on disk"}
-}
-
-func (m *Save) cells(k Key) []string {
-	var s saveState
-	unpackSave(k, &s)
-	text := func(n int) string {
-		if n == int(m.torn) {
-			return "torn"
-		}
-		return fmt.Sprint(n)
-	}
-	may := func(file uint8) string { return setOfNumbers(s.may.file[file], text) }
-	return []string{unquote(savePCNames[s.pc]), text(int(s.seen.file[s.seen.name])), text(int(s.seen.file[s.spare()])),
-		strings.ToLower(markNames[s.seen.mark]), fmt.Sprintf("file 1 %s, file 2 %s, layers.json is file %s, mark %s", may(1), may(2),
-			setOfNumbers(s.may.name, text), strings.ToLower(setOfNumbers(s.may.mark, func(n int) string { return markNames[n] })))}
 }

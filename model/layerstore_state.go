@@ -104,7 +104,6 @@ type LayerStore struct {
 	Config StoreConfig
 
 	procs, layers           uint8
-	old                     uint8
 	maxCrashes, maxFailures uint8
 	layerNames              []string
 	symmetry                [][]uint8

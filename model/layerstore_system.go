@@ -14,7 +14,11 @@ func newLayerStore(c StoreConfig, symmetry string, properties []string) *LayerSt
 	if m.procs > maxProcs || m.layers > maxLayers || m.maxCrashes > maxCount || m.maxFailures > maxCount {
 		panic("model: a configuration that does not fit in a Key")
 	}
-	m.old = setOf(c.Old, m.layerNames)
+	m.start.whole = 2<<m.layers - 2
+	for x := range c.Old {
+		m.start.record[x+1], m.start.place[x+1] = recordComplete, layerHome
+	}
+	m.key, m.unpack, m.write, m.tabled.procs = m.canonical, unpackStore, m.textOf, c.Proc
 	if symmetry == "Symmetry" {
 		m.symmetry = orders(1, m.procs)[1:]
 	}
@@ -28,108 +32,22 @@ func newLayerStore(c StoreConfig, symmetry string, properties []string) *LayerSt
 	return m
 }
 
-// A storeAction is an action of a process, and of a layer if of is set.
-type storeAction struct {
-	name string
-	do   func(t *storeStep, p Proc)
-	of   func(t *storeStep, p Proc, x uint8)
-}
-
-// storeActions are the actions in the order of Next, and the mutants.
-var storeActions, storeMutants = []storeAction{
-	{name: "Load", do: (*storeStep).Load},
-	{name: "Update", do: (*storeStep).Update},
-	{name: "FinishFlagged", of: (*storeStep).FinishFlagged},
-	{name: "LeaveClaimed", do: (*storeStep).LeaveClaimed},
-	{name: "TakeStoreLock", do: (*storeStep).TakeStoreLock},
-	{name: "Flag", do: (*storeStep).Flag},
-	{name: "Stage", do: (*storeStep).Stage},
-	{name: "Forget", do: (*storeStep).Forget},
-	{name: "Release", do: (*storeStep).Release},
-	{name: "Commit", do: (*storeStep).Commit},
-	{name: "Complete", do: (*storeStep).Complete},
-	{name: "DropStoreLock", do: (*storeStep).DropStoreLock},
-	{name: "Remove", do: (*storeStep).Remove},
-	{name: "Unflag", do: (*storeStep).Unflag},
-	{name: "Claim", do: (*storeStep).Claim},
-	{name: "RemoveHere", do: (*storeStep).RemoveHere},
-	{name: "TakeStoreLockAgain", do: (*storeStep).TakeStoreLockAgain},
-	{name: "ForgetHere", do: (*storeStep).ForgetHere},
-	{name: "LockFails", do: (*storeStep).LockFails},
-	{name: "LockAgainFails", do: (*storeStep).LockAgainFails},
-	{name: "FlagFails", do: (*storeStep).FlagFails},
-	{name: "UnflagFails", do: (*storeStep).UnflagFails},
-	{name: "ForgetFails", do: (*storeStep).ForgetFails},
-	{name: "ForgetHereFails", do: (*storeStep).ForgetHereFails},
-	{name: "CompleteFails", do: (*storeStep).CompleteFails},
-	{name: "CommitFails", do: (*storeStep).CommitFails},
-	{name: "ClaimFails", do: (*storeStep).ClaimFails},
-	{name: "RemoveFails", do: (*storeStep).RemoveFails},
-	{name: "RemoveHereFails", do: (*storeStep).RemoveHereFails},
-	{name: "StageFails", do: (*storeStep).StageFails},
-	{name: "StageMeetsMount", do: (*storeStep).StageMeetsMount},
-	{name: "ClaimUnknown", of: (*storeStep).ClaimUnknown},
-	{name: "Crash", do: (*storeStep).Crash},
-	{name: "Delete", of: (*storeStep).Delete},
-	{name: "Create", of: (*storeStep).Create},
-	{name: "Recover", of: (*storeStep).Recover},
-}, []storeAction{
-	{name: "RemovesUnderLock", do: (*storeStep).RemovesUnderLock},
-	{name: "RecoversUnderLock", do: (*storeStep).RecoversUnderLock},
-	{name: "NoFlag", do: (*storeStep).NoFlag},
-	{name: "ForgetsFirst", do: (*storeStep).ForgetsFirst},
-	{name: "CompletesFirst", do: (*storeStep).CompletesFirst},
-	{name: "RemovesInPlace", do: (*storeStep).RemovesInPlace},
-	{name: "LeavesFlagged", of: (*storeStep).LeavesFlagged},
-	{name: "SwallowsNotFound", do: (*storeStep).SwallowsNotFound},
-	{name: "PaysForOthers", do: (*storeStep).PaysForOthers},
-	{name: "NoClaim", do: (*storeStep).NoClaim},
-	{name: "IgnoresClaim", do: (*storeStep).IgnoresClaim},
-	{name: "UnknownIsFree", of: (*storeStep).UnknownIsFree},
-	{name: "ForgetsBeforeHere", do: (*storeStep).ForgetsBeforeHere},
-	{name: "FlagsAnyway", do: (*storeStep).FlagsAnyway},
-	{name: "ForgetsUnmoved", do: (*storeStep).ForgetsUnmoved},
-	{name: "TakesFlagBack", do: (*storeStep).TakesFlagBack},
-	{name: "KeepsInstance", do: (*storeStep).KeepsInstance},
-	{name: "ReportsUnforgotten", do: (*storeStep).ReportsUnforgotten},
+// storeActions are the actions of a process in the order of Next; FinishFlagged,
+// ClaimUnknown, Delete, Create and Recover are also of a layer.
+var storeActions = []string{
+	"Load", "Update", "FinishFlagged", "LeaveClaimed", "TakeStoreLock", "Flag", "Stage", "Forget", "Release", "Commit", "Complete",
+	"DropStoreLock", "Remove", "Unflag", "Claim", "RemoveHere", "TakeStoreLockAgain", "ForgetHere", "LockFails", "LockAgainFails",
+	"FlagFails", "UnflagFails", "ForgetFails", "ForgetHereFails", "CompleteFails", "CommitFails", "ClaimFails", "RemoveFails",
+	"RemoveHereFails", "StageFails", "StageMeetsMount", "ClaimUnknown", "Crash", "Delete", "Create", "Recover",
 }
 
 // buildTable makes the instances of the actions, in the order of Next.
 func (m *LayerStore) buildTable() {
-	for i, proc := range m.Config.Proc {
-		p := Proc(i + 1)
+	for p := range m.Config.Proc {
 		for _, action := range storeActions {
-			a := Action{Name: action.name, Slot: action.name, Args: []string{proc}, p: p}
-			if mutant, ok := m.Config.Swap[a.Name]; ok {
-				at := slices.IndexFunc(storeMutants, func(a storeAction) bool { return a.name == mutant })
-				if at < 0 {
-					panic(unknown{"mutant", mutant})
-				}
-				a.Name, action = mutant, storeMutants[at]
-			}
-			if action.do != nil {
-				m.table = append(m.table, a)
-				m.do = append(m.do, func(t *storeStep) { action.do(t, p) })
-				continue
-			}
-			for j, layer := range m.layerNames {
-				x := uint8(j + 1)
-				a.Args, a.i = []string{proc, layer}, x
-				m.table = append(m.table, a)
-				m.do = append(m.do, func(t *storeStep) { action.of(t, p, x) })
-			}
+			m.add(action, m.Config.Swap, only(2<<p, m.Config.Proc), m.layerNames)
 		}
 	}
-}
-
-func (m *LayerStore) initial() Key {
-	s := storeState{whole: 2<<m.layers - 2}
-	for x := uint8(1); x <= m.layers; x++ {
-		if has(m.old, x) {
-			s.record[x], s.place[x] = recordComplete, layerHome
-		}
-	}
-	return packStore(&s)
 }
 
 // canonical is the least key of the class of s, if there is symmetry.
@@ -158,16 +76,9 @@ func (m *LayerStore) canonical(s *storeState) Key {
 	return least
 }
 
-func (m *LayerStore) newExpander() expander { return &storeStep{m: m} }
-
-func (t *storeStep) expand(k Key, out []Step) ([]Step, uint8) {
-	unpackStore(k, &t.s)
-	return t.m.stepsFrom(t, &t.working, out)
-}
-
-func (t *storeStep) falseGuard(k Key, action uint16) string {
-	unpackStore(k, &t.s)
-	return t.m.guardOf(t, &t.working, action)
+func (m *LayerStore) newExpander() expander {
+	t := &storeStep{m: m}
+	return m.expands(t, &t.working)
 }
 
 // fair is the fairness of LiveSpec: WF(Step(p)), SF of both TakeStoreLocks of p,
@@ -214,9 +125,7 @@ func (m *LayerStore) goals() []func(Key) bool {
 	}}
 }
 
-func (m *LayerStore) text(k Key) string {
-	var s storeState
-	unpackStore(k, &s)
+func (m *LayerStore) textOf(s *storeState) string {
 	var lines []string
 	number := func(name string, n uint8) { lines = append(lines, name+"="+strconv.Itoa(int(n))) }
 	of := func(name string, keys []string, value func(i int) string) {
@@ -244,43 +153,4 @@ func (m *LayerStore) text(k Key) string {
 	of("tried", procs, func(p int) string { return setText(s.tried[p], layers, ",") })
 	lines = append(lines, "whole="+setText(s.whole, layers, ","))
 	return strings.Join(lines, "\n")
-}
-
-func (m *LayerStore) columns() []string {
-	return append(append([]string{}, m.Config.Proc...), "disk")
-}
-
-func (m *LayerStore) cells(k Key) []string {
-	var s storeState
-	unpackStore(k, &s)
-	var cells []string
-	for p := range m.Config.Proc {
-		text := unquote(storePCNames[s.pc[p+1]])
-		if op := s.op[p+1]; op != None {
-			text = unquote(askedNames[op]) + ": " + text
-		}
-		if x := s.at[p+1]; x != None {
-			text += " " + m.layerNames[x-1]
-		} else if x := s.arg[p+1]; x != None {
-			text += " for " + m.layerNames[x-1]
-		}
-		if s.storeLock == uint8(p+1) {
-			text += ", has the store lock"
-		}
-		cells = append(cells, text)
-	}
-	disk := ""
-	for x, name := range m.layerNames {
-		if x > 0 {
-			disk += "; "
-		}
-		disk += name + ": record " + unquote(recordNames[s.record[x+1]]) + ", " + unquote(layerNames[s.place[x+1]])
-		if !has(s.whole, uint8(x+1)) {
-			disk += ", not whole"
-		}
-		if p := s.claim[x+1]; p != None {
-			disk += ", claimed by " + m.Config.Proc[p-1]
-		}
-	}
-	return append(cells, disk)
 }

@@ -3,7 +3,6 @@ package model_test
 import (
 	"os"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -21,34 +20,47 @@ func manifest(t *testing.T) []model.Recorded {
 	return rows
 }
 
-// large is the number of states above which a model is skipped with -short.
-const large = 8_000
+// Above so many states a model is skipped, and with -short: afterlock verify explores
+// all of them.
+const large, larger = 8_000, 135_000
 
-// Every model of the manifest: the same graph as TLC's, to the last edge.
+// Every model of the manifest: the same graph as TLC's, to the last edge. What is
+// refuted, is refuted by a behaviour of it.
 func TestEveryModelIsAsTLCRecordedIt(t *testing.T) {
 	var reports []*model.Report
+	behaviours, lassos := 0, 0
 	for _, want := range manifest(t) {
 		t.Run(want.Model, func(t *testing.T) {
-			if testing.Short() && want.Distinct > large {
-				t.Skip("a large model")
+			if want.Distinct > larger || testing.Short() && want.Distinct > large {
+				t.Skip("a large model: afterlock verify --run model")
 			}
 			m := model.Find(want.Model)
 			require.NotNil(t, m, "the manifest has a model that this package has not")
-			begin := time.Now()
 			got, err := m.Check(t.Context(), model.Options{}, want.Digest != nil)
 			require.NoError(t, err)
 			assert.Empty(t, want.Differences(got))
 			assert.Equal(t, want.Digest == nil, got.Digest == nil)
-			if got.Counterexample != nil {
-				assert.Len(t, got.Counterexample.States, got.Length)
-				assert.Equal(t, got.Property == "GoneInTheEnd", got.Counterexample.Loop != nil)
-			}
-			t.Logf("%d states, %d steps, depth %d, %s %s, %.3f s, %.1f bytes a state", got.Distinct, got.Generated,
-				got.Depth, got.Verdict, got.Property, time.Since(begin).Seconds(), float64(got.Bytes)/float64(got.Distinct))
 			reports = append(reports, got)
+			c := got.Counterexample
+			if c == nil {
+				return
+			}
+			assert.Len(t, c.States, got.Length)
+			if assert.Equal(t, got.Property == "GoneInTheEnd", c.Loop != nil); c.Loop != nil {
+				lassos++
+				model.RequireFairLasso(t, m, c)
+			}
+			if m.Kind == "mustfail" && m.Protocol != nil {
+				behaviours++
+				requireBehaviour(t, m, c)
+			}
 		})
 	}
 	assert.Empty(t, model.NeverFire(reports), "actions that fire in no model")
+	if !testing.Short() {
+		assert.Equal(t, 43, behaviours)
+		assert.Greater(t, lassos, 8)
+	}
 }
 
 // What is compared is compared: a row that differs is told.

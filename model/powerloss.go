@@ -193,18 +193,6 @@ func (t diskTree) text() string {
 		`,"record"->` + powerRecordNames[t.record] + `]`
 }
 
-func (t diskTree) words() string {
-	words := []string{"record " + unquote(powerRecordNames[t.record]),
-		"layer " + unquote(powerLayerNames[t.layer]) + " (files: " + []string{"0", "1", "2", "3"}[t.files] + ")"}
-	if t.lock {
-		words = append(words, "lock file")
-	}
-	if t.data {
-		words = append(words, "data")
-	}
-	return strings.Join(words, ", ")
-}
-
 // survivors are the trees that may be on disk after power loss, each once, in
 // an order that means nothing.
 func (m *PowerLoss) survivors(disk diskTree, log []uint8) []diskTree {

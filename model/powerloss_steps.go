@@ -73,7 +73,8 @@ func (t *powerStep) at(pc uint8) bool {
 }
 
 func (t *powerStep) to(n powerState) {
-	t.out = append(t.out, Step{To: packPower(&n), Action: t.action, broken: t.m.brokenBy(t.action, &t.s, &n)})
+	t.n = n
+	t.done()
 }
 
 // call is Do: one system call, seen at once, durable later.

@@ -8,6 +8,9 @@ import "strings"
 // newPowerLoss makes a model of power loss; it panics on a wrong configuration.
 func newPowerLoss(c PowerConfig, properties []string) *PowerLoss {
 	m := &PowerLoss{Config: c, files: uint8(c.Files), maxLosses: uint8(c.MaxLosses)}
+	t := diskTree{layer: powerHome, files: m.files, record: recordComplete}
+	m.start = powerState{cache: t, disk: t, pc: powerBegin}
+	m.key, m.unpack, m.write = packPower, unpackPower, m.textOf
 	m.choose(properties, map[string]func(*powerState) bool{
 		"TypeOK": m.TypeOK, "ReachableWhole": m.ReachableWhole, "WholeOrFlagged": m.WholeOrFlagged, "NoLeak": m.NoLeak,
 	}, map[string]stepProperty[powerState]{
@@ -45,21 +48,9 @@ func (m *PowerLoss) NoLeak(s *powerState) bool {
 	return s.pc != powerRecover && s.pc != powerDone || s.cache.layer != powerHome || s.cache.record != recordNone
 }
 
-func (m *PowerLoss) initial() Key {
-	t := diskTree{layer: powerHome, files: m.files, record: recordComplete}
-	return packPower(&powerState{cache: t, disk: t, pc: powerBegin})
-}
-
-func (m *PowerLoss) newExpander() expander { return &powerStep{m: m} }
-
-func (t *powerStep) expand(k Key, out []Step) ([]Step, uint8) {
-	unpackPower(k, &t.s)
-	return t.m.stepsFrom(t, &t.working, out)
-}
-
-func (t *powerStep) falseGuard(k Key, action uint16) string {
-	unpackPower(k, &t.s)
-	return t.m.guardOf(t, &t.working, action)
+func (m *PowerLoss) newExpander() expander {
+	t := &powerStep{m: m}
+	return m.expands(t, &t.working)
 }
 
 // fair is WF(Step): every action but PowerLoss and Kill.
@@ -79,21 +70,11 @@ func (m *PowerLoss) goals() []func(Key) bool {
 	}}
 }
 
-func (m *PowerLoss) text(k Key) string {
-	var s powerState
-	unpackPower(k, &s)
+func (m *PowerLoss) textOf(s *powerState) string {
 	var log []string
 	for _, op := range s.log {
 		log = append(log, `"`+powerOpNames[op]+`"`)
 	}
 	return "cache=" + s.cache.text() + "\ndisk=" + s.disk.text() + "\nlog=<<" + strings.Join(log, ",") +
 		">>\nlosses=" + string('0'+rune(s.losses)) + "\npc=" + powerPCNames[s.pc]
-}
-
-func (m *PowerLoss) columns() []string { return []string{"program", "seen", "durable"} }
-
-func (m *PowerLoss) cells(k Key) []string {
-	var s powerState
-	unpackPower(k, &s)
-	return []string{unquote(powerPCNames[s.pc]), s.cache.words(), s.disk.words()}
 }

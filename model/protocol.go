@@ -57,21 +57,9 @@ type Protocol struct {
 	recovererCreates                        bool // swapped for OpenCreates
 
 	procNames, idNames, itemNames []string // from 0
-	table                         []Action
-	invariants                    []check[func(*State) bool]
-	stepProperties                []check[stepProperty[State]]
-	refines                       bool
-	what                          *TempDir
 	symmetry                      []permutation
+	tabled[State, step]
 }
-
-type check[F any] struct {
-	name  string
-	holds F
-}
-
-// A stepProperty says whether the step from s to n by the action is as it should be.
-type stepProperty[S any] = func(a *Action, s, n *S) bool
 
 // newProtocol makes a protocol. formula is SPECIFICATION; LiveSpec has the steps
 // of Spec, MixedLiveSpec those of MixedSpec. It panics on what has no place in a
@@ -121,9 +109,13 @@ func newProtocol(c Config, formula, symmetry string, properties []string) *Proto
 	m.leaseRunsOut = c.Swap["CanLock"] == "LeaseRunsOut"
 	m.forgotten = c.Swap["Free"] == "Forgotten"
 	m.recovererCreates = c.Swap["OpenCreates"] == "RecovererCreates"
+	m.symmetry = m.permutations(symmetry)
+	m.start, m.unpack, m.write, m.tabled.procs = m.init(), unpack, m.textOf, m.procNames
+	if m.key = pack; len(m.symmetry) > 0 {
+		m.key = m.canonical
+	}
 	m.buildTable(formula)
 	m.buildProperties(properties)
-	m.symmetry = m.permutations(symmetry)
 	return m
 }
 
@@ -154,7 +146,7 @@ func setOf(names, all []string) (set uint8) {
 func (m *Protocol) creator(p Proc) bool   { return p <= m.creators }
 func (m *Protocol) recoverer(p Proc) bool { return p > m.creators }
 
-// A domain is where an action takes its arguments from.
+// A domain is where some actions take their arguments from.
 type domain uint8
 
 const (
@@ -168,161 +160,66 @@ const (
 	byLooker    // those that may have a lock file open and not its lock
 )
 
-type slot struct {
-	name string
-	of   domain
-	do   func(t *step, p, i uint8)
-}
-
-func one(do func(*step, uint8)) func(*step, uint8, uint8) {
-	return func(t *step, p, _ uint8) { do(t, p) }
+type slots struct {
+	of    domain
+	names []string
 }
 
 // next is Next of LockThenData.tla, in its order.
-var next = []slot{
-	{"CallFails", byProc, one((*step).CallFails)},
-	{"Crash", byProc, one((*step).Crash)},
-	{"Mount", byMounted, one((*step).Mount)},
-	{"OpenUnnamed", byProc, one((*step).OpenUnnamed)},
-	{"TakeLock", byProc, one((*step).TakeLock)},
-	{"MakeData", byProc, one((*step).MakeData)},
-	{"LinkLock", byProcID, (*step).LinkLock},
-	{"CreateLock", byProcID, (*step).CreateLock},
-	{"List", byProcID, (*step).List},
-	{"Invoke", byProcItem, (*step).Invoke},
-	{"StageAddition", byProcItem, (*step).StageAddition},
-	{"OpenEntry", byProcItem, (*step).OpenEntry},
-	{"StageDeletion", byProc, one((*step).StageDeletion)},
-	{"Commit", byProc, one((*step).Commit)},
-	{"Return", byProc, one((*step).Return)},
-	{"OpenDirectory", byProc, one((*step).OpenDirectory)},
-	{"RemoveEntry", byProc, one((*step).RemoveEntry)},
-	{"RemoveData", byProc, one((*step).RemoveData)},
-	{"StatName", byProc, one((*step).StatName)},
-	{"RemoveLock", byProc, one((*step).RemoveLock)},
-	{"Close", byProc, one((*step).Close)},
-	{"OpenLock", byProc, one((*step).OpenLock)},
-	{"SkipYoung", byProc, one((*step).SkipYoung)},
-	{"Release", byReleaser, one((*step).Release)},
-	{"OpenToInspect", byInspector, one((*step).OpenToInspect)},
-	{"LockHolder", byLooker, one((*step).LockHolder)},
+var next = []slots{
+	{byProc, []string{"CallFails", "Crash"}},
+	{byMounted, []string{"Mount"}},
+	{byProc, []string{"OpenUnnamed", "TakeLock", "MakeData"}},
+	{byProcID, []string{"LinkLock", "CreateLock", "List"}},
+	{byProcItem, []string{"Invoke", "StageAddition", "OpenEntry"}},
+	{byProc, []string{"StageDeletion", "Commit", "Return", "OpenDirectory", "RemoveEntry", "RemoveData", "StatName", "RemoveLock", "Close",
+		"OpenLock", "SkipYoung"}},
+	{byReleaser, []string{"Release"}},
+	{byInspector, []string{"OpenToInspect"}},
+	{byLooker, []string{"LockHolder"}},
 }
 
-// What SweptSpec, CleanedSpec and MixedNext add.
-var (
-	sweptNext   = []slot{{"Sweep", byID, one((*step).Sweep)}}
-	cleanedNext = []slot{{"TakesLockFile", byID, one((*step).TakesLockFile)}}
-	mixedNext   = []slot{
-		{"UpstreamCreateLock", byProcID, (*step).UpstreamCreateLock},
-		{"UpstreamOpenLock", byProc, one((*step).UpstreamOpenLock)},
-		{"UpstreamTakeLock", byProc, one((*step).UpstreamTakeLock)},
-		{"UpstreamStatName", byProc, one((*step).UpstreamStatName)},
-		{"UpstreamRemoveLock", byProc, one((*step).UpstreamRemoveLock)},
-		{"UpstreamCallFails", byProc, one((*step).UpstreamCallFails)},
-	}
-)
-
-// mutants are the definitions of Mutants*.tla that replace an action.
-var mutants = map[string]func(t *step, p, i uint8){
-	"NameBeforeLock":        one((*step).NameBeforeLock),
-	"CreatorTrustsLock":     one((*step).CreatorTrustsLock),
-	"DataBeforeLock":        (*step).DataBeforeLock,
-	"OneNotFound":           one((*step).OneNotFound),
-	"MovesFileByFile":       one((*step).MovesFileByFile),
-	"FailureKeepsLock":      one((*step).FailureKeepsLock),
-	"FailedCreateKeepsLock": one((*step).FailedCreateKeepsLock),
-	"RecovererTrustsLock":   one((*step).RecovererTrustsLock),
-	"NoLastRecheck":         one((*step).NoLastRecheck),
-	"RemembersNumber":       one((*step).RemembersNumber),
-	"NoRecheckAfterLock":    one((*step).NoRecheckAfterLock),
-	"OpenLockCreates":       one((*step).OpenLockCreates),
-	"LinkReplaces":          (*step).LinkReplaces,
-	"AdoptsUnlocked":        one((*step).AdoptsUnlocked),
-	"LockFileFirst":         one((*step).LockFileFirst),
-	"LockInsideData":        one((*step).LockInsideData),
-	"UnlockThenUnlink":      one((*step).UnlockThenUnlink),
-	"CrossesMounts":         (*step).CrossesMounts,
-	"FailureUnlinks":        one((*step).FailureUnlinks),
-	"MissingDataFails":      one((*step).MissingDataFails),
-	"ClosesAnyway":          one((*step).ClosesAnyway),
-	"InspectorCloses":       one((*step).InspectorCloses),
-	"InspectsYoung":         one((*step).InspectsYoung),
-	"ClosesParked":          one((*step).ClosesParked),
-	"ListsOnChange":         (*step).ListsOnChange,
-	"ListsLocksOnly":        (*step).ListsLocksOnly,
-	"FinishesCommit":        (*step).FinishesCommit,
-	"PutsVictimBack":        (*step).PutsVictimBack,
-	"CreatesLockOpen":       (*step).CreatesLockOpen,
-	"ClosesThenOpens":       one((*step).ClosesThenOpens),
+// more is what SweptSpec, CleanedSpec and MixedNext add.
+var more = map[string][]slots{
+	SweptSpec:   {{byID, []string{"Sweep"}}},
+	CleanedSpec: {{byID, []string{"TakesLockFile"}}},
+	MixedSpec: {{byProcID, []string{"UpstreamCreateLock"}},
+		{byProc, []string{"UpstreamOpenLock", "UpstreamTakeLock", "UpstreamStatName", "UpstreamRemoveLock", "UpstreamCallFails"}}},
 }
 
-// takes says whether p is of the domain: an action that only some models have is
-// not in the table of the others.
-func (m *Protocol) takes(of domain, p Proc) bool {
+// arguments are what actions of the domain take theirs from: an action that only some
+// models have is not in the table of the others.
+func (m *Protocol) arguments(of domain) [][]string {
 	switch of {
-	case byReleaser:
-		return m.mayRelease && m.creator(p)
-	case byInspector:
-		return has(m.inspector, p)
-	case byLooker:
-		return has(m.inspector, p) || m.looks(p)
+	case byProcID:
+		return [][]string{m.procNames, m.idNames}
+	case byProcItem:
+		return [][]string{m.procNames, m.itemNames}
+	case byMounted:
+		return [][]string{only(m.mounted, m.itemNames)}
+	case byID:
+		return [][]string{m.idNames}
 	}
-	return true
+	var set uint8
+	for p := Proc(1); p <= m.procs; p++ {
+		if of == byProc || of == byReleaser && m.mayRelease && m.creator(p) || of == byInspector && has(m.inspector, p) ||
+			of == byLooker && (has(m.inspector, p) || m.looks(p)) {
+			set |= 1 << p
+		}
+	}
+	return [][]string{only(set, m.procNames)}
 }
 
 // buildTable makes the instances of the actions.
 func (m *Protocol) buildTable(formula string) {
-	slots := slices.Clone(next)
-	switch formula {
-	case "SweptSpec":
-		slots = append(slots, sweptNext...)
-	case "CleanedSpec":
-		slots = append(slots, cleanedNext...)
-	case "MixedSpec", "MixedLiveSpec":
-		slots = append(slots, mixedNext...)
-	}
-	for n, s := range slots {
-		a := Action{Name: s.name, Slot: s.name, slot: uint8(n), of: s.of, do: s.do}
-		if mutant, ok := m.Config.Swap[s.name]; ok {
-			a.Name, a.do = mutant, mutants[mutant]
-			if a.do == nil {
-				panic(unknown{"mutant", mutant})
-			}
-		}
-		add := func(p, i uint8, args ...string) {
-			a.p, a.i, a.Args = p, i, args
-			m.table = append(m.table, a)
-		}
-		switch s.of {
-		case byMounted:
-			for x, name := range m.itemNames {
-				if has(m.mounted, uint8(x+1)) {
-					add(uint8(x+1), 0, name)
-				}
-			}
-			continue
-		case byID:
-			for i, name := range m.idNames {
-				add(uint8(i+1), 0, name)
-			}
-			continue
-		}
-		for p, proc := range m.procNames {
-			if !m.takes(s.of, Proc(p+1)) {
-				continue
-			}
-			second := []string{}
-			switch s.of {
-			case byProc, byReleaser, byInspector, byLooker:
-				add(uint8(p+1), 0, proc)
-			case byProcID:
-				second = m.idNames
-			case byProcItem:
-				second = m.itemNames
-			}
-			for i, name := range second {
-				add(uint8(p+1), uint8(i+1), proc, name)
-			}
+	for _, s := range slices.Concat(next, more[strings.Replace(formula, "MixedLive", "Mixed", 1)]) {
+		for _, name := range s.names {
+			m.add(name, m.Config.Swap, m.arguments(s.of)...)
 		}
 	}
+}
+
+func (m *Protocol) newExpander() expander {
+	t := &step{m: m}
+	return m.expands(t, &t.working)
 }

@@ -73,8 +73,8 @@ func (m *Protocol) FalseGuard(s State, action uint16) string {
 }
 
 // Text is the canonical text of a state, see "Digest" in spec/README.md.
-func (m *Protocol) Text(s State) string { return m.text(pack(&s)) }
+func (m *Protocol) Text(s State) string { return m.textOf(&s) }
 
-// Words says in words where each process is, in the order of Procs, and last
-// what is on disk.
-func (m *Protocol) Words(s State) []string { return m.cells(pack(&s)) }
+// Words are the variables of each process, in the order of Procs, and last all
+// others: those that say anything.
+func (m *Protocol) Words(s State) []string { return words(m.textOf(&s), "", m.procNames) }

@@ -31,7 +31,7 @@ func TestAWalkThroughADeletion(t *testing.T) {
 		require.True(t, found, "%s is disabled in\n%s", label, m.Text(s))
 	}
 	assert.Equal(t, model.PlaceGone, s.Place[1])
-	assert.Equal(t, []string{"idle", "idle", "idle", "nothing"}, m.Words(s))
+	assert.Equal(t, []string{"", "", "", "place=[v1->gone] used={i1}"}, m.Words(s))
 	for i, a := range m.Actions() {
 		if a.String() == "LinkLock(c1,i1)" {
 			assert.Equal(t, `pc[p] = "locked"`, m.FalseGuard(s, uint16(i)))

@@ -1,5 +1,10 @@
 package model
 
+import (
+	"slices"
+	"sync"
+)
+
 // This file is the refinement of LockThenData.tla: how the protocol looks to
 // its callers, and whether each step is one that TempDir.tla allows.
 
@@ -84,19 +89,20 @@ func (m *Protocol) abstract(s *State) Key {
 
 // refined says whether the step from s to n is a step of TempDir.tla, or none
 // that callers see.
-func (t *step) refined() bool {
-	to := t.m.abstract(&t.n)
-	if to == t.what {
-		return true
-	}
-	pair := [2]Key{t.what, to}
-	ok, known := t.seen[pair]
-	if !known {
-		steps, _ := t.m.what.newExpander().expand(t.what, nil)
-		for _, step := range steps {
-			ok = ok || step.To == to
+func (m *Protocol) refined() stepProperty[State] {
+	what := newTempDir(m.Config.Creator, m.Config.Recoverer, m.Config.Victim, m.Config.Addition, false)
+	var seen sync.Map // bool, of two keys
+	return func(_ *Action, s, n *State) bool {
+		from, to := m.abstract(s), m.abstract(n)
+		if from == to {
+			return true
 		}
-		t.seen[pair] = ok
+		ok, known := seen.Load([2]Key{from, to})
+		if !known {
+			steps, _ := what.newExpander().expand(from, nil)
+			ok = slices.ContainsFunc(steps, func(step Step) bool { return step.To == to })
+			seen.Store([2]Key{from, to}, ok)
+		}
+		return ok.(bool)
 	}
-	return ok
 }

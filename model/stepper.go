@@ -17,8 +17,7 @@ func (m *Protocol) NewStepper() *Stepper {
 func (x *Stepper) Take(s *State, action uint16) []State {
 	x.step.s = *s
 	x.step.kept, x.step.guard = x.step.kept[:0], ""
-	a := &x.step.m.table[action]
-	a.do(&x.step, a.p, a.i)
+	x.step.m.do[action](&x.step)
 	return x.step.kept
 }
 

@@ -1,5 +1,7 @@
 package model
 
+import "strings"
+
 // A Step is one way on from a state.
 type Step struct {
 	To     Key
@@ -14,26 +16,14 @@ type Action struct {
 	Slot string // of the action in Next; Name, unless a mutant is swapped in
 	Args []string
 	p, i uint8 // the arguments, as numbers
-	slot uint8 // of the action in Next, as a number
-	of   domain
-	do   func(t *step, p, i uint8)
 }
 
 // String is the label of the specification's edges: LinkLock(c1,i1).
-func (a Action) String() string { return label(a.Name, a.Args) }
-
-func label(name string, args []string) string {
-	if len(args) == 0 {
-		return name
+func (a Action) String() string {
+	if len(a.Args) == 0 {
+		return a.Name
 	}
-	text := name + "("
-	for i, arg := range args {
-		if i > 0 {
-			text += ","
-		}
-		text += arg
-	}
-	return text + ")"
+	return a.Name + "(" + strings.Join(a.Args, ",") + ")"
 }
 
 // A system is a transition system: one of the specification's, with its sizes,
@@ -49,9 +39,8 @@ type system interface {
 	newExpander() expander
 	// text is the canonical text of a state, see "Digest" in spec/README.md.
 	text(k Key) string
-	// columns are the headings of a counterexample, cells its row for a state.
-	columns() []string
-	cells(k Key) []string
+	// processes are whose variables have columns of their own in a counterexample.
+	processes() []string
 }
 
 // An expander computes steps. It is not safe for concurrent use.

@@ -59,9 +59,8 @@ type TempDir struct {
 	creators, procs, items uint8
 	victim, addition       uint8
 	procNames, itemNames   []string
-	table                  []Action
-	do                     []func(t *whatStep)
 	reapsAnything          bool // the mutant is swapped in
+	tabled[whatState, whatStep]
 }
 
 func newTempDir(creator, recoverer, victim, addition []string, reapsAnything bool) *TempDir {
@@ -71,6 +70,13 @@ func newTempDir(creator, recoverer, victim, addition []string, reapsAnything boo
 	}
 	m.procs, m.items = uint8(len(m.procNames)), uint8(len(m.itemNames))
 	m.victim, m.addition = setOf(victim, m.itemNames), setOf(addition, m.itemNames)
+	for x := Item(1); x <= m.items; x++ {
+		if has(m.victim, x) {
+			m.start.item[x] = itemLive
+		}
+	}
+	m.key, m.unpack, m.write, m.tabled.procs = packWhat, unpackWhat, m.textOf, m.procNames
+	m.choose([]string{"OwnedIsStaged"}, map[string]func(*whatState) bool{"OwnedIsStaged": m.ownedIsStaged}, nil)
 	m.buildTable()
 	return m
 }
@@ -111,26 +117,9 @@ func (m *TempDir) buildTable() {
 
 // whatStep is the expander of TempDir.
 type whatStep struct {
-	m      *TempDir
-	s, n   whatState
-	action uint16
-	out    []Step
-	guard  string
+	m *TempDir
+	working[whatState]
 }
-
-func (t *whatStep) not(ok bool, guard string) bool {
-	if !ok {
-		t.guard = guard
-	}
-	return !ok
-}
-
-func (t *whatStep) next() *whatState {
-	t.n = t.s
-	return &t.n
-}
-
-func (t *whatStep) done() { t.out = append(t.out, Step{To: packWhat(&t.n), Action: t.action}) }
 
 // release is Release: what the processes in the set owned belongs to nobody.
 func (n *whatState) release(set uint8) {
@@ -284,4 +273,26 @@ func (m *TempDir) ownedIsStaged(s *whatState) bool {
 		}
 	}
 	return true
+}
+
+func (m *TempDir) newExpander() expander {
+	t := &whatStep{m: m}
+	return m.expands(t, &t.working)
+}
+
+func (m *TempDir) textOf(s *whatState) string {
+	var b []byte
+	b = append(b, "arg="...)
+	b = appendFunction(b, m.procNames, func(p int) string { return nameOf(m.itemNames, s.arg[p]) })
+	b = append(b, "\ndoes="...)
+	b = appendFunction(b, m.procNames, func(p int) string { return opNames[s.does[p]] })
+	b = append(b, "\nitem="...)
+	b = appendFunction(b, m.itemNames, func(x int) string { return itemNames[s.item[x]] })
+	b = append(b, "\nopen="...)
+	b = append(b, setText(s.open, m.procNames, ",")...)
+	b = append(b, "\nowner="...)
+	b = appendFunction(b, m.itemNames, func(x int) string { return nameOf(m.procNames, s.owner[x]) })
+	b = append(b, "\nreply="...)
+	b = appendFunction(b, m.procNames, func(p int) string { return replyNames[s.reply[p]] })
+	return string(b)
 }

@@ -1,6 +1,8 @@
 package model
 
 import (
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -34,8 +36,6 @@ func setText(set uint8, names []string, comma string) string {
 	return "{" + strings.Join(in, comma) + "}"
 }
 
-func unquote(text string) string { return strings.Trim(text, `"`) }
-
 func nameOf(names []string, n uint8) string {
 	if n == None {
 		return "None"
@@ -64,9 +64,7 @@ func (m *Protocol) argText(arg uint8) string {
 	return nameOf(m.itemNames, arg)
 }
 
-func (m *Protocol) text(k Key) string {
-	var s State
-	unpack(k, &s)
+func (m *Protocol) textOf(s *State) string {
 	b := make([]byte, 0, 512)
 	b = append(b, "arg="...)
 	b = appendFunction(b, m.procNames, func(p int) string { return m.argText(s.Arg[p]) })
@@ -104,43 +102,46 @@ func (m *Protocol) text(k Key) string {
 	return string(b)
 }
 
-func (m *Protocol) columns() []string { return append(append([]string{}, m.procNames...), "disk") }
+// nothing is in the text of what has the value that it has at first.
+var nothing = regexp.MustCompile(`\w+->|None|"absent"|"idle"|FALSE|[^\w"]`)
 
-// cells says in words where each process is, and what is on disk.
-func (m *Protocol) cells(k Key) []string {
-	var s State
-	unpack(k, &s)
-	var cells []string
-	for p := Proc(1); p <= m.procs; p++ {
-		text := pcNames[s.PC[p]]
-		if s.Fd[p] != None {
-			text += ", has file " + numbers[s.Fd[p]] + " open"
-			if s.Holder[s.Fd[p]] == p {
-				text = strings.Replace(text, "open", "locked", 1)
+// words are what is in the texts of a state, by whose it is: a word for each variable
+// that says anything and was not the same before, of each process and last of nobody.
+func words(text, before string, processes []string) []string {
+	cells := make([][]string, len(processes)+1)
+	said := parts(before, processes)
+	for i, variables := range parts(text, processes) {
+		for _, variable := range variables {
+			_, value, _ := strings.Cut(variable, "=")
+			if before != "" && !slices.Contains(said[i], variable) || before == "" && strings.Trim(nothing.ReplaceAllString(value, ""), "0") != "" {
+				cells[i] = append(cells[i], strings.ReplaceAll(variable, `"`, ""))
 			}
 		}
-		cells = append(cells, text)
 	}
-	var disk []string
-	for i, id := range m.idNames {
-		if n := s.Lock[i+1]; n != None {
-			disk = append(disk, "lock-"+id+" is file "+numbers[n])
+	row := make([]string, len(cells))
+	for i, words := range cells {
+		row[i] = strings.Join(words, " ")
+	}
+	return row
+}
+
+// parts are the variables of each process, and last the others.
+func parts(text string, processes []string) [][]string {
+	parts := make([][]string, len(processes)+1)
+	for line := range strings.SplitSeq(text, "\n") {
+		name, value, _ := strings.Cut(line, "=")
+		if len(processes) == 0 || !strings.HasPrefix(value, "["+processes[0]+"->") {
+			parts[len(processes)] = append(parts[len(processes)], line)
+			continue
 		}
-		if has(s.Data, uint8(i+1)) {
-			disk = append(disk, "temp-dir-"+id)
+		rest := strings.TrimPrefix(value[:len(value)-1], "["+processes[0]+"->")
+		for i := range processes {
+			mine := rest
+			if i+1 < len(processes) {
+				mine, rest, _ = strings.Cut(rest, ","+processes[i+1]+"->")
+			}
+			parts[i] = append(parts[i], name+"="+mine)
 		}
 	}
-	for x, name := range m.itemNames {
-		files := " (files: " + strconv.Itoa(int(s.Tree[x+1])) + ")"
-		switch place := s.Place[x+1]; {
-		case place == Home:
-			disk = append(disk, name+" at home"+files)
-		case place >= inside:
-			disk = append(disk, name+" in temp-dir-"+m.idNames[place-inside]+files)
-		}
-	}
-	if len(disk) == 0 {
-		disk = []string{"nothing"}
-	}
-	return append(cells, strings.Join(disk, "; "))
+	return parts
 }
