@@ -13,11 +13,14 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/afterlock/afterlock/internal/bench/proc"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
@@ -169,4 +172,36 @@ func leftovers(t testing.TB, path string) []string {
 		}
 	}
 	return left
+}
+
+// A calls is a hook around every call of both seams, in one order.
+type calls struct {
+	n      atomic.Int64
+	before func(n int64, name string) error
+}
+
+func (c *calls) call(name string) error { return c.before(c.n.Add(1), name) }
+
+func (c *calls) Before(call *kernel.Call) error { return c.call("Kernel." + call.Method.String()) }
+
+func (c *calls) After(*kernel.Call) {}
+
+// options put the hook into a store.
+func (c *calls) options() []layerstore.Option {
+	return []layerstore.Option{
+		kernel.With[layerstore.Option](kernel.Around(kernel.Linux(), c)),
+		kernel.WithDisk[layerstore.Option](kernel.AroundDisk(kernel.LinuxDisk(), func(method, _ string) error {
+			return c.call("Disk." + method)
+		})),
+	}
+}
+
+// assertWhole wants every file of a layer made of someFiles that say its id.
+func assertWhole(t *testing.T, s *layerstore.Store, id string, files int) {
+	t.Helper()
+	for i := range files {
+		content, err := s.ReadFile(background, id, fmt.Sprintf("dir%d/file%d", i%3, i))
+		assert.NoError(t, err)
+		assert.Equal(t, id, string(content))
+	}
 }

@@ -3,11 +3,8 @@
 package layerstore_test
 
 import (
-	"bytes"
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -17,7 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/internal/kernel"
-	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
@@ -113,152 +109,4 @@ func TestSaveWithoutExchange(t *testing.T) {
 			assert.Equal(t, content, must(os.ReadFile(filepath.Join(path, name))), name)
 		}
 	})
-}
-
-var errKilled = errors.New("killed")
-
-// A mortal disk makes n more calls and then none: what a killed process does.
-// The last write of all is made half.
-type mortal struct {
-	kernel.Disk
-	left int
-	full bool // names cannot be exchanged
-}
-
-// dies counts a call.
-func (d *mortal) dies() bool { d.left--; return d.left < 0 }
-
-func (d *mortal) WriteSpare(path string, data []byte) (int, error) {
-	if d.dies() {
-		if d.left == -1 {
-			writeHalf(path, data)
-		}
-		return -1, errKilled
-	}
-	return d.Disk.WriteSpare(path, data)
-}
-
-func (d *mortal) SyncSpare(fd int) error {
-	if d.dies() {
-		return errKilled
-	}
-	return d.Disk.SyncSpare(fd)
-}
-
-func (d *mortal) WriteToken(fd int, t kernel.Token) error {
-	if d.dies() {
-		return errKilled
-	}
-	return d.Disk.WriteToken(fd, t)
-}
-
-func (d *mortal) Replace(spare, path string) error {
-	if d.dies() {
-		return errKilled
-	}
-	if d.full {
-		return unix.ENOSPC
-	}
-	return d.Disk.Replace(spare, path)
-}
-
-func (d *mortal) SyncDirectory(path string) error {
-	if d.dies() {
-		return errKilled
-	}
-	return d.Disk.SyncDirectory(path)
-}
-
-// torn is where a write of metadata breaks off: in the middle of the label.
-func torn(data []byte) int {
-	if at := bytes.Index(data, []byte(`"k":"`)); at >= 0 {
-		return at + len(`"k":"`) + 2
-	}
-	return len(data) / 3
-}
-
-func writeHalf(path string, data []byte) {
-	f := must(os.OpenFile(path, os.O_WRONLY, 0))
-	must(f.Write(data[:torn(data)]))
-	must(0, f.Close())
-}
-
-// A process that dies at any call of a save, in the middle of a write too, leaves
-// the old metadata or the new, whole; so does one that dies while it saves next.
-func TestKilledInASaveWithoutExchange(t *testing.T) {
-	const calls = 14
-	outcomes := map[string]int{}
-	s, origin := newStore(t)
-	create(t, s, "a", layerstore.Empty())
-	require.NoError(t, s.Save(background, "a", label("old")))
-	require.NoError(t, s.Close())
-	for first := range calls {
-		for second := range calls {
-			for _, full := range []bool{true, false} {
-				path := filepath.Join(scratch(t), "store")
-				require.NoError(t, os.CopyFS(path, os.DirFS(origin)))
-				die := func(left int, full bool, value string) (took bool) {
-					d := &mortal{kernel.LinuxDisk(), 1000, full}
-					s := must(layerstore.Open(path, layerstore.WithoutRecovery(), kernel.WithDisk[layerstore.Option](d)))
-					defer s.Close()
-					d.left = left
-					return s.Save(background, "a", label(value)) == nil
-				}
-				took := die(first, true, "new")
-				one := labels(t, path)
-				require.Contains(t, []string{"old", "new"}, one, "killed before call %d", first)
-				if took {
-					require.Equal(t, "new", one)
-				}
-				took = die(second, full, "newer")
-				two := labels(t, path)
-				require.Contains(t, []string{one, "newer"}, two, "killed before calls %d and %d", first, second)
-				if took {
-					require.Equal(t, "newer", two)
-				}
-				outcomes[one+" "+two]++
-				alive := openStore(t, path, kernel.WithDisk[layerstore.Option](&mortal{kernel.LinuxDisk(), 1000, full}))
-				require.NoError(t, alive.Save(background, "a", label("last")))
-				require.Equal(t, "last", labels(t, path))
-			}
-		}
-	}
-	assert.Len(t, outcomes, 4, "%v", outcomes)
-}
-
-// On a btrfs with neither data nor metadata left, where an exchange of names is
-// refused and an unlink is not, layers are deleted and the space comes back (FIELD 8).
-func TestDeletionOnAFullBtrfs(t *testing.T) {
-	for _, driver := range layouts {
-		t.Run(driver.Name(), func(t *testing.T) {
-			if testing.Short() {
-				t.Skip("skipped, because filling a disk with names takes seconds")
-			}
-			mounted := testfs.Btrfs(t)
-			path := filepath.Join(mounted, "store")
-			s := openStore(t, path, layerstore.WithDriver(driver))
-			create(t, s, "keep", someFiles(3, "keep"))
-			create(t, s, "a", someFiles(30, strings.Repeat("a", 3000)))
-			create(t, s, "b", someFiles(30, strings.Repeat("b", 3000)))
-			testfs.Fill(t, filepath.Join(mounted, "filler"), false)
-			names := filepath.Join(mounted, "names")
-			require.NoError(t, os.Mkdir(names, 0o700))
-			for n, failed := 0, 0; failed < 50; n++ {
-				f, err := os.Create(filepath.Join(names, fmt.Sprintf("%0200d", n)))
-				if err != nil {
-					require.ErrorIs(t, err, unix.ENOSPC)
-					failed++
-					continue
-				}
-				f.Close()
-			}
-			require.NoError(t, exec.Command("sync", "-f", mounted).Run())
-			deletion, err := s.Delete(background, "a")
-			require.NoError(t, err)
-			t.Logf("in place: %v", deletion.InPlace)
-			_, err = s.Delete(background, "b")
-			require.NoError(t, err)
-			assert.Equal(t, []string{"keep"}, checkKept(t, path))
-		})
-	}
 }

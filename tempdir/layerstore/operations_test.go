@@ -76,7 +76,9 @@ var operations = map[string]operation{
 	"Finish": {run: func(s *layerstore.Store) error {
 		receipt, err := s.DeferredDelete(background, "child")
 		if receipt != nil {
-			_, err = receipt.Finish(background)
+			if _, finished := receipt.Finish(background); err == nil {
+				err = finished
+			}
 		}
 		return err
 	}, after: "keep old busy+"},
@@ -478,5 +480,29 @@ func (th *theatre) refuseEach(t *testing.T, name string, o operation, errnos []u
 			_, wrong := th.play(t, f, o)
 			assert.Empty(t, wrong, "%s/%s: %s refused the %s time: %s", th.driver.Name(), name, method, when, unix.ErrnoName(errno))
 		}
+	}
+	total, stride := 0, 1
+	for method, n := range calls {
+		if mutators[method[strings.Index(method, ".")+1:]] { // other calls leave what the next one finds
+			total += n
+		}
+	}
+	if testing.Short() {
+		stride = 7
+	}
+	f.waits, f.opened, f.retry = false, false, false
+	for k := 1; k <= total; k += stride {
+		made := 0
+		f.fail = func(called string, _ int) error {
+			if mutators[called[strings.Index(called, ".")+1:]] {
+				made++
+			}
+			if made >= k { // what a killed process does
+				return unix.ESRCH
+			}
+			return nil
+		}
+		_, wrong := th.play(t, f, o)
+		assert.Empty(t, wrong, "%s/%s: killed before change %d of %d", th.driver.Name(), name, k, total)
 	}
 }

@@ -61,6 +61,11 @@ func (l *ledger) SyncSpare(fd int) error {
 	return l.Disk.SyncSpare(fd)
 }
 
+func (l *ledger) WriteToken(fd int, t kernel.Token) error {
+	l.lines = append(l.lines, "token")
+	return l.Disk.WriteToken(fd, t)
+}
+
 func (l *ledger) Replace(spare, path string) error {
 	l.note("replace", path)
 	return l.Disk.Replace(spare, path)
@@ -114,7 +119,7 @@ func (l *ledger) options() []layerstore.Option {
 // What is made durable is the right object, at the right moment: in each layout, on
 // one file system and on two, ordered and not.
 func TestWhatIsSyncedAndWhen(t *testing.T) {
-	save := []string{"write store/layers.json.spare", "sync store/layers.json.spare", "replace store/layers.json", "sync store"}
+	save := []string{"write store/layers.json.spare", "sync store/layers.json.spare", "token", "replace store/layers.json", "sync store"}
 	for _, driver := range layouts {
 		for _, c := range []struct {
 			name              string
@@ -204,6 +209,12 @@ func TestWhatIsSyncedAndWhen(t *testing.T) {
 					}
 				}
 				assert.Equal(t, join(save, moves, lost, save, closed), l.take(), "delete of what is gone")
+
+				make()
+				require.NoError(t, openStore(t, l.store).Save(background, "a", nil))
+				l.take()
+				require.NoError(t, s.Save(background, "a", nil))
+				assert.Equal(t, join([]string{"sync store"}, save), l.take(), "save after somebody else's")
 			})
 		}
 	}

@@ -16,7 +16,6 @@ import (
 
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
-	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
@@ -95,76 +94,6 @@ func checkKept(t *testing.T, path string) []string {
 	}
 	assert.Equal(t, want, left)
 	return listIDs(t, s)
-}
-
-// A process that dies while it removes a layer in place leaves it flagged and
-// invisible; recovery finishes it, with an instance if there is room by then.
-func TestKilledWhileRemovingInPlace(t *testing.T) {
-	mounted := testfs.Ext4(t, testfs.Ext4Options{MiB: 8, Inodes: 160})
-	path := filepath.Join(mounted, "store")
-	s := openStore(t, path)
-	create(t, s, "keep", someFiles(3, "keep"))
-	create(t, s, "old", someFiles(9, "old"))
-	_, err := s.Create(background, layerstore.Layer{ID: "child", Parent: "old"}, someFiles(5, "child"))
-	require.NoError(t, err)
-	filler := filepath.Join(mounted, "filler")
-	testfs.Fill(t, filler, true)
-	files := func() int {
-		return len(tree(t, filepath.Join(path, "vfs/dir")))
-	}
-	whole := files()
-	k := 40
-	for ; files() == whole; k += 2 { // until files are being removed, and not yet all
-		_, killed := crash(t, path, layerstore.VFS, "delete", k)
-		require.True(t, killed)
-	}
-	assert.FileExists(t, filepath.Join(path, "layers.json"))
-	reader := openStore(t, path, layerstore.WithoutRecovery())
-	assert.Equal(t, []string{"keep"}, listIDs(t, reader), "flagged is deleted")
-	finished, err := reader.Load(background)
-	require.NoError(t, err)
-	assert.Equal(t, []string{"old", "child"}, finished)
-	assert.Equal(t, []string{"keep"}, checkKept(t, path))
-}
-
-// Layers behind another mount than their root are removed where they are (F23),
-// and mounts and files outside are not touched.
-func TestDeletionAcrossFileSystems(t *testing.T) {
-	for _, driver := range layouts {
-		t.Run(driver.Name(), func(t *testing.T) {
-			path := filepath.Join(scratch(t), "store")
-			s := openStore(t, path, layerstore.WithDriver(driver))
-			home := filepath.Join(path, driver.Name())
-			require.NoError(t, os.MkdirAll(home, 0o700))
-			testfs.Bind(t, home, home) // the same device, another mount
-			_, err := s.Create(background, layerstore.Layer{ID: "a"}, layerstore.Empty())
-			require.ErrorIs(t, err, tempdir.ErrCrossDevice)
-			assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
-			assert.Empty(t, listIDs(t, s))
-			assert.Empty(t, leftovers(t, path))
-		})
-	}
-	for _, driver := range layouts {
-		t.Run(driver.Name()+" mounted later", func(t *testing.T) {
-			path := filepath.Join(scratch(t), "store")
-			s := openStore(t, path, layerstore.WithDriver(driver))
-			create(t, s, "keep", someFiles(3, "keep"))
-			create(t, s, "a", someFiles(3, "a"))
-			outside := filepath.Join(scratch(t), "outside")
-			require.NoError(t, os.WriteFile(outside, []byte("precious"), 0o600))
-			home := filepath.Join(path, driver.Name())
-			testfs.Bind(t, home, home)
-			layer, err := s.Path(background, "a")
-			require.NoError(t, err)
-			require.NoError(t, os.Symlink(filepath.Dir(outside), filepath.Join(layer, "link")))
-			deletion, err := s.Delete(background, "a")
-			require.NoError(t, err)
-			require.Len(t, deletion.InPlace, 1)
-			assert.ErrorIs(t, deletion.InPlace[0].Reason, tempdir.ErrCrossDevice)
-			assert.FileExists(t, outside)
-			assert.Equal(t, []string{"keep"}, checkKept(t, path))
-		})
-	}
 }
 
 // While a layer is removed in place its id is neither there nor free, and nobody

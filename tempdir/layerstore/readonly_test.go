@@ -15,7 +15,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/internal/bench/proc"
-	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
@@ -36,10 +35,17 @@ func TestStoreOnAReadOnlyFileSystem(t *testing.T) {
 			require.NoError(t, os.RemoveAll(filepath.Join(path, "tempdirs")))
 		}, false},
 		{"in the middle of a save", func(t *testing.T, path string) {
-			d := &mortal{kernel.LinuxDisk(), 1000, true}
-			s := openStore(t, path, kernel.WithDisk[layerstore.Option](d), layerstore.WithoutRecovery())
-			d.left = 8 // in the middle of the overwriting
+			refused := false
+			c := &calls{before: func(_ int64, name string) error {
+				if refused && (name == "Disk.Replace" || name == "Disk.ReadMetadata") { // which ends a save by mark
+					return unix.EINVAL
+				}
+				return nil
+			}}
+			s := openStore(t, path, append(c.options(), layerstore.WithoutRecovery())...)
+			refused = true
 			require.NoError(t, s.Save(background, "base", label("new")))
+			require.NoError(t, os.WriteFile(filepath.Join(path, "layers.json"), []byte(`{"version":1,"ser`), 0o600))
 		}, false},
 		{"with something to recover", func(t *testing.T, path string) {
 			s := openStore(t, path)

@@ -6,7 +6,6 @@ import (
 	"archive/tar"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -50,35 +49,6 @@ func (r *tape) only(names ...string) []string {
 	found := slices.DeleteFunc(r.names, func(name string) bool { return !slices.Contains(names, name) })
 	r.names = nil
 	return found
-}
-
-// The order of a save: the spare is durable before it gets the name, the name is
-// durable before the save returns, and the last exchange of whoever saved before is
-// durable before its old file is written to.
-func TestOrderOfASave(t *testing.T) {
-	r := newTape()
-	s, path := newStore(t, r.options()...)
-	create(t, s, "a", layerstore.Empty())
-	other := openStore(t, path)
-	steps := []string{"Disk.WriteSpare", "Disk.SyncSpare", "Disk.WriteToken", "Disk.Replace", "Disk.SyncDirectory"}
-	r.only()
-
-	require.NoError(t, s.Save(background, "a", nil))
-	assert.Equal(t, steps, r.only(steps...), "after a save of its own")
-	require.NoError(t, other.Save(background, "a", nil))
-	require.NoError(t, s.Save(background, "a", nil))
-	assert.Equal(t, append([]string{"Disk.SyncDirectory"}, steps...), r.only(steps...), "after somebody else's")
-}
-
-// With Sync, content is durable before the record says that there is any, and the
-// layer's own name before the record says that it is complete.
-func TestOrderOfADurableCreation(t *testing.T) {
-	r := newTape()
-	s, _ := newStore(t, append(r.options(), layerstore.Sync())...)
-	r.only()
-	create(t, s, "a", someFiles(3, "a"))
-	assert.Equal(t, []string{"Disk.SyncContent", "Disk.Replace", "Disk.SyncDirectory", "Kernel.Commit", "Disk.SyncDirectory", "Disk.Replace", "Disk.SyncDirectory"},
-		r.only("Disk.SyncContent", "Disk.Replace", "Disk.SyncDirectory", "Kernel.Commit"))
 }
 
 // The file that has the name is never written to, and the old one is used again.
@@ -140,39 +110,6 @@ func TestBothFilesGrow(t *testing.T) {
 	}
 }
 
-// A store as the first version wrote it is read, and written anew.
-func TestStoreOfTheFirstVersion(t *testing.T) {
-	for _, token := range []string{"", "0123456789abcdef", strings.Repeat("\x01", 16), strings.Repeat("\xff", 16)} {
-		path := filepath.Join(scratch(t), "store")
-		layer := filepath.Join(path, "vfs/dir/base")
-		for _, dir := range []string{layer, filepath.Join(path, "tempdirs")} {
-			require.NoError(t, os.MkdirAll(dir, 0o700))
-		}
-		require.NoError(t, os.WriteFile(layer+"/file", []byte("content"), 0o600))
-		for name, content := range map[string]string{
-			"store.lock": token,
-			"layers.json": `{"version":1,"serial":7,"layers":[
-{"id":"base","labels":{"k":"v"},"driver":"vfs","serial":7,"created":"2026-01-02T03:04:05.000000006Z","mounts":0,"short":"AAAAAAAAAAAAAAAAAAAAAAAAAA"}
-]}
-`,
-			"layers.json.spare": `{"version":1,"serial":6,"layers":[
-]}
-`,
-		} {
-			require.NoError(t, os.WriteFile(filepath.Join(path, name), []byte(content), 0o600))
-		}
-		s := openStore(t, path)
-		assert.Equal(t, []string{"base"}, listIDs(t, s))
-		assert.Equal(t, "content", string(must(s.ReadFile(background, "base", "file"))))
-		require.NoError(t, s.Save(background, "base", label("new")))
-		create(t, s, "next", layerstore.Empty())
-		layers := must(openStore(t, path).List(background))
-		require.Len(t, layers, 2)
-		assert.Equal(t, "new", layers[0].Labels["k"])
-		assert.EqualValues(t, 8, layers[1].Serial)
-	}
-}
-
 // A save that another process makes is seen, even if size, time and inode of the
 // metadata are what they were: by the token.
 func TestSavesWithEqualStampsAreSeen(t *testing.T) {
@@ -192,22 +129,6 @@ func TestSavesWithEqualStampsAreSeen(t *testing.T) {
 	layer, err := s.Layer(background, "a")
 	require.NoError(t, err)
 	assert.Equal(t, "2", layer.Labels["k"])
-}
-
-// Between two file systems nothing is ordered: what was moved on one is durable
-// before the record goes on the other.
-func TestRecordGoesAfterTheLayerIsAwayForGood(t *testing.T) {
-	r := newTape()
-	images := testfs.Tmpfs(t, "")
-	path := filepath.Join(t.TempDir(), "store")
-	s := openStore(t, path, append(r.options(), layerstore.ImageStore(images))...)
-	_, err := s.Create(background, layerstore.Layer{ID: "image", Image: true}, someFiles(1, "x"))
-	require.NoError(t, err)
-	r.only()
-	_, err = s.Delete(background, "image")
-	require.NoError(t, err)
-	assert.Equal(t, []string{"Disk.Replace", "Kernel.StageDeletion", "Kernel.SyncData", "Disk.Replace", "Kernel.RemoveEntry"},
-		r.only("Disk.Replace", "Kernel.StageDeletion", "Kernel.SyncData", "Kernel.RemoveEntry"))
 }
 
 // The lock of a lock file that was replaced while one waited is a ghost lock.
@@ -287,29 +208,6 @@ func TestMountedInTheLastMoment(t *testing.T) {
 		assert.Equal(t, []string{"a"}, listIDs(t, s))
 	})
 	assertWhole(t, openStore(t, path), "a", 3)
-}
-
-// Reading waits for nobody who reads, and nobody deletes meanwhile.
-func TestReadersShareTheLock(t *testing.T) {
-	s, path := newStore(t)
-	create(t, s, "a", someFiles(3, "a"))
-	other := openStore(t, path)
-	deleted := make(chan error)
-	require.NoError(t, s.Read(background, "a", func(fs.FS) error {
-		assert.Equal(t, []string{"a"}, listIDs(t, other))
-		go func() {
-			_, err := other.Delete(background, "a")
-			deleted <- err
-		}()
-		for range 100 { // no proof that it waits, but it would be caught if it did not
-			content, err := s.ReadFile(background, "a", "dir1/file1")
-			require.NoError(t, err)
-			require.Equal(t, "a", string(content))
-		}
-		return nil
-	}))
-	require.NoError(t, <-deleted)
-	assert.Empty(t, listIDs(t, s))
 }
 
 // Paths and links do not lead a reader out of a layer.
