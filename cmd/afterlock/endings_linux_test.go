@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -16,7 +17,7 @@ import (
 )
 
 // V runs. V is told to end. V ends its workers, removes its scratch directory,
-// and is undecided.
+// and is undecided; it prints how to repeat it.
 func TestVerifyThatIsInterruptedCleansUp(t *testing.T) {
 	for _, number := range []unix.Signal{unix.SIGINT, unix.SIGTERM, unix.SIGHUP} {
 		t.Run(unix.SignalName(number), func(t *testing.T) {
@@ -25,16 +26,17 @@ func TestVerifyThatIsInterruptedCleansUp(t *testing.T) {
 			}
 			t.Parallel()
 			dir := t.TempDir()
-			cmd := program("verify", "--run", "traces", "--dir", dir, "--duration", "1h")
+			cmd := program("verify", "--run", "traces", "--dir", dir, "--duration", "1h", "--seed", "5", "-v")
 			var stdout bytes.Buffer
 			cmd.Stdout = &stdout
-			lines := untilItSays(t, cmd, "started")
+			lines := untilItSays(t, cmd, "msg=recording") // it works
 			require.NoError(t, cmd.Process.Signal(number))
 			for lines.Scan() {
 			}
 			require.Error(t, cmd.Wait())
 			assert.Equal(t, 3, cmd.ProcessState.ExitCode())
 			assert.Contains(t, stdout.String(), "traces: undecided, because interrupted")
+			assert.Regexp(t, "(?m)^repeat: afterlock verify --run traces --seed 5 --dir '?"+regexp.QuoteMeta(dir)+"'? --duration 1h0m0s$", stdout.String())
 			onlyNames(t, dir)
 		})
 	}
@@ -61,27 +63,21 @@ func unread(t *testing.T) *os.File {
 	return writer
 }
 
-func TestVerifyWhoseProgressNobodyReadsEnds(t *testing.T) {
-	dir := t.TempDir()
-	cmd := program("verify", "--run", "traces", "--dir", dir, "--duration", "1h")
-	var stdout bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, unread(t)
-	require.Error(t, cmd.Run())
-	assert.Equal(t, 3, cmd.ProcessState.ExitCode())
-	assert.Contains(t, stdout.String(), "traces: undecided, because interrupted")
-	onlyNames(t, dir)
-}
-
 // When a replay writes first, there is a scratch directory.
-func TestReplayThatNobodyReadsCleansUp(t *testing.T) {
+func TestCommandsThatNobodyReadsCleanUp(t *testing.T) {
 	dir := t.TempDir()
-	cmd := program("replay", "counterexample:UpstreamAsShipped", "--runs", "1000000", "--dir", dir)
-	var stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = unread(t), &stderr
-	require.Error(t, cmd.Run())
-	assert.Equal(t, 3, cmd.ProcessState.ExitCode())
-	assert.Equal(t, "afterlock: interrupted\n", stderr.String())
-	onlyNames(t, dir)
+	var read bytes.Buffer
+	verify := program("verify", "--run", "traces", "--dir", dir, "--duration", "1h")
+	verify.Stdout, verify.Stderr = &read, unread(t)
+	replay := program("replay", "counterexample:UpstreamAsShipped", "--runs", "1000000", "--dir", dir)
+	replay.Stdout, replay.Stderr = unread(t), &read
+	for _, cmd := range []*exec.Cmd{verify, replay} {
+		require.Error(t, cmd.Run())
+		assert.Equal(t, 3, cmd.ProcessState.ExitCode())
+		assert.Contains(t, read.String(), "interrupted\n")
+		read.Reset()
+		onlyNames(t, dir)
+	}
 }
 
 func TestInterruptedCommandsGiveNoVerdict(t *testing.T) {

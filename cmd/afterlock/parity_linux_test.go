@@ -2,9 +2,11 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +15,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/afterlock/afterlock/internal/bench/proc"
@@ -75,59 +78,72 @@ func TestParityWithRm(t *testing.T) {
 	if testing.Short() {
 		t.Skip("skipped with -short, because it makes many file systems")
 	}
-	places := slices.Concat(fullPlaces(), refusingPlaces(), peoplePlaces(), shapePlaces())
-	w := newWorlds(t)
+	places := map[string][]hard{}          // by world
+	temporary, n, ran := t.TempDir(), 0, 0 // a short path, for sockets
+	for _, place := range slices.Concat(fullPlaces(), refusingPlaces(), peoplePlaces(), shapePlaces()) {
+		places[place.world] = append(places[place.world], place)
+		n++
+	}
 	rows := [][]string{{"PLACE", columnRm, columnOurs, columnStore, "NOTE"}}
-	ran := 0
-	for i, place := range places {
-		t.Run(place.name, func(t *testing.T) {
-			row := []string{place.name, "-", "-", "-", ""}
-			defer func() {
-				if t.Skipped() {
-					row[4] = "skipped"
-				}
-				rows = append(rows, row)
-			}()
-			dir := filepath.Join(w.dir(t, place.world), fmt.Sprintf("place%d", i))
-			require.NoError(t, os.Mkdir(dir, 0o755))
-			columns := []string{columnRm, columnOurs, columnStore}
-			if place.noStore != "" {
-				columns, row[4] = columns[:2], "no layer: "+place.noStore
+	for _, world := range slices.Sorted(maps.Keys(places)) {
+		t.Run(cmp.Or(world, "temporary directory"), func(t *testing.T) {
+			base := temporary
+			if make := makeWorld[world]; make != nil {
+				base = make(t)
+			} else if world != "" {
+				base = testfs.Mount(t, "none", world, "")
 			}
-			// All are built before the first place is made hard, and spoiled.
-			var subjects []subject
-			for _, column := range columns {
-				subjects = append(subjects, place.prepare(t, dir, column))
+			testfs.Reachable(t, base)
+			for i, place := range places[world] {
+				t.Run(place.name, func(t *testing.T) {
+					row := []string{place.name, "-", "-", "-", ""}
+					defer func() {
+						if t.Skipped() {
+							row[4] = "skipped"
+						}
+						rows = append(rows, row)
+					}()
+					dir := filepath.Join(base, fmt.Sprintf("place%d", i))
+					require.NoError(t, os.Mkdir(dir, 0o755))
+					place.compare(t, dir, row)
+					ran++
+				})
 			}
-			removable := place.better
-			for at, s := range subjects {
-				o := place.observe(t, s)
-				row[1+at] = o.String()
-				if at == 0 {
-					removable = removable || o.gone
-					continue
-				}
-				if decision := place.differs[s.column]; decision != "" {
-					row[4] = "by decision: " + decision
-					if o.gone {
-						t.Errorf("%s does not differ any more", s.column)
-					}
-					continue
-				}
-				if removable && !o.gone {
-					t.Errorf("%s: %s", s.column, o.text)
-				}
-				if o.gone && len(o.litter) > 0 {
-					t.Errorf("%s left %q", s.column, o.litter)
-				}
-			}
-			ran++
 		})
 	}
 	var table bytes.Buffer
 	require.NoError(t, printTable(&table, rows))
-	t.Logf("%d places, %d ran\n%s", len(places), ran, table.String())
+	t.Logf("%d places, %d ran\n%s", n, ran, table.String())
 	require.GreaterOrEqual(t, ran, 60, "places that could be made")
+}
+
+// compare lets every program remove what is in the place, and fills the row in.
+func (h hard) compare(t *testing.T, dir string, row []string) {
+	columns := []string{columnRm, columnOurs, columnStore}
+	if h.noStore != "" {
+		columns, row[4] = columns[:2], "no layer: "+h.noStore
+	}
+	// All are built before the first place is made hard, and spoiled.
+	var subjects []subject
+	for _, column := range columns {
+		subjects = append(subjects, h.prepare(t, dir, column))
+	}
+	removable := h.better
+	for at, s := range subjects {
+		o := h.observe(t, s)
+		row[1+at] = o.String()
+		if at == 0 {
+			removable = removable || o.gone
+			continue
+		}
+		if decision := h.differs[s.column]; decision != "" {
+			row[4] = "by decision: " + decision
+			assert.False(t, o.gone, "%s does not differ any more", s.column)
+			continue
+		}
+		assert.True(t, o.gone || !removable, "%s: %s", s.column, o.text)
+		assert.False(t, o.gone && len(o.litter) > 0, "%s left %q", s.column, o.litter)
+	}
 }
 
 // A subject is what one program has to remove.
@@ -289,83 +305,17 @@ func namesIn(t *testing.T, dir string) (names []string) {
 	return names
 }
 
-// worlds are the file systems of the places, made when they are needed first.
-type worlds struct {
-	t    *testing.T
-	dirs map[string]string
-	why  map[string]string // they cannot be made
-}
-
-func newWorlds(t *testing.T) *worlds {
-	w := &worlds{t: t, dirs: map[string]string{}, why: map[string]string{}}
-	w.dirs[""] = testfs.Reachable(t, t.TempDir())
-	return w
-}
-
-// dir returns the directory of the world, which lasts as long as the test.
-func (w *worlds) dir(t *testing.T, name string) string {
-	t.Helper()
-	if dir := w.dirs[name]; dir != "" {
-		return dir
-	}
-	if why := w.why[name]; why != "" {
-		t.Skip(why)
-	}
-	// What is made here is made for the whole test, and skips this place alone.
-	maker := &lasting{T: w.t}
-	func() {
-		defer func() {
-			if problem := recover(); problem != nil && maker.why == "" {
-				panic(problem)
-			}
-		}()
-		w.dirs[name] = testfs.Reachable(maker, makeWorld(maker, name))
-	}()
-	if maker.why != "" {
-		w.why[name] = maker.why
-		t.Skip(maker.why)
-	}
-	return w.dirs[name]
-}
-
-// A lasting is the whole test as one part of it sees it: what cannot be made
-// is no reason to skip all.
-type lasting struct {
-	*testing.T
-	why string
-}
-
-func (l *lasting) Skip(values ...any)                 { l.skip(fmt.Sprint(values...)) }
-func (l *lasting) Skipf(format string, values ...any) { l.skip(fmt.Sprintf(format, values...)) }
-
-func (l *lasting) skip(why string) {
-	l.why = why
-	panic(why)
-}
-
-// makeWorld makes the file system name.
-func makeWorld(t testing.TB, name string) string {
-	switch name {
-	case "ext4":
-		return testfs.Ext4(t, testfs.Ext4Options{MiB: 16})
-	case "ext4 of few inodes":
-		return testfs.Ext4(t, testfs.Ext4Options{MiB: 8, Inodes: 128})
-	case "small tmpfs":
-		return testfs.Tmpfs(t, "size=1m")
-	case "tmpfs of few inodes":
-		return testfs.Tmpfs(t, "nr_inodes=120")
-	case "xfs":
-		return testfs.Xfs(t)
-	case "btrfs":
-		return testfs.Btrfs(t)
-	case "full btrfs", "btrfs with a quota":
-		return testfs.Btrfs(t)
-	case "fuse":
-		return testfs.Fuse(t)
-	case "overlay":
-		return testfs.Overlay(t)
-	case "bindfs":
-		return testfs.Bindfs(t)
-	}
-	return testfs.Mount(t, "none", name, "")
+// makeWorld are file systems of places by name. Others are mounted as they are.
+var makeWorld = map[string]func(testing.TB) string{
+	"ext4":                func(t testing.TB) string { return testfs.Ext4(t, testfs.Ext4Options{MiB: 16}) },
+	"ext4 of few inodes":  func(t testing.TB) string { return testfs.Ext4(t, testfs.Ext4Options{MiB: 8, Inodes: 128}) },
+	"small tmpfs":         func(t testing.TB) string { return testfs.Tmpfs(t, "size=1m") },
+	"tmpfs of few inodes": func(t testing.TB) string { return testfs.Tmpfs(t, "nr_inodes=120") },
+	"xfs":                 testfs.Xfs,
+	"btrfs":               testfs.Btrfs,
+	"full btrfs":          testfs.Btrfs,
+	"btrfs with a quota":  testfs.Btrfs,
+	"fuse":                testfs.Fuse,
+	"overlay":             testfs.Overlay,
+	"bindfs":              testfs.Bindfs,
 }

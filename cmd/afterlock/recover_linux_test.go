@@ -150,21 +150,34 @@ func TestOrphansAreListedWithTheTimeThatTheyAreLeftAlone(t *testing.T) {
 	}
 }
 
-func TestRecoverDetachesMountsWhereAsked(t *testing.T) {
-	dir := t.TempDir()
-	root := filepath.Join(dir, "root")
-	id := stale(t, root)
-	inside := makeNames(t, filepath.Join(root, "temp-dir-"+id, "1-merged"), "mount/")
-	makeNames(t, dir, "keep/file")
-	testfs.Bind(t, dir+"/keep", inside+"/mount")
-	stdout, _, code := call(t, "recover", root)
-	assert.Equal(t, 1, code)
-	assert.Contains(t, stdout, "a mount point is in the way")
-	stdout, stderr, code := call(t, "recover", "--detach-mounts", root)
-	assert.Zero(t, code, stdout+stderr)
-	assert.Equal(t, "recovered", row(t, stdout, id)[1])
-	onlyNames(t, root)
-	onlyNames(t, dir+"/keep", "file")
+func TestRecoverTakesWhatIsInTheWayWhereAsked(t *testing.T) {
+	for flag, c := range map[string]struct {
+		why string
+		put func(t *testing.T, keep, entry string)
+	}{
+		"--clear-flags": {"immutable", func(t *testing.T, _, entry string) { testfs.SetFlags(t, entry, testfs.Immutable) }},
+		"--detach-mounts": {"a mount point is in the way", func(t *testing.T, keep, entry string) {
+			testfs.Bind(t, keep, makeNames(t, filepath.Dir(entry)+"/1-merged", "mount/")+"/mount")
+		}},
+	} {
+		t.Run(flag, func(t *testing.T) {
+			dir := t.TempDir()
+			root, keep := filepath.Join(dir, "root"), makeNames(t, dir+"/keep", "file")
+			id := stale(t, root)
+			entries, err := filepath.Glob(filepath.Join(root, "temp-dir-"+id, "*"))
+			require.NoError(t, err)
+			c.put(t, keep, entries[0])
+			stdout, _, code := call(t, "recover", root)
+			assert.Equal(t, 1, code)
+			assert.Equal(t, "failed", row(t, stdout, id)[1])
+			assert.Contains(t, stdout, c.why)
+			stdout, stderr, code := call(t, "recover", flag, root)
+			assert.Zero(t, code, stdout+stderr)
+			assert.Equal(t, "recovered", row(t, stdout, id)[1])
+			onlyNames(t, root)
+			onlyNames(t, keep, "file")
+		})
+	}
 }
 
 func TestARootThatEveryUserMayWriteIsToldOf(t *testing.T) {

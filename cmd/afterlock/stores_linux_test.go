@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -232,42 +231,3 @@ func TestJSONKeepsEveryByteOfAName(t *testing.T) {
 }
 
 func first(stdout, _ string, _ int) string { return stdout }
-
-// docs/operations.md, "A store of an older version": its collection of garbage takes
-// the root of the layout overlay for a layer, and removes it with all live instances.
-func TestWhatAnOlderStoreThatCollectsGarbageTakesAway(t *testing.T) {
-	overlay := filepath.Join(t.TempDir(), "overlay")
-	makeNames(t, overlay, "deleted/diff/file", "recorded/diff/file", "l/")
-	root, err := tempdir.Open(overlay+"/tempdirs", tempdir.Make(0o700))
-	require.NoError(t, err)
-	defer root.Close()
-	dir, err := root.Create()
-	require.NoError(t, err)
-	require.NoError(t, dir.StageDeletion(overlay+"/deleted"))
-	pull, err := dir.StageAddition()
-	require.NoError(t, err)
-	makeNames(t, pull.Path(), "diff/file")
-	committed, err := dir.StageAddition()
-	require.NoError(t, err)
-	makeNames(t, committed.Path(), "diff/file")
-	require.NoError(t, committed.Commit(overlay+"/committed"))
-
-	records := []string{"recorded", "committed"}
-	for _, name := range namesIn(t, overlay) { // as ListLayers and GarbageCollect of 1.58
-		if name != "l" && name != "staging" && !slices.Contains(records, name) {
-			require.NoError(t, os.RemoveAll(overlay+"/"+name))
-		}
-	}
-
-	assert.ErrorIs(t, pull.Commit(overlay+"/pulled"), tempdir.ErrInstanceGone, "no success is reported")
-	assert.ErrorIs(t, dir.Close(t.Context()), tempdir.ErrInstanceGone)
-	onlyNames(t, overlay, "l", "recorded", "committed")
-	for _, record := range records {
-		assert.FileExists(t, overlay+"/"+record+"/diff/file")
-	}
-	_, err = root.Create()
-	assert.ErrorIs(t, err, tempdir.ErrRootGone)
-	again, err := tempdir.Open(overlay+"/tempdirs", tempdir.Make(0o700))
-	require.NoError(t, err, "opened again, all goes on")
-	again.Close()
-}

@@ -168,21 +168,20 @@ func TestTablesOfManyMounts(t *testing.T) {
 		return
 	}
 	at := t.TempDir()
-	before, calls, err := layerstore.Tables()
+	text, calls, err := layerstore.Tables()
 	if errors.Is(err, layerstore.ErrMountsUnknown) {
 		t.Skipf("skipped, because this kernel has no listmount: %v", err)
 	}
 	require.NoError(t, err)
-	require.ElementsMatch(t, before, calls)
-	for n := len(before); n < 258; n++ {
+	require.ElementsMatch(t, text, calls)
+	for n := 0; len(text) < 258; n++ { // one of others may go: its directory may be removed
 		dir := filepath.Join(at, fmt.Sprint(n))
 		require.NoError(t, os.Mkdir(dir, 0o700))
 		require.NoError(t, unix.Mount("none", dir, "tmpfs", 0, "size=4k"))
-		if n+1 >= 255 {
-			text, calls, err := layerstore.Tables()
-			require.NoError(t, err)
-			require.ElementsMatch(t, text, calls, "%d mounts", n+1)
-			require.Len(t, calls, n+1)
+		text, calls, err = layerstore.Tables()
+		require.NoError(t, err)
+		if len(text) >= 255 {
+			require.ElementsMatch(t, text, calls, "%d mounts", len(text))
 		}
 	}
 	deep := filepath.Join(at, "deep")
@@ -193,7 +192,7 @@ func TestTablesOfManyMounts(t *testing.T) {
 		require.NoError(t, os.MkdirAll(deep+below, 0o700))
 	}
 	require.NoError(t, unix.Mount(deep+"/from", deep+"/to", "", unix.MS_BIND, ""))
-	text, calls, err := layerstore.Tables()
+	text, calls, err = layerstore.Tables()
 	require.NoError(t, err)
 	require.ElementsMatch(t, text, calls)
 	testfs.DetachBelow(t, at)
