@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stretchr/testify/require"
 )
 
 // testVariable names the test that a re-executed test binary runs.
@@ -32,9 +34,7 @@ func Alone(t *testing.T, prepare func(*exec.Cmd)) bool {
 		pattern = append(pattern, "^"+regexp.QuoteMeta(part)+"$")
 	}
 	base, err := os.MkdirTemp("", "alone")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	t.Cleanup(func() { os.RemoveAll(base) })
 	if err := os.Chmod(base, 0o777); err != nil { // the process may be another user's
 		t.Fatal(err)
@@ -87,9 +87,7 @@ func OwnMounts(t *testing.T) bool {
 func executable(t testing.TB) string {
 	t.Helper()
 	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return self
 }
 

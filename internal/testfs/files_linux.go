@@ -46,18 +46,14 @@ func Flags(t testing.TB, path string) int {
 	f := openForFlags(t, path)
 	defer f.Close()
 	flags, err := unix.IoctlGetInt(int(f.Fd()), unix.FS_IOC_GETFLAGS)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return flags & (Immutable | AppendOnly | NoDump)
 }
 
 func openForFlags(t testing.TB, path string) *os.File {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return f
 }
 
@@ -100,9 +96,7 @@ func Snapshot(t testing.TB, dir string) map[string]string {
 		seen[path] = what
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return seen
 }
 

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // Fuse mounts a file system in user space over an empty directory. It has no
@@ -19,15 +21,8 @@ import (
 func Fuse(t testing.TB) string {
 	t.Helper()
 	target := t.TempDir()
-	mountFuse(t, target)
+	FuseAt(t, target)
 	return target
-}
-
-// FuseAt is Fuse that mounts at target. kill ends its server: from then on every
-// call there fails with ENOTCONN.
-func FuseAt(t testing.TB, target string) (kill func()) {
-	t.Helper()
-	return mountFuse(t, target)
 }
 
 // FuseInterrupted is Fuse with a server that answers EINTR to every second
@@ -35,7 +30,7 @@ func FuseAt(t testing.TB, target string) (kill func()) {
 func FuseInterrupted(t testing.TB) string {
 	t.Helper()
 	target := t.TempDir()
-	mountFuse(t, target, "interrupted")
+	FuseAt(t, target, "interrupted")
 	return target
 }
 
@@ -63,7 +58,9 @@ var fuseServer = sync.OnceValues(func() (string, error) {
 	return fmt.Sprintf("/proc/self/fd/%d", fuseProgram.Fd()), nil
 })
 
-func mountFuse(t testing.TB, target string, mode ...string) (kill func()) {
+// FuseAt is Fuse that mounts at target. kill ends its server: from then on every
+// call there fails with ENOTCONN.
+func FuseAt(t testing.TB, target string, mode ...string) (kill func()) {
 	t.Helper()
 	needRoot(t)
 	if _, err := os.Stat("/dev/fuse"); err != nil {
@@ -76,16 +73,10 @@ func mountFuse(t testing.TB, target string, mode ...string) (kill func()) {
 	server := exec.Command(program, append([]string{t.TempDir(), target}, mode...)...)
 	server.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	stdin, err := server.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	stdout, err := server.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
+	require.NoError(t, server.Start())
 	kill = func() {
 		server.Process.Kill()
 		server.Wait()

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/stretchr/testify/require"
 )
 
 // Ext4 mounts an ext4 file system of the given size from a file. No block is
@@ -53,13 +55,9 @@ func image(t testing.TB, fstype string, mib int, arguments ...string) string {
 	defer control.Close()
 	file := filepath.Join(t.TempDir(), fstype+".img")
 	f, err := os.Create(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer f.Close()
-	if err := f.Truncate(int64(mib) << 20); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, f.Truncate(int64(mib)<<20))
 	if out, err := exec.Command(mkfs, append(arguments, file)...).CombinedOutput(); err != nil {
 		t.Fatalf("mkfs.%s: %v\n%s", fstype, err, out)
 	}

@@ -13,6 +13,8 @@ import (
 
 	"github.com/afterlock/afterlock/internal/kernel"
 	"golang.org/x/sys/unix"
+
+	"github.com/stretchr/testify/require"
 )
 
 // Tmpfs mounts a tmpfs with these mount options, such as "size=1m,nr_inodes=20".
@@ -42,9 +44,7 @@ func Overlay(t testing.TB) string {
 	options := ""
 	for _, part := range []string{"lower", "upper", "work"} {
 		dir := filepath.Join(base, part)
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, os.Mkdir(dir, 0o755))
 		options += "," + part + "dir=" + dir
 	}
 	mount(t, "overlay", target, "overlay", 0, options[1:])
@@ -63,14 +63,8 @@ func OverlayIn(t testing.TB, dir, target, options string) {
 func Bindfs(t testing.TB) string {
 	t.Helper()
 	source, target := t.TempDir(), t.TempDir()
-	BindfsAt(t, source, target)
-	return target
-}
-
-// BindfsAt is Bindfs that shows source at target.
-func BindfsAt(t testing.TB, source, target string) {
-	t.Helper()
 	inUserSpace(t, target, "bindfs", source)
+	return target
 }
 
 // FuseOverlayfs mounts a union of the directories below dir, which it makes: lower,
@@ -80,9 +74,7 @@ func FuseOverlayfs(t testing.TB, dir, target string) {
 	options := "lowerdir=lower,upperdir=upper,workdir=work"
 	for _, name := range []string{"lower", "upper", "work"} {
 		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(path, 0o755); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, os.MkdirAll(path, 0o755))
 		options = strings.Replace(options, "="+name, "="+path, 1)
 	}
 	inUserSpace(t, target, "fuse-overlayfs", "-o", options)
@@ -206,9 +198,7 @@ type guard struct {
 func newGuard(t testing.TB, target string) *guard {
 	t.Helper()
 	read, write, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer read.Close()
 	sh := exec.Command("/bin/sh", "-c", `read -r _; exec umount -l -- "$1"`, "guard", target)
 	sh.Stdin = read
@@ -232,9 +222,7 @@ func (g *guard) dismiss() {
 func MountsBelow(t testing.TB, dir string) (found []string) {
 	t.Helper()
 	table, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	unescape := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
 	for line := range strings.Lines(string(table)) {
 		at := unescape.Replace(strings.Fields(line)[4])

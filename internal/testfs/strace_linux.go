@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // Strace runs cmd, which is not started, and returns the calls of all its threads
@@ -30,9 +32,7 @@ func Strace(t testing.TB, cmd *exec.Cmd, options ...string) string {
 		t.Fatalf("%v: %s", err, output)
 	}
 	calls, err := os.ReadFile(log)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return whole(string(calls))
 }
 

@@ -24,8 +24,6 @@ type Kind struct {
 	// Make mounts a new, empty file system of the kind and returns its root
 	// directory, or skips the test.
 	Make func(t testing.TB) string
-	// Unnamed says that O_TMPFILE works there.
-	Unnamed bool
 	// Mounted says that Make needs the privilege to mount.
 	Mounted bool
 }
@@ -34,12 +32,12 @@ type Kind struct {
 // and works for everybody.
 func Kinds() []Kind {
 	return []Kind{
-		{Name: "plain", Make: func(t testing.TB) string { return t.TempDir() }, Unnamed: true},
-		{Name: "tmpfs", Make: func(t testing.TB) string { return Tmpfs(t, "") }, Unnamed: true, Mounted: true},
-		{Name: "ext4", Make: func(t testing.TB) string { return Ext4(t, Ext4Options{}) }, Unnamed: true, Mounted: true},
-		{Name: "xfs", Make: Xfs, Unnamed: true, Mounted: true},
-		{Name: "btrfs", Make: Btrfs, Unnamed: true, Mounted: true},
-		{Name: "overlay", Make: Overlay, Unnamed: true, Mounted: true},
-		{Name: "fuse", Make: Fuse, Unnamed: false, Mounted: true},
+		{Name: "plain", Make: func(t testing.TB) string { return t.TempDir() }},
+		{Name: "tmpfs", Make: func(t testing.TB) string { return Tmpfs(t, "") }, Mounted: true},
+		{Name: "ext4", Make: func(t testing.TB) string { return Ext4(t, Ext4Options{}) }, Mounted: true},
+		{Name: "xfs", Make: Xfs, Mounted: true},
+		{Name: "btrfs", Make: Btrfs, Mounted: true},
+		{Name: "overlay", Make: Overlay, Mounted: true},
+		{Name: "fuse", Make: Fuse, Mounted: true},
 	}
 }

@@ -14,15 +14,43 @@ import (
 	"github.com/afterlock/afterlock/internal/testfs"
 )
 
-func TestKindLeavesNothingBehind(t *testing.T) {
+func TestKinds(t *testing.T) {
 	for _, kind := range testfs.Kinds() {
 		t.Run(kind.Name, func(t *testing.T) {
-			var base string
+			base := ""
 			t.Run("mounted", func(t *testing.T) {
 				dir := kind.Make(t)
 				base = filepath.Dir(dir)
-				require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), []byte("content"), 0o600))
 				require.Equal(t, kind.Mounted, mountedBelow(t, base) > 0)
+				fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR, 0o600)
+				if err == nil {
+					unix.Close(fd)
+				}
+				require.Equal(t, kind.Name == "fuse", err != nil, "O_TMPFILE: %v", err)
+
+				open := func() *os.File {
+					f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+					require.NoError(t, err)
+					t.Cleanup(func() { f.Close() })
+					return f
+				}
+				holder, other := open(), open()
+				require.NoError(t, lock(holder))
+				require.ErrorIs(t, lock(other), unix.EAGAIN, "held by another descriptor of one process")
+				require.NoError(t, open().Close(), "closing an unrelated descriptor")
+				require.ErrorIs(t, lock(other), unix.EAGAIN)
+				require.NoError(t, holder.Close())
+				require.NoError(t, lock(other))
+
+				from, to := filepath.Join(dir, "from"), filepath.Join(dir, "to")
+				require.NoError(t, os.WriteFile(from, nil, 0o600))
+				require.NoError(t, os.WriteFile(to, nil, 0o600))
+				rename := func() error {
+					return unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
+				}
+				require.ErrorIs(t, rename(), unix.EEXIST)
+				require.NoError(t, os.Remove(to))
+				require.NoError(t, rename())
 			})
 			if base == "" {
 				t.Skip("skipped, because it was not made")
@@ -31,86 +59,6 @@ func TestKindLeavesNothingBehind(t *testing.T) {
 			require.Zero(t, loopDevicesBelow(t, base))
 		})
 	}
-}
-
-func TestKindTellsWhetherUnnamedFilesWork(t *testing.T) {
-	for _, kind := range testfs.Kinds() {
-		t.Run(kind.Name, func(t *testing.T) {
-			fd, err := unix.Open(kind.Make(t), unix.O_TMPFILE|unix.O_RDWR, 0o600)
-			if err == nil {
-				defer unix.Close(fd)
-			}
-			require.Equal(t, kind.Unnamed, err == nil, "O_TMPFILE: %v", err)
-		})
-	}
-}
-
-func TestKindHasLocksOfDescriptors(t *testing.T) {
-	for _, kind := range testfs.Kinds() {
-		t.Run(kind.Name, func(t *testing.T) {
-			path := filepath.Join(kind.Make(t), "lock")
-			open := func() *os.File {
-				f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
-				require.NoError(t, err)
-				t.Cleanup(func() { f.Close() })
-				return f
-			}
-			holder, other := open(), open()
-			require.NoError(t, lock(holder))
-			require.ErrorIs(t, lock(other), unix.EAGAIN, "held by another descriptor of one process")
-			require.NoError(t, open().Close(), "closing an unrelated descriptor")
-			require.ErrorIs(t, lock(other), unix.EAGAIN)
-			require.NoError(t, holder.Close())
-			require.NoError(t, lock(other))
-		})
-	}
-}
-
-func TestKindRenamesWithoutReplacing(t *testing.T) {
-	for _, kind := range testfs.Kinds() {
-		t.Run(kind.Name, func(t *testing.T) {
-			dir := kind.Make(t)
-			from, to := filepath.Join(dir, "from"), filepath.Join(dir, "to")
-			require.NoError(t, os.WriteFile(from, nil, 0o600))
-			require.NoError(t, os.WriteFile(to, nil, 0o600))
-			rename := func() error {
-				return unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
-			}
-			require.ErrorIs(t, rename(), unix.EEXIST)
-			require.NoError(t, os.Remove(to))
-			require.NoError(t, rename())
-		})
-	}
-}
-
-func TestFileSystemRunsOutOfInodes(t *testing.T) {
-	for name, mount := range map[string]func(testing.TB) string{
-		"tmpfs": func(t testing.TB) string { return testfs.Tmpfs(t, "nr_inodes=20") },
-		"ext4":  func(t testing.TB) string { return testfs.Ext4(t, testfs.Ext4Options{MiB: 8, Inodes: 32}) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir := mount(t)
-			var err error
-			for n := 0; err == nil; n++ {
-				require.Less(t, n, 1000)
-				err = os.Mkdir(filepath.Join(dir, strings.Repeat("x", n+1)), 0o700)
-			}
-			require.ErrorIs(t, err, unix.ENOSPC)
-		})
-	}
-}
-
-func TestReadOnlyRefusesToWrite(t *testing.T) {
-	dir := t.TempDir()
-	testfs.ReadOnly(t, dir)
-	require.ErrorIs(t, os.Mkdir(filepath.Join(dir, "x"), 0o700), unix.EROFS)
-}
-
-func TestBindShowsTheSameFiles(t *testing.T) {
-	from, to := t.TempDir(), t.TempDir()
-	testfs.Bind(t, from, to)
-	require.NoError(t, os.WriteFile(filepath.Join(from, "file"), nil, 0o600))
-	require.FileExists(t, filepath.Join(to, "file"))
 }
 
 func lock(f *os.File) error {

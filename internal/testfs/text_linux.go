@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // Text writes what is below dir as text, one line for each name: its permissions, its
@@ -60,9 +62,7 @@ func Text(t testing.TB, dir string) string {
 		b.WriteString("\n")
 		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return b.String()
 }
 
@@ -70,9 +70,7 @@ func Text(t testing.TB, dir string) string {
 func Lay(t testing.TB, dir, text string) {
 	t.Helper()
 	for line := range strings.Lines(text) {
-		if err := lay(dir, strings.TrimSuffix(line, "\n")); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, lay(dir, strings.TrimSuffix(line, "\n")))
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 
 	"github.com/afterlock/afterlock/internal/bench/proc"
 	"golang.org/x/sys/unix"
+
+	"github.com/stretchr/testify/require"
 )
 
 // A Lack is what a kernel, a sandbox or a user does not have.
@@ -87,9 +89,7 @@ func (l Lack) wrap(t testing.TB, cmd *exec.Cmd) {
 		needRoot(t)
 	}
 	text, err := json.Marshal(l)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	cmd.Env = append(cmd.Env, lackVariable+"="+string(text))
 	if l.User != 0 {
 		NeedUser(t, l.User)
@@ -111,9 +111,7 @@ func NeedUser(t testing.TB, user int) {
 		t.Skip("skipped, because only root can become another user")
 	}
 	users, err := os.ReadFile("/proc/self/uid_map")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	for line := range strings.Lines(string(users)) {
 		var first, outside, count int64 // up to 4294967295, on 32 bits too
 		if n, _ := fmt.Sscan(line, &first, &outside, &count); n == 3 && int64(user) >= first && int64(user)-first < count {

@@ -80,20 +80,6 @@ func TestStepsOfAnInstance(t *testing.T) {
 	}
 }
 
-func TestCommitPutsTheAdditionInPlace(t *testing.T) {
-	s := newScene(t, upstream.Options{})
-	dir, err := s.root.Create()
-	require.NoError(t, err)
-	addition := dir.StageAddition()
-	makeTree(t, addition.Path())
-	destination := filepath.Join(filepath.Dir(s.path), "layer")
-	require.NoError(t, addition.Commit(destination))
-	require.NoError(t, dir.Cleanup())
-	assert.FileExists(t, filepath.Join(destination, "file"))
-	assert.Empty(t, s.names(t))
-	assert.Contains(t, s.actions, "Commit")
-}
-
 func TestRecoveryRemovesStaleInstancesAndOrphans(t *testing.T) {
 	for _, tt := range []struct {
 		name       string
@@ -117,13 +103,4 @@ func TestRecoveryRemovesStaleInstancesAndOrphans(t *testing.T) {
 			assert.Empty(t, s.names(t))
 		})
 	}
-}
-
-func TestTheTableKeepsRecoveryFromLiveInstancesOfThisProcess(t *testing.T) {
-	s := newScene(t, upstream.Options{RecovererRechecks: true})
-	dir, err := s.root.Create()
-	require.NoError(t, err)
-	require.NoError(t, s.root.Recover())
-	assert.Len(t, s.names(t), 2)
-	require.NoError(t, dir.Cleanup())
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -216,6 +217,56 @@ func TestWhatIsSyncedAndWhen(t *testing.T) {
 				require.NoError(t, s.Save(background, "a", nil))
 				assert.Equal(t, join([]string{"sync store"}, save), l.take(), "save after somebody else's")
 			})
+		}
+	}
+}
+
+// Who flagged a layer may have been killed before that was durable. Who finishes it
+// makes it so before anything moves, or power loss would leave the record and not the
+// layer (spec: PowerTrustsFlag).
+func TestFlagIsDurableBeforeAnythingMoves(t *testing.T) {
+	recover := func(s *layerstore.Store) error { _, err := s.Recover(background); return err }
+	save := func(s *layerstore.Store) error { return s.Save(background, "b", label("x")) }
+	for sync, exchange := range map[string]error{"Disk.SyncDirectory": nil, "Disk.SyncSpare": unix.ENOSPC} { // of the flag, and by mark
+		for _, finish := range []func(*layerstore.Store) error{recover, save} {
+			for _, fails := range []error{nil, unix.EIO} {
+				s, path := newStore(t)
+				create(t, s, "a", someFiles(3, "a"))
+				create(t, s, "b", layerstore.Empty())
+				took := false
+				flags := &calls{before: func(_ int64, call string) error {
+					if call == "Disk.Replace" {
+						took = true
+						return exchange
+					}
+					if took && call == sync {
+						return unix.ESRCH // it is killed
+					}
+					return nil
+				}}
+				_, err := openStore(t, path, append(flags.options(), layerstore.WithoutRecovery())...).Delete(background, "a")
+				require.Equal(t, layerstore.MayHaveEffect, layerstore.EffectOf(err))
+
+				var made []string
+				finishes := &calls{before: func(_ int64, call string) error {
+					if made = append(made, call); call == sync {
+						return fails
+					}
+					return nil
+				}}
+				other := openStore(t, path, append(finishes.options(), layerstore.WithoutRecovery())...)
+				made = nil
+				require.ErrorIs(t, finish(other), fails)
+				synced, moved := slices.Index(made, sync), slices.Index(made, "Kernel.StageDeletion")
+				require.GreaterOrEqual(t, synced, 0)
+				if fails != nil {
+					assert.Equal(t, -1, moved, "%v", made)
+					assert.DirExists(t, filepath.Join(path, "vfs/dir/a"))
+					continue
+				}
+				assert.Greater(t, moved, synced, "%v", made)
+				assert.Equal(t, []string{"b"}, listIDs(t, s))
+			}
 		}
 	}
 }
