@@ -368,3 +368,34 @@ func TestOpenThatFailsLeavesNothing(t *testing.T) {
 	}
 	assert.Positive(t, stores)
 }
+
+// What a deletion calls under the store lock is a constant, and one rename for each part
+// of a layer. Upstream makes two instances for each layer, under the lock (F26); here it
+// is one for all of them, before it.
+func TestCallsUnderTheLock(t *testing.T) {
+	save := []string{"Disk.WriteSpare", "Disk.SyncSpare", "Disk.Close", "Disk.WriteToken", "Disk.Replace", "Disk.SyncDirectory", "Disk.StatMetadata"}
+	lock := []string{"Disk.OpenLock", "Disk.TakeLock", "Disk.Links", "Disk.ReadToken", "Disk.StatMetadata"}
+	unlock := []string{"Disk.Close"}
+	instance := []string{"Kernel.OpenUnnamed", "Kernel.TakeLock", "Kernel.WriteOwner", "Kernel.LinkLock", "Kernel.MakeData"}
+	for _, driver := range layouts {
+		for _, layers := range []int{1, 10} {
+			var made []string
+			c := &calls{before: func(_ int64, name string) error { made = append(made, name); return nil }}
+			s, _ := newStore(t, append(c.options(), layerstore.WithDriver(driver))...)
+			var ids []string
+			for i := range layers {
+				ids = append(ids, fmt.Sprint("layer", i))
+				create(t, s, ids[i], someFiles(9, "x"))
+			}
+			made = nil
+			_, err := s.Delete(background, ids...)
+			require.NoError(t, err)
+			moves := slices.Repeat([]string{"Kernel.StageDeletion"}, layers*len(driver.Parts(layerstore.Placed{})))
+			want := slices.Concat(lock, unlock, instance, lock, save, moves, save, unlock)
+			made = slices.DeleteFunc(made, func(name string) bool { return name == "Kernel.SyncData" }) // where nothing is ordered
+			require.Greater(t, len(made), len(want))
+			assert.Equal(t, want, made[:len(want)])
+			assert.Contains(t, made[len(want):], "Kernel.RemoveEntry")
+		}
+	}
+}
