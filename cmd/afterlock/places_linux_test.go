@@ -431,7 +431,7 @@ func fill(t *testing.T, s subject) func() {
 			break // its names take no space
 		}
 	}
-	if filesystem.Type == unix.BTRFS_SUPER_MAGIC {
+	if uint32(filesystem.Type) == unix.BTRFS_SUPER_MAGIC {
 		return nil // that would take long, and nobody else uses it
 	}
 	return func() { os.RemoveAll(dir) }
