@@ -38,7 +38,6 @@ type actor struct {
 	history uint64 // hash of what its calls returned
 	ids     []identity
 	numbers []uint64   // inode numbers that it has seen
-	limit   int        // calls until it dies, 0: none
 	fails   unix.Errno // of the next call
 	failed  bool       // a call was made to fail
 }
@@ -70,14 +69,14 @@ func newActor(d *disk.Disk, name byte) (*actor, error) {
 // open opens the root, as the first thing that the process does.
 func (a *actor) open() (err error) {
 	a.process.Restart(0)
-	a.fails, a.limit, a.status, a.yield = 0, 0, idle, nil
+	a.fails, a.status, a.yield = 0, idle, nil
 	a.root, err = tempdir.Open("/"+rootName, kernel.With[tempdir.Option](a.kernel), tempdir.OrphanGrace(0))
 	return err
 }
 
 // reset makes the process one that has done nothing but open the root.
 func (a *actor) reset() {
-	a.status, a.err, a.history, a.limit, a.call = idle, nil, 0, 0, nil
+	a.status, a.err, a.history, a.call = idle, nil, 0, nil
 	a.fails, a.failed = 0, false
 	a.ids, a.numbers, a.pending = a.ids[:0], a.numbers[:0], ""
 }
@@ -157,12 +156,6 @@ func (a *actor) point(method, name string) error {
 	if a.yield != nil {
 		a.pending = method
 		if !a.yield(struct{}{}) || a.status == dying {
-			a.status = dead
-			panic(errKilled)
-		}
-	}
-	if a.limit > 0 {
-		if a.limit--; a.limit == 0 {
 			a.status = dead
 			panic(errKilled)
 		}

@@ -3,7 +3,6 @@ package crashsim
 import (
 	"context"
 	"math/bits"
-	"runtime"
 	"slices"
 
 	"github.com/afterlock/afterlock/crashsim/disk"
@@ -19,21 +18,18 @@ var (
 // Needs finds out which claim needs which fsyncs, by trying every set of them
 // under every durability model, for the deletion of two layers and for the
 // addition of one. A process recovers beside them and one is killed. It takes
-// about a second on two processors; workers 0 means one for each processor.
-func Needs(ctx context.Context, workers int) ([]Need, error) {
-	if workers <= 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
-	deletion, err := needs(ctx, workers, "deletion", Scenario{Deleters: 1, Victims: 2, Files: 2, Recoverers: 1, Kills: 1},
+// about a second on two processors.
+func Needs(ctx context.Context) ([]Need, error) {
+	deletion, err := needs(ctx, "deletion", Scenario{Deleters: 1, Victims: 2, Files: 2, Recoverers: 1, Kills: 1},
 		[]string{"flag", "record", "data"}, deletionClaims)
 	if err != nil {
 		return nil, err
 	}
-	addition, err := needs(ctx, workers, "addition", Scenario{Adders: 1, Files: 2, Recoverers: 1, Kills: 1}, AllSyncs, additionClaims)
+	addition, err := needs(ctx, "addition", Scenario{Adders: 1, Files: 2, Recoverers: 1, Kills: 1}, AllSyncs, additionClaims)
 	return append(deletion, addition...), err
 }
 
-func needs(ctx context.Context, workers int, about string, s Scenario, syncs []string, claims []world.Claim) ([]Need, error) {
+func needs(ctx context.Context, about string, s Scenario, syncs []string, claims []world.Claim) ([]Need, error) {
 	sets := make([][]string, 1<<len(syncs))
 	for set := range sets {
 		sets[set] = []string{}
@@ -52,7 +48,7 @@ func needs(ctx context.Context, workers int, about string, s Scenario, syncs []s
 		}
 	}
 	broken := make([]map[world.Claim]bool, len(all))
-	report, err := runJobs(ctx, all, 1, workers, Options{})
+	report, err := runJobs(ctx, all, 1, Options{})
 	if err != nil {
 		return nil, err
 	}

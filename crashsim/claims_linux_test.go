@@ -33,7 +33,7 @@ func TestWhichClaimNeedsWhichFsync(t *testing.T) {
 	if testing.Short() {
 		t.Skip("skipped, because it tries every set of fsyncs")
 	}
-	needs, err := crashsim.Needs(t.Context(), 2)
+	needs, err := crashsim.Needs(t.Context())
 	require.NoError(t, err)
 	var table strings.Builder
 	require.NoError(t, crashsim.WriteNeeds(&table, needs))

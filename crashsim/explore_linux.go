@@ -16,8 +16,7 @@ import (
 // that have seen the same answers.
 type explorer struct {
 	*machine
-	seen     map[uint64]uint8 // states, and the choices that were not tried there
-	awake    bool             // try every choice in every state; a test compares
+	seen     map[uint64]struct{} // states
 	schedule []byte
 	handled  int // changes of the journal that were looked at
 	kills    int
@@ -36,7 +35,7 @@ type explorer struct {
 	found   func(world.Finding)
 	enough  func() bool // says when to stop; may be nil
 
-	states, steps, runs int64
+	states, steps int64
 }
 
 // Actors are called A, B and C in schedules; a, b and c are their kills.
@@ -55,7 +54,7 @@ func newExplorer(s *Scenario, model disk.Durability) (*explorer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &explorer{machine: w, seen: make(map[uint64]uint8), model: model}, nil
+	return &explorer{machine: w, seen: make(map[uint64]struct{}), model: model}, nil
 }
 
 // restart runs a schedule from the start.
@@ -69,7 +68,6 @@ func (e *explorer) restart(schedule []byte) error {
 	for _, a := range e.actors {
 		a.start()
 	}
-	e.runs++
 	for i, choice := range schedule {
 		if !e.may(choice) {
 			return fmt.Errorf("schedule: %q is not possible at step %d", choice, i)
@@ -178,9 +176,7 @@ func (e *explorer) key() uint64 {
 	return h
 }
 
-// explore visits every state. Of steps that can be made in either order it
-// tries one order where both lead to the same state (sleep sets, with the rule
-// of Godefroid for states that are met again). It stops early if ctx is done.
+// explore visits every state. It stops early if ctx is done.
 func (e *explorer) explore(ctx context.Context) error {
 	if err := e.restart(nil); err != nil {
 		return err
@@ -188,20 +184,19 @@ func (e *explorer) explore(ctx context.Context) error {
 	if err := e.changed(0); err != nil { // the tree before anything happened
 		return err
 	}
-	const all = uint8(1)<<(2*maxActors) - 1
-	frames := []frame{e.frame(all, 0)}
+	left := [][]byte{e.choices()} // what was not tried in each state on the way to this one
 	e.states++
 	behind := false
-	for len(frames) > 0 && (e.enough == nil || !e.enough()) {
-		top := &frames[len(frames)-1]
-		if top.next == len(top.choices) {
-			frames = frames[:len(frames)-1]
+	for len(left) > 0 && (e.enough == nil || !e.enough()) {
+		top := &left[len(left)-1]
+		if len(*top) == 0 {
+			left = left[:len(left)-1]
 			behind = true
 			continue
 		}
-		choice := top.choices[top.next]
-		top.next++
-		e.schedule = e.schedule[:len(frames)-1]
+		choice := (*top)[0]
+		*top = (*top)[1:]
+		e.schedule = e.schedule[:len(left)-1]
 		if behind {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -210,11 +205,6 @@ func (e *explorer) explore(ctx context.Context) error {
 				return err
 			}
 		}
-		sleep := top.below(choice)
-		top.sleep |= 1 << bit(choice)
-		if e.awake {
-			sleep = 0
-		}
 		e.do(choice)
 		e.schedule = append(e.schedule, choice)
 		if err := e.handle(true); err != nil {
@@ -222,22 +212,17 @@ func (e *explorer) explore(ctx context.Context) error {
 		}
 		behind = true
 		key := e.key()
-		try := all &^ sleep
-		if untried, known := e.seen[key]; known {
-			if try &= untried; try == 0 {
-				continue
-			}
-			e.seen[key] = untried & sleep
-		} else {
-			e.seen[key] = sleep
-			e.states++
-			if e.over() {
-				e.end()
-				continue
-			}
+		if _, known := e.seen[key]; known {
+			continue
+		}
+		e.seen[key] = struct{}{}
+		e.states++
+		if e.over() {
+			e.end()
+			continue
 		}
 		behind = false
-		frames = append(frames, e.frame(try, sleep))
+		left = append(left, e.choices())
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 // setup lays the scenario's tree out.
 func (s *Scenario) setup(p *disk.Process) error {
 	errs := []error{p.Mkdir("/" + rootName), p.Mkdir("/" + layersName), p.Mkdir("/" + metaName),
-		p.Make("/"+rootName+"/"+foreign)}
+		p.Make("/" + rootName + "/" + foreign)}
 	for i := range s.Deleters {
 		b := s.deletion(i)
 		errs = append(errs, p.Save("/"+b.record, world.Complete))

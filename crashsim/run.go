@@ -18,7 +18,6 @@ type Options struct {
 	Nested    int        // crashes inside recovery, one in another; default 1, with Deep 2; negative: none
 	Deep      bool       // larger scenarios
 	Shard     Shard
-	Workers   int  // default: one a processor
 	First     bool // of each scenario and model, stop soon after the first finding
 
 	// Progress shows one line of what is being done; may be nil.

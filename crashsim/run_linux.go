@@ -88,14 +88,10 @@ func Run(ctx context.Context, options Options) (Report, error) {
 		}
 	}
 	nested = max(nested, 0)
-	workers := options.Workers
-	if workers == 0 {
-		workers = runtime.GOMAXPROCS(0)
-	}
-	return runJobs(ctx, all, nested, workers, options)
+	return runJobs(ctx, all, nested, options)
 }
 
-func runJobs(ctx context.Context, all []job, nested, workers int, options Options) (Report, error) {
+func runJobs(ctx context.Context, all []job, nested int, options Options) (Report, error) {
 	begin, work := time.Now(), processorTime()
 	report := Report{PerModel: make(map[string]Counts)}
 	results := make([][]Found, len(all))
@@ -105,7 +101,7 @@ func runJobs(ctx context.Context, all []job, nested, workers int, options Option
 		failed error
 	)
 	queue := make(chan int)
-	for range workers {
+	for range runtime.GOMAXPROCS(0) {
 		wait.Go(func() {
 			for i := range queue {
 				counts, found, err := all[i].run(ctx, nested, options)

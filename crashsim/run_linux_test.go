@@ -17,7 +17,7 @@ func TestEveryCrashIsRecoveredFrom(t *testing.T) {
 		t.Skip("skipped, because TestThreeVictimsAndTwoProcesses does a part of it")
 	}
 	for _, s := range crashsim.Scenarios(false) {
-		report, err := crashsim.Run(t.Context(), crashsim.Options{Scenarios: []crashsim.Scenario{s}, Workers: 2})
+		report, err := crashsim.Run(t.Context(), crashsim.Options{Scenarios: []crashsim.Scenario{s}})
 		require.NoError(t, err)
 		assert.Empty(t, report.Problems())
 		assert.Len(t, report.PerModel, 3)

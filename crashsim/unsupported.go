@@ -17,7 +17,7 @@ func Scenarios(bool) []Scenario { return nil }
 func Run(context.Context, Options) (Report, error) { return Report{}, unsupported() }
 
 // Needs returns an error that matches [errors.ErrUnsupported].
-func Needs(context.Context, int) ([]Need, error) { return nil, unsupported() }
+func Needs(context.Context) ([]Need, error) { return nil, unsupported() }
 
 // Replay returns an error that matches [errors.ErrUnsupported].
 func Replay(context.Context, string, io.Writer) (int, error) { return 0, unsupported() }

@@ -25,7 +25,7 @@ before the first unlink, and "content" of what is added.
 Exit codes: 0 success, 2 usage or not on this system, 3 interrupted.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			needs, err := crashsim.Needs(cmd.Context(), 0)
+			needs, err := crashsim.Needs(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -57,7 +57,11 @@ func (p *Process) Restart(keep int) {
 // Open is how many descriptors are open.
 func (p *Process) Open() int {
 	n := 0
-	p.Each(func(int, int32) { n++ })
+	for _, f := range p.fds {
+		if f != nil {
+			n++
+		}
+	}
 	return n
 }
 

@@ -37,9 +37,6 @@ func (d *Disk) Root() int32 { return root }
 // Parent is the directory that a directory is in, or was in last.
 func (d *Disk) Parent(dir int32) int32 { return d.nodes[dir].parent }
 
-// IsDir reports whether a node is a directory.
-func (d *Disk) IsDir(n int32) bool { return d.nodes[n].directory }
-
 // Content is what a file contains. It must not be changed.
 func (d *Disk) Content(n int32) []byte { return d.nodes[n].data }
 
@@ -47,14 +44,6 @@ func (d *Disk) Content(n int32) []byte { return d.nodes[n].data }
 func (d *Disk) Holder(n int32) int {
 	if f := d.nodes[n].locker; f != nil {
 		return f.process
-	}
-	return -1
-}
-
-// NodeOf is the node that a process's descriptor refers to, or -1.
-func (p *Process) NodeOf(fd int) int32 {
-	if f, err := p.fd(fd); err == nil {
-		return f.node
 	}
 	return -1
 }
@@ -70,13 +59,4 @@ func (d *Disk) NameIn(dir, node int32) string {
 		}
 	}
 	return ""
-}
-
-// Each calls visit for every descriptor that is open, in order.
-func (p *Process) Each(visit func(fd int, node int32)) {
-	for i, f := range p.fds {
-		if f != nil {
-			visit(firstFd+i, f.node)
-		}
-	}
 }
