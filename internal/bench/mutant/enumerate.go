@@ -26,7 +26,8 @@ const (
 //     with nil something that is called err or is the result of a call, never
 //     holds (!= nil) or always does (== nil); what it calls is called all the same;
 //   - adjacent calls swapped: each two statements that follow each other and call
-//     something, each with the if that looks at its error;
+//     something, each with the if that looks at its error; it is equivalent if one
+//     of them only defers its call;
 //   - flag or mode changed: each constant of package unix that is an operand of |,
 //     an argument or a field, but for error numbers and noFlags, is 0; each mode in octal
 //     lets everybody read and write, or no one but the owner if it did; each true
@@ -47,15 +48,17 @@ func Enumerate(path, text string) (all []*Mutant, err error) {
 			name = strings.TrimLeft(name[strings.LastIndexByte(name, ' ')+1:], "*") + "." + f.Name.Name
 		}
 		count := map[string]int{}
-		e := &enumeration{source: s, add: func(rule string, at, end token.Pos, by string) {
+		e := &enumeration{source: s, add: func(rule string, at, end token.Pos, by string) *Mutant {
 			count[rule]++
 			old := text[s.offset(at):s.offset(end)]
-			all = append(all, &Mutant{
+			m := &Mutant{
 				Name:   fmt.Sprintf("%s: %s %s #%d", rule, path, name, count[rule]),
 				Of:     rule,
 				Change: fmt.Sprintf("line %d: %s -> %s", strings.Count(text[:s.offset(at)], "\n")+1, short(old), short(by)),
 				Edits:  []Edit{{File: path, Old: old, New: by, at: s.offset(at)}},
-			})
+			}
+			all = append(all, m)
+			return m
 		}}
 		ast.Inspect(f.Body, e.visit)
 	}
@@ -101,7 +104,7 @@ func Sample(all []*Mutant, n int) []*Mutant {
 
 type enumeration struct {
 	*source
-	add func(rule string, at, end token.Pos, by string)
+	add func(rule string, at, end token.Pos, by string) *Mutant
 }
 
 func (e *enumeration) visit(n ast.Node) bool {
@@ -185,7 +188,10 @@ func isError(x ast.Expr) bool {
 }
 
 // A step is a statement that calls something, with the if that looks at its error.
-type step struct{ from, to token.Pos }
+type step struct {
+	from, to token.Pos
+	alone    ast.Stmt // without an if
+}
 
 func (e *enumeration) swaps(list []ast.Stmt) {
 	var last *step
@@ -194,20 +200,54 @@ func (e *enumeration) swaps(list []ast.Stmt) {
 			last = nil
 			continue
 		}
-		s := step{list[i].Pos(), list[i].End()}
+		s := step{list[i].Pos(), list[i].End(), list[i]}
 		if _, looks := list[i].(*ast.IfStmt); !looks && i+1 < len(list) {
 			if next, ok := list[i+1].(*ast.IfStmt); ok && next.Init == nil && !hasCall(next.Cond) {
-				s.to = next.End()
+				s.to, s.alone = next.End(), nil
 				i++
 			}
 		}
 		if last != nil {
 			between := e.text[e.offset(last.to):e.offset(s.from)]
 			first, second := e.text[e.offset(last.from):e.offset(last.to)], e.text[e.offset(s.from):e.offset(s.to)]
-			e.add(swapsCalls, last.from, s.to, second+between+first)
+			m := e.add(swapsCalls, last.from, s.to, second+between+first)
+			if anyOrder(last.alone, s.alone) || anyOrder(s.alone, last.alone) {
+				m.Equivalent = "a deferred call is made at the return, and the other statement does not return, nor change what is called"
+			}
 		}
 		last = &s
 	}
+}
+
+// anyOrder reports whether first is a deferred call without arguments, and second
+// neither returns nor assigns a variable that it is made of.
+func anyOrder(first, second ast.Stmt) bool {
+	d, ok := first.(*ast.DeferStmt)
+	if !ok || len(d.Call.Args) > 0 {
+		return false
+	}
+	var assigned []string
+	switch s := second.(type) {
+	case *ast.ExprStmt:
+	case *ast.AssignStmt:
+		for _, x := range s.Lhs {
+			i, ok := x.(*ast.Ident)
+			if !ok {
+				return false
+			}
+			assigned = append(assigned, i.Name)
+		}
+	default:
+		return false
+	}
+	same := true
+	ast.Inspect(d.Call.Fun, func(n ast.Node) bool {
+		i, ok := n.(*ast.Ident)
+		same = same && !(ok && slices.Contains(assigned, i.Name))
+		_, function := n.(*ast.FuncLit)
+		return !function
+	})
+	return same
 }
 
 // calls reports whether a statement calls something, and may be moved.
