@@ -1,6 +1,7 @@
 package fuzz
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -11,99 +12,80 @@ import (
 	"github.com/afterlock/afterlock/internal/bench/schedule"
 )
 
-// Options are what a campaign does.
-type Options struct {
-	Seed       uint64
-	Executions int64         // 0: no bound
-	Duration   time.Duration // 0: no bound
-	Until      int           // stop after so many classes; 0: do not
-	Empty      bool          // begin without the corpus
-	Blind      bool          // keep nothing: every program is drawn anew
-	Canary     bool          // see [FuzzCanary]
-}
-
-// A Report is what a campaign did.
-type Report struct {
-	Corpus     int   // programs that it began with
-	Executions int64 // with those
-	Undecided  int64 // of them, without a verdict of the model
-	Steps      int64 // of the model Gate that they took
-	Kept       int   // programs that met a class that no other had met
-	Classes    int   // of the model Gate
-	Of         int
-	Problems   []string // of the first program that has any, made smaller
-	Repeat     string   // its command
-	Elapsed    time.Duration
-}
-
 // Campaign runs the corpus, and then programs that are drawn or made of those that
 // met a new class of the model Gate. It is the fuzzer of the gate, which has no Go
 // toolchain; "go test -fuzz" sees the code besides. It ends with the first program
 // that has a problem. The error is the context's, or the machine's.
-func Campaign(ctx context.Context, o Options) (r Report, err error) {
+func Campaign(ctx context.Context, o Options) (Report, error) {
 	begin := time.Now()
 	coverage, err := NewCoverage(ctx, "Gate")
 	if err != nil {
-		return r, err
+		return Report{}, err
 	}
-	m := NewMachine(coverage.Step)
-	defer m.Close()
-	var pool [][]byte
-	try := func(data []byte) (stop bool, err error) {
-		s := Decode(data)
-		if o.Canary {
-			canary(s)
+	c := campaign{Options: o, machine: NewMachine(coverage.Step), coverage: coverage}
+	defer c.machine.Close()
+	err = c.run(ctx, begin)
+	c.Undecided, c.Steps, c.Elapsed = c.machine.Undecided, coverage.steps, time.Since(begin)
+	c.Classes, c.Of = coverage.Reached()
+	return c.Report, err
+}
+
+type campaign struct {
+	Options
+	Report
+	machine  *Machine
+	coverage *Coverage
+	pool     [][]byte // programs that met something new
+}
+
+func (c *campaign) run(ctx context.Context, begin time.Time) error {
+	if !c.Empty {
+		entries, err := Corpus()
+		if err != nil {
+			return err
 		}
-		before := coverage.count
-		problems, err := m.Run(ctx, s)
-		if coverage.count > before {
-			r.Kept++
-			if !o.Blind {
-				pool = append(pool, data)
+		for _, entry := range entries {
+			data, err := Encode(entry.Program)
+			if err == nil {
+				err = c.try(ctx, data)
 			}
-		}
-		if err != nil || len(problems) == 0 {
-			return err != nil || o.Until > 0 && coverage.count >= o.Until, err
-		}
-		r.Executions = m.Programs
-		s = m.Shrink(ctx, s, problems[0])
-		r.Problems, err = m.Run(ctx, s)
-		r.Repeat = "afterlock replay " + s.String()
-		return true, err
-	}
-	finish := func() (Report, error) {
-		if r.Repeat == "" {
-			r.Executions = m.Programs
-		}
-		r.Undecided, r.Steps, r.Elapsed = m.Undecided, coverage.steps, time.Since(begin)
-		r.Classes, r.Of = coverage.Reached()
-		return r, err
-	}
-	var entries []Entry
-	if !o.Empty {
-		if entries, err = Corpus(); err != nil {
-			return r, err
+			if err != nil || len(c.Problems) > 0 {
+				return err
+			}
+			c.Corpus++
 		}
 	}
-	stop := false
-	for _, entry := range entries {
-		var data []byte
-		if data, err = Encode(entry.Program); err != nil {
-			return r, err
-		}
-		r.Corpus++
-		if stop, err = try(data); stop {
-			return finish()
+	random := rand.New(rand.NewPCG(c.Seed, 14))
+	for c.Report.Executions < c.Options.Executions || time.Since(begin) < c.Least {
+		err := cmp.Or(c.try(ctx, mutate(random, c.pool)), ctx.Err())
+		if err != nil || len(c.Problems) > 0 {
+			return err
 		}
 	}
-	random := rand.New(rand.NewPCG(o.Seed, 14))
-	for !stop && (o.Executions == 0 || m.Programs < o.Executions) && (o.Duration == 0 || time.Since(begin) < o.Duration) && ctx.Err() == nil {
-		stop, err = try(mutate(random, pool))
+	return nil
+}
+
+// try runs one program.
+func (c *campaign) try(ctx context.Context, data []byte) error {
+	s := Decode(data)
+	if c.Canary {
+		canary(s)
 	}
-	if err == nil {
-		err = ctx.Err()
+	before := c.coverage.count
+	problems, err := c.machine.Run(ctx, s)
+	c.Report.Executions++
+	if c.coverage.count > before {
+		c.Kept++
+		if !c.Blind {
+			c.pool = append(c.pool, data)
+		}
 	}
-	return finish()
+	if err == nil && len(problems) > 0 {
+		s = c.machine.Shrink(ctx, s, problems[0])
+		c.Repeat = "afterlock replay " + s.String()
+		c.Problems, err = c.machine.Run(ctx, s)
+	}
+	return err
 }
 
 // mutate draws a program, or changes one of the pool in a few places.

@@ -19,6 +19,7 @@ func Stages() []Stage {
 		onFiles{linearizabilityStage{}},
 		onFiles{lifecycleStage{}},
 		crash{},
+		fuzzStage{},
 		onFiles{blackBox{}},
 	}
 }

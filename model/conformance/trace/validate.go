@@ -91,8 +91,8 @@ type Validator struct {
 func (a *Validator) Validate(ctx context.Context, t *Trace) (Report, error) {
 	return validate(ctx, t, func(v *validation) {
 		next := make(chan *partition, len(v.order))
-		for _, p := range v.order {
-			next <- p
+		for _, part := range v.order {
+			next <- part
 		}
 		close(next)
 		a.work(v, next)

@@ -19,6 +19,7 @@ import (
 	"github.com/afterlock/afterlock/crashsim"
 	"github.com/afterlock/afterlock/crashsim/blackbox"
 	_ "github.com/afterlock/afterlock/crashsim/blackbox/drivers"
+	"github.com/afterlock/afterlock/fuzz"
 	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/gate"
 	"github.com/afterlock/afterlock/linearizability"
@@ -44,6 +45,13 @@ func parts() (all []part) {
 	all = append(all, part{"crash", "disk", func(ctx context.Context, dir string) ([]string, error) {
 		r, err := crashsim.Run(ctx, crashsim.Options{First: true})
 		return r.Problems(), err
+	}})
+	all = append(all, part{"fuzz", "program", func(ctx context.Context, dir string) ([]string, error) {
+		r, err := fuzz.Campaign(ctx, fuzz.Options{Seed: 1, Executions: 60_000})
+		if len(r.Problems) > 0 {
+			r.Problems = append(r.Problems, fmt.Sprintf("found after %d programs: %s", r.Executions, r.Repeat))
+		}
+		return r.Problems, err
 	}})
 	for _, phase := range []string{"crashes", "errnos", "schedules"} {
 		const shards = 4

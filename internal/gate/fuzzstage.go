@@ -1,0 +1,64 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/afterlock/afterlock/fuzz"
+)
+
+// fuzzStage is the stage of package fuzz: drawn programs on the simulated disk.
+type fuzzStage struct{}
+
+func (fuzzStage) Name() string { return "fuzz" }
+
+func (fuzzStage) Description() string {
+	return "programs of several processes, drawn and mutated, against the model at every call"
+}
+
+// What a whole run counts at least; a shard draws its part of the programs.
+const (
+	fuzzPrograms   = 30_000
+	minFuzzCorpus  = 10
+	minFuzzClasses = 500
+)
+
+func (fuzzStage) Run(ctx context.Context, env Env) (Result, error) {
+	parts := int64(max(env.Shard.N, 1))
+	o := fuzz.Options{Seed: env.Seed*uint64(parts) + uint64(env.Shard.I), Executions: fuzzPrograms / parts, Least: env.Duration}
+	if env.Deep {
+		o.Executions *= 20
+	}
+	env.Progress("programs")
+	r, err := fuzz.Campaign(ctx, o)
+	if err != nil {
+		return skipIfUnsupported(Result{}, err)
+	}
+	env.Progress("canary")
+	canary, err := fuzz.Campaign(ctx, fuzz.Options{Seed: o.Seed, Executions: 10 * fuzzPrograms, Canary: true})
+	if err != nil {
+		return Result{}, err
+	}
+	found := int64(0)
+	if len(canary.Problems) > 0 {
+		found = 1
+	}
+	least := o.Executions
+	if len(r.Problems) > 0 {
+		least = 0
+	}
+	return Result{
+		Ran: fmt.Sprintf("%d programs in %.1f s, and the planted failure found after %d", r.Executions, r.Elapsed.Seconds(), canary.Executions),
+		Counts: []Count{
+			AtLeast("of the corpus", int64(r.Corpus), minFuzzCorpus),
+			AtLeast("programs", r.Executions, least),
+			AtLeast("kept", int64(r.Kept), minFuzzCorpus),
+			AtLeast(fmt.Sprintf("of %d classes of the model", r.Of), int64(r.Classes), minFuzzClasses/parts),
+			AtLeast("canaries", found, 1),
+			Never("undecided", r.Undecided),
+			Never("findings", int64(len(r.Problems))),
+		},
+		Problems: r.Problems,
+		Repeat:   r.Repeat,
+	}, nil
+}
