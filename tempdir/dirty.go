@@ -35,7 +35,6 @@ func (r *Root) MaybeDirty() (bool, error) {
 		return true, err
 	}
 	defer r.release()
-	now := r.options.now() // before the call: what happens after it is stamped later
 	seen, err := r.kernel.Stat(r.fd)
 	switch {
 	case err != nil:
@@ -46,7 +45,9 @@ func (r *Root) MaybeDirty() (bool, error) {
 	if empty := r.empty.Load(); empty != nil && empty.Equal(seen.Changed) {
 		return false, nil
 	}
-	if now.Sub(seen.Changed) > clockGrain {
+	// Whenever the clock is asked: Recover loads the candidate before it lists, so what
+	// its listing misses came, and is stamped, after this.
+	if r.options.now().Sub(seen.Changed) > clockGrain {
 		candidate := seen.Changed // on the heap only here
 		r.candidate.Store(&candidate)
 	} else {

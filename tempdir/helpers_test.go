@@ -3,6 +3,7 @@
 package tempdir_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -115,6 +116,7 @@ type scene struct {
 	live    *tempdir.Dir
 	outside string
 	victim  string
+	noted   map[string]bool // by an answer
 }
 
 func newScene(t testing.TB, options ...tempdir.Option) *scene {
@@ -210,7 +212,9 @@ func outcomeOf(t testing.TB, report tempdir.Report, id string) tempdir.Result {
 	t.Helper()
 	i := slices.IndexFunc(report.Results, func(r tempdir.Result) bool { return r.ID == id })
 	require.GreaterOrEqual(t, i, 0, "no result for %s", id)
-	return report.Results[i]
+	r := report.Results[i]
+	require.True(t, !r.Adopted || r.Outcome == tempdir.Recovered || errors.Is(r.Err, tempdir.ErrLeftover), "adopted, and %s: %v", r.Outcome, r.Err)
+	return r
 }
 
 // instanceOf finds a name in the list of instances.

@@ -169,9 +169,8 @@ func (r *Root) Usage(ctx context.Context, id string) (Usage, error) {
 
 // measure adds the directory name and what is below it; the error is the context's.
 func (r *Root) measure(ctx context.Context, dir int, name string, depth int, usage *Usage) error {
-	if a, err := r.kernel.StatName(dir, name); err == nil {
-		usage.Bytes += a.Bytes
-	}
+	a, _ := r.kernel.StatName(dir, name) // what is wrong with it is met again
+	usage.Bytes += a.Bytes
 	fd, err := r.kernel.OpenDirectory(dir, name)
 	if err != nil {
 		usage.Partial = usage.Partial || !is("OpenDirectory", err, gone)

@@ -261,10 +261,6 @@ func (r *Root) claim(op string, lock int, name string) (locked bool, err error) 
 		// No lock file of ours ever has two names. This one is somebody else's
 		// file as well, which may be locked for other reasons.
 		return false, failure(ErrForeign, unix.EMLINK)
-	case held.MountRoot:
-		// A file that is mounted over the lock file, in this mount namespace: the
-		// owner holds another one.
-		return false, failure(ErrMountPoint, nil)
 	}
 	if err := r.kernel.TakeLock(lock); err != nil {
 		if is("TakeLock", err, taken) {

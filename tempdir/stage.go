@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 )
@@ -24,8 +25,9 @@ type Dir struct {
 	lock int // descriptor of the lock file; its open file description holds the lock
 
 	mu     sync.Mutex
-	next   uint64 // number of the next entry
 	closed bool
+
+	next atomic.Uint64 // number of the next entry
 }
 
 // ID returns the instance's id, the part that its two names share.
@@ -325,15 +327,14 @@ func (d *Dir) end(op string) (staged bool, err error) {
 		return false, &Error{Op: op, Path: d.dataPath(), Kind: ErrClosed}
 	}
 	d.closed = true
-	return d.next > 0, nil
+	return d.next.Load() > 0, nil
 }
 
 func (d *Dir) dataPath() string { return d.root.join(dataName(d.id)) }
 
 // reserve returns the name of the next entry, below the root.
 func (d *Dir) reserve(hint string) string {
-	n := d.next
-	d.next++
+	n := d.next.Add(1) - 1
 	return dataName(d.id) + "/" + entryName(n, hint)
 }
 

@@ -352,11 +352,8 @@ func newLock(path string, file *os.File) *portableLock {
 // isNamed is the recheck: the name still is the file whose lock is held.
 func (l *portableLock) isNamed() bool {
 	held, err := l.file.Stat()
-	if err != nil {
-		return false
-	}
-	named, err := os.Lstat(l.path)
-	return err == nil && os.SameFile(held, named)
+	named, namedErr := os.Lstat(l.path)
+	return err == nil && namedErr == nil && os.SameFile(held, named)
 }
 
 // release gives the lock up and leaves the name.

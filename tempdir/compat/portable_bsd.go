@@ -18,9 +18,9 @@ func systemLock(file *os.File) error {
 	return err
 }
 
-// clearFlags clears the flags that keep name from being removed, as upstream
+// systemClearFlags clears the flags that keep name from being removed, as upstream
 // does on FreeBSD, whose base system has such files in every image.
-func clearFlags(dir *os.Root, name string, info fs.FileInfo) bool {
+func systemClearFlags(dir *os.Root, name string, info fs.FileInfo) bool {
 	if info == nil || !info.Mode().IsRegular() && !info.IsDir() {
 		return false
 	}

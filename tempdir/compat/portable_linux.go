@@ -18,5 +18,5 @@ func systemLock(file *os.File) error {
 	return err
 }
 
-// clearFlags does nothing: upstream clears flags on FreeBSD only.
-func clearFlags(*os.Root, string, fs.FileInfo) bool { return false }
+// systemClearFlags does nothing: upstream clears flags on FreeBSD only.
+func systemClearFlags(*os.Root, string, fs.FileInfo) bool { return false }

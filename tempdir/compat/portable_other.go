@@ -20,4 +20,4 @@ func links(fs.FileInfo) uint64 { return 1 }
 
 func ofAnotherUser(fs.FileInfo) bool { return false }
 
-func clearFlags(*os.Root, string, fs.FileInfo) bool { return false }
+func systemClearFlags(*os.Root, string, fs.FileInfo) bool { return false }

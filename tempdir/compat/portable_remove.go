@@ -10,6 +10,10 @@ import (
 	"github.com/afterlock/afterlock/tempdir"
 )
 
+// clearFlags clears the flags that keep name from being removed, where a system has
+// any; tests put one in its place that does something else.
+var clearFlags = systemClearFlags
+
 // removeTree removes the directory path with everything in it, entry by entry
 // below open directories. It follows no link and stays on the file system of
 // path; it goes on after failures, and the error is a [*tempdir.LeftoverError].
@@ -24,10 +28,9 @@ func removeTree(op, path string) error {
 			v.device = device(info)
 			// Renames are durable before the first unlink, where a directory
 			// can be synced; upstream does not try.
-			if data, err := os.Open(path); err == nil {
-				_ = data.Sync()
-				data.Close()
-			}
+			data, _ := os.Open(path) // if that fails, what follows does
+			_ = data.Sync()
+			_ = data.Close()
 			v.remove(parent, filepath.Base(path), path)
 		}
 	}
@@ -39,8 +42,9 @@ func removeTree(op, path string) error {
 }
 
 type portableRemoval struct {
-	device uint64 // of the root
-	left   tempdir.LeftoverError
+	device  uint64 // of the root
+	left    tempdir.LeftoverError
+	removed int // names that are gone
 }
 
 // fail counts a name that cannot be removed. That it is gone is success.
@@ -54,19 +58,19 @@ func (v *portableRemoval) fail(path string, kind, err error) {
 	}
 }
 
-// remove removes name in dir; path is for errors. It reports whether it is gone.
-func (v *portableRemoval) remove(dir *os.Root, name, path string) bool {
+// remove removes name in dir; path is for errors.
+func (v *portableRemoval) remove(dir *os.Root, name, path string) {
 	before := v.left.Failed
 	info, err := dir.Lstat(name)
 	if err == nil && device(info) != v.device {
 		v.fail(path, tempdir.ErrMountPoint, nil)
-		return false
+		return
 	}
 	if err == nil && info.IsDir() {
 		v.empty(dir, name, path, info)
 	}
 	if v.left.Failed > before {
-		return false // it is not empty
+		return // it is not empty
 	}
 	if err == nil {
 		err = dir.Remove(name)
@@ -74,8 +78,9 @@ func (v *portableRemoval) remove(dir *os.Root, name, path string) bool {
 	if errors.Is(err, fs.ErrPermission) && clearFlags(dir, name, info) {
 		err = dir.Remove(name)
 	}
-	v.fail(path, nil, err)
-	return v.left.Failed == before
+	if v.fail(path, nil, err); v.left.Failed == before {
+		v.removed++
+	}
 }
 
 // empty removes what is in the directory name, which is info. It lists again
@@ -96,7 +101,7 @@ func (v *portableRemoval) empty(dir *os.Root, name, path string, info fs.FileInf
 		return
 	}
 	for {
-		left, progress := v.left, false
+		left, removed := v.left, v.removed
 		file, err := sub.Open(".")
 		if err != nil {
 			v.fail(path, nil, err)
@@ -106,7 +111,7 @@ func (v *portableRemoval) empty(dir *os.Root, name, path string, info fs.FileInf
 		for err == nil {
 			entries, err = file.ReadDir(1000)
 			for _, entry := range entries {
-				progress = v.remove(sub, entry.Name(), filepath.Join(path, entry.Name())) || progress
+				v.remove(sub, entry.Name(), filepath.Join(path, entry.Name()))
 			}
 		}
 		file.Close()
@@ -114,7 +119,7 @@ func (v *portableRemoval) empty(dir *os.Root, name, path string, info fs.FileInf
 			v.fail(path, nil, err)
 			return
 		}
-		if !progress {
+		if v.removed == removed {
 			return
 		}
 		v.left = left // what cannot be removed is met again
