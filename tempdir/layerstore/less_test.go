@@ -51,8 +51,10 @@ func TestStoreWithLess(t *testing.T) {
 				testfs.Without(t, c.lack, func(t *testing.T) {
 					for _, driver := range []layerstore.Driver{layerstore.VFS, layerstore.Overlay, layerstore.Direct} {
 						lifeOfAStore(t, filepath.Join(scratch(t), "store"), driver)
-						full := kernel.Around(kernel.Linux(), &refusals{[]kernel.Method{kernel.StageDeletion}, unix.ENOSPC})
-						lifeOfAStore(t, filepath.Join(scratch(t), "store"), driver, kernel.With[layerstore.Option](full))
+						if driver != layerstore.Direct { // which moves nothing
+							full := kernel.Around(kernel.Linux(), &refusals{[]kernel.Method{kernel.StageDeletion}, unix.ENOSPC})
+							lifeOfAStore(t, filepath.Join(scratch(t), "store"), driver, kernel.With[layerstore.Option](full))
+						}
 					}
 				})
 			})

@@ -4,8 +4,6 @@ package layerstore_test
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -91,22 +89,5 @@ func TestSaveWithoutExchange(t *testing.T) {
 		assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
 		require.NoError(t, s.Save(background, "a", label("y")), "nothing is in anybody's way")
 		assert.Equal(t, "y", labels(t, path))
-	})
-	t.Run("a backup of hard links keeps what it says", func(t *testing.T) {
-		s, path := newStore(t)
-		create(t, s, "a", layerstore.Empty())
-		want := map[string][]byte{}
-		for _, name := range []string{"layers.json", "layers.json.spare"} {
-			require.NoError(t, os.Link(filepath.Join(path, name), filepath.Join(path, name+".backup")))
-			want[name+".backup"] = must(os.ReadFile(filepath.Join(path, name)))
-		}
-		refused := openStore(t, path, kernel.WithDisk[layerstore.Option](noExchange{kernel.LinuxDisk(), unix.EINVAL}))
-		for _, value := range []string{"1", "2", "3"} {
-			require.NoError(t, refused.Save(background, "a", label(value)))
-			assert.Equal(t, value, labels(t, path))
-		}
-		for name, content := range want {
-			assert.Equal(t, content, must(os.ReadFile(filepath.Join(path, name))), name)
-		}
 	})
 }

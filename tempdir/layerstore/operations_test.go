@@ -374,6 +374,7 @@ func kindOf(err error) string {
 // Two operations on one handle by two goroutines do what they do one after the other,
 // in one order or the other: every pair of methods.
 func TestEveryPairOfOperations(t *testing.T) {
+	t.Parallel()
 	for _, driver := range []layerstore.Driver{layerstore.Overlay} { // which has two parts
 		th := newTheatre(t, driver)
 		names := slices.DeleteFunc(slices.Sorted(maps.Keys(operations)), func(name string) bool { return operations[name].refuse != "" || name == "Open" })
@@ -447,6 +448,7 @@ func TestRecoveriesInOverlayRefused(t *testing.T)       { refuseAll(t, "recover"
 func TestDeletionsInDirectRefused(t *testing.T)         { refuseAll(t, "delete", layerstore.Direct) }
 
 func refuseAll(t *testing.T, group string, driver layerstore.Driver) {
+	t.Parallel()
 	errnos := comparedErrnos(t)
 	th := newTheatre(t, driver)
 	for turn, name := range groups[group] {

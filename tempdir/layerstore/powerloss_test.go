@@ -404,8 +404,7 @@ var (
 )
 
 func TestPowerLossWhereNothingIsOrdered(t *testing.T) {
-	powerLoss(t, unordered, layerstore.VFS)
-	powerLoss(t, unordered, layerstore.Direct)
+	powerLoss(t, unordered, layerstore.VFS, layerstore.Direct)
 }
 func TestPowerLossWhereAllIsOrdered(t *testing.T)         { powerLoss(t, ordered, layerstore.VFS) }
 func TestPowerLossOnTwoFileSystems(t *testing.T)          { powerLoss(t, unorderedTwo, layerstore.Overlay) }
@@ -417,23 +416,23 @@ func TestPowerLossAfterAKilledDeleteByMark(t *testing.T)  { powerLossAfterAKill(
 func TestPowerLossAfterAKilledSave(t *testing.T)          { powerLossAfterAKill(t, 4) }
 func TestPowerLossAfterAKilledSaveByMark(t *testing.T)    { powerLossAfterAKill(t, 5) }
 
-func powerLoss(t *testing.T, d durability, driver layerstore.Driver) {
-	t.Run(d.name+"/"+driver.Name(), func(t *testing.T) {
+func powerLoss(t *testing.T, d durability, drivers ...layerstore.Driver) {
+	t.Parallel()
+	for _, driver := range drivers {
 		o := newOutage(t, d, driver)
 		o.live()
-		require.Empty(t, o.loss)
+		require.Empty(t, o.loss, "%s, %s", d.name, driver.Name())
 		assert.Greater(t, len(o.worlds), 100)
-	})
+	}
 }
 
 func powerLossAfterAKill(t *testing.T, operation int) {
 	if testing.Short() {
 		t.Skip("skipped, because there are many calls before which to kill")
 	}
-	t.Run(unordered.name, func(t *testing.T) {
-		o := newOutage(t, unordered, layerstore.VFS)
-		o.kill(killed[operation])
-		require.Empty(t, o.loss)
-		assert.Greater(t, len(o.worlds), 50)
-	})
+	t.Parallel()
+	o := newOutage(t, unordered, layerstore.VFS)
+	o.kill(killed[operation])
+	require.Empty(t, o.loss)
+	assert.Greater(t, len(o.worlds), 50)
 }

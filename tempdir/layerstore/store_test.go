@@ -55,6 +55,7 @@ func TestLifeOfALayer(t *testing.T) {
 			assert.False(t, exists)
 			_, err = s.Delete(background, "base")
 			assert.ErrorIs(t, err, layerstore.ErrLayerUnknown)
+			assert.ErrorIs(t, s.Save(background, "base", nil), layerstore.ErrLayerUnknown)
 		})
 	}
 }
@@ -159,16 +160,6 @@ func TestLayersThatAreNamedLikeLockFiles(t *testing.T) {
 			assert.Empty(t, leftovers(t, path))
 		})
 	}
-}
-
-func TestSaveReplacesLabels(t *testing.T) {
-	s, path := newStore(t)
-	create(t, s, "a", layerstore.Empty())
-	require.NoError(t, s.Save(background, "a", map[string]string{"name": "x"}))
-	seen, err := openStore(t, path).Layer(background, "a")
-	require.NoError(t, err)
-	assert.Equal(t, map[string]string{"name": "x"}, seen.Labels)
-	assert.ErrorIs(t, s.Save(background, "b", nil), layerstore.ErrLayerUnknown)
 }
 
 // A closed handle does nothing, and what it had staged is nobody else's (F32).

@@ -182,7 +182,10 @@ func TestWhatIsInThePlaceOfALayer(t *testing.T) {
 						require.NotEmpty(t, layer.ID)
 						home := filepath.Join(path, driver.Parts(layerstore.Placed{ID: "a", Short: shortOf(t, path, "a")})[part])
 						require.NoError(t, os.RemoveAll(home))
-						thing.put(t, home, outside)
+						if thing.put(t, home, outside); thing.name == "nothing" && driver != layerstore.Overlay {
+							_, err = s.ReadFile(background, "a", "dir0/file0")
+							assert.ErrorIs(t, err, layerstore.ErrDamaged)
+						}
 						if !moved {
 							refuse.methods, refuse.errno = []kernel.Method{kernel.StageDeletion}, unix.ENOSPC
 						}
