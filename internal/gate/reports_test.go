@@ -1,0 +1,98 @@
+package gate
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/afterlock/afterlock/linearizability"
+	"github.com/afterlock/afterlock/model/conformance/trace"
+	"github.com/afterlock/afterlock/model/conformance/trace/fleet"
+)
+
+// judgedReports wants the report to pass, and not after each of the changes, of which
+// the reason is the key.
+func judgedReports[R any](t *testing.T, result func(change func(*R)) Result, changes map[string]func(*R)) {
+	t.Helper()
+	verdict, because, problems := judge(result(func(*R) {}), nil)
+	assert.Equal(t, Pass, verdict, "%s %v", because, problems)
+	for want, change := range changes {
+		verdict, because, problems := judge(result(change), nil)
+		if problems == nil {
+			assert.Equal(t, Undecided, verdict)
+			assert.Equal(t, want, because)
+		} else {
+			assert.Equal(t, Fail, verdict)
+			assert.Contains(t, problems, want)
+		}
+	}
+}
+
+func TestLifecycleStageJudgesAReport(t *testing.T) {
+	judgedReports(t, func(change func(*linearizability.Report)) Result {
+		r := linearizability.Report{
+			FileSystem: "ext4", Processes: 12, Kills: 60, Removing: 15, CleanedUp: 20, Held: 90,
+			Answers: map[string]int64{"create ok": 60, "delete ok": 20, "read ok": 40},
+		}
+		change(&r)
+		return lifecycleResult(r, linearizability.Config{Dir: "/dir", Files: largeFiles})
+	}, map[string]func(r *linearizability.Report){
+		"0 inside removals, at least 6 expected":         func(r *linearizability.Report) { r.Removing = 0 },
+		"1 histories are undecided: layer a":             func(r *linearizability.Report) { r.Undecided, r.Because = 1, []string{"layer a"} },
+		"removals under them: 1, and there must be none": func(r *linearizability.Report) { r.Under = 1 },
+		"illegal: 2, and there must be none":             func(r *linearizability.Report) { r.Illegal = 2 },
+		"history 3: process 2 leaked descriptor 9 of /store/lock": func(r *linearizability.Report) {
+			r.Problems = []string{"history 3: process 2 leaked descriptor 9 of /store/lock"}
+		},
+	})
+}
+
+func TestLinearizabilityStageJudgesAReport(t *testing.T) {
+	result := func(change func(*linearizability.Report)) Result {
+		r := linearizability.Report{
+			WithImages: 150, Full: 100, Answers: map[string]int64{},
+			FileSystem: "tmpfs", Goroutines: 200, Processes: 100, Layouts: map[string]int64{"vfs": 150, "overlay": 150},
+			Operations: 20_000, CutOff: 300, Refused: 5000, Kills: 300, AtCalls: 150, CleanedUp: 400,
+		}
+		for _, answer := range linearizability.Answers {
+			r.Answers[answer] = 1
+		}
+		change(&r)
+		return linearizabilityResult(r, linearizability.Config{Dir: "/dir"})
+	}
+	judgedReports(t, result, map[string]func(r *linearizability.Report){
+		"illegal: 1, and there must be none": func(r *linearizability.Report) { r.Illegal = 1 },
+		"illegal: …; judge it again: afterlock check /dir/h": func(r *linearizability.Report) {
+			r.Problems = []string{"illegal: …; judge it again: afterlock check /dir/h"}
+		},
+		"1 histories are undecided: layer a (900 steps)":          func(r *linearizability.Report) { r.Undecided, r.Because = 1, []string{"layer a (900 steps)"} },
+		"no operation answered: delete children":                  func(r *linearizability.Report) { delete(r.Answers, "delete children") },
+		"299 recoveries that left nothing, at least 300 expected": func(r *linearizability.Report) { r.CleanedUp = 299 },
+		"299 kills, at least 300 expected":                        func(r *linearizability.Report) { r.Kills = 299 },
+	})
+	assert.Equal(t, []Skip{{"image stores on another file system", "there is none that this user may write to"}},
+		result(func(r *linearizability.Report) { r.SameSystem = true }).Skips)
+}
+
+func TestTracesStageJudgesAReport(t *testing.T) {
+	judgedReports(t, func(change func(*fleet.Report)) Result {
+		r := fleet.Report{
+			Roots: 4, FileSystem: "tmpfs", GoroutineEvents: 5000, ProcessEvents: 5000, Kills: 30, Looks: 2000, Commits: 30, Saved: "/dir/a trace",
+			Validation: trace.Report{Verdict: trace.Valid, Counts: trace.Counts{
+				Events: 10_000, CutOff: 3, Instances: 200, Adoptions: 2, Ghosts: 1, Busy: 900, Operations: 3000, Configs: 4000,
+			}},
+		}
+		change(&r)
+		return tracesResult(r, fleet.Config{Dir: "/dir", Events: 10_000})
+	}, map[string]func(r *fleet.Report){
+		"instance a1: no behaviour": func(r *fleet.Report) {
+			r.Validation.Problems = []string{"instance a1: no behaviour\n  many lines"}
+		},
+		"the trace is kept: afterlock check '/dir/a trace'": func(r *fleet.Report) { r.Validation.Verdict = trace.Invalid },
+		"invalid: 1, and there must be none":                func(r *fleet.Report) { r.Validation.Counts.Invalid = 1 },
+		"instance a1: 4 trees; the trace is kept: afterlock check '/dir/a trace'": func(r *fleet.Report) {
+			r.Validation.Verdict, r.Validation.Because = trace.Undecided, []string{"instance a1: 4 trees"}
+		},
+		"0 calls cut off, at least 1 expected": func(r *fleet.Report) { r.Validation.CutOff = 0 },
+	})
+}
