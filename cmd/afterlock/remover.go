@@ -9,8 +9,10 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"github.com/afterlock/afterlock/internal/kernel"
+	"github.com/afterlock/afterlock/internal/scratch"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
@@ -332,4 +334,31 @@ func (r *remover) finishOld(ctx context.Context, parent string) {
 	}
 	defer r.leave(root)
 	r.finish(ctx, root, "")
+}
+
+// ownRoot is the name of the root that rm makes beside its victims. Every user has
+// one of his own, so that nobody can stop the others in a directory that all may
+// write, such as /tmp.
+func ownRoot() string { return oldRoot + "-" + strconv.Itoa(os.Geteuid()) }
+
+// ours refuses a root that is not a directory of this user: its owner could put
+// what is staged there somewhere else.
+func ours(root string) error {
+	info, err := os.Lstat(root)
+	if err == nil && !scratch.Mine(info) {
+		err = fmt.Errorf("%s is not a directory of this user", printable(root))
+	}
+	return err
+}
+
+// removeEmpty removes the root that rm made, if it is empty: it fails if another
+// rm works there or if something is left, and both is fine. It removes nothing
+// but a directory, whatever has the name by now.
+func removeEmpty(root string) { _ = syscall.Rmdir(root) }
+
+// inUserSpace reports whether the path exists, in a directory that is on a file
+// system in user space.
+func inUserSpace(path string) bool {
+	name, err := scratch.FileSystem(filepath.Dir(path))
+	return err == nil && name == "fuse" && exists(path)
 }

@@ -5,9 +5,26 @@ package main
 import (
 	"errors"
 
+	"github.com/spf13/cobra"
+
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 )
+
+var upstreamModes []upstreamMode
+
+func ownMounts() error { return nil }
+
+func newMutants() *cobra.Command {
+	return &cobra.Command{
+		Use:   "mutants",
+		Short: "Try mutants of the source on every check (on Linux)",
+		RunE:  func(*cobra.Command, []string) error { return errors.ErrUnsupported },
+	}
+}
+
+// checkLimits does nothing: most stages are skipped on this system.
+func checkLimits() error { return nil }
 
 func runningKernel() string { return "" }
 
@@ -16,5 +33,3 @@ func lockHolder(string) (bool, int, error) { return false, 0, errors.ErrUnsuppor
 func isNotDirectory(error) bool { return false }
 
 func unordered(k kernel.Kernel) tempdir.Option { return kernel.With[tempdir.Option](k) }
-
-func inUserSpace(string) bool { return false }

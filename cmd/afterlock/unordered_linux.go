@@ -1,11 +1,6 @@
 package main
 
 import (
-	"os"
-	"path/filepath"
-
-	"golang.org/x/sys/unix"
-
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 )
@@ -25,19 +20,4 @@ type unorderedKernel struct{ kernel.Kernel }
 func (k unorderedKernel) SyncData(dir int) error {
 	_ = k.Kernel.SyncData(dir)
 	return nil
-}
-
-// inUserSpace reports whether the path exists, in a directory that is on a file
-// system in user space.
-func inUserSpace(path string) bool {
-	if _, err := os.Lstat(path); err != nil {
-		return false
-	}
-	var s unix.Statfs_t
-	for {
-		err := unix.Statfs(filepath.Dir(path), &s)
-		if err != unix.EINTR {
-			return err == nil && uint32(s.Type) == unix.FUSE_SUPER_MAGIC
-		}
-	}
 }

@@ -3,6 +3,7 @@ package scratch
 import (
 	"fmt"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -11,7 +12,11 @@ import (
 // gives its number. statfs.
 func FileSystem(path string) (string, error) {
 	var info unix.Statfs_t
-	if err := unix.Statfs(path, &info); err != nil {
+	err := unix.Statfs(path, &info)
+	for err == unix.EINTR { // by a server in user space
+		err = unix.Statfs(path, &info)
+	}
+	if err != nil {
 		return "", &os.PathError{Op: "statfs", Path: path, Err: err}
 	}
 	names := map[uint32]string{
@@ -32,4 +37,10 @@ func FileSystem(path string) (string, error) {
 		return name, nil
 	}
 	return fmt.Sprintf("file system %#x", uint32(info.Type)), nil
+}
+
+// Mine reports whether nobody else can have put the directory there.
+func Mine(info os.FileInfo) bool {
+	stat, ok := info.Sys().(*syscall.Stat_t)
+	return ok && info.IsDir() && int(stat.Uid) == os.Geteuid()
 }

@@ -53,7 +53,7 @@ func rootName() string { return fmt.Sprintf(".afterlock-scratch-%d", os.Geteuid(
 
 func openInstance(ctx context.Context, dir string) (*Dir, error) {
 	at := filepath.Join(dir, rootName())
-	if info, err := os.Lstat(at); err == nil && !mine(info) {
+	if info, err := os.Lstat(at); err == nil && !Mine(info) {
 		return nil, fmt.Errorf("%s is somebody else's", at)
 	}
 	var err error

@@ -1,7 +1,0 @@
-//go:build !linux
-
-package main
-
-var upstreamModes []upstreamMode
-
-func ownMounts() error { return nil }
