@@ -12,13 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/internal/kernel"
+	"github.com/afterlock/afterlock/internal/testfs"
 )
 
 func TestLargeLayersLoseNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("skipped, because it makes layers of many files")
 	}
-	r, err := Run(t.Context(), Config{Dir: t.TempDir(), Seed: 1, Processes: 8, Files: 300})
+	r, err := Run(t.Context(), Config{Dir: testfs.InMemory(t), Seed: 1, Processes: 8, Files: 300})
 	require.NoError(t, err)
 	t.Logf("%+v", r)
 	assert.Empty(t, r.Problems)
@@ -34,7 +35,7 @@ func TestMutantsOfLargeLayersAreKilled(t *testing.T) {
 	} {
 		t.Run(mutant, func(t *testing.T) {
 			t.Parallel()
-			r, err := Run(t.Context(), Config{Dir: t.TempDir(), Seed: 1, Processes: 3, Files: 10, fault: mutant})
+			r, err := Run(t.Context(), Config{Dir: testfs.InMemory(t), Seed: 1, Processes: 3, Files: 10, fault: mutant})
 			require.NoError(t, err)
 			assert.Contains(t, strings.Join(r.Problems, "\n"), wants)
 		})

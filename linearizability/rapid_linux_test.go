@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/afterlock/afterlock/internal/testfs"
 )
 
 // setFlag sets a flag of rapid for one test, unless the command line has.
@@ -71,7 +73,7 @@ func TestGeneratedPrograms(t *testing.T) {
 				checks = "10" // of which rapid makes a fifth
 			}
 			setFlag(t, "rapid.checks", checks)
-			dir, n, operations := t.TempDir(), 0, 0
+			dir, n, operations := testfs.InMemory(t), 0, 0
 			rapid.Check(t, func(t *rapid.T) {
 				program := programs(clients, 12, allKinds()...).Draw(t, "program")
 				layout := rapid.SampledFrom([]string{"vfs", "overlay"}).Draw(t, "layout")
@@ -93,9 +95,9 @@ func TestFailuresShrink(t *testing.T) {
 	setFlag(t, "rapid.checks", "200")
 	setFlag(t, "rapid.seed", "1")
 	setFlag(t, "rapid.nofailfile", "true")
-	dir, n := memoryDir(t), 0
+	dir, n := testfs.InMemory(t), 0
 	var last Program
-	failed := &silentTB{name: t.Name()}
+	failed := &silentTB{TB: t}
 	failed.run(func() {
 		rapid.Check(failed, func(r *rapid.T) {
 			program := programs(1, 6, Create, Exists, Delete).Draw(r, "program") // of one client: what is not repeatable does not shrink
@@ -113,20 +115,9 @@ func TestFailuresShrink(t *testing.T) {
 	assert.Equal(t, "client 0: create "+last[0][0].Layers[0]+"\n", last.String())
 }
 
-// memoryDir is a directory in memory, if there is one: to shrink takes many stores,
-// and what is durable does not matter.
-func memoryDir(t *testing.T) string {
-	dir, err := os.MkdirTemp("/dev/shm", "afterlock-test-")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return dir
-}
-
-// A silentTB is the test that rapid fails.
+// A silentTB is the test that rapid fails: of it rapid uses what is here.
 type silentTB struct {
-	name   string
+	rapid.TB
 	failed bool
 }
 
@@ -141,16 +132,8 @@ func (s *silentTB) run(f func()) {
 }
 
 func (s *silentTB) Helper()               {}
-func (s *silentTB) Name() string          { return s.name }
 func (s *silentTB) Logf(string, ...any)   {}
-func (s *silentTB) Log(...any)            {}
-func (s *silentTB) Skipf(string, ...any)  { runtime.Goexit() }
-func (s *silentTB) Skip(...any)           { runtime.Goexit() }
-func (s *silentTB) SkipNow()              { runtime.Goexit() }
 func (s *silentTB) Errorf(string, ...any) { s.failed = true }
-func (s *silentTB) Error(...any)          { s.failed = true }
 func (s *silentTB) Fatalf(string, ...any) { s.FailNow() }
-func (s *silentTB) Fatal(...any)          { s.FailNow() }
 func (s *silentTB) FailNow()              { s.failed = true; runtime.Goexit() }
-func (s *silentTB) Fail()                 { s.failed = true }
 func (s *silentTB) Failed() bool          { return s.failed }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/afterlock/afterlock/internal/testfs"
 )
 
 func TestHistoriesOfTheStoreAreOK(t *testing.T) {
@@ -56,7 +58,7 @@ func TestRunFindsAndKeepsWhatIsIllegal(t *testing.T) {
 		"forgotten link": {Processes: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c.Dir, c.fault = t.TempDir(), name
+			c.Dir, c.fault = testfs.InMemory(t), name
 			var report Report
 			// What takes two operations that meet is looked for until it shows.
 			for c.Seed = 3; c.Seed < 50 && report.Illegal == 0; c.Seed++ {

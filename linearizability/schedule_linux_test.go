@@ -9,11 +9,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
 // A player plays a schedule on a real store, step by step: a client is
-// "process.goroutine" and has a handle of its own.
+// "process.goroutine" and has a handle of its own. The store is in memory: what is
+// durable does not matter.
 type player struct {
 	t       *testing.T
 	scene   *scene
@@ -22,7 +24,7 @@ type player struct {
 }
 
 func newPlayer(t *testing.T, layout, note string) *player {
-	s, err := newScene(filepath.Join(t.TempDir(), "scene"), site{Layout: layout}, note)
+	s, err := newScene(filepath.Join(testfs.InMemory(t), "scene"), site{Layout: layout}, note)
 	require.NoError(t, err)
 	return &player{t: t, scene: s, clients: map[string]*recorder{}}
 }
