@@ -1,75 +1,31 @@
 package linearizability
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // Assumptions returns what is wrong with the record itself, before anybody asks
-// whether the store did right. A history with such a fault says nothing about
-// the store: it is an error of whoever recorded it.
-//
-// Tickets are unique, and a client has one operation at a time ([Parse] tells
-// those faults as well); the dead do nothing; a tree is made once; who responds
-// had a time to do it in.
+// whether the store did right: the dead do nothing, nobody dies twice, and a tree is
+// made once. A history with such a fault says nothing about the store: it is an error
+// of whoever recorded it. That tickets are unique, and that a client has one operation
+// at a time, is [Parse]'s to tell.
 func (h *History) Assumptions() error {
-	type moment struct {
-		ticket int64
-		op     *Operation
-		kill   *Kill
+	dead, made := map[int]int64{}, map[string]bool{}
+	for _, kill := range h.Kills {
+		if dead[kill.Process] > 0 {
+			return fmt.Errorf("ticket %d: process %d is killed twice", kill.Ticket, kill.Process)
+		}
+		dead[kill.Process] = kill.Ticket
 	}
-	var moments []moment
 	for i := range h.Operations {
 		op := &h.Operations[i]
-		moments = append(moments, moment{ticket: op.Call, op: op})
-		switch {
-		case op.Return > 0:
-			moments = append(moments, moment{ticket: op.Return, op: op})
-		case op.Result.Outcome != Pending:
-			return fmt.Errorf("%v: a result without a response", op)
+		switch at := dead[op.Client.Process]; {
+		case at > 0 && op.Call > at:
+			return fmt.Errorf("%v: at ticket %d its process is dead", op, op.Call)
+		case at > 0 && op.Return > at:
+			return fmt.Errorf("%v: at ticket %d its process is dead", op, op.Return)
+		case op.Kind == Create && made[op.Tree]:
+			return fmt.Errorf("%v: there was a tree %s before", op, op.Tree)
 		}
-		if op.Return > 0 && op.Result.Outcome == Pending {
-			return fmt.Errorf("%v: a response without a result", op)
-		}
-		if op.Return > 0 && op.Return <= op.Call {
-			return fmt.Errorf("%v: response %d is not after the invocation", op, op.Return)
-		}
-	}
-	for i := range h.Kills {
-		moments = append(moments, moment{ticket: h.Kills[i].Ticket, kill: &h.Kills[i]})
-	}
-	slices.SortFunc(moments, func(a, b moment) int { return int(a.ticket - b.ticket) })
-	last := int64(0)
-	busy, dead, made := map[Client]*Operation{}, map[int]bool{}, map[string]bool{}
-	for _, m := range moments {
-		switch {
-		case m.ticket <= 0 || m.ticket > h.End:
-			return fmt.Errorf("ticket %d is not in the history, which ends with %d", m.ticket, h.End)
-		case m.ticket == last:
-			return fmt.Errorf("ticket %d occurs twice", m.ticket)
-		}
-		last = m.ticket
-		if m.kill != nil {
-			if dead[m.kill.Process] {
-				return fmt.Errorf("ticket %d: process %d is killed twice", m.ticket, m.kill.Process)
-			}
-			dead[m.kill.Process] = true
-			continue
-		}
-		client := m.op.Client
-		switch other := busy[client]; {
-		case dead[client.Process]:
-			return fmt.Errorf("%v: at ticket %d its process is dead", m.op, m.ticket)
-		case m.ticket == m.op.Return:
-			busy[client] = nil
-		case other != nil:
-			return fmt.Errorf("%v: client %v still has %v", m.op, client, other)
-		case m.op.Kind == Create && made[m.op.Tree]:
-			return fmt.Errorf("%v: there was a tree %s before", m.op, m.op.Tree)
-		default:
-			busy[client] = m.op
-			made[m.op.Tree] = true
-		}
+		made[op.Tree] = true
 	}
 	return nil
 }

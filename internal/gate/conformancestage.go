@@ -142,11 +142,11 @@ func (conformanceStage) Run(ctx context.Context, env Env) (Result, error) {
 		if err != nil {
 			return skipIfUnsupported(result, err)
 		}
-		kills += r.EdgesRun
+		kills += r.Crashes
 		sum.Crashes += r.Crashes
 		sum.Injected = max(sum.Injected, r.Injected)
 		if d := r.Divergence; d != nil {
-			result.Problems = append(result.Problems, fmt.Sprintf("on %s: %s", todo[0].fileSystem, d))
+			result.Problems = append(result.Problems, fmt.Sprintf("on %s, with processes: %s", todo[0].fileSystem, d))
 		}
 	}
 	fleets := map[conformance.Where]int64{} // steps

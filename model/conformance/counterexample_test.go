@@ -166,13 +166,16 @@ func TestTheFixtureIsTheModelOfUpstream(t *testing.T) {
 	}
 	for _, m := range models {
 		t.Run(m.Name, func(t *testing.T) {
+			if len(m.Protocol.Upstream) == len(procNames(m.Protocol)) {
+				t.Parallel() // beside ours, it would have our locks between fork and exec
+			}
 			if m.Kind == "" {
 				m.Formula = model.MixedSpec
 				checked, err := m.Check(context.Background(), model.Options{}, false)
 				require.NoError(t, err)
 				require.Equal(t, model.Holds, checked.Verdict)
 			}
-			r, err := execute(context.Background(), m, Options{Dir: scratch(t)})
+			r, err := execute(context.Background(), m, Options{Dir: scratch(t)}, 0)
 			require.NoError(t, err)
 			if d := r.Divergence; d != nil {
 				t.Fatalf("%s\n%s", d, d.Schedule)

@@ -24,10 +24,9 @@ func TestTheKernelClosesWhatTheKilledHadOpen(t *testing.T) {
 		if d := r.Divergence; d != nil {
 			t.Fatalf("%s\n%s", d, d.Schedule)
 		}
-		assert.EqualValues(t, kills, r.EdgesRun)
 		assert.EqualValues(t, kills, r.Crashes)
 		assert.Greater(t, r.Compared, r.Steps)
-		t.Logf("%s: %d of %d crash edges, %d steps in %v", name, r.EdgesRun, r.Edges, r.Steps, r.Elapsed)
+		t.Logf("%s: %d crash edges, %d steps in %v", name, r.Walks, r.Steps, r.Elapsed)
 	}
 }
 
@@ -48,7 +47,7 @@ func TestALockThatOutlivesItsProcessIsSeen(t *testing.T) {
 	g, err := m.Graph(context.Background(), model.Options{})
 	require.NoError(t, err)
 	seen := 0
-	for _, w := range crashWalks(g) {
+	for _, w := range crashWalks(g, g.Edges()) {
 		last := len(w) - 1
 		state := 0
 		for _, k := range w[:last] {

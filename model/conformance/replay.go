@@ -50,9 +50,7 @@ func (r *run) shortened(s *scheduler, w walk, at, edge int, failure error) *Dive
 	if edge >= 0 {
 		short = append(short, uint16(edge))
 	}
-	for i := range r.visited {
-		r.visited[i].Store(i != state)
-	}
+	r.tryOnly(state)
 	if at2, edge2, err := r.walk(s, short); err != nil && !isEnvironment(err) {
 		w, at, edge, failure = short, at2, edge2, err
 		long = s.choices
@@ -138,9 +136,7 @@ func (s *scheduler) replay(g *model.Graph, w walk, choices []int, out io.Writer)
 		calls = nil
 	}
 	r := &run{g: g, visited: make([]atomic.Bool, g.States())}
-	for i := range r.visited {
-		r.visited[i].Store(i != endOf(g, w))
-	}
+	r.tryOnly(endOf(g, w))
 	_, _, err := r.walk(s, w)
 	if err == nil {
 		var names []string
@@ -149,6 +145,13 @@ func (s *scheduler) replay(g *model.Graph, w walk, choices []int, out io.Writer)
 		}
 	}
 	return err
+}
+
+// tryOnly has the disabled actions tried in this state alone.
+func (r *run) tryOnly(state int) {
+	for i := range r.visited {
+		r.visited[i].Store(i != state)
+	}
 }
 
 // endOf is the state that a walk leads to.

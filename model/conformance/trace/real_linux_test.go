@@ -25,7 +25,6 @@ type run struct {
 	events                      int                               // that there is room for
 	below, above                func(kernel.Kernel) kernel.Kernel // faults that the recorder sees as results, and as calls
 	orphans                     bool                              // every other turn puts one into the root
-	bare                        bool                              // nothing is recorded
 }
 
 // record runs it and returns the trace.
@@ -43,9 +42,7 @@ func (r run) record(t testing.TB) *Trace {
 		if r.below != nil {
 			k = r.below(k)
 		}
-		if !r.bare {
-			k = kernel.Around(k, recording.Recorder(uint32(i+1)))
-		}
+		k = kernel.Around(k, recording.Recorder(uint32(i+1)))
 		if r.above != nil {
 			k = r.above(k)
 		}

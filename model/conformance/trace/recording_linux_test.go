@@ -273,3 +273,31 @@ func TestUndecided(t *testing.T) {
 	assert.Equal(t, Undecided, report.Verdict, report.Problems)
 	assert.Contains(t, strings.Join(report.Because, "\n"), "more than the model's processes at a time")
 }
+
+// A recorder may be left on in any run.
+func TestRecordingCostsNoAllocation(t *testing.T) {
+	recording, err := Create(filepath.Join(t.TempDir(), "recording"), 1<<12, 2)
+	require.NoError(t, err)
+	defer recording.Close()
+	hook := recording.Recorder(1)
+	calls := []kernel.Call{
+		{Method: kernel.Close, Fd: 3},
+		{Method: kernel.RemoveLock, Name: "lock-000102030405060708090a0b0c0d0e0f"},
+		{Method: kernel.Stat, Fd: 3},
+		{Method: kernel.StageDeletion, Name: "/victim", To: "temp-dir-000102030405060708090a0b0c0d0e0f/0-victim"},
+	}
+	for i := range calls {
+		assert.Zero(t, testing.AllocsPerRun(100, func() {
+			_ = hook.Before(&calls[i])
+			hook.After(&calls[i])
+		}), calls[i].Method)
+	}
+	listing := &kernel.Call{Method: kernel.List, Appended: 2, Entries: []kernel.Entry{
+		{Name: "lock-000102030405060708090a0b0c0d0e0f"}, {Name: "temp-dir-000102030405060708090a0b0c0d0e0f"},
+	}}
+	assert.Zero(t, testing.AllocsPerRun(100, func() {
+		_ = hook.Before(listing)
+		hook.After(listing)
+	}))
+	assert.Positive(t, recording.Len())
+}
