@@ -15,10 +15,10 @@ import (
 
 // An order is the next operation of a process's caller.
 type order struct {
-	op   operation
-	item model.Item
-	id   model.ID // to recover, or to inspect
-	saw  model.PC // what the listing shows of it: SawLock, SawData or SawBoth
+	Op   operation
+	Item model.Item
+	ID   model.ID // to recover, or to inspect
+	Saw  model.PC // what the listing shows of it: SawLock, SawData or SawBoth
 }
 
 type operation uint8
@@ -48,9 +48,9 @@ func (p *process) live() {
 		panic(err)
 	}
 	for {
-		p.pause(stop{place: atIdle, err: err})
+		p.pause(stop{Place: atIdle, Err: errorText(err)})
 		p.because, p.swept = nil, false
-		switch p.order.op {
+		switch p.order.Op {
 		case opCreate:
 			var dir *tempdir.Dir
 			dir, err = root.Create()
@@ -58,19 +58,19 @@ func (p *process) live() {
 				err = p.own(dir)
 			}
 		case opRecover:
-			id := p.world.ids[p.order.id]
+			id := p.world.ids[p.order.ID]
 			var report tempdir.Report
 			report, err = root.Recover(context.Background())
 			p.judgeReport(id, report)
 		case opInspect:
-			id := p.world.ids[p.order.id]
+			id := p.world.ids[p.order.ID]
 			var instances []tempdir.Instance
 			instances, err = root.Instances(context.Background())
 			if err == nil {
 				err = p.judgeInstances(id, instances)
 			}
 		default:
-			panic(fmt.Sprintf("order %v without an instance", p.order.op))
+			panic(fmt.Sprintf("order %v without an instance", p.order.Op))
 		}
 		p.ended(err)
 	}
@@ -81,11 +81,11 @@ func (p *process) live() {
 func (p *process) own(dir *tempdir.Dir) error {
 	additions := map[model.Item]*tempdir.Addition{}
 	p.staged, p.owns = false, dir.ID()
-	p.pause(stop{place: atReply, reply: model.OK})
+	p.pause(stop{Place: atReply, Reply: model.OK})
 	for {
-		p.pause(stop{place: atLive})
-		x := p.order.item
-		switch p.order.op {
+		p.pause(stop{Place: atLive})
+		x := p.order.Item
+		switch p.order.Op {
 		case opStageDeletion:
 			p.staged = true
 			p.responds(dir.StageDeletion(p.world.home(x)))
@@ -115,27 +115,34 @@ func (p *process) own(dir *tempdir.Dir) error {
 		case opRelease:
 			return dir.Release()
 		default:
-			panic(fmt.Sprintf("order %v with an instance", p.order.op))
+			panic(fmt.Sprintf("order %v with an instance", p.order.Op))
 		}
 	}
 }
 
 // responds is the stop after an operation on an instance has responded.
 func (p *process) responds(err error) {
-	s := stop{place: atReply, reply: model.Failed, err: err}
+	s := stop{Place: atReply, Reply: model.Failed, Err: errorText(err), Committed: errors.Is(err, tempdir.ErrCommitted)}
 	switch {
 	case err == nil:
-		s.reply = model.OK
+		s.Reply = model.OK
 	case errors.Is(err, tempdir.ErrVictimGone):
-		s.reply = model.Missing
+		s.Reply = model.Missing
 	case errors.Is(err, tempdir.ErrInstanceGone), errors.Is(err, tempdir.ErrNothingStaged):
-		s.reply = model.Lost
+		s.Reply = model.Lost
 	}
-	if s.reply == model.Failed && !p.free {
+	if s.Reply == model.Failed && !p.free {
 		p.judge(err, p.because)
 		p.because = nil
 	}
 	p.pause(s)
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 // ended is where Create, Close and Recover end. They report an error if and only

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/model"
 )
 
@@ -175,21 +174,21 @@ func (s *scheduler) comparePlace(p *process, to *model.State, differs func(strin
 	if want := p.needs(); !p.unjudged && !p.upstream && len(p.open) != want {
 		differs("%s has %d descriptors open, and needs %d", p.name, len(p.open), want)
 	}
-	if at.place != atCall {
-		if id := to.ID[p.number]; at.place != atIdle && p.owns != s.world.ids[id] && !p.unjudged && !p.upstream {
+	if at.Place != atCall {
+		if id := to.ID[p.number]; at.Place != atIdle && p.owns != s.world.ids[id] && !p.unjudged && !p.upstream {
 			differs("%s was told that its instance is %s, and it is %s in the specification", p.name, p.owns, s.world.ids[id])
 		}
 		if pc == model.Closing && to.Fd[p.number] == model.None {
 			pc = model.Idle // only the response is left
 		}
 		var here model.PC
-		switch at.place {
+		switch at.Place {
 		case atIdle:
 			here = model.Idle
 		case atLive:
 			here = model.Live
 		case atReply:
-			here = at.reply
+			here = at.Reply
 		}
 		if here != pc && !p.standsLike(to.PC[p.number]) {
 			differs("%s is at %s, and at %q in the specification", p.name, at, model.PCName(to.PC[p.number]))
@@ -201,19 +200,19 @@ func (s *scheduler) comparePlace(p *process, to *model.State, differs func(strin
 		return
 	}
 	want := s.standsAt(p, to)
-	if at.method == kernel.Stat && (want.method == kernel.StatName || pc == model.Opened || pc == model.Looking) {
+	if at.Call == "Stat" && (want.Call == "StatName" || pc == model.Opened || pc == model.Looking) {
 		return // joined
 	}
-	if want.method != at.method || want.name != "" && want.name != at.name {
+	if want.Call != at.Call || want.Name != "" && want.Name != at.Name {
 		differs("%s stands before %s, and should stand before %s (at %q in the specification)", p.name, at, want, model.PCName(pc))
 	}
-	if at.method == kernel.List {
-		item := p.of(at.fd).item
+	if at.Call == "List" {
+		item := p.of(at.Fd).Item
 		if pc == model.InsideTree && item != to.Arg[p.number] || pc == model.Emptying && item != 0 {
 			differs("%s is in %q, and at %q of %q in the specification", p.name, s.world.itemNames[item], model.PCName(pc), s.world.itemNames[to.Arg[p.number]%uint8(itemCount)])
 		}
 	}
-	if at.method == kernel.Close && at.fd != p.lock {
+	if at.Call == "Close" && at.Fd != p.lock {
 		differs("%s is about to close another descriptor than its lock's", p.name)
 	}
 }
@@ -225,9 +224,9 @@ func (s *scheduler) comparePlace(p *process, to *model.State, differs func(strin
 func (p *process) standsLike(pc model.PC) bool {
 	switch pc {
 	case model.Stuck:
-		return p.upstream && p.at.place == atIdle && p.lock >= 0
+		return p.upstream && p.at.Place == atIdle && p.lock >= 0
 	case model.Lost, model.Missing:
-		return p.upstream && p.at.place == atReply && p.at.reply == model.Missing
+		return p.upstream && p.at.Place == atReply && p.at.Reply == model.Missing
 	}
 	return false
 }
@@ -239,33 +238,30 @@ func (p *process) needs() int {
 	if p.lock >= 0 {
 		n++
 	}
-	if p.at.place == atCall && p.at.method == kernel.List {
-		n += int(p.of(p.at.fd).kind-dataKind) + 1
+	if p.at.Place == atCall && p.at.Call == "List" {
+		n += int(p.of(p.at.Fd).Kind-dataKind) + 1
 	}
 	return n
 }
 
 // stands are the calls that processes stand before, and how what they are about is
 // called.
-var stands = map[model.PC]struct {
-	before kernel.Method
-	prefix string
-}{
-	model.Looking:    {kernel.LockHolder, ""},
-	model.SawLock:    {kernel.OpenLock, lockPrefix},
-	model.SawBoth:    {kernel.OpenLock, lockPrefix},
-	model.Unnamed:    {kernel.TakeLock, ""},
-	model.Created:    {kernel.TakeLock, ""},
-	model.Opened:     {kernel.TakeLock, ""},
-	model.Locked:     {kernel.LinkLock, lockPrefix},
-	model.Taken:      {kernel.StatName, lockPrefix},
-	model.Emptied:    {kernel.StatName, lockPrefix},
-	model.Named:      {kernel.MakeData, dataPrefix},
-	model.Claimed:    {kernel.OpenDirectory, dataPrefix},
-	model.Emptying:   {kernel.List, ""},
-	model.InsideTree: {kernel.List, ""},
-	model.Verified:   {kernel.RemoveLock, lockPrefix},
-	model.Closing:    {kernel.Close, ""},
+var stands = map[model.PC]struct{ before, prefix string }{
+	model.Looking:    {"LockHolder", ""},
+	model.SawLock:    {"OpenLock", lockPrefix},
+	model.SawBoth:    {"OpenLock", lockPrefix},
+	model.Unnamed:    {"TakeLock", ""},
+	model.Created:    {"TakeLock", ""},
+	model.Opened:     {"TakeLock", ""},
+	model.Locked:     {"LinkLock", lockPrefix},
+	model.Taken:      {"StatName", lockPrefix},
+	model.Emptied:    {"StatName", lockPrefix},
+	model.Named:      {"MakeData", dataPrefix},
+	model.Claimed:    {"OpenDirectory", dataPrefix},
+	model.Emptying:   {"List", ""},
+	model.InsideTree: {"List", ""},
+	model.Verified:   {"RemoveLock", lockPrefix},
+	model.Closing:    {"Close", ""},
 }
 
 // standsAt is the system call that the specification says p makes next.
@@ -273,28 +269,28 @@ func (s *scheduler) standsAt(p *process, to *model.State) stop {
 	pc, id := to.PC[p.number], s.world.ids[to.ID[p.number]]
 	switch x := to.Arg[p.number]; {
 	case (pc == model.Idle || pc == model.SawData) && s.config.TmpFile: // of Idle, Create tries once more, with another id
-		return stop{method: kernel.OpenUnnamed}
+		return stop{Call: "OpenUnnamed"}
 	case pc == model.Idle:
-		return stop{method: kernel.CreateLock}
+		return stop{Call: "CreateLock"}
 	case pc == model.SawData:
-		return stop{method: kernel.CreateLock, name: lockPrefix + id}
+		return stop{Call: "CreateLock", Name: lockPrefix + id}
 	case p.inspector && (pc == model.SawLock || pc == model.SawBoth):
-		return stop{method: kernel.OpenToInspect, name: lockPrefix + id}
+		return stop{Call: "OpenToInspect", Name: lockPrefix + id}
 	case pc == model.Locked && p.creator:
-		return stop{method: kernel.LinkLock}
+		return stop{Call: "LinkLock"}
 	case pc == model.Calling && s.world.isVictim(x):
-		return stop{method: kernel.StageDeletion, name: s.world.home(x)}
+		return stop{Call: "StageDeletion", Name: s.world.home(x)}
 	case pc == model.Calling:
-		return stop{method: kernel.Commit}
+		return stop{Call: "Commit"}
 	}
 	want, is := stands[pc]
 	switch {
 	case !is:
-		return stop{place: atLive}
+		return stop{Place: atLive}
 	case want.prefix == "":
-		return stop{method: want.before}
+		return stop{Call: want.before}
 	}
-	return stop{method: want.before, name: want.prefix + id}
+	return stop{Call: want.before, Name: want.prefix + id}
 }
 
 func (s *scheduler) placeText(p model.Place) string {

@@ -27,12 +27,12 @@ func TestWhatDiffersIsTold(t *testing.T) {
 		{func(w *world, _ *process, _ *model.State) { w.seen.lock[1] = 7 }, "lock-i1 is inode 7 on disk, and file 0 (inode 0) in the specification"},
 		{func(w *world, _ *process, _ *model.State) { w.seen.foreign = []string{"x"} }, `"x" is on disk, and not in the specification`},
 		{func(_ *world, p *process, _ *model.State) { p.open = nil }, "p has 0 descriptors open, and needs 1"},
-		{func(_ *world, p *process, _ *model.State) { p.open = append(p.open, descriptor{fd: 4}) }, "p has 2 descriptors open, and needs 1"},
+		{func(_ *world, p *process, _ *model.State) { p.open = append(p.open, descriptor{Fd: 4}) }, "p has 2 descriptors open, and needs 1"},
 		{func(_ *world, _ *process, to *model.State) { to.PC[1] = model.Live }, `p is at between operations, without an instance, and at "live" in the specification`},
 	} {
 		w := &world{}
 		w.itemNames[1] = "v1"
-		p := &process{name: "p", number: 1, lock: -1, at: stop{place: atIdle}, open: []descriptor{{fd: 3}}}
+		p := &process{name: "p", number: 1, lock: -1, at: stop{Place: atIdle}, open: []descriptor{{Fd: 3}}}
 		s := &scheduler{config: &model.Config{ID: []string{"i1"}}, world: w, procs: []*process{nil, p}}
 		to := &model.State{}
 		tt.change(w, p, to)

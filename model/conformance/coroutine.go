@@ -71,7 +71,7 @@ func (c *coroutine) kill(p *process) {
 	c.end()
 	c.end = nil
 	for _, d := range p.open {
-		_ = unix.Close(d.fd)
+		_ = unix.Close(d.Fd)
 	}
 	p.open, p.lock = p.open[:0], -1
 }

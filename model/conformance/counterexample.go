@@ -215,10 +215,10 @@ func (d *demonstration) endless(state *model.State) (damage string, err error) {
 		d.calls = nil
 		for range rounds {
 			for _, p := range d.procs[1:] {
-				if p.creator || p.at.place != atIdle {
+				if p.creator || p.at.Place != atIdle {
 					continue
 				}
-				p.free, p.order = true, order{op: opRecover}
+				p.free, p.order = true, order{Op: opRecover}
 				err := p.resume()
 				p.free = false
 				if err != nil {

@@ -119,7 +119,7 @@ func (d *demonstration) damage(before, o *model.State, a *step) string {
 		}
 	case "ReachableWhole":
 		for _, p := range d.procs[1:] {
-			if x := o.Arg[p.number]; o.PC[p.number] == model.OK && p.at.place == atReply && int(o.Tree[x]) != d.config.Files {
+			if x := o.Arg[p.number]; o.PC[p.number] == model.OK && p.at.Place == atReply && int(o.Tree[x]) != d.config.Files {
 				return fmt.Sprintf("the commit of %s returned success to %s, with %d of %d files present", d.world.itemNames[x], p.name, o.Tree[x], d.config.Files)
 			}
 		}

@@ -54,7 +54,7 @@ func (s *scheduler) fail(p *process, from *model.State) error {
 		case x == 0:
 			calls = append(calls, kernel.RemoveData)
 		case s.world.trees[x].mount == "":
-			p.grant.show = x
+			p.grant.Show = x
 			calls = append(calls, kernel.OpenDirectory)
 		}
 	case model.InsideTree:
@@ -63,17 +63,17 @@ func (s *scheduler) fail(p *process, from *model.State) error {
 			calls[1] = kernel.RemoveEntry
 		}
 	case model.Calling:
-		calls = []kernel.Method{p.at.method}
+		calls = []kernel.Method{methods[p.at.Call]}
 		x, i := from.Arg[p.number], from.ID[p.number]
 		if home := from.Place[x] == model.Home; from.Data>>i&1 == 0 || s.world.isVictim(x) != home {
 			calls = append(calls, kernel.StatName) // the look at what is missing
 		}
 	case model.Opened, model.Looking, model.Taken, model.Emptied:
-		if calls = []kernel.Method{stands[from.PC[p.number]].before}; p.at.method == kernel.Stat {
+		if calls = []kernel.Method{methods[stands[from.PC[p.number]].before]}; p.at.Call == "Stat" {
 			calls = append(calls, kernel.Stat)
 		}
 	default:
-		calls = []kernel.Method{p.at.method}
+		calls = []kernel.Method{methods[p.at.Call]}
 	}
 	turn := s.turn
 	s.turn++
@@ -83,16 +83,16 @@ func (s *scheduler) fail(p *process, from *model.State) error {
 	s.choices = append(s.choices, turn)
 	failing := calls[turn%len(calls)]
 	choice := errnos[failing]
-	if p.at.place != atCall && op == none || len(choice) == 0 {
+	if p.at.Place != atCall && op == none || len(choice) == 0 {
 		return p.elsewhere("before a call that can fail")
 	}
 	errno := choice[turn/len(calls)%len(choice)]
 	s.injected[injection{failing, errno}]++
-	p.grant.errno, p.grant.failing = errno, failing
-	if err := p.call(stopOf(failing, calls), op); err != nil {
+	p.grant.Errno, p.grant.Failing = errno, failing
+	if err := p.call(stopOf(failing, calls).String(), order{Op: op}); err != nil {
 		return err
 	}
-	if p.grant.errno != 0 {
+	if p.grant.Errno != 0 {
 		return p.elsewhere("behind a failed " + failing.String())
 	}
 	return nil

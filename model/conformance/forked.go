@@ -3,7 +3,6 @@
 package conformance
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -46,19 +45,16 @@ type job struct {
 // A turn lets it go on: to its next operation, or into the call that it stands
 // before.
 type turn struct {
-	Op    operation  `json:",omitempty"`
-	Item  model.Item `json:",omitempty"`
+	Order order
 	Errno unix.Errno `json:",omitempty"` // how the call fails
 	Free  bool       `json:",omitempty"` // do not stop before calls
 }
 
-// A halt is where it stands: a stop.
-type halt struct {
-	Place  place
-	Action string   `json:",omitempty"`
-	Name   string   `json:",omitempty"`
-	Reply  model.PC `json:",omitempty"`
-	Err    string   `json:",omitempty"`
+// turn is that of the process, and the next one is another.
+func (p *process) turn() turn {
+	t := turn{p.order, p.grant.Errno, p.free}
+	p.grant.Errno, p.order.Op = 0, none
+	return t
 }
 
 func (f *forked) start(p *process) (stop, error) {
@@ -94,29 +90,18 @@ func (f *forked) resume(p *process) (stop, error) {
 	if f.present == nil {
 		return stop{}, fmt.Errorf("%s has ended", p.name)
 	}
-	t := turn{Op: p.order.op, Item: p.order.item, Errno: p.grant.errno, Free: p.free}
-	p.grant.errno, p.order.op = 0, none
-	if err := f.present.Send(t); err != nil {
+	if err := f.present.Send(p.turn()); err != nil {
 		return stop{}, fmt.Errorf("%s does not listen: %w", p.name, err)
 	}
 	return f.halted(p)
 }
 
 // halted waits until the process stands, and looks at what it has open.
-func (f *forked) halted(p *process) (stop, error) {
-	var h halt
-	if err := f.read(p, &h); err != nil {
-		return stop{}, err
+func (f *forked) halted(p *process) (at stop, err error) {
+	if err := f.read(p, &at); err != nil {
+		return at, err
 	}
-	return h.stop(), p.look()
-}
-
-func (h halt) stop() stop {
-	at := stop{place: h.Place, action: h.Action, name: h.Name, reply: h.Reply}
-	if h.Err != "" {
-		at.err = errors.New(h.Err)
-	}
-	return at
+	return at, p.look()
 }
 
 // read reads what the process says.
@@ -175,12 +160,12 @@ func (p *process) finish() bool {
 	p.free = true
 	defer func() { p.free = false }()
 	for range 10 { // Create, Close and what was cut off between them
-		if p.at.place == atIdle {
+		if p.at.Place == atIdle {
 			return p.lock < 0
 		}
 		p.order, p.grant = order{}, grant{}
-		if p.at.place == atLive {
-			p.order.op = opClose
+		if p.at.Place == atLive {
+			p.order.Op = opClose
 		}
 		if p.resume() != nil {
 			return false

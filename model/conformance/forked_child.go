@@ -30,7 +30,7 @@ func init() {
 // A child is the forked process, seen from inside: a caller of upstream's code.
 type child struct {
 	job
-	talk   func(halt) turn // says where it stands, and waits for its turn
+	talk   func(stop) turn // says where it stands, and waits for its turn
 	turn   turn
 	last   string     // action
 	making bool       // it stood before MakeData already
@@ -55,25 +55,25 @@ func (c *child) live(o upstream.Options) error {
 	o.CreatorRechecks, o.RecovererRechecks, o.Before = c.Rechecks, c.Rechecks, c.before
 	root, err := upstream.New(c.Root, o)
 	for err == nil {
-		if c.pause(halt{Place: atIdle}); c.turn.Op == opRecover {
+		if c.pause(stop{Place: atIdle}); c.turn.Order.Op == opRecover {
 			_ = root.Recover()
 			c.idle()
-		} else if c.turn.Op == opCreate {
+		} else if c.turn.Order.Op == opCreate {
 			if dir, failed := root.Create(); failed == nil {
 				err = c.own(dir)
 			}
 			c.idle()
 		} else {
-			err = fmt.Errorf("order %v without an instance", c.turn.Op)
+			err = fmt.Errorf("order %v without an instance", c.turn.Order.Op)
 		}
 	}
 	return err
 }
 
-func (c *child) pause(at halt) { c.turn = c.talk(at) }
+func (c *child) pause(at stop) { c.turn = c.talk(at) }
 
 // talk is with the parent. Without one there is nothing to do.
-func talk(at halt) (t turn) {
+func talk(at stop) (t turn) {
 	if proc.Parent.Send(at) != nil || proc.Parent.Receive(&t) != nil {
 		os.Exit(0)
 	}
@@ -105,7 +105,7 @@ func (c *child) before(action, name string) error {
 	if c.turn.Free {
 		return nil
 	}
-	c.pause(halt{Place: atCall, Action: action, Name: name})
+	c.pause(stop{Place: atCall, Call: action, Name: name})
 	if c.turn.Errno != 0 && (action == "RemoveData" || action == "OpenEntry" || action == "RemoveEntry") {
 		c.broken = c.turn.Errno
 	}
@@ -124,11 +124,11 @@ func errorOf(errno unix.Errno) error {
 func (c *child) own(dir *upstream.Dir) error {
 	c.making = false
 	additions := map[model.Item]*upstream.Addition{}
-	c.pause(halt{Place: atReply, Reply: model.OK})
-	for at := (halt{Place: atLive}); ; at = (halt{Place: atLive}) {
+	c.pause(stop{Place: atReply, Reply: model.OK})
+	for at := (stop{Place: atLive}); ; at = (stop{Place: atLive}) {
 		c.pause(at)
-		x := c.turn.Item
-		switch c.turn.Op {
+		x := c.turn.Order.Item
+		switch c.turn.Order.Op {
 		case opStageDeletion:
 			c.reply(dir.StageDeletion(c.Homes[x]))
 		case opStageAddition:
@@ -143,7 +143,7 @@ func (c *child) own(dir *upstream.Dir) error {
 			_ = dir.Cleanup() // what it leaves is what the observer sees
 			return nil
 		default:
-			return fmt.Errorf("order %v with an instance", c.turn.Op)
+			return fmt.Errorf("order %v with an instance", c.turn.Order.Op)
 		}
 	}
 }
@@ -151,15 +151,12 @@ func (c *child) own(dir *upstream.Dir) error {
 // reply is the stop after an operation on an instance has responded. Upstream
 // does not tell what is missing.
 func (c *child) reply(err error) {
-	at := halt{Place: atReply, Reply: model.OK}
+	at := stop{Place: atReply, Reply: model.OK, Err: errorText(err)}
 	switch {
 	case errors.Is(err, unix.ENOENT):
 		at.Reply = model.Missing
 	case err != nil:
 		at.Reply = model.Failed
-	}
-	if err != nil {
-		at.Err = err.Error()
 	}
 	c.pause(at)
 }

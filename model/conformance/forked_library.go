@@ -3,16 +3,11 @@
 package conformance
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/afterlock/afterlock/internal/bench/proc"
-	"github.com/afterlock/afterlock/internal/kernel"
-	"github.com/afterlock/afterlock/model"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
@@ -24,14 +19,8 @@ type forkedLibrary struct{ forked }
 
 // An intention is what the scheduler wants of the process: its turn.
 type intention struct {
-	Op       operation
-	Item     model.Item
-	ID       model.ID
-	Saw      model.PC
-	Errno    unix.Errno
-	Failing  kernel.Method
-	Show     model.Item
-	Through  bool
+	Order    order
+	Grant    grant
 	Free     bool
 	Swept    bool
 	Expected int // tempdir.Outcome, which writes itself as text
@@ -47,24 +36,17 @@ type intention struct {
 
 // A standing is where the process stands, and what it has open.
 type standing struct {
-	Place  place
-	Method kernel.Method
-	Name   string
-	Fd     int
-	Reply  model.PC
-	Err    string
-	Bad    string
+	At    stop
+	Grant grant // without the errno, if the call that was to fail has failed
+	Bad   string
 
-	Errno  unix.Errno // 0: the call that was to fail has failed
 	Lock   int
 	Inode  uint64
 	Named  string
 	Owns   string
 	Staged bool
 	Swept  bool
-	Fds    []int
-	Kinds  []kind
-	Items  []model.Item
+	Open   []descriptor
 }
 
 func (f *forkedLibrary) start(p *process) (stop, error) {
@@ -80,12 +62,8 @@ func (f *forkedLibrary) resume(p *process) (stop, error) {
 		return stop{}, fmt.Errorf("%s has ended", p.name)
 	}
 	w := p.world
-	i := intention{
-		Op: p.order.op, Item: p.order.item, ID: p.order.id, Saw: p.order.saw,
-		Errno: p.grant.errno, Failing: p.grant.failing, Show: p.grant.show, Through: p.grant.through,
-		Free: p.free, Swept: p.swept, Expected: int(p.expected), Adopts: p.adopts,
-		IDs: w.ids, Lock: w.seen.lock, Data: w.seen.data, Entries: w.seen.entry,
-	}
+	i := intention{Order: p.order, Grant: p.grant, Free: p.free, Swept: p.swept, Expected: int(p.expected), Adopts: p.adopts,
+		IDs: w.ids, Lock: w.seen.lock, Data: w.seen.data, Entries: w.seen.entry}
 	for x := range w.trees {
 		i.Trees[x] = w.trees[x].inode
 	}
@@ -102,19 +80,11 @@ func (f *forkedLibrary) stands(p *process) (stop, error) {
 		return stop{}, err
 	}
 	p.lock, p.inode, p.named, p.owns, p.staged, p.swept = s.Lock, s.Inode, s.Named, s.Owns, s.Staged, s.Swept
-	p.grant.errno = s.Errno
-	p.open = p.open[:0]
-	for i, fd := range s.Fds {
-		p.open = append(p.open, descriptor{fd, s.Kinds[i], s.Items[i]})
-	}
-	at := stop{place: s.Place, method: s.Method, name: s.Name, fd: s.Fd, reply: s.Reply}
-	if s.Err != "" {
-		at.err = errors.New(s.Err)
-	}
+	p.grant, p.open = s.Grant, s.Open
 	if s.Bad != "" {
-		return at, fmt.Errorf("%s: %s", p.name, s.Bad)
+		return s.At, fmt.Errorf("%s: %s", p.name, s.Bad)
 	}
-	return at, nil
+	return s.At, nil
 }
 
 func (f *forkedLibrary) kill(p *process) {
@@ -128,25 +98,13 @@ func serveLibrary(c *child) {
 	p := &process{name: "child", creator: c.Creator, path: c.Root, world: w, lock: -1, runner: new(coroutine)}
 	err := p.start()
 	for {
-		s := standing{
-			Place: p.at.place, Method: p.at.method, Name: p.at.name, Fd: p.at.fd, Reply: p.at.reply,
-			Errno: p.grant.errno, Lock: p.lock, Inode: p.inode, Named: p.named, Owns: p.owns, Staged: p.staged, Swept: p.swept,
-		}
-		if p.at.err != nil {
-			s.Err = p.at.err.Error()
-		}
-		if err != nil {
-			s.Bad = err.Error()
-		}
-		for _, d := range p.open {
-			s.Fds, s.Kinds, s.Items = append(s.Fds, d.fd), append(s.Kinds, d.kind), append(s.Items, d.item)
-		}
+		s := standing{At: p.at, Grant: p.grant, Bad: errorText(err), Lock: p.lock, Inode: p.inode, Named: p.named, Owns: p.owns,
+			Staged: p.staged, Swept: p.swept, Open: p.open}
 		var i intention
 		if proc.Parent.Send(s) != nil || proc.Parent.Receive(&i) != nil {
 			return // without a parent there is nothing to do
 		}
-		p.order = order{op: i.Op, item: i.Item, id: i.ID, saw: i.Saw}
-		p.grant = grant{errno: i.Errno, failing: i.Failing, show: i.Show, through: i.Through}
+		p.order, p.grant = i.Order, i.Grant
 		p.free, p.swept, p.expected, p.adopts = i.Free, i.Swept, tempdir.Outcome(i.Expected), i.Adopts
 		w.ids, w.seen.lock, w.seen.data, w.seen.entry = i.IDs, i.Lock, i.Data, i.Entries
 		for x := range i.Trees {

@@ -30,26 +30,26 @@ func (h *hook) Before(c *kernel.Call) error {
 	switch {
 	case c.Method == kernel.OpenUnnamed && !p.world.tmpFile:
 		return unix.EOPNOTSUPP
-	case p.broken != 0 && c.Method == p.grant.failing:
+	case p.broken != 0 && c.Method == p.grant.Failing:
 		return p.broken
 	case !p.free && p.stops(c):
 		if c.Method == kernel.Close {
 			p.broken, p.hides = 0, false
 		}
-		p.pause(stop{method: c.Method, name: c.Name, to: c.To, fd: c.Fd})
+		p.pause(stop{Call: c.Method.String(), Name: c.Name, Fd: c.Fd})
 	}
 	if p.watch != nil {
 		p.watch(p, c)
 	}
 	for _, fd := range [...]int{c.Fd, c.Dir, c.ToDir} {
-		if fd >= 0 && p.of(fd).fd < 0 {
+		if fd >= 0 && p.of(fd).Fd < 0 {
 			p.bad = fmt.Sprintf("%s of descriptor %d, which it does not have open", c.Method, fd)
 			return unix.EBADF
 		}
 	}
-	if p.grant.errno != 0 && p.grant.failing == c.Method && !p.grant.through {
-		errno := p.grant.errno
-		p.grant.errno = 0
+	if p.grant.Errno != 0 && p.grant.Failing == c.Method && !p.grant.Through {
+		errno := p.grant.Errno
+		p.grant.Errno = 0
 		p.fails(failure(c.Method, errno)...)
 		if c.Method == kernel.LockHolder && p.mixed {
 			p.parks(c.Fd)
@@ -67,7 +67,7 @@ func (h *hook) Before(c *kernel.Call) error {
 		}
 		return errno
 	}
-	if c.Method == kernel.List && p.of(c.Fd).kind >= dataKind && !p.free {
+	if c.Method == kernel.List && p.of(c.Fd).Kind >= dataKind && !p.free {
 		// A listing from the start: which names a call returns, and in which
 		// order, is up to the file system.
 		_, _ = unix.Seek(c.Fd, 0, 0)
@@ -93,13 +93,13 @@ func (p *process) stops(c *kernel.Call) bool {
 	case kernel.Stat: // of the recheck; without a failing call in sight it goes on to the next
 		return c.Fd == p.lock && !p.unjudged
 	case kernel.StatName: // of the recheck; after a failure, with the lock file closed, it looks for the reason
-		return strings.HasPrefix(c.Name, lockPrefix) && (len(p.because) == 0 && !p.mixed || p.of(p.lock).kind == lockKind)
+		return strings.HasPrefix(c.Name, lockPrefix) && (len(p.because) == 0 && !p.mixed || p.of(p.lock).Kind == lockKind)
 	case kernel.Close, kernel.LockHolder:
-		return p.of(c.Fd).kind == lockKind
+		return p.of(c.Fd).Kind == lockKind
 	case kernel.OpenDirectory: // of the data; not to list the root, not of an entry
-		return c.Name != "." && p.of(c.Dir).kind == rootKind && !p.grant.through
+		return c.Name != "." && p.of(c.Dir).Kind == rootKind && !p.grant.Through
 	case kernel.List:
-		return p.of(c.Fd).kind >= dataKind && !p.grant.through && !p.hides
+		return p.of(c.Fd).Kind >= dataKind && !p.grant.Through && !p.hides
 	case kernel.RemoveData: // by an owner that staged nothing; otherwise a part of the listing's step
 		return !p.walking()
 	}
@@ -109,7 +109,7 @@ func (p *process) stops(c *kernel.Call) bool {
 // walking says whether the process has the data directory open.
 func (p *process) walking() bool {
 	for _, d := range p.open {
-		if d.kind == dataKind {
+		if d.Kind == dataKind {
 			return true
 		}
 	}
@@ -119,11 +119,11 @@ func (p *process) walking() bool {
 // of is what a descriptor is of.
 func (p *process) of(fd int) descriptor {
 	for _, d := range p.open {
-		if d.fd == fd {
+		if d.Fd == fd {
 			return d
 		}
 	}
-	return descriptor{fd: -1}
+	return descriptor{Fd: -1}
 }
 
 // After keeps account of descriptors, and makes a listing show what the step of
@@ -158,12 +158,12 @@ func (h *hook) After(c *kernel.Call) {
 		switch parent := p.of(c.Dir); {
 		case c.Name == ".":
 			p.opened(c.Result, listingKind, 0)
-		case parent.kind == rootKind:
+		case parent.Kind == rootKind:
 			p.opened(c.Result, dataKind, 0)
-		case parent.kind == dataKind:
+		case parent.Kind == dataKind:
 			p.opened(c.Result, entryKind, p.world.itemOf(c.Result))
 		default:
-			p.opened(c.Result, entryKind, parent.item)
+			p.opened(c.Result, entryKind, parent.Item)
 		}
 	case kernel.Close:
 		p.closed(c.Fd)
@@ -178,8 +178,8 @@ func (h *hook) After(c *kernel.Call) {
 // (rule 15). Then others of this operating system process use the descriptor too.
 func (p *process) parks(fd int) {
 	for i := range p.open {
-		if p.open[i].fd == fd {
-			p.open[i].kind = parkedKind
+		if p.open[i].Fd == fd {
+			p.open[i].Kind = parkedKind
 		}
 	}
 	if p.lock == fd {
@@ -206,22 +206,22 @@ func (p *process) learn(c *kernel.Call) {
 // of a data directory shows one entry after the other.
 func (p *process) listed(c *kernel.Call) {
 	before := len(c.Entries) - c.Appended
-	switch d := p.of(c.Fd); d.kind {
+	switch d := p.of(c.Fd); d.Kind {
 	case listingKind:
 		if c.Appended > 0 && !p.unjudged {
 			whole(c)
 			p.seesAll(c.Entries[before:])
 		}
-		if c.Appended > 0 || p.order.id != 0 {
+		if c.Appended > 0 || p.order.ID != 0 {
 			c.Entries = append(c.Entries[:before], p.sees()...)
-			p.order.id = 0 // the next call says that there are no more
+			p.order.ID = 0 // the next call says that there are no more
 		}
 	case dataKind:
 		if p.hides {
 			c.Entries = c.Entries[:before]
 			return
 		}
-		if x := p.grant.show; x != 0 {
+		if x := p.grant.Show; x != 0 {
 			whole(c)
 			name := p.world.entryName(x)
 			for _, entry := range c.Entries[before:] {
@@ -276,14 +276,14 @@ func (p *process) seesAll(entries []kernel.Entry) {
 
 // sees is what the listing of the root shows, by the order to recover.
 func (p *process) sees() (entries []kernel.Entry) {
-	if p.order.id == 0 {
+	if p.order.ID == 0 {
 		return nil
 	}
-	id := p.world.ids[p.order.id]
-	if p.order.saw != model.SawData {
+	id := p.world.ids[p.order.ID]
+	if p.order.Saw != model.SawData {
 		entries = append(entries, kernel.Entry{Name: lockPrefix + id})
 	}
-	if p.order.saw != model.SawLock {
+	if p.order.Saw != model.SawLock {
 		entries = append(entries, kernel.Entry{Name: dataPrefix + id, Type: fs.ModeDir})
 	}
 	return entries

@@ -3,7 +3,9 @@
 package conformance
 
 import (
+	"cmp"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -80,48 +82,40 @@ const (
 
 // A stop is where a process stands, and what it is about to do.
 type stop struct {
-	place  place
-	method kernel.Method
-	name   string // of the call: a name in the root, or a victim
-	to     string
-	fd     int
-	action string   // of upstream's code: the action that the call takes, instead of method
-	reply  model.PC // at atReply: OK, Missing, Lost or Failed
-	err    error    // what the caller was told, at atReply and atIdle
+	Place     place
+	Call      string // the method of the kernel, or the action that upstream's code takes
+	Name      string // of the call: a name in the root, or a victim
+	Fd        int
+	Reply     model.PC // at atReply: OK, Missing, Lost or Failed
+	Err       string   // what the caller was told, at atReply and atIdle
+	Committed bool     // it was told that the addition is committed already
 }
 
 func (s stop) String() string {
-	switch s.place {
+	switch s.Place {
 	case atIdle:
 		return "between operations, without an instance"
 	case atLive:
 		return "between operations, with an instance"
 	case atReply:
-		return fmt.Sprintf("response %q (error: %v)", model.PCName(s.reply), s.err)
+		return fmt.Sprintf("response %q (error: %s)", model.PCName(s.Reply), cmp.Or(s.Err, "none"))
 	}
-	text := s.method.String()
-	if s.action != "" {
-		text = s.action
-	}
-	if s.name != "" {
-		text += " " + s.name
-	}
-	return text
+	return strings.TrimSpace(s.Call + " " + s.Name)
 }
 
 // A grant says how the calls go that a process makes until its next stop.
 type grant struct {
-	errno   unix.Errno    // a call fails with this, or 0
-	failing kernel.Method // which
-	show    model.Item    // List shows only this tree's entry of the data directory
-	through bool          // opening, listing and removing the data directory are one step
+	Errno   unix.Errno    // a call fails with this, or 0
+	Failing kernel.Method // which
+	Show    model.Item    // List shows only this tree's entry of the data directory
+	Through bool          // opening, listing and removing the data directory are one step
 }
 
 // A descriptor is one that the process has open.
 type descriptor struct {
-	fd   int
-	kind kind
-	item model.Item // of an entry
+	Fd   int
+	Kind kind
+	Item model.Item // of an entry
 }
 
 // A kind is what a descriptor is of.
@@ -180,7 +174,7 @@ func (p *process) opened(fd int, k kind, item model.Item) {
 
 func (p *process) closed(fd int) {
 	for i, d := range p.open {
-		if d.fd == fd {
+		if d.Fd == fd {
 			p.open[i] = p.open[len(p.open)-1]
 			p.open = p.open[:len(p.open)-1]
 			break

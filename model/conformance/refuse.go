@@ -28,13 +28,13 @@ func (s *scheduler) refuse(state *model.State, enabled func(action int) bool) er
 			// The environment's: what disables them is a bound of the model.
 			s.counts.Bounded++
 			continue
-		case p.upstream && p.at.action == a.Slot:
+		case p.upstream && p.at.Call == a.Slot:
 			s.counts.Bounded++ // with another id
 			continue
-		case (a.Slot == "LinkLock" || a.Slot == "CreateLock") && !p.creator && p.at.name != lockPrefix+s.world.ids[a.id]:
+		case (a.Slot == "LinkLock" || a.Slot == "CreateLock") && !p.creator && p.at.Name != lockPrefix+s.world.ids[a.id]:
 			s.counts.Elsewhere++ // an adopter's name is that of the data it saw
 			continue
-		case !p.offers(a.Slot) || state.PC[a.proc] == model.Closing && p.at.place == atIdle: // only the response is left
+		case !p.offers(a.Slot) || state.PC[a.proc] == model.Closing && p.at.Place == atIdle: // only the response is left
 			s.counts.Elsewhere++
 			continue
 		}
@@ -60,7 +60,7 @@ func (s *scheduler) refuse(state *model.State, enabled func(action int) bool) er
 
 // offers says whether the code stands where the process may take the action.
 func (p *process) offers(action string) bool {
-	switch p.at.place {
+	switch p.at.Place {
 	case atIdle: // what disables upstream's is that nothing shows the id, or the bound of ids
 		return !p.upstream && (p.creator && (action == "OpenUnnamed" || action == "CreateLock") || !p.creator && action == "List")
 	case atLive:
@@ -71,9 +71,9 @@ func (p *process) offers(action string) bool {
 	switch {
 	case p.upstream:
 		return false
-	case p.at.method != kernel.List:
-		return action == p.at.method.String()
-	case p.of(p.at.fd).kind == dataKind:
+	case p.at.Call != "List":
+		return action == p.at.Call
+	case p.of(p.at.Fd).Kind == dataKind:
 		return action == "OpenEntry" || action == "RemoveData"
 	}
 	return action == "RemoveEntry"
@@ -102,15 +102,15 @@ func (s *scheduler) try(a *step, p *process, state *model.State) (tried bool, er
 			want = unix.EEXIST
 		}
 	case "OpenEntry":
-		_, err = k.OpenDirectory(p.at.fd, "0-"+w.itemNames[a.item])
+		_, err = k.OpenDirectory(p.at.Fd, "0-"+w.itemNames[a.item])
 		want = unix.ENOENT
 	case "RemoveData":
 		err, want = k.RemoveData(w.rootFd, data), unix.ENOTEMPTY
 	case "Invoke":
 		if !p.unjudged && !p.upstream {
-			o := order{op: opStageDeletion, item: a.item}
+			o := order{Op: opStageDeletion, Item: a.item}
 			if !w.isVictim(a.item) {
-				o.op = opCommit
+				o.Op = opCommit
 			}
 			return true, p.refuses(o, w.seen.data[state.ID[a.proc]] != 0)
 		}

@@ -80,8 +80,8 @@ func (s *scheduler) listen(told func(p *process, call string)) {
 	for _, p := range s.procs[1:] {
 		p.watch = func(p *process, c *kernel.Call) {
 			call := strings.TrimSpace(c.Method.String() + " " + s.readable(c.Name))
-			if p.grant.errno != 0 && p.grant.failing == c.Method {
-				call += " fails: " + unix.ErrnoName(p.grant.errno)
+			if p.grant.Errno != 0 && p.grant.Failing == c.Method {
+				call += " fails: " + unix.ErrnoName(p.grant.Errno)
 			}
 			told(p, call)
 		}
@@ -134,7 +134,7 @@ func (s *scheduler) reset() error {
 		}
 	}
 	for _, p := range s.procs[1:] {
-		if p.isForked() && p.at.place == atIdle && p.pid != 0 {
+		if p.isForked() && p.at.Place == atIdle && p.pid != 0 {
 			continue // the same process once more
 		}
 		if err := p.start(); err != nil {

@@ -136,7 +136,7 @@ func (v *survivor) follow(a *step, to *model.State) (why string, err error) {
 	if a.Slot == "CallFails" || a.Slot == "UpstreamCallFails" {
 		return v.failOurs(p)
 	}
-	if p.at.place == atReply && a.Slot != "Return" {
+	if p.at.Place == atReply && a.Slot != "Return" {
 		if !isOrder(a.Slot) {
 			return "it has responded already", nil
 		}
@@ -144,16 +144,16 @@ func (v *survivor) follow(a *step, to *model.State) (why string, err error) {
 			return "", err
 		}
 	}
-	switch p.at.place {
+	switch p.at.Place {
 	case atIdle:
 		return v.begin(p, a)
 	case atLive:
-		if p.order = v.orderOf(a); p.order.op == none {
+		if p.order = v.orderOf(a); p.order.Op == none {
 			return "it has created its instance already", nil
 		}
 	case atCall:
 		if p.creator && p.names() {
-			v.bindNext(p.at.name)
+			v.bindNext(p.at.Name)
 		}
 	}
 	return "", p.resume()
@@ -162,12 +162,12 @@ func (v *survivor) follow(a *step, to *model.State) (why string, err error) {
 // create lets creators go on until the root shows a lock file, or data.
 func (v *survivor) create(lock bool) error {
 	for _, p := range v.procs[1:] {
-		for p.creator && p.at.place == atCall && p.at.method <= kernel.MakeData {
+		for p.creator && p.at.Place == atCall && methods[p.at.Call] <= kernel.MakeData {
 			if shown := &v.world.seen; shown.data[v.current] != 0 || lock && shown.lock[v.current] != 0 {
 				return nil
 			}
 			if p.names() {
-				v.bindNext(p.at.name)
+				v.bindNext(p.at.Name)
 			}
 			if err := p.resume(); err != nil {
 				return err
@@ -182,10 +182,7 @@ func (v *survivor) create(lock bool) error {
 
 // names says whether the process is about to make a name for its lock file.
 func (p *process) names() bool {
-	if p.upstream {
-		return p.at.action == "UpstreamCreateLock"
-	}
-	return p.at.method == kernel.LinkLock || p.at.method == kernel.CreateLock
+	return p.at.Call == "UpstreamCreateLock" || p.at.Call == "LinkLock" || p.at.Call == "CreateLock"
 }
 
 // begin begins an operation of a process without an instance.
@@ -193,24 +190,24 @@ func (v *survivor) begin(p *process, a *step) (why string, err error) {
 	seen := &v.world.seen
 	switch {
 	case p.creator && (a.Slot == "OpenUnnamed" || a.Slot == "CreateLock" || a.Slot == "UpstreamCreateLock"):
-		p.order = order{op: opCreate}
-		if err := p.resume(); err != nil || p.at.place != atCall {
+		p.order = order{Op: opCreate}
+		if err := p.resume(); err != nil || p.at.Place != atCall {
 			return "", err
 		}
 		if p.names() {
-			v.bindNext(p.at.name)
+			v.bindNext(p.at.Name)
 		}
 	case !p.creator && a.Slot == "List":
-		if p.order = (order{op: opRecover, id: v.current}); p.inspector {
-			p.order.op = opInspect
+		if p.order = (order{Op: opRecover, ID: v.current}); p.inspector {
+			p.order.Op = opInspect
 		}
 		switch lock, data := seen.lock[v.current] != 0, seen.data[v.current] != 0; {
 		case lock && data:
-			p.order.saw = model.SawBoth
+			p.order.Saw = model.SawBoth
 		case lock:
-			p.order.saw = model.SawLock
+			p.order.Saw = model.SawLock
 		case data:
-			p.order.saw = model.SawData
+			p.order.Saw = model.SawData
 		default:
 			return "the root shows nothing", nil
 		}
@@ -229,42 +226,42 @@ func isOrder(action string) bool {
 }
 
 func (v *survivor) orderOf(a *step) order {
-	o := order{item: a.item}
+	o := order{Item: a.item}
 	switch a.Slot {
 	case "Invoke":
-		if o.op = opCommit; v.world.isVictim(a.item) {
-			o.op = opStageDeletion
+		if o.Op = opCommit; v.world.isVictim(a.item) {
+			o.Op = opStageDeletion
 		}
 	case "StageAddition":
-		o.op = opStageAddition
+		o.Op = opStageAddition
 	case "OpenDirectory":
-		o.op = opCloseStaged
+		o.Op = opCloseStaged
 	case "RemoveData":
-		o.op = opClose
+		o.Op = opClose
 	}
 	return o
 }
 
 // failOurs makes the call fail that the process is about to make.
 func (v *survivor) failOurs(p *process) (why string, err error) {
-	failing := p.at.method
+	failing := methods[p.at.Call]
 	switch {
-	case p.at.place == atLive:
-		p.order, failing = order{op: opCloseStaged}, kernel.OpenDirectory // or its like
+	case p.at.Place == atLive:
+		p.order, failing = order{Op: opCloseStaged}, kernel.OpenDirectory // or its like
 		if err := p.resume(); err != nil {
 			return "", err
 		}
-	case p.at.place != atCall:
+	case p.at.Place != atCall:
 		return "it makes no call", nil
 	}
 	if p.upstream {
-		p.grant = grant{errno: unix.EIO}
+		p.grant = grant{Errno: unix.EIO}
 		return "", p.resume()
 	}
 	if len(errnos[failing]) == 0 {
 		return failing.String() + " does not fail", nil
 	}
-	p.grant = grant{errno: errnos[failing][0], failing: failing}
+	p.grant = grant{Errno: errnos[failing][0], Failing: failing}
 	return "", p.resume()
 }
 
@@ -296,15 +293,14 @@ func (v *survivor) lost() (string, error) {
 		}
 	}
 	for _, p := range v.procs[1:] {
-		calling := p.at.place == atCall && (p.at.method == kernel.StageDeletion || p.at.method == kernel.Commit) && p.at.action == "" ||
-			p.at.action == "StageDeletion" || p.at.action == "Commit"
-		if !p.creator || p.at.place != atLive && p.at.place != atReply && !calling {
+		calling := p.at.Place == atCall && (p.at.Call == "StageDeletion" || p.at.Call == "Commit")
+		if !p.creator || p.at.Place != atLive && p.at.Place != atReply && !calling {
 			continue
 		}
-		x := p.order.item
-		if p.at.place == atReply && p.order.op == opStageDeletion && w.seen.place[x] == model.Home &&
-			(p.at.reply == model.OK || p.at.reply == model.Missing) {
-			lost = append(lost, fmt.Sprintf("%s was told %q about %s", p.name, model.PCName(p.at.reply), w.itemNames[x]))
+		x := p.order.Item
+		if p.at.Place == atReply && p.order.Op == opStageDeletion && w.seen.place[x] == model.Home &&
+			(p.at.Reply == model.OK || p.at.Reply == model.Missing) {
+			lost = append(lost, fmt.Sprintf("%s was told %q about %s", p.name, model.PCName(p.at.Reply), w.itemNames[x]))
 		}
 		if v.swept {
 			continue

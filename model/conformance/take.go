@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/upstream"
 	"github.com/afterlock/afterlock/model"
 	"github.com/afterlock/afterlock/tempdir"
@@ -31,7 +30,7 @@ func (s *scheduler) take(a *step, from, to *model.State) error {
 		p.expects(a, from, to)
 	}
 	if p != nil && p.upstream && a.Slot != "Crash" {
-		return s.takeUpstream(p, a, from, to)
+		return s.takeUpstream(p, a, from)
 	}
 	switch a.Slot {
 	case "Crash":
@@ -44,31 +43,27 @@ func (s *scheduler) take(a *step, from, to *model.State) error {
 	case "Sweep":
 		return s.sweep(a.id, from)
 	case "OpenUnnamed":
-		return p.call(kernel.OpenUnnamed, opCreate)
+		return p.call("OpenUnnamed", order{Op: opCreate})
 	case "CreateLock", "LinkLock":
-		op := opCreate
+		o := order{Op: opCreate}
 		if a.Slot == "LinkLock" {
-			op = none
+			o.Op = none
 		}
-		if err := p.goTo(methods[a.Slot], op); err != nil {
-			return err
-		}
-		s.bind(a.id, p.at.name)
-		return p.resume()
+		return s.names(p, a, o)
 	case "List":
-		p.order = order{op: opRecover, id: a.id, saw: to.PC[a.proc]}
+		p.order = order{Op: opRecover, ID: a.id, Saw: to.PC[a.proc]}
 		if p.inspector {
-			p.order.op = opInspect
+			p.order.Op = opInspect
 		}
 		return p.command()
 	case "Invoke":
-		p.order = order{op: opStageDeletion, item: a.item}
+		p.order = order{Op: opStageDeletion, Item: a.item}
 		if slices.Contains(s.config.Addition, s.world.itemNames[a.item]) {
-			p.order.op = opCommit
+			p.order.Op = opCommit
 		}
 		return p.command()
 	case "StageAddition":
-		p.order = order{op: opStageAddition, item: a.item}
+		p.order = order{Op: opStageAddition, Item: a.item}
 		if err := p.command(); err != nil || !p.forked {
 			return err
 		}
@@ -76,42 +71,48 @@ func (s *scheduler) take(a *step, from, to *model.State) error {
 	case "Return":
 		return p.returns()
 	case "OpenDirectory":
-		return p.call(kernel.OpenDirectory, opCloseStaged)
+		return p.call("OpenDirectory", order{Op: opCloseStaged})
 	case "OpenEntry":
-		p.grant.show = a.item
+		p.grant.Show = a.item
 		if slices.Contains(s.config.Mounted, s.world.itemNames[a.item]) {
 			p.fails(tempdir.ErrMountPoint, tempdir.ErrLeftover)
 		}
-		return p.call(kernel.List, none)
+		return p.call("List", order{})
 	case "RemoveEntry":
-		return p.call(kernel.List, none)
+		return p.call("List", order{})
 	case "RemoveData":
-		if p.at.place == atLive {
-			p.order = order{op: opClose}
+		if p.at.Place == atLive {
+			p.order = order{Op: opClose}
 			if p.staged {
-				p.grant.through = true // the code opens and lists first, the specification need not
+				p.grant.Through = true // the code opens and lists first, the specification need not
 				return p.resume()
 			}
-			return p.call(kernel.RemoveData, opClose)
+			return p.call("RemoveData", order{Op: opClose})
 		}
-		return p.call(kernel.List, none)
+		return p.call("List", order{})
 	case "Release":
-		p.order = order{op: opRelease}
+		p.order = order{Op: opRelease}
 		return p.command()
 	case "Close":
-		if from.Fd[a.proc] == model.None && p.at.place == atIdle {
+		if from.Fd[a.proc] == model.None && p.at.Place == atIdle {
 			return nil // the response alone
 		}
 	}
-	if m, is := methods[a.Slot]; is {
-		return p.call(m, none)
+	return p.call(a.Slot, order{})
+}
+
+// names makes the call that gives a lock file its name.
+func (s *scheduler) names(p *process, a *step, o order) error {
+	if err := p.goTo(a.Slot, o); err != nil {
+		return err
 	}
-	return fmt.Errorf("%s has no place in the code", a)
+	s.bind(a.id, p.at.Name)
+	return p.resume()
 }
 
 // returns lets the caller take a response.
 func (p *process) returns() error {
-	if p.at.place != atReply {
+	if p.at.Place != atReply {
 		return p.elsewhere("a response")
 	}
 	return p.resume()
@@ -130,20 +131,20 @@ func idOfName(name string) string {
 
 // goTo makes the process stand before a call: it stands there already, or its
 // caller is between operations and gets the order.
-func (p *process) goTo(m kernel.Method, op operation) error {
-	if op != none && (p.at.place == atIdle || p.at.place == atLive) {
-		p.order = order{op: op}
+func (p *process) goTo(call string, o order) error {
+	if o.Op != none && (p.at.Place == atIdle || p.at.Place == atLive) {
+		p.order = o
 		if err := p.resume(); err != nil {
 			return err
 		}
 	}
-	if m != kernel.Stat {
+	if call != "Stat" {
 		if err := p.passStat(); err != nil {
 			return err
 		}
 	}
-	if p.at.place != atCall || p.at.method != m {
-		return p.elsewhere("before " + m.String())
+	if p.at.Place != atCall || p.at.Call != call {
+		return p.elsewhere("before " + call)
 	}
 	return nil
 }
@@ -151,15 +152,15 @@ func (p *process) goTo(m kernel.Method, op operation) error {
 // passStat lets a process look at the file it has open, if that is what it
 // stands before: it is one step with the call after it.
 func (p *process) passStat() error {
-	if p.at.place != atCall || p.at.method != kernel.Stat {
+	if p.at.Place != atCall || p.at.Call != "Stat" {
 		return nil
 	}
 	return p.resume()
 }
 
 // call makes the process make a call, and go on to its next stop.
-func (p *process) call(m kernel.Method, op operation) error {
-	if err := p.goTo(m, op); err != nil {
+func (p *process) call(call string, o order) error {
+	if err := p.goTo(call, o); err != nil {
 		return err
 	}
 	return p.resume()
@@ -167,7 +168,7 @@ func (p *process) call(m kernel.Method, op operation) error {
 
 // command gives the caller its next order.
 func (p *process) command() error {
-	if p.at.place != atIdle && p.at.place != atLive {
+	if p.at.Place != atIdle && p.at.Place != atLive {
 		return p.elsewhere("between operations")
 	}
 	return p.resume()

@@ -24,11 +24,9 @@ type together struct {
 
 func (c *together) start(p *process) (stop, error) {
 	j := job{Root: p.world.rootPath(0), Homes: p.world.homes, Files: p.world.files, Creator: p.creator, Rechecks: c.rechecks}
-	caller := &child{job: j, talk: func(at halt) turn {
-		p.pause(at.stop())
-		t := turn{Op: p.order.op, Item: p.order.item, Errno: p.grant.errno, Free: p.free}
-		p.grant.errno, p.order.op = 0, none
-		return t
+	caller := &child{job: j, talk: func(at stop) turn {
+		p.pause(at)
+		return p.turn()
 	}}
 	return c.run(p, func() {
 		p.bad = caller.live(upstream.Options{Process: *c.process, Descriptor: p.holds}).Error()

@@ -120,10 +120,10 @@ func (p *process) refuses(o order, present bool) error {
 		return err
 	}
 	want := model.Lost
-	if o.op == opStageDeletion && present {
+	if o.Op == opStageDeletion && present {
 		want = model.Missing
 	}
-	if at := p.at; at.place != atReply || at.reply != want && !(o.op == opCommit && errors.Is(at.err, tempdir.ErrCommitted)) {
+	if at := p.at; at.Place != atReply || at.Reply != want && !(o.Op == opCommit && at.Committed) {
 		return fmt.Errorf("%s is at %s, and should have been told %q", p.name, at, model.PCName(want))
 	}
 	return p.resume()

@@ -17,100 +17,66 @@ import (
 // Upstream.tla. Their stops carry the names of actions.
 
 // takeUpstream makes such a process take a step.
-func (s *scheduler) takeUpstream(p *process, a *step, from, to *model.State) error {
+func (s *scheduler) takeUpstream(p *process, a *step, from *model.State) error {
 	switch a.Slot {
 	case "UpstreamCreateLock":
-		if err := p.before("UpstreamCreateLock", opCreate, 0); err != nil {
-			return err
-		}
-		s.bind(a.id, p.at.name)
-		return p.resume()
+		return s.names(p, a, order{Op: opCreate})
 	case "List":
-		return p.makeCall("List", opRecover)
+		return p.call("List", order{Op: opRecover})
 	case "Invoke":
-		op, action := opStageDeletion, "StageDeletion"
-		if !s.world.isVictim(a.item) {
-			op, action = opCommit, "Commit"
+		if s.world.isVictim(a.item) {
+			return p.goTo("StageDeletion", order{Op: opStageDeletion, Item: a.item})
 		}
-		return p.before(action, op, a.item)
+		return p.goTo("Commit", order{Op: opCommit, Item: a.item})
 	case "StageAddition":
-		if p.at.place != atLive {
-			return p.elsewhere("between operations, with an instance")
-		}
-		p.order = order{op: opStageAddition, item: a.item}
-		if err := p.resume(); err != nil {
+		p.order = order{Op: opStageAddition, Item: a.item}
+		if err := p.command(); err != nil {
 			return err
 		}
 		return s.followAddition(a.item, from.ID[a.proc])
 	case "Return":
 		return p.returns()
 	case "OpenDirectory":
-		op := none
 		if p.creator {
-			op = opClose
+			return p.call("OpenDirectory", order{Op: opClose})
 		}
-		return p.makeCall("OpenDirectory", op)
 	case "OpenEntry":
 		// The removal by path comes first, and finds that there is something.
-		if p.at.action == "RemoveData" {
+		if p.at.Call == "RemoveData" {
 			if err := p.resume(); err != nil {
 				return err
 			}
 		}
-		return p.makeCall("OpenEntry", none)
 	case "RemoveEntry":
 		return s.removeEntryUpstream(p, from)
 	case "Close":
-		if from.Fd[a.proc] == model.None && p.at.place == atIdle {
+		if from.Fd[a.proc] == model.None && p.at.Place == atIdle {
 			return nil // the response alone
 		}
-		return p.makeCall("Close", none)
 	case "UpstreamCallFails":
-		if p.at.place != atCall {
+		if p.at.Place != atCall {
 			return p.elsewhere("before a call that can fail")
 		}
-		p.grant.errno = unix.EIO
+		p.grant.Errno = unix.EIO
 		return p.resume()
 	}
-	return p.makeCall(a.Slot, none)
-}
-
-// before makes the process stand before the call of an action.
-func (p *process) before(action string, op operation, x model.Item) error {
-	if op != none && (p.at.place == atIdle || p.at.place == atLive) {
-		p.order = order{op: op, item: x}
-		if err := p.resume(); err != nil {
-			return err
-		}
-	}
-	if p.at.action != action {
-		return p.elsewhere("before " + action)
-	}
-	return nil
-}
-
-// makeCall makes it make the call.
-func (p *process) makeCall(action string, op operation) error {
-	if err := p.before(action, op, 0); err != nil {
-		return err
-	}
-	return p.resume()
+	return p.call(a.Slot, order{})
 }
 
 // removeEntryUpstream is one step of RemoveEntry. Upstream lists a directory
 // once, and goes on to names that others have removed since; that is no step.
 func (s *scheduler) removeEntryUpstream(p *process, from *model.State) error {
 	tree := s.world.trees[from.Arg[p.number]]
-	for p.at.action == "RemoveEntry" && slices.Contains(fileNames[:], p.at.name) {
+	for p.at.Call == "RemoveEntry" && slices.Contains(fileNames[:], p.at.Name) {
 		var stat unix.Stat_t
-		if unix.Fstatat(tree.fd, p.at.name, &stat, unix.AT_SYMLINK_NOFOLLOW) == nil {
+		if unix.Fstatat(tree.fd, p.at.Name, &stat, unix.AT_SYMLINK_NOFOLLOW) == nil {
 			break
 		}
 		if err := p.resume(); err != nil {
 			return err
 		}
 	}
-	return p.makeCall("RemoveEntry", none)
+	return p.call("RemoveEntry", order{})
 }
 
 // followAddition opens the addition that a forked process has made.
@@ -130,7 +96,7 @@ func (s *scheduler) compareUpstream(p *process, to *model.State, differs func(st
 	if want.prefix != "" {
 		name = want.prefix + s.world.ids[to.ID[p.number]]
 	}
-	if !slices.Contains(want.before, at.action) || name != "" && name != at.name {
+	if !slices.Contains(want.before, at.Call) || name != "" && name != at.Name {
 		differs("%s stands before %s, and should stand before %s %s (at %q in the specification)",
 			p.name, at, strings.Join(want.before, " or "), name, model.PCName(pc))
 	}
