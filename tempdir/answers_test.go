@@ -4,6 +4,8 @@ package tempdir_test
 
 import (
 	"context"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -100,6 +102,9 @@ func removedInPlace(reason error) func(*testing.T, *scene, *refusing) {
 	}
 }
 
+// below is so many levels of directories.
+func below(levels int) string { return strings.Repeat("d/", levels) }
+
 func seen(change func(a *kernel.Attributes)) func(*scene, *kernel.Call) {
 	return func(_ *scene, c *kernel.Call) {
 		if c.Method == kernel.StatName {
@@ -148,6 +153,10 @@ var answers = []answer{
 		require.ErrorIs(t, err, unix.ENOLCK)
 		require.Len(t, rootNames(t, s.root), len(names)+1, "it is the holder's")
 	}},
+	{"no lock is to be had, which says nothing about files without a name", nil, all(on(kernel.TakeLock, "", unix.EPERM), on(kernel.CreateLock, "", unix.EIO)), nil, func(t *testing.T, s *scene, _ *refusing) {
+		_, err := s.root.Create()
+		require.ErrorIs(t, err, unix.EPERM)
+	}},
 	{"a canceled listing", nil, on(kernel.OpenToInspect, "", unix.EIO), nil, func(t *testing.T, s *scene, k *refusing) {
 		ctx, cancel := context.WithCancel(background)
 		cancel()
@@ -161,6 +170,44 @@ var answers = []answer{
 	{"usage of what cannot be opened", nil, on(kernel.OpenDirectory, data, unix.EACCES), large, measured(0, true)},
 	{"usage of what went", nil, on(kernel.OpenDirectory, data, unix.ENOENT), large, measured(0, false)},
 	{"usage of what cannot be listed", nil, on(kernel.List, "", unix.EIO), large, measured(0, true)},
+	{"usage of no id", nil, nil, nil, func(t *testing.T, s *scene, _ *refusing) {
+		_, err := s.root.Usage(background, "../outside")
+		require.ErrorIs(t, err, tempdir.ErrForeign)
+	}},
+	{"a type that is not listed cannot be looked at, once", nil, func(s *scene, c *kernel.Call) error {
+		if c.Method == kernel.StatName && c.Name == "lock-"+staleID && !s.noted["asked"] {
+			s.noted["asked"] = true
+			return unix.EIO
+		}
+		return nil
+	}, func(_ *scene, c *kernel.Call) {
+		for i := range c.Entries {
+			c.Entries[i].Type = fs.ModeIrregular
+		}
+	}, recovered(tempdir.Failed, unix.EIO)},
+	{"new directories in a level that hoists", nil, func(s *scene, c *kernel.Call) error {
+		if n := len(s.noted); c.Method == kernel.RemoveDirectory && c.Name == "bottom" && n < 2*tempdir.Limits["idleScans"] {
+			s.noted[fmt.Sprint(n)] = true
+			must(0, os.Mkdir(filepath.Join(s.data(staleID), "deep", below(30), "bottom", fmt.Sprint(n)), 0o700))
+			return unix.ENOTEMPTY
+		}
+		return nil
+	}, nil, func(t *testing.T, s *scene, k *refusing) {
+		require.NoError(t, os.MkdirAll(filepath.Join(s.data(staleID), "deep", below(30), "bottom"), 0o700))
+		recovered(tempdir.Recovered, nil)(t, s, k)
+	}},
+	{"a file at the top cannot be removed at first, when directories were hoisted", nil, func(s *scene, c *kernel.Call) error {
+		if c.Method == kernel.RemoveEntry && c.Name == "first" && !s.noted["first"] {
+			s.noted["first"] = true
+			return unix.EIO
+		}
+		return nil
+	}, nil, func(t *testing.T, s *scene, k *refusing) {
+		require.NoError(t, os.MkdirAll(filepath.Join(s.data(staleID), "deep", below(40)), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(s.data(staleID), "first"), nil, 0o600))
+		recovered(tempdir.Recovered, nil)(t, s, k)
+		require.NoDirExists(t, s.data(staleID))
+	}},
 	{"a flag that nobody asked to clear", nil, on(kernel.RemoveEntry, "", unix.EPERM), seen(func(a *kernel.Attributes) { a.Immutable = true }), removedInPlace(tempdir.ErrImmutable)},
 	{"a dead mount", nil, func(s *scene, c *kernel.Call) error {
 		if c.Method == kernel.StatName && c.Name == "readme" && !s.noted["detached"] {
@@ -203,6 +250,9 @@ func TestAnswers(t *testing.T) {
 			a.do(t, s, k)
 			armed = false
 			s.liveUnharmed(t)
+			require.NoError(t, s.live.Close(background))
+			require.NoError(t, s.root.Close())
+			require.Empty(t, descriptorsBelow(t, filepath.Dir(s.root.Path())))
 		})
 	}
 }

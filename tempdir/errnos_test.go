@@ -280,7 +280,15 @@ func testErrnoElsewhere(t *testing.T, base string, k *denying, row tempdir.Errno
 	w.finish(t)
 }
 
-// The documentation has every row.
+// documentedKinds are the kinds by their names in the documentation.
+var documentedKinds = map[string]error{
+	"ErrContainsRoot": tempdir.ErrContainsRoot, "ErrCrossDevice": tempdir.ErrCrossDevice, "ErrForeign": tempdir.ErrForeign,
+	"ErrImmutable": tempdir.ErrImmutable, "ErrInstanceGone": tempdir.ErrInstanceGone, "ErrMountPoint": tempdir.ErrMountPoint,
+	"ErrNoSpace": tempdir.ErrNoSpace, "ErrReadOnly": tempdir.ErrReadOnly, "ErrRootGone": tempdir.ErrRootGone, "ErrVictimGone": tempdir.ErrVictimGone,
+	"errors.ErrUnsupported": errors.ErrUnsupported, "fs.ErrExist": fs.ErrExist,
+}
+
+// The documentation has every row, with its kind and whether that is looked for.
 func TestErrnoTableIsDocumented(t *testing.T) {
 	source, err := os.ReadFile("doc.go")
 	require.NoError(t, err)
@@ -293,7 +301,23 @@ func TestErrnoTableIsDocumented(t *testing.T) {
 		for line := range strings.Lines(string(source)) {
 			rest, ok := strings.CutPrefix(line, "//\t"+call+" ")
 			errnos, meaning, _ := strings.Cut(rest, ": ")
-			found = found || ok && strings.HasPrefix(meaning, row.Meaning) && slices.Contains(strings.Fields(errnos), unix.ErrnoName(row.Errno))
+			if !ok || !slices.Contains(strings.Fields(errnos), unix.ErrnoName(row.Errno)) {
+				continue
+			}
+			meaning, kind, _ := strings.Cut(strings.TrimSpace(meaning), ", ")
+			kind, _, looks := strings.Cut(kind, " if it is seen")
+			kind, itself, _ := strings.Cut(kind, " (or ")
+			found = true
+			assert.Equal(t, meaning, row.Meaning, line)
+			switch {
+			case kind == "":
+				assert.True(t, row.Kind == nil || call == "OpenRoot", "%s%v", line, row.Kind)
+			case itself != "":
+				assert.ErrorContains(t, row.Kind, strings.TrimSuffix(itself, ")"))
+			default:
+				assert.ErrorIs(t, row.Kind, documentedKinds[kind], line)
+				assert.Equal(t, looks, row.Looks, line)
+			}
 		}
 		assert.True(t, found, "%s %s %s", call, unix.ErrnoName(row.Errno), row.Meaning)
 	}

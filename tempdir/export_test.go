@@ -4,6 +4,7 @@ package tempdir
 
 import (
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/afterlock/afterlock/internal/kernel"
@@ -56,4 +57,20 @@ func HandOn(r *Root, begin func()) {
 		runtime.Gosched() // to one that meets it locked again
 	}
 	r.mu.Unlock()
+}
+
+// Unlocked reports whether nobody holds the mutex of a handle.
+func Unlocked(handle any) bool {
+	mu := &sync.Mutex{}
+	switch handle := handle.(type) {
+	case *Root:
+		mu = &handle.mu
+	case *Dir:
+		mu = &handle.mu
+	}
+	if !mu.TryLock() {
+		return false
+	}
+	mu.Unlock()
+	return true
 }

@@ -227,3 +227,23 @@ func TestUsageAtItsDepth(t *testing.T) {
 		require.NoError(t, dir.Close(background))
 	}
 }
+
+// Every digit of an id is drawn: of 200 draws 16 digits are not fewer than 8.
+func TestEveryDigitOfAnIDIsDrawn(t *testing.T) {
+	drawn := map[string]bool{}
+	root := openAt(t, inMemory(t)+"/root")
+	for range 200 {
+		dir := must(root.Create())
+		for at, digit := range dir.ID() {
+			drawn[fmt.Sprint(at, " ", digit)] = true
+		}
+		require.NoError(t, dir.Close(background))
+	}
+	for at := range 2 * tempdir.Limits["idBytes"] {
+		digits := 0
+		for _, digit := range "0123456789abcdef" {
+			digits += boolInt(drawn[fmt.Sprint(at, " ", digit)])
+		}
+		require.Greater(t, digits, 8, "digit %d", at)
+	}
+}

@@ -75,6 +75,7 @@ func TestNobodyWaitsForARemoval(t *testing.T) {
 			removed := make(chan error)
 			go func() { removed <- dir.Close(background) }()
 			<-reached
+			require.True(t, tempdir.Unlocked(dir), "the mutex is held for the removal") // what follows would wait for ever
 			requireClosed(t, root, dir, addition)
 			require.ErrorIs(t, dir.Close(background), tempdir.ErrClosed)
 			close(goOn)

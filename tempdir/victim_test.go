@@ -136,6 +136,7 @@ func TestInstanceGone(t *testing.T) {
 	}{
 		{"stage deletion", func() error { return dir.StageDeletion(s.victim) }},
 		{"commit", func() error { return addition.Commit(destination) }},
+		{"sync", dir.Sync},
 		{"close", func() error { return dir.Close(background) }},
 	} {
 		err := c.act()
