@@ -2,7 +2,6 @@ package linearizability
 
 import (
 	"encoding/json"
-	"strings"
 
 	"github.com/afterlock/afterlock/internal/kernel"
 	"golang.org/x/sys/unix"
@@ -13,9 +12,8 @@ import (
 
 func init() {
 	faults = map[string]fault{
-		"lost create":    {disk: func(d kernel.Disk, _ string) kernel.Disk { return &loser{Disk: d} }},
-		"forgotten link": {kernel: func(k kernel.Kernel) kernel.Kernel { return linkKernel{k} }},
-		"full metadata":  {disk: func(d kernel.Disk, _ string) kernel.Disk { return fullMetadata{d} }},
+		"lost create":   {disk: func(d kernel.Disk, _ string) kernel.Disk { return &loser{Disk: d} }},
+		"full metadata": {disk: func(d kernel.Disk, _ string) kernel.Disk { return fullMetadata{d} }},
 	}
 }
 
@@ -47,17 +45,6 @@ func (d *loser) Replace(spare, path string) error {
 		return nil
 	}
 	return d.Disk.Replace(spare, path)
-}
-
-// A linkKernel leaves the link of a deleted layer where it is, and says that it
-// moved it: an errno would not be believed.
-type linkKernel struct{ kernel.Kernel }
-
-func (k linkKernel) StageDeletion(victim string, root int, entry string) error {
-	if strings.Contains(victim, "/overlay/l/") {
-		return nil
-	}
-	return k.Kernel.StageDeletion(victim, root, entry)
 }
 
 // A fullMetadata disk has no block for metadata.

@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -29,17 +27,13 @@ func setFlag(t *testing.T, name, value string) {
 	t.Cleanup(func() { _ = f.Value.Set(before) })
 }
 
-// allKinds are the kinds of operation, the simple ones first.
-func allKinds() (kinds []Kind) {
+// programs are programs of some clients, that shrink to few clients, few actions,
+// the simple kinds and the first layer.
+func programs(clients, actions int) *rapid.Generator[Program] {
+	var kinds []Kind
 	for _, w := range kindWeights {
 		kinds = append(kinds, w.kind)
 	}
-	return kinds
-}
-
-// programs are programs of some clients, that shrink to few clients, few actions
-// and the first layer.
-func programs(clients, actions int, kinds ...Kind) *rapid.Generator[Program] {
 	action := rapid.Custom(func(t *rapid.T) Action {
 		return newAction(rapid.SampledFrom(kinds).Draw(t, "kind"), rapid.IntRange(0, len(layerNames)-1).Draw(t, "layer"), rapid.Bool().Draw(t, "another"))
 	})
@@ -49,12 +43,12 @@ func programs(clients, actions int, kinds ...Kind) *rapid.Generator[Program] {
 }
 
 // judged runs the program on a real store and judges its history.
-func judged(t rapid.TB, dir, layout string, program Program, f fault, kept string) *Judgement {
+func judged(t rapid.TB, dir, layout string, program Program, kept string) *Judgement {
 	s, err := newScene(dir, site{Layout: layout}, "rapid")
 	require.NoError(t, err)
 	defer s.remove()
-	require.NoError(t, s.run(context.Background(), 1, program, f))
-	require.NoError(t, s.observe(context.Background(), f))
+	require.NoError(t, s.run(context.Background(), 1, program, fault{}))
+	require.NoError(t, s.observe(context.Background(), fault{}))
 	h, err := s.history()
 	require.NoError(t, err)
 	require.NoError(t, h.Save(kept))
@@ -75,11 +69,11 @@ func TestGeneratedPrograms(t *testing.T) {
 			setFlag(t, "rapid.checks", checks)
 			dir, n, operations := testfs.InMemory(t), 0, 0
 			rapid.Check(t, func(t *rapid.T) {
-				program := programs(clients, 12, allKinds()...).Draw(t, "program")
+				program := programs(clients, 12).Draw(t, "program")
 				layout := rapid.SampledFrom([]string{"vfs", "overlay"}).Draw(t, "layout")
 				n++
 				kept := filepath.Join(os.TempDir(), fmt.Sprintf("afterlock-history-rapid-%d-%s-%d", os.Getpid(), name, n))
-				j := judged(t, filepath.Join(dir, fmt.Sprint(n)), layout, program, fault{}, kept)
+				j := judged(t, filepath.Join(dir, fmt.Sprint(n)), layout, program, kept)
 				require.Equal(t, OK, j.Verdict, "%s\n%sjudge it again: afterlock check %s", j, program, kept)
 				operations += j.Operations
 				_ = os.Remove(kept)
@@ -89,51 +83,3 @@ func TestGeneratedPrograms(t *testing.T) {
 		})
 	}
 }
-
-// What rapid finds on a faulty store shrinks to the operations that matter.
-func TestFailuresShrink(t *testing.T) {
-	setFlag(t, "rapid.checks", "200")
-	setFlag(t, "rapid.seed", "1")
-	setFlag(t, "rapid.nofailfile", "true")
-	dir, n := testfs.InMemory(t), 0
-	var last Program
-	failed := &silentTB{TB: t}
-	failed.run(func() {
-		rapid.Check(failed, func(r *rapid.T) {
-			program := programs(1, 6, Create, Exists, Delete).Draw(r, "program") // of one client: what is not repeatable does not shrink
-			n++
-			j := judged(r, filepath.Join(dir, fmt.Sprint(n)), "vfs", program, faults["lost create"], filepath.Join(dir, "history"))
-			if j.Verdict != OK {
-				last = program
-				r.Fatalf("%s", j)
-			}
-		})
-	})
-	t.Logf("%d programs", n)
-	require.True(t, failed.Failed())
-	// Which layer it is does not matter.
-	assert.Equal(t, "client 0: create "+last[0][0].Layers[0]+"\n", last.String())
-}
-
-// A silentTB is the test that rapid fails: of it rapid uses what is here.
-type silentTB struct {
-	rapid.TB
-	failed bool
-}
-
-// run calls f until it ends or fails.
-func (s *silentTB) run(f func()) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f()
-	}()
-	<-done
-}
-
-func (s *silentTB) Helper()               {}
-func (s *silentTB) Logf(string, ...any)   {}
-func (s *silentTB) Errorf(string, ...any) { s.failed = true }
-func (s *silentTB) Fatalf(string, ...any) { s.FailNow() }
-func (s *silentTB) FailNow()              { s.failed = true; runtime.Goexit() }
-func (s *silentTB) Failed() bool          { return s.failed }

@@ -42,39 +42,23 @@ func TestTracesAreBehaviours(t *testing.T) {
 // Every worker has the mutant. What was lost is said at once, and the trace of
 // what is no behaviour is kept, and says the same when it is read again.
 func TestMutantsAreKilled(t *testing.T) {
-	for _, tt := range []struct {
-		mutant string
-		wants  string // in the problems
-		trace  string // in those of the validation; "": the calls are a behaviour
-		lost   bool
-		some   bool // partial commits
-	}{
-		{mutant: "thief", trace: "TakeLock took the lock"},
-		{mutant: "blind", trace: "no behaviour of the model"},
-		// The removal finds nothing where the model has a tree.
-		{mutant: "liar", wants: "has 0 entries of 1", lost: true},
-		{mutant: "partial commit", wants: "a committed tree has 1 of 2 files", some: true},
-		{mutant: "loser", wants: "a committed tree is gone", some: true},
-		{mutant: "leaker", wants: "leaked descriptor"},
-		{mutant: "litterer", wants: `left in the root after the last recovery: "litter"`},
+	for mutant, wants := range map[string]string{
+		"blind":    "", // the calls are no behaviour
+		"leaker":   "leaked descriptor",
+		"litterer": `left in the root after the last recovery: "litter"`,
 	} {
-		t.Run(tt.mutant, func(t *testing.T) {
-			if testing.Short() && tt.wants == "" {
+		t.Run(mutant, func(t *testing.T) {
+			if testing.Short() && wants == "" {
 				t.Skip("skipped, because it records for a while")
 			}
-			c := Config{Dir: t.TempDir(), Seed: 1, Events: 20_000, kernel: tt.mutant}
-			report, err := Run(t.Context(), c)
+			report, err := Run(t.Context(), Config{Dir: t.TempDir(), Seed: 1, Events: 20_000, kernel: mutant})
 			require.NoError(t, err)
-			assert.Contains(t, strings.Join(report.Problems, "\n"), tt.wants)
-			if tt.lost || tt.some {
-				assert.Equal(t, tt.lost, report.Lost > 0, "lost")
-				assert.Equal(t, tt.some, report.Partial > 0, "partial")
-			}
-			if tt.trace == "" {
+			assert.Contains(t, strings.Join(report.Problems, "\n"), wants)
+			if wants != "" {
 				return
 			}
 			require.Equal(t, trace.Invalid, report.Validation.Verdict, "%+v", report)
-			assert.Contains(t, strings.Join(report.Validation.Problems, "\n"), tt.trace)
+			assert.Contains(t, strings.Join(report.Validation.Problems, "\n"), "no behaviour of the model")
 			saved, err := trace.Open(report.Saved)
 			require.NoError(t, err)
 			again, err := trace.Validate(t.Context(), saved)

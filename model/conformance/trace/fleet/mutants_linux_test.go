@@ -1,8 +1,6 @@
 package fleet
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 
@@ -11,15 +9,12 @@ import (
 	"github.com/afterlock/afterlock/internal/kernel"
 )
 
+// What else the workers and the validation have to tell is in the catalogue of mutants.
 func init() {
 	kernels = map[string]func() kernel.Kernel{
-		"blind":          func() kernel.Kernel { return &blind{Kernel: kernel.Linux()} },
-		"thief":          func() kernel.Kernel { return thief{kernel.Linux()} },
-		"leaker":         func() kernel.Kernel { return leaker{kernel.Linux()} },
-		"litterer":       func() kernel.Kernel { return litterer{kernel.Linux()} },
-		"liar":           func() kernel.Kernel { return liar{kernel.Linux()} },
-		"loser":          func() kernel.Kernel { return loser{kernel.Linux()} },
-		"partial commit": func() kernel.Kernel { return partialCommit{kernel.Linux()} },
+		"blind":    func() kernel.Kernel { return &blind{Kernel: kernel.Linux()} },
+		"leaker":   func() kernel.Kernel { return leaker{kernel.Linux()} },
+		"litterer": func() kernel.Kernel { return litterer{kernel.Linux()} },
 	}
 }
 
@@ -47,12 +42,6 @@ func (b *blind) StatName(dir int, name string) (kernel.Attributes, error) {
 	return b.Kernel.StatName(dir, name)
 }
 
-// A thief takes every lock, also those that are held: a recoverer that deletes
-// live data.
-type thief struct{ kernel.Kernel }
-
-func (thief) TakeLock(int) error { return nil }
-
 // A leaker keeps a second descriptor of a directory it opens.
 type leaker struct{ kernel.Kernel }
 
@@ -76,25 +65,4 @@ func (k litterer) MakeData(root int, name string) error {
 	}
 	unix.Close(fd)
 	return k.Kernel.MakeData(root, name)
-}
-
-// A liar says that a victim was staged, and leaves it where it is.
-type liar struct{ kernel.Kernel }
-
-func (liar) StageDeletion(string, int, string) error { return nil }
-
-// A loser says that an addition was committed, and has it nowhere.
-type loser struct{ kernel.Kernel }
-
-func (loser) Commit(int, string, string) error { return nil }
-
-// A partialCommit loses a file of every tree it commits.
-type partialCommit struct{ kernel.Kernel }
-
-func (k partialCommit) Commit(root int, entry, destination string) error {
-	err := k.Kernel.Commit(root, entry, destination)
-	if err == nil {
-		err = os.Remove(filepath.Join(destination, "file-0"))
-	}
-	return err
 }
