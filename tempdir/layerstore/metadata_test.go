@@ -165,6 +165,6 @@ func TestBackupOfHardLinks(t *testing.T) {
 			require.NoError(t, s.Save(background, "a", label(value)))
 			assert.Equal(t, value, labels(t, path))
 		}
-		assert.Equal(t, before, tree(t, backup))
+		assert.Equal(t, before, tree(t, backup), "the backup")
 	}
 }
