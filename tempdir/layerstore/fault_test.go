@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
@@ -44,23 +43,17 @@ func TestFailedCreationLeavesNothing(t *testing.T) {
 	}
 }
 
-// A deaf disk cannot ask about claims.
-type deaf struct{ kernel.Disk }
-
-func (deaf) TestLock(int, kernel.ByteRange) (bool, error) { return false, unix.ENOLCK }
-
 // Whoever cannot find out whether a layer is being removed where it is leaves it
 // alone, and says so. If it moved the layer away, its id would be free, and what
 // gets it next would be removed by the other.
 func TestClaimThatCannotBeTried(t *testing.T) {
 	path := filepath.Join(scratch(t), "store")
-	across := kernel.Around(kernel.Linux(), &refusals{[]kernel.Method{kernel.StageDeletion}, unix.EXDEV})
-	s := openStore(t, path, kernel.With[layerstore.Option](across))
+	s := openStore(t, path, refused{"Kernel.StageDeletion": unix.EXDEV}.options()...)
 	create(t, s, "a", someFiles(3, "a"))
 	receipt, err := s.DeferredDelete(background, "a")
 	require.NoError(t, err)
 
-	other := openStore(t, path, kernel.WithDisk[layerstore.Option](deaf{kernel.LinuxDisk()}))
+	other := openStore(t, path, refused{"Disk.TestLock": unix.ENOLCK}.options()...)
 	finished, err := other.Load(background)
 	require.ErrorIs(t, err, unix.ENOLCK)
 	require.ErrorIs(t, err, layerstore.ErrBusy)

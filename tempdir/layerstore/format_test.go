@@ -41,14 +41,8 @@ var formats = []format{
 // write makes the store of the format: two layers, one of them mounted; one that is
 // flagged, for it could be neither moved nor removed; and one that is moved aside.
 func (f format) write(t *testing.T, path string) {
-	refused := map[string]bool{}
-	c := &calls{before: func(_ int64, name string) error {
-		if refused[name] {
-			return unix.EIO
-		}
-		return nil
-	}}
-	s := openStore(t, path, append(c.options(), layerstore.WithDriver(f.driver), layerstore.CountsOnly())...)
+	refuse := refused{}
+	s := openStore(t, path, append(refuse.options(), layerstore.WithDriver(f.driver), layerstore.CountsOnly())...)
 	content := func(text string) layerstore.Content {
 		return layerstore.Tar(archive(dir("dir"), file("dir/file", text), symlink("link", "dir/file")))
 	}
@@ -61,11 +55,11 @@ func (f format) write(t *testing.T, path string) {
 	require.NoError(t, s.Save(background, "app", label("v1")))
 	must(s.Mount(background, "app"))
 	must(s.DeferredDelete(background, "staged")) // and this process is killed
-	refused["Kernel.MakeData"], refused["Kernel.OpenDirectory"] = true, true
+	refuse["Kernel.MakeData"], refuse["Kernel.OpenDirectory"] = unix.EIO, unix.EIO
 	_, err = s.Delete(background, "flagged")
 	require.ErrorIs(t, err, layerstore.ErrLeftover)
 	if f.mark {
-		refused["Disk.Replace"], refused["Disk.ReadMetadata"] = true, true // the second is needed to end a save by mark
+		refuse["Disk.Replace"], refuse["Disk.ReadMetadata"] = unix.EIO, unix.EIO // the second is needed to end a save by mark
 		require.NoError(t, s.Save(background, "app", label("v2")))
 	}
 }
@@ -121,8 +115,7 @@ func TestLocksAreThoseOfTheFormat(t *testing.T) {
 			taken = append(taken, r.Offset)
 		}
 	}}
-	in := kernel.Around(kernel.Linux(), &refusals{[]kernel.Method{kernel.StageDeletion}, unix.EXDEV})
-	s := openStore(t, path, layerstore.WithoutRecovery(), kernel.WithDisk[layerstore.Option](disk), kernel.With[layerstore.Option](in))
+	s := openStore(t, path, append(refused{"Kernel.StageDeletion": unix.EXDEV}.options(), layerstore.WithoutRecovery(), kernel.WithDisk[layerstore.Option](disk))...)
 	_, err := s.Load(background)
 	require.NoError(t, err)
 	assert.Equal(t, []int64{0, 2577043503078628746, 0, 0}, taken)

@@ -97,7 +97,12 @@ func hold(t *testing.T, dir string, driver layerstore.Driver, hooks ...kernel.Ho
 // where it is, and what it does not hold is missing, never half (spec: HeldWhole,
 // ToldWhole). It sees a removal that truncates.
 func TestReadersHoldALayerThatIsDeleted(t *testing.T) {
-	inPlace := &refusals{[]kernel.Method{kernel.StageDeletion}, unix.EXDEV}
+	inPlace := kernel.HookFunc(func(c *kernel.Call) error {
+		if c.Method == kernel.StageDeletion {
+			return unix.EXDEV
+		}
+		return nil
+	})
 	for _, driver := range layouts {
 		for name, hooks := range map[string][]kernel.Hook{"moved aside": nil, "in place": {inPlace}} {
 			dir := scratch(t)

@@ -196,6 +196,13 @@ func (c *calls) options() []layerstore.Option {
 	}
 }
 
+// A refused answers calls with errors, by "Kernel.Method" or "Disk.Method".
+type refused map[string]error
+
+func (r refused) options() []layerstore.Option {
+	return (&calls{before: func(_ int64, name string) error { return r[name] }}).options()
+}
+
 // assertWhole wants every file of a layer made of someFiles that say its id.
 func assertWhole(t *testing.T, s *layerstore.Store, id string, files int) {
 	t.Helper()

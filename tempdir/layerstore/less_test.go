@@ -16,7 +16,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/internal/bench/proc"
-	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
@@ -52,8 +51,7 @@ func TestStoreWithLess(t *testing.T) {
 					for _, driver := range []layerstore.Driver{layerstore.VFS, layerstore.Overlay, layerstore.Direct} {
 						lifeOfAStore(t, filepath.Join(scratch(t), "store"), driver)
 						if driver != layerstore.Direct { // which moves nothing
-							full := kernel.Around(kernel.Linux(), &refusals{[]kernel.Method{kernel.StageDeletion}, unix.ENOSPC})
-							lifeOfAStore(t, filepath.Join(scratch(t), "store"), driver, kernel.With[layerstore.Option](full))
+							lifeOfAStore(t, filepath.Join(scratch(t), "store"), driver, refused{"Kernel.StageDeletion": unix.ENOSPC}.options()...)
 						}
 					}
 				})

@@ -15,14 +15,6 @@ import (
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
-// noExchange is a disk that refuses to exchange two names.
-type noExchange struct {
-	kernel.Disk
-	errno error
-}
-
-func (d noExchange) Replace(string, string) error { return d.errno }
-
 // lateError is a disk that exchanges two names and fails.
 type lateError struct{ kernel.Disk }
 
@@ -50,7 +42,7 @@ func TestSaveWithoutExchange(t *testing.T) {
 		t.Run(errno.Error(), func(t *testing.T) {
 			s, path := newStore(t)
 			create(t, s, "a", layerstore.Empty())
-			refused := openStore(t, path, kernel.WithDisk[layerstore.Option](noExchange{kernel.LinuxDisk(), errno}))
+			refused := openStore(t, path, refused{"Disk.Replace": errno}.options()...)
 			for i, store := range []*layerstore.Store{refused, refused, s, refused, s, s, refused} {
 				value := strings.Repeat(fmt.Sprint(i), 1+i%3*5000)
 				require.NoError(t, store.Save(background, "a", label(value)))
@@ -78,12 +70,7 @@ func TestSaveWithoutExchange(t *testing.T) {
 	t.Run("and the file cannot be written over", func(t *testing.T) {
 		s, path := newStore(t)
 		create(t, s, "a", layerstore.Empty())
-		refused := openStore(t, path, kernel.WithDisk[layerstore.Option](kernel.AroundDisk(noExchange{kernel.LinuxDisk(), unix.EPERM}, func(method, _ string) error {
-			if method == "Writable" {
-				return unix.EPERM
-			}
-			return nil
-		})))
+		refused := openStore(t, path, refused{"Disk.Replace": unix.EPERM, "Disk.Writable": unix.EPERM}.options()...)
 		err := refused.Save(background, "a", label("x"))
 		require.ErrorIs(t, err, unix.EPERM)
 		assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))

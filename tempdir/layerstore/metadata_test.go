@@ -13,7 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
@@ -98,13 +97,7 @@ func TestMetadataThatCannotBeReadNow(t *testing.T) {
 				s, path := newStore(t)
 				create(t, s, "a", someFiles(3, "a"))
 				before := tree(t, path)
-				disk := kernel.AroundDisk(kernel.LinuxDisk(), func(called, _ string) error {
-					if called == method {
-						return errno
-					}
-					return nil
-				})
-				_, err := layerstore.Open(path, layerstore.Make(0o700), kernel.WithDisk[layerstore.Option](disk))
+				_, err := layerstore.Open(path, append(refused{"Disk." + method: errno}.options(), layerstore.Make(0o700))...)
 				require.ErrorIs(t, err, errno)
 				assert.NotErrorIs(t, err, layerstore.ErrCorrupt)
 				assert.Contains(t, err.Error(), path)
@@ -153,9 +146,7 @@ func TestBackupOfHardLinks(t *testing.T) {
 	for _, exchange := range []error{nil, unix.EINVAL} {
 		s, path := newStore(t)
 		create(t, s, "a", someFiles(3, "a"))
-		if exchange != nil {
-			s = openStore(t, path, kernel.WithDisk[layerstore.Option](noExchange{kernel.LinuxDisk(), exchange}))
-		}
+		s = openStore(t, path, refused{"Disk.Replace": exchange}.options()...)
 		backup := scratch(t)
 		for _, name := range []string{"layers.json", "layers.json.spare"} {
 			require.NoError(t, os.Link(filepath.Join(path, name), filepath.Join(backup, name)))

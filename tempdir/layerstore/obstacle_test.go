@@ -21,29 +21,7 @@ import (
 )
 
 // obstacles are methods of the kernel that a deletion needs before anything moves.
-var obstacles = [][]kernel.Method{
-	{kernel.StageDeletion},
-	{kernel.MakeData},
-	{kernel.OpenUnnamed, kernel.CreateLock},
-	{kernel.TakeLock},
-}
-
-// A refusals is a hook that answers calls of some methods with an errno.
-type refusals struct {
-	methods []kernel.Method
-	errno   error
-}
-
-func (r *refusals) Before(c *kernel.Call) error {
-	for _, method := range r.methods {
-		if c.Method == method {
-			return r.errno
-		}
-	}
-	return nil
-}
-
-func (*refusals) After(*kernel.Call) {}
+var obstacles = [][]string{{"Kernel.StageDeletion"}, {"Kernel.MakeData"}, {"Kernel.OpenUnnamed", "Kernel.CreateLock"}, {"Kernel.TakeLock"}}
 
 // Whatever keeps a layer from being moved aside, it is removed where it is, and its
 // id is free: whatever it is called, in every layout (FIELD D, REVIEW B5).
@@ -52,8 +30,8 @@ func TestWhateverRefusesTheMove(t *testing.T) {
 		unix.EBUSY, unix.EIO, unix.ENOENT, unix.EEXIST, unix.ENOTDIR, unix.ELOOP, unix.ENOLCK, unix.ENOMEM, unix.EOPNOTSUPP, unix.ENOSYS, unix.ESTALE, unix.EMLINK, unix.ENAMETOOLONG, unix.ETXTBSY}
 	ids := []string{"a", "lock-1", "temp-dir-1", "lock-a35af7d349fe103bc926ae8311718a96", "temp-dir-a35af7d349fe103bc926ae8311718a96"}
 	for _, driver := range []layerstore.Driver{layerstore.VFS, layerstore.Overlay, layerstore.Direct} {
-		refuse := &refusals{}
-		s, path := newStore(t, layerstore.WithDriver(driver), kernel.With[layerstore.Option](kernel.Around(kernel.Linux(), refuse)))
+		refuse := refused{}
+		s, path := newStore(t, append(refuse.options(), layerstore.WithDriver(driver))...)
 		for _, methods := range obstacles {
 			for n, errno := range errnos {
 				id := ids[n%len(ids)]
@@ -61,9 +39,11 @@ func TestWhateverRefusesTheMove(t *testing.T) {
 				create(t, s, "parent", someFiles(2, "parent"))
 				_, err := s.Create(background, layerstore.Layer{ID: id, Parent: "parent"}, someFiles(3, id))
 				require.NoError(t, err, name)
-				*refuse = refusals{methods, errno}
+				for _, method := range methods {
+					refuse[method] = errno
+				}
 				deletion, err := s.Delete(background, id, "parent")
-				*refuse = refusals{}
+				clear(refuse)
 				require.NoError(t, err, name)
 				if driver.Deferred() {
 					require.Len(t, deletion.InPlace, 2, name)
@@ -237,8 +217,8 @@ func run(t *testing.T, program string, arguments ...string) {
 // What was moved and cannot be removed, or can be neither, is not among what Load
 // finished, and every error names the layer that it is about (REVIEW B6).
 func TestLoadReportsWhatIsGone(t *testing.T) {
-	refuse := &refusals{}
-	s, path := newStore(t, kernel.With[layerstore.Option](kernel.Around(kernel.Linux(), refuse)))
+	refuse := refused{}
+	s, path := newStore(t, refuse.options()...)
 	for _, id := range []string{"a", "b", "c"} {
 		create(t, s, id, someFiles(3, id))
 	}
@@ -264,9 +244,9 @@ func TestLoadReportsWhatIsGone(t *testing.T) {
 
 	create(t, s, "d", someFiles(3, "d"))
 	setFlag(t, path, "d")
-	refuse.methods, refuse.errno = []kernel.Method{kernel.RemoveEntry}, unix.EIO
+	refuse["Kernel.RemoveEntry"] = unix.EIO
 	finished, err = s.Load(background)
-	refuse.methods = nil
+	clear(refuse)
 	require.ErrorIs(t, err, unix.EIO)
 	assert.Empty(t, finished, "moved, and still on the disk")
 	report, err := s.Recover(background)
@@ -279,8 +259,7 @@ func TestLoadReportsWhatIsGone(t *testing.T) {
 // it: the layer is removed where it is.
 func TestIDOfWhatCannotBeMoved(t *testing.T) {
 	for _, driver := range []layerstore.Driver{layerstore.VFS, layerstore.Overlay, layerstore.Direct} {
-		refuse := &refusals{methods: []kernel.Method{kernel.StageDeletion}, errno: unix.EXDEV}
-		s, path := newStore(t, layerstore.WithDriver(driver), kernel.With[layerstore.Option](kernel.Around(kernel.Linux(), refuse)))
+		s, path := newStore(t, append(refused{"Kernel.StageDeletion": unix.EXDEV}.options(), layerstore.WithDriver(driver))...)
 		for _, id := range []string{"a", "other"} {
 			create(t, s, id, someFiles(3, "old"))
 			setFlag(t, path, id)

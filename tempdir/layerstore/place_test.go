@@ -203,16 +203,16 @@ func TestDiskOfLayersThatIsNotThere(t *testing.T) {
 	for _, driver := range []layerstore.Driver{layerstore.VFS, layerstore.Overlay, layerstore.Direct} {
 		for _, staging := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s/staging %t", driver.Name(), staging), func(t *testing.T) {
-				refuse := &refusals{}
+				refuse := refused{}
 				images := filepath.Join(scratch(t), "images")
-				s, path := newStore(t, layerstore.WithDriver(driver), layerstore.ImageStore(images), kernel.With[layerstore.Option](kernel.Around(kernel.Linux(), refuse)))
+				s, path := newStore(t, append(refuse.options(), layerstore.WithDriver(driver), layerstore.ImageStore(images))...)
 				_, err := s.Create(background, layerstore.Layer{ID: "a", Image: true}, someFiles(3, "a"))
 				require.NoError(t, err)
 				create(t, s, "b", someFiles(3, "b"))
 				layers := filepath.Join(images, driver.Name())
 				require.NoError(t, os.Rename(layers, layers+".unmounted"))
 				if !staging {
-					*refuse = refusals{[]kernel.Method{kernel.StageDeletion}, unix.EXDEV}
+					refuse["Kernel.StageDeletion"] = unix.EXDEV
 				}
 				_, err = s.Delete(background, "b", "a")
 				require.ErrorIs(t, err, layerstore.ErrDamaged)

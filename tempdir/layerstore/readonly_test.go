@@ -35,15 +35,9 @@ func TestStoreOnAReadOnlyFileSystem(t *testing.T) {
 			require.NoError(t, os.RemoveAll(filepath.Join(path, "tempdirs")))
 		}, false},
 		{"in the middle of a save", func(t *testing.T, path string) {
-			refused := false
-			c := &calls{before: func(_ int64, name string) error {
-				if refused && (name == "Disk.Replace" || name == "Disk.ReadMetadata") { // which ends a save by mark
-					return unix.EINVAL
-				}
-				return nil
-			}}
-			s := openStore(t, path, append(c.options(), layerstore.WithoutRecovery())...)
-			refused = true
+			refuse := refused{}
+			s := openStore(t, path, append(refuse.options(), layerstore.WithoutRecovery())...)
+			refuse["Disk.Replace"], refuse["Disk.ReadMetadata"] = unix.EINVAL, unix.EINVAL // which ends a save by mark
 			require.NoError(t, s.Save(background, "base", label("new")))
 			require.NoError(t, os.WriteFile(filepath.Join(path, "layers.json"), []byte(`{"version":1,"ser`), 0o600))
 		}, false},

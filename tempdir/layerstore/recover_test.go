@@ -294,23 +294,17 @@ func TestMaintainFinishesFlaggedLayers(t *testing.T) {
 // What could not be finished is tried again at the next look, though nobody saved
 // in between.
 func TestMaintainTriesAgain(t *testing.T) {
-	broken := false
-	c := &calls{before: func(_ int64, name string) error {
-		if broken && (name == "Kernel.StageDeletion" || name == "Kernel.RemoveEntry") {
-			return unix.EIO
-		}
-		return nil
-	}}
-	s, path := newStore(t, c.options()...)
+	refuse := refused{}
+	s, path := newStore(t, refuse.options()...)
 	create(t, s, "a", someFiles(3, "a"))
 	setFlag(t, path, "a")
-	broken = true
+	refuse["Kernel.StageDeletion"], refuse["Kernel.RemoveEntry"] = unix.EIO, unix.EIO
 	for range 2 {
 		_, worked, err := layerstore.Look(s)
 		require.ErrorIs(t, err, unix.EIO)
 		assert.True(t, worked)
 	}
-	broken = false
+	clear(refuse)
 	report, _, err := layerstore.Look(s)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"a"}, report.Finished)

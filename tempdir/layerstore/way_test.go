@@ -174,8 +174,8 @@ func TestWhatIsInThePlaceOfALayer(t *testing.T) {
 					t.Run(name, func(t *testing.T) {
 						outside, intact := precious(t)
 						path := filepath.Join(scratch(t), "store")
-						refuse := &refusals{}
-						s := openStore(t, path, layerstore.WithDriver(driver), kernel.With[layerstore.Option](kernel.Around(kernel.Linux(), refuse)))
+						refuse := refused{}
+						s := openStore(t, path, append(refuse.options(), layerstore.WithDriver(driver))...)
 						create(t, s, "keep", someFiles(3, "keep"))
 						layer, err := s.Create(background, layerstore.Layer{ID: "a"}, someFiles(3, "a"))
 						require.NoError(t, err)
@@ -187,7 +187,7 @@ func TestWhatIsInThePlaceOfALayer(t *testing.T) {
 							assert.ErrorIs(t, err, layerstore.ErrDamaged)
 						}
 						if !moved {
-							refuse.methods, refuse.errno = []kernel.Method{kernel.StageDeletion}, unix.ENOSPC
+							refuse["Kernel.StageDeletion"] = unix.ENOSPC
 						}
 						_, err = s.Delete(background, "a")
 						switch thing.name {
