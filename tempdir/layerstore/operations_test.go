@@ -3,6 +3,7 @@
 package layerstore_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"go/ast"
@@ -13,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -42,6 +44,9 @@ type operation struct {
 
 var errLie = errors.New("it is not so")
 
+// long is a label that needs a block more.
+var long = strings.Repeat("x", kernel.Block)
+
 func is[T comparable](want T) func(got T, err error) error {
 	return func(got T, err error) error {
 		if err == nil && got != want {
@@ -63,6 +68,17 @@ var operations = map[string]operation{
 		_, err := s.Create(background, layerstore.Layer{ID: "half"}, someFiles(1, "half"))
 		return err
 	}, after: sceneState + " half"},
+	"Create of what is in place": {run: func(s *layerstore.Store) error {
+		_, err := s.Create(background, layerstore.Layer{ID: "half"}, someFiles(1, "half"))
+		return err
+	}, after: sceneState + " half", refuse: "Kernel.StageDeletion"},
+	"Create where something came": {run: func(s *layerstore.Store) error {
+		_, err := s.Create(background, layerstore.Layer{ID: "new", Parent: "old"}, someFiles(1, "new"))
+		if errors.Is(err, layerstore.ErrUnrecorded) && !errors.Is(err, unix.EIO) {
+			return nil
+		}
+		return err
+	}, refuse: "Kernel.Commit"},
 	"Delete":          {run: deleteAll("old", "child"), after: "keep busy+"},
 	"Delete in place": {run: deleteAll("old", "child"), after: "keep busy+", refuse: "Kernel.StageDeletion"},
 	"Delete by mark":  {run: deleteAll("old", "child"), after: "keep busy+", refuse: "Disk.Replace"},
@@ -112,6 +128,8 @@ var operations = map[string]operation{
 		after: "keep old child busy"},
 	"Save": {run: func(s *layerstore.Store) error { return s.Save(background, "old", label("x")) },
 		after: "keep old=x child busy+"},
+	"Save that needs room": {run: func(s *layerstore.Store) error { return s.Save(background, "old", label(long)) },
+		after: "keep old=x... child busy+"},
 	"Save by mark": {run: func(s *layerstore.Store) error { return s.Save(background, "old", label("x")) },
 		after: "keep old=x child busy+", refuse: "Disk.Replace"},
 	"Load":          {run: load},
@@ -125,10 +143,9 @@ var operations = map[string]operation{
 	}},
 	"Maintain": {run: func(s *layerstore.Store) error {
 		_, _, err := layerstore.Look(s)
-		text, _ := os.ReadFile(filepath.Join(layerstore.PathOf(s), "layers.json"))
 		staged, _ := os.ReadDir(filepath.Join(layerstore.PathOf(s), "tempdirs"))
-		flagged := strings.Contains(string(text), "incomplete") // a root seems dirty for 3 s anyway
-		if flagged && !layerstore.MayBeFlagged(s) || len(staged) > 0 && !s.MaybeDirty() {
+		if isFlagged(s) && // a root seems dirty for 3 s anyway
+			!layerstore.MayBeFlagged(s) || len(staged) > 0 && !s.MaybeDirty() {
 			return fmt.Errorf("%w: something is left, after %v", errLie, err)
 		}
 		return err
@@ -141,28 +158,66 @@ func deleteAll(ids ...string) func(*layerstore.Store) error {
 
 func load(s *layerstore.Store) error {
 	finished, err := s.Load(background)
+	if err == nil && len(finished) == 0 && !isFlagged(s) {
+		return nil // somebody else did, or a try that failed
+	}
 	return is("half")(strings.Join(finished, " "), err)
 }
 
-// comparedErrnos are all errnos that the code of tempdir and of this package names.
-func comparedErrnos(t *testing.T) []unix.Errno {
+func isFlagged(s *layerstore.Store) bool {
+	text, _ := os.ReadFile(filepath.Join(layerstore.PathOf(s), "layers.json"))
+	return strings.Contains(string(text), "incomplete")
+}
+
+// comparedErrnos are the errnos that the code of tempdir and of this package compares
+// with: by the function that does or, of this package, asks one that does; and by the call
+// of the kernel that a table has them for.
+func comparedErrnos(t *testing.T) map[string][]unix.Errno {
 	t.Helper()
-	found := map[string]bool{}
-	eachSource(t, []string{"..", "."}, func(n ast.Node) {
-		if of, is := n.(*ast.SelectorExpr); is {
-			if x, is := of.X.(*ast.Ident); is && x.Name == "unix" && of.Sel.Name[0] == 'E' {
-				found[of.Sel.Name] = true
+	numbers := map[string]unix.Errno{"EOPNOTSUPP": unix.EOPNOTSUPP}
+	for n := unix.Errno(1); n < 200; n++ {
+		numbers[unix.ErrnoName(n)] = n
+	}
+	errnos, asked := map[string][]unix.Errno{}, map[string][]string{}
+	add := func(by string, n ast.Node) {
+		ast.Inspect(n, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.SelectorExpr:
+				if x, is := n.X.(*ast.Ident); is && x.Name == "unix" && numbers[n.Sel.Name] > 0 {
+					errnos[by] = append(errnos[by], numbers[n.Sel.Name])
+				}
+			case *ast.Ident:
+				asked[by] = append(asked[by], "layerstore."+n.Name)
+			}
+			return true
+		})
+	}
+	for dir, name := range map[string]string{"..": "tempdir", ".": "layerstore"} {
+		eachSource(t, []string{dir}, func(n ast.Node) {
+			switch n := n.(type) {
+			case *ast.FuncDecl:
+				if n.Body != nil {
+					add(name+"."+n.Name.Name, n.Body)
+				}
+			case *ast.CompositeLit: // of a table: the call, the errno
+				if len(n.Elts) > 1 {
+					if call, is := n.Elts[0].(*ast.BasicLit); is && call.Kind == token.STRING {
+						add("Kernel."+strings.Trim(call.Value, `"`), n.Elts[1])
+					}
+				}
+			}
+		})
+	}
+	own := maps.Clone(errnos)
+	for by := range asked {
+		for _, of := range asked[by] {
+			if by != of && strings.HasPrefix(by, "layerstore.") {
+				errnos[by] = append(errnos[by], own[of]...)
 			}
 		}
-	})
-	delete(found, "EINTR") // the seam makes such calls again
-	var errnos []unix.Errno
-	for n := unix.Errno(1); n < 200; n++ {
-		if found[unix.ErrnoName(n)] {
-			errnos = append(errnos, n)
-		}
 	}
-	require.GreaterOrEqual(t, len(errnos), len(found)-2, "EWOULDBLOCK and ENOTSUP have other names too")
+	require.Contains(t, errnos["layerstore.read"], unix.ELOOP)
+	require.Contains(t, errnos["Kernel.Commit"], unix.EXDEV)
 	return errnos
 }
 
@@ -181,6 +236,15 @@ func eachSource(t *testing.T, dirs []string, visit func(ast.Node)) {
 	}
 }
 
+// forgiven are the calls without which an operation does what it is to do, by the call and
+// who makes it: what is closed is closed, a mark takes the place of an exchange, what
+// comes after it is finished by the next save, what others left is for Load to tell, and
+// who creates looks twice whether they are at it.
+var forgiven = regexp.MustCompile(`^Disk.Close |^Disk.Replace |^Disk.StatMetadata \S*save:|(rest|overwrite|roomFor):|(move|unfinished):\d+ \S*exclusively:|checkAddition:\d+ .*exclusively:`)
+
+// secondTry is what a creation does before it tries again, with whatever success.
+var secondTry = regexp.MustCompile(`finishFlagged:\d+ \S*Create:`)
+
 // lies are refusals that cannot be every time but where the kernel lies about what is
 // there, and one that others may cause for as long as they like.
 var lies = []string{"Disk.StatMetadata ENOENT", "Kernel.RemoveDirectory ENOENT", "Kernel.RemoveEntry ENOENT", "Kernel.TakeLock EAGAIN"}
@@ -190,13 +254,14 @@ type faulty struct {
 	armed   bool
 	refuse  string // a method, always
 	fail    func(name string, n int) error
-	n       map[string]int // calls so far, by method
-	order   []string
+	n       int            // calls so far
 	again   map[string]int // refused calls, with all that they say
 	endless string
 	retry   bool // once they have refused something
 	waits   bool // a lock may seem to be somebody else's
 	opened  bool // they are armed when the store is open
+	said    error
+	wrong   string // with a save
 }
 
 func (f *faulty) call(name, what string) error {
@@ -204,16 +269,15 @@ func (f *faulty) call(name, what string) error {
 		f.endless = "it waits for a lock that it holds itself"
 		return unix.EDEADLK
 	}
-	if !f.armed || strings.HasSuffix(name, ".Close") {
+	if !f.armed {
 		return nil
 	}
-	f.n[name]++
-	if f.n[name] == 1 {
-		f.order = append(f.order, name)
+	if f.n++; name == "Disk.Replace" {
+		f.wrong = cmp.Or(f.wrong, wrongSave(filepath.Dir(what)))
 	}
-	err := f.fail(name, f.n[name])
+	err := f.fail(name, f.n)
 	if err == nil && name == f.refuse {
-		err = map[bool]error{true: unix.EINVAL, false: unix.EXDEV}[name == "Disk.Replace"]
+		err = map[string]error{"Disk.Replace": unix.EINVAL, "Kernel.StageDeletion": unix.EXDEV, "Kernel.Commit": unix.EEXIST}[name]
 	}
 	if err != nil {
 		what = fmt.Sprintf("%s %s: %v", name, what, err)
@@ -225,10 +289,46 @@ func (f *faulty) call(name, what string) error {
 	return err
 }
 
+// wrongSave says what is wrong with a save that is about to take effect: it is made by
+// who has the store lock and, if it drops what was removed in place, the claim; and no
+// serial is given out again.
+func wrongSave(path string) string {
+	held := func(from, bytes int64) bool {
+		f := must(os.Open(filepath.Join(path, "store.lock")))
+		defer f.Close()
+		l := unix.Flock_t{Type: unix.F_RDLCK, Start: from, Len: bytes}
+		must(0, unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &l))
+		return l.Type == unix.F_WRLCK
+	}
+	var serials [2]int
+	for i, name := range []string{"layers.json", "layers.json.spare"} {
+		text, _ := os.ReadFile(filepath.Join(path, name))
+		fmt.Sscanf(string(text), `{"version":1,"serial":%d`, &serials[i])
+	}
+	by, _ := callers()
+	switch {
+	case !held(0, 1):
+		return "a save without the store lock"
+	case slices.Contains(by, "layerstore.forget") && !held(1, 0):
+		return "the claim went before the record"
+	case serials[0] > serials[1]:
+		return fmt.Sprint("serials from ", serials[0], " back to ", serials[1])
+	}
+	return ""
+}
+
 func (f *faulty) Before(c *kernel.Call) error {
+	if c.Method == kernel.Close { // it is closed, whatever it says
+		return nil
+	}
 	return f.call("Kernel."+c.Method.String(), fmt.Sprint(c.Name, " ", c.To, " ", c.Fd))
 }
-func (f *faulty) After(*kernel.Call) {}
+
+func (f *faulty) After(c *kernel.Call) {
+	if c.Method == kernel.Close {
+		c.Err = f.call("Kernel.Close", fmt.Sprint(f.n)) // of many descriptors
+	}
+}
 
 func (f *faulty) options() []layerstore.Option {
 	return []layerstore.Option{
@@ -283,7 +383,7 @@ func (th *theatre) play(t *testing.T, f *faulty, o operation) (has, wrong string
 	path, options := at([]string{dir}, th.driver)
 	if f != nil {
 		options = append(options, f.options()...)
-		f.n, f.order, f.again, f.endless, f.armed = map[string]int{}, nil, map[string]int{}, "", !f.opened
+		f.n, f.again, f.endless, f.wrong, f.armed = 0, map[string]int{}, "", "", !f.opened
 	}
 	after := sceneState
 	if o.after != "" {
@@ -306,8 +406,14 @@ func (th *theatre) play(t *testing.T, f *faulty, o operation) (has, wrong string
 		if f.endless != "" {
 			return "", "endless: " + f.endless
 		}
+		if f.wrong != "" {
+			return "", f.wrong
+		}
 	}
 	said := err
+	if f != nil {
+		f.said = said
+	}
 	look, err := layerstore.Open(path, layerstore.WithoutRecovery())
 	if err != nil {
 		return "", fmt.Sprintf("the store does not open: %v, after %v", err, said)
@@ -410,10 +516,13 @@ func TestEveryPairOfOperations(t *testing.T) {
 	}
 }
 
-// Every method is in the scene, and every call that it makes is refused: the first
-// time, one between, the last time and every time; by every errno that some code asks for. What the
-// operation says of its effect is so; nothing stays open or locked; no call is made
-// again and again; and when the refusal has ended, the next look finishes everything.
+// Every method is in the scene, and every call that it makes is refused: by an errno
+// that means nothing, the first time and the last that it is made from there; by all
+// errnos that the code around it compares with, in the layout with two parts if the
+// operation is tried in it; every time; and all from one change on, as if it died. What the operation says of its effect is so,
+// and it says so where the call cannot be done without; nothing stays open or locked; no
+// call is made again and again; and when the refusal has ended, the next look finishes
+// everything.
 func TestEveryMethodIsInTheScene(t *testing.T) {
 	for _, of := range []reflect.Type{reflect.TypeFor[*layerstore.Store](), reflect.TypeFor[*layerstore.Receipt]()} {
 		for i := range of.NumMethod() {
@@ -428,8 +537,8 @@ func TestEveryMethodIsInTheScene(t *testing.T) {
 // groups are the operations that have a test in common.
 var groups = map[string][]string{
 	"read":     {"Close", "Open", "Exists", "Layer", "List", "MaybeDirty", "Path", "Read", "ReadFile"},
-	"save":     {"Mount", "Unmount", "Save", "Save by mark"},
-	"create":   {"Create", "Create of what is flagged"},
+	"save":     {"Mount", "Unmount", "Save", "Save by mark", "Save that needs room"},
+	"create":   {"Create", "Create of what is flagged", "Create of what is in place", "Create where something came"},
 	"delete":   {"Delete", "DeferredDelete", "Finish"},
 	"in place": {"Delete in place", "Delete by mark", "Load in place"},
 	"recover":  {"Load", "Recover", "Maintain"},
@@ -449,44 +558,119 @@ func TestDeletionsInDirectRefused(t *testing.T)         { refuseAll(t, "delete",
 
 func refuseAll(t *testing.T, group string, driver layerstore.Driver) {
 	t.Parallel()
-	errnos := comparedErrnos(t)
-	th := newTheatre(t, driver)
-	for turn, name := range groups[group] {
-		th.refuseEach(t, name, operations[name], errnos, turn*7+len(driver.Name()))
+	r := &refuser{theatre: newTheatre(t, driver), tried: map[string]bool{}}
+	if driver != layerstore.VFS || group == "read" || group == "save" {
+		r.errnos = comparedErrnos(t)
+	}
+	for _, name := range groups[group] {
+		r.refuseEach(t, name, operations[name])
 	}
 }
 
-// refuseEach refuses the calls of one operation, with errnos in turn.
-func (th *theatre) refuseEach(t *testing.T, name string, o operation, errnos []unix.Errno, turn int) {
-	f := &faulty{refuse: o.refuse, fail: func(string, int) error { return nil }}
-	_, wrong := th.play(t, f, o)
-	require.Empty(t, wrong, "%s/%s", th.driver.Name(), name)
-	calls, methods := f.n, f.order
-	for _, method := range methods {
-		for _, when := range []string{"first", "middle", "last", "every"} {
-			errno := errnos[turn%len(errnos)]
-			turn++
-			middle := 2 + turn%max(1, calls[method]-2) // another one in each operation
-			if when == "middle" && calls[method] < 3 || when == "last" && calls[method] == 1 || testing.Short() && turn%9 != 0 || when == "every" && slices.Contains(lies, method+" "+unix.ErrnoName(errno)) {
-				continue
+// A refuser refuses the calls of operations.
+type refuser struct {
+	*theatre
+	errnos map[string][]unix.Errno // see comparedErrnos; nil: not these
+	tried  map[string]bool
+	turn   int
+}
+
+// A made is one call of the seam.
+type made struct {
+	call  string
+	by    []string // the functions in it: of tempdir the innermost, and all of this package
+	lines string   // where they are, as far as operations differ in more than their names
+}
+
+var (
+	functionNames = regexp.MustCompile(`^(tempdir|layerstore)(?:\.\(\*\w+\))?\.(?:mutant\d+)?(\w+)`)
+	sameForAll    = regexp.MustCompile(`^(.*? \S*(update|DeferredDelete|withLayer)|.*(move|unfinished|release|abandon|lockForWriting):\d+ \S*exclusively):\d+`)
+	inlinedUpdate = regexp.MustCompile(`\w+(\.\(\*Store\)\.update\.func)`)
+)
+
+// callers are those of the seam.
+func callers() (by []string, lines string) {
+	at := make([]uintptr, 50)
+	frames := runtime.CallersFrames(at[:runtime.Callers(2, at)])
+	for more := true; more; {
+		var frame runtime.Frame
+		frame, more = frames.Next()
+		name := frame.Function[strings.LastIndexByte(frame.Function, '/')+1:]
+		if match := functionNames.FindStringSubmatch(name); match != nil {
+			if by == nil || name[0] == 'l' {
+				by = append(by, match[1]+"."+match[2])
 			}
-			f.fail = func(called string, n int) error {
-				if called == method && (when == "every" || n == map[string]int{"first": 1, "middle": middle, "last": calls[method]}[when]) {
-					return errno
+			lines += fmt.Sprintf(" %s:%d", inlinedUpdate.ReplaceAllString(name, "$1"), frame.Line)
+		}
+	}
+	return by, cmp.Or(sameForAll.FindString(lines), lines)
+}
+
+// refuseEach refuses the calls of one operation.
+func (r *refuser) refuseEach(t *testing.T, name string, o operation) {
+	var calls []made
+	f := &faulty{refuse: o.refuse, fail: func(called string, _ int) error {
+		by, lines := callers()
+		calls = append(calls, made{called, by, called + lines})
+		return nil
+	}}
+	_, wrong := r.play(t, f, o)
+	require.Empty(t, wrong, "%s/%s", r.driver.Name(), name)
+	refuse := func(when, method string, errno unix.Errno, fail func(called string, n int) bool) {
+		f.said = nil
+		if r.turn++; testing.Short() && r.turn%9 != 0 {
+			return
+		}
+		f.fail = func(called string, n int) error {
+			if fail(called, n) {
+				return errno
+			}
+			return nil
+		}
+		f.waits = errno == unix.EAGAIN
+		f.opened = when == "every" && name != "Open"                                    // which is an operation of its own
+		f.retry = when != "every" && o.refuse != "Kernel.Commit" && errno != unix.EROFS // which makes a handle one to read with
+		_, wrong := r.play(t, f, o)
+		assert.Empty(t, wrong, "%s/%s: %s refused %s: %s", r.driver.Name(), name, method, when, unix.ErrnoName(errno))
+	}
+	once := func(key ...any) bool {
+		tried := r.tried[fmt.Sprint(key...)]
+		r.tried[fmt.Sprint(key...)] = true
+		return !tried
+	}
+	last, every := map[string]int{}, map[string][]unix.Errno{} // calls by their lines, errnos by call
+	for n, c := range calls {
+		last[c.lines] = n
+	}
+	for n, c := range calls {
+		this := func(_ string, at int) bool { return at == n+1 }
+		if once(c.lines, n == last[c.lines]) {
+			refuse("in "+c.lines, c.call, unix.EIO, this)
+			said := f.said != nil
+			if strings.HasPrefix(c.call, "Disk.") && !secondTry.MatchString(c.lines) && said == forgiven.MatchString(c.lines) && !testing.Short() {
+				assert.Fail(t, "it does not say what was refused", "%s/%s says %v without %s", r.driver.Name(), name, f.said, c.lines)
+			}
+		}
+		where := append([]string{c.call}, c.by[:min(2, len(c.by))]...)
+		for _, by := range where {
+			for _, errno := range r.errnos[by] {
+				every[c.call] = append(every[c.call], errno)
+				if once(where, errno) {
+					refuse("in "+c.lines, c.call, errno, this)
 				}
-				return nil
 			}
-			f.waits = errno == unix.EAGAIN
-			f.opened = when == "every" && name != "Open"     // which is an operation of its own
-			f.retry = when == "first" && errno != unix.EROFS // which makes a handle one to read with
-			_, wrong := th.play(t, f, o)
-			assert.Empty(t, wrong, "%s/%s: %s refused the %s time: %s", th.driver.Name(), name, method, when, unix.ErrnoName(errno))
+		}
+	}
+	for _, method := range slices.Sorted(maps.Keys(every)) {
+		errno := every[method][r.turn%len(every[method])]
+		if once(method, errno) && method != o.refuse && !slices.Contains(lies, method+" "+unix.ErrnoName(errno)) {
+			refuse("every", method, errno, func(called string, _ int) bool { return called == method })
 		}
 	}
 	total, stride := 0, 1
-	for method, n := range calls {
-		if mutators[method[strings.Index(method, ".")+1:]] { // other calls leave what the next one finds
-			total += n
+	for _, c := range calls {
+		if mutators[c.call[strings.Index(c.call, ".")+1:]] { // other calls leave what the next one finds
+			total++
 		}
 	}
 	if testing.Short() {
@@ -504,7 +688,7 @@ func (th *theatre) refuseEach(t *testing.T, name string, o operation, errnos []u
 			}
 			return nil
 		}
-		_, wrong := th.play(t, f, o)
-		assert.Empty(t, wrong, "%s/%s: killed before change %d of %d", th.driver.Name(), name, k, total)
+		_, wrong := r.play(t, f, o)
+		assert.Empty(t, wrong, "%s/%s: killed before change %d of %d", r.driver.Name(), name, k, total)
 	}
 }

@@ -44,6 +44,7 @@ type outage struct {
 	files       map[string]string // of layers, by id
 	worlds      map[string]outcome
 	loss        string // what was lost
+	failing     bool   // an operation may fail, and says with what effect
 	lastAllowed string
 }
 
@@ -156,6 +157,13 @@ func (o *outage) take(s step) (killed bool) {
 	case err == nil:
 		o.allowed = []string{s.after}
 		o.state = s.after
+	case o.failing && layerstore.EffectOf(err) == layerstore.NoEffect:
+		o.allowed = []string{o.state}
+	case o.failing && layerstore.EffectOf(err) == layerstore.MayHaveEffect:
+		o.state = described(o.store)
+	case o.failing:
+		o.allowed = []string{s.after}
+		o.state = s.after
 	case o.loss == "":
 		o.loss = fmt.Sprint(s.name, ": ", err)
 	}
@@ -259,7 +267,7 @@ func described(s *layerstore.Store) string {
 	for _, layer := range layers {
 		text := layer.ID
 		for _, label := range layer.Labels {
-			text += "=" + label
+			text += "=" + strings.Replace(label, long, "x...", 1)
 		}
 		text += strings.Repeat("+", layer.Mounts)
 		all = append(all, text)
@@ -332,23 +340,65 @@ var killed = []step{
 	{name: "save by mark", run: labelling("keep", "x"), after: "keep=x a", refuse: "Replace", next: "Replace"},
 }
 
+// failed are more operations whose syncs fail.
+var failed = []step{
+	{name: "save by mark over what was backed up", run: func(o *outage) error {
+		backup(o)
+		return labelling("keep", "x")(o)
+	}, after: "keep=x a", refuse: "Replace"},
+}
+
+// stage makes what operations are killed, or fail, on.
+func (o *outage) stage() (scene *journal, start image) {
+	o.begin(nil, image{})
+	defer o.end()
+	if o.open(-1, nil) {
+		o.take(step{run: making("keep", ""), after: "keep"})
+		o.take(step{run: making("a", "keep"), after: "keep a"})
+		o.store.Close()
+	}
+	return o.journal, o.journal.now.copy()
+}
+
 // kill kills the operation before every call, and lets another process go on.
 func (o *outage) kill(operation step) {
-	o.begin(nil, image{})
-	if !o.open(-1, nil) {
-		return
-	}
-	for _, step := range []step{{run: making("keep", ""), after: "keep"}, {run: making("a", "keep"), after: "keep a"}} {
-		o.take(step)
-	}
-	o.store.Close()
-	scene, start := o.journal, o.journal.now.copy()
-	o.end()
+	scene, start := o.stage()
 	seen := map[string]bool{}
 	for k := 0; o.loss == ""; k++ {
 		if !o.killAt(scene, start, operation, k, seen) {
 			break
 		}
+	}
+}
+
+// fail lets every sync of the operation fail, and the same process go on: what it says
+// of the effect is so whenever power is lost.
+func (o *outage) fail(operation step) {
+	scene, start := o.stage()
+	for k, syncs := 0, 1; o.loss == "" && k < syncs; k++ {
+		o.begin(scene, start)
+		o.state, o.allowed, syncs = "keep a", []string{"keep a"}, 0
+		opened := o.open(-1, func(call string) error {
+			if o.failing && strings.HasPrefix(call, "Sync") {
+				if syncs++; syncs == k+1 {
+					return unix.EIO
+				}
+			}
+			return refusing(&operation.refuse)(call)
+		})
+		if opened {
+			o.failing = true
+			o.take(operation)
+			o.failing = false
+			operation.refuse = operation.next
+			found := described(o.store)
+			text := strings.Replace(found, "keep", "keep=after", 1)
+			if o.takeAfter(step{run: labelling("keep", "after"), after: strings.Replace(text, "=after=x", "=after", 1)}); o.loss != "" {
+				o.loss = fmt.Sprintf("sync %d failed: %s", k, o.loss)
+			}
+			o.store.Close()
+		}
+		o.end()
 	}
 }
 
@@ -423,6 +473,14 @@ func powerLoss(t *testing.T, d durability, drivers ...layerstore.Driver) {
 		o.live()
 		require.Empty(t, o.loss, "%s, %s", d.name, driver.Name())
 		assert.Greater(t, len(o.worlds), 100)
+	}
+}
+
+func TestPowerLossAfterAFailedSync(t *testing.T) {
+	o := newOutage(t, unordered, layerstore.VFS)
+	for _, operation := range append(killed, failed...) {
+		o.fail(operation)
+		assert.Empty(t, o.loss, operation.name)
 	}
 }
 
