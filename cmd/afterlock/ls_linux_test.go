@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/afterlock/afterlock/internal/testfs"
 )
 
 type listings struct {
@@ -49,7 +51,7 @@ func TestLsShowsEveryState(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(root, "notes.txt"), nil, 0o600))
 	unknown := strings.Repeat("f", 32)
 	require.NoError(t, os.Mkdir(filepath.Join(root, "lock-"+unknown), 0o700))
-	before := namesBelow(t, root)
+	before := testfs.Snapshot(t, root)
 
 	stdout, stderr, code := call(t, "ls", root)
 	assert.Zero(t, code)
@@ -64,7 +66,7 @@ func TestLsShowsEveryState(t *testing.T) {
 	assert.Equal(t, "foreign", row(t, stdout, "notes.txt")[1])
 	assert.Equal(t, "unknown", row(t, stdout, unknown)[1])
 	assert.Contains(t, strings.Join(row(t, stdout, unknown), " "), "not an afterlock name")
-	assert.Equal(t, before, namesBelow(t, root), "ls changed something")
+	assert.Equal(t, before, testfs.Snapshot(t, root), "ls changed something")
 }
 
 func TestLsMeasuresDataOnRequest(t *testing.T) {

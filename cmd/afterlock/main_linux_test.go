@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -118,20 +117,6 @@ func orphan(t *testing.T, root string) string {
 	return id
 }
 
-// namesBelow lists everything below dir with its type and permissions.
-func namesBelow(t *testing.T, dir string) (names []string) {
-	t.Helper()
-	require.NoError(t, filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := entry.Info()
-		names = append(names, fmt.Sprintf("%v %q", info.Mode(), path))
-		return err
-	}))
-	return names
-}
-
 // noControls wants text that a terminal shows and does not obey.
 func noControls(t *testing.T, text string) {
 	t.Helper()
@@ -157,45 +142,69 @@ func TestHelpOfEveryCommandSaysItsExitCodes(t *testing.T) {
 	}
 }
 
-func TestUsageErrorsAreOneLineAndExitCode2(t *testing.T) {
-	for _, args := range [][]string{
-		{"no-such-command"},
-		{"ls"},
-		{"check"},
-		{"claims", "x"},
-		{"verify", "x"},
-		{"ls", "--no-such-flag", "/"},
-		{"ls", "/no/such/root"},
-		{"recover"},
-		{"recover", "--lock-grace", "-1s", t.TempDir()},
-		{"recover", "/no/such/root"},
-		{"rm"},
-		{"rm", "/"},
-		{"upstream", "x"},
-		{"upstream", "--runs", "-1"},
-		{"upstream", "--dir", "/no/such/directory"},
-		{"verify", "--run", "no-such-stage"},
-		{"verify", "--duration", "-1s"},
-		{"verify", "--duration", "0s"},
-		{"verify", "--dir", "/no/such/directory"},
-		{"verify", "--dir", "/proc/self/exe"},
-		{"verify", "--dir", ""},
-	} {
-		stdout, stderr, code := call(t, args...)
-		assert.Equal(t, 2, code, args)
-		assert.Empty(t, stdout, args)
-		assert.Equal(t, 1, strings.Count(stderr, "\n"), "%v: %q", args, stderr)
-		assert.True(t, strings.HasPrefix(stderr, "afterlock: "), "%v: %q", args, stderr)
-	}
-}
-
 func TestVersionSaysWhatItWasBuiltFrom(t *testing.T) {
 	stdout, stderr, code := call(t, "--version")
 	assert.Zero(t, code, stderr)
 	assert.Regexp(t, `^afterlock version \S+( \(commit [0-9a-f]+(, modified)?\))?, go1\.\S+, linux/\w+\n$`, stdout)
 }
 
-func TestComplaintsAboutArgumentsSayTheUsage(t *testing.T) {
-	_, stderr, _ := call(t, "check")
-	assert.Equal(t, "afterlock: accepts 1 arg(s), received 0; usage: afterlock check FILE [flags]\n", stderr)
+func TestUsageErrorsAreOneLineAndExitCode2(t *testing.T) {
+	dir := makeNames(t, t.TempDir(), "file")
+	for _, c := range []struct {
+		args []string
+		want string // in the line
+	}{
+		{[]string{"no-such-command"}, ""},
+		{[]string{"ls"}, ""},
+		{[]string{"check"}, "afterlock: accepts 1 arg(s), received 0; usage: afterlock check FILE [flags]\n"},
+		{[]string{"claims", "x"}, ""},
+		{[]string{"verify", "x"}, ""},
+		{[]string{"ls", "--no-such-flag", "/"}, ""},
+		{[]string{"ls", "/no/such/root"}, ""},
+		{[]string{"recover"}, ""},
+		{[]string{"recover", "--lock-grace", "-1s", dir}, ""},
+		{[]string{"recover", "/no/such/root"}, ""},
+		{[]string{"rm"}, ""},
+		{[]string{"rm", "/"}, ""},
+		{[]string{"verify", "--run", "no-such-stage"}, ""},
+		{[]string{"verify", "--duration", "-1s"}, ""},
+		{[]string{"verify", "--duration", "0s"}, ""},
+		{[]string{"verify", "--dir", "/no/such/directory"}, ""},
+		{[]string{"verify", "--dir", "/proc/self/exe"}, ""},
+		{[]string{"verify", "--dir", ""}, ""},
+		{[]string{"model", "Nothing"}, ""},
+		{[]string{"model", "--all", "Gate"}, ""},
+		{[]string{"model", "--dot", "x"}, ""},
+		{[]string{"model", "Gate", "GateMount", "--dot", "x"}, ""},
+		{[]string{"model", "Gate", "--workers", "-1"}, ""},
+		{[]string{"upstream", "--older", "--killed"}, "--older and --killed exclude each other"},
+		{[]string{"upstream", "word"}, `unknown argument "word"`},
+		{[]string{"upstream", "--seconds", "NaN"}, "nor --seconds, which is a day at most"},
+		{[]string{"upstream", "--seconds", "+Inf"}, "nor --seconds, which is a day at most"},
+		{[]string{"upstream", "--runs", "-1"}, "must not be negative"},
+		{[]string{"upstream", "--older", "--runs", "3"}, "--runs has no meaning for upstream --older"},
+		{[]string{"upstream", "--ext4"}, "--ext4 has no meaning for upstream without a mode"},
+		{[]string{"upstream", "--version", "v0.0.1", "--keep", dir}, "the directory is not empty"},
+		{[]string{"upstream", "--dir", "/no/such/directory"}, ""},
+		{[]string{"replay"}, "accepts 1 arg"},
+		{[]string{"replay", "counterexample"}, "expected KIND:PROGRAM"},
+		{[]string{"replay", "nothing:x"}, `schedule "nothing:x": expected one of box, conformance, counterexample, crash`},
+		{[]string{"replay", "counterexample:Gate"}, `schedule "counterexample:Gate": no model`},
+		{[]string{"replay", "counterexample:"}, "expected PROGRAM"},
+		{[]string{"replay", "counterexample:UpstreamAsShipped/1"}, "expected counterexample:MODEL"},
+		{[]string{"replay", "conformance:Gate/x"}, `schedule "conformance:Gate/x": step 1`},
+		{[]string{"replay", "conformance:GateSwept/0.9"}, "no edge 9"},
+		{[]string{"replay", "crash:x"}, "expected crash:SCENARIO"},
+		{[]string{"replay", "soft:x"}, `none of kind "soft" any more`},
+		{[]string{"replay", "box:x"}, "expected box:PROGRAM/STEPS"},
+		{[]string{"replay", "counterexample:UpstreamAsShipped", "--runs", "0"}, "--runs must be at least 1"},
+		{[]string{"replay", "counterexample:UpstreamAsShipped", "--dir", dir + "/none"}, "no such file"},
+	} {
+		stdout, stderr, code := call(t, c.args...)
+		assert.Equal(t, 2, code, c.args)
+		assert.Empty(t, stdout, c.args)
+		assert.Equal(t, 1, strings.Count(stderr, "\n"), "%v: %q", c.args, stderr)
+		assert.True(t, strings.HasPrefix(stderr, "afterlock: "), "%v: %q", c.args, stderr)
+		assert.Contains(t, stderr, c.want)
+	}
 }

@@ -49,14 +49,3 @@ func TestModelWritesDOT(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 733, strings.Count(string(text), " -> "))
 }
-
-func TestModelRefusesWhatItCannotDo(t *testing.T) {
-	for _, args := range [][]string{
-		{"model", "Nothing"}, {"model", "--all", "Gate"}, {"model", "--dot", "x"},
-		{"model", "Gate", "GateMount", "--dot", "x"}, {"model", "Gate", "--workers", "-1"},
-	} {
-		_, stderr, code := call(t, args...)
-		assert.Equal(t, 2, code, args)
-		assert.NotEmpty(t, stderr, args)
-	}
-}

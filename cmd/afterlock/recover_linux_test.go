@@ -59,7 +59,7 @@ func TestRecoverDryRunForetellsAndChangesNothing(t *testing.T) {
 	live, stale, orphan := live(t, root), stale(t, root), orphan(t, root)
 	bare := "4000000000"
 	require.NoError(t, os.WriteFile(filepath.Join(root, "lock-"+bare), nil, 0o600))
-	before := namesBelow(t, root)
+	before := testfs.Snapshot(t, root)
 	for _, tt := range []struct {
 		flags []string
 		wants map[string]string
@@ -79,7 +79,7 @@ func TestRecoverDryRunForetellsAndChangesNothing(t *testing.T) {
 			got[result.ID] = result.Outcome
 		}
 		assert.Equal(t, tt.wants, got)
-		assert.Equal(t, before, namesBelow(t, root), "the dry run changed something")
+		assert.Equal(t, before, testfs.Snapshot(t, root), "the dry run changed something")
 
 		// What was foretold is what happens; the last case is for good.
 		if tt.flags == nil || tt.flags[0] != "--lock-grace=0" {

@@ -39,30 +39,3 @@ func TestReplayOfACrashTellsWhetherAnythingIsWrong(t *testing.T) {
 	assert.Equal(t, exitFailed, code)
 	assert.Equal(t, stdout, old, "as former versions wrote it")
 }
-
-func TestReplayRefusesWhatItCannotRead(t *testing.T) {
-	dir := t.TempDir()
-	for _, tt := range []struct {
-		args []string
-		want string
-	}{
-		{nil, "accepts 1 arg"},
-		{[]string{"counterexample"}, "expected KIND:PROGRAM"},
-		{[]string{"nothing:x"}, `schedule "nothing:x": expected one of box, conformance, counterexample, crash`},
-		{[]string{"counterexample:Gate"}, `schedule "counterexample:Gate": no model`},
-		{[]string{"counterexample:"}, "expected PROGRAM"},
-		{[]string{"counterexample:UpstreamAsShipped/1"}, "expected counterexample:MODEL"},
-		{[]string{"conformance:Gate/x"}, `schedule "conformance:Gate/x": step 1`},
-		{[]string{"conformance:GateSwept/0.9"}, "no edge 9"},
-		{[]string{"crash:x"}, "expected crash:SCENARIO"},
-		{[]string{"soft:x"}, `none of kind "soft" any more`},
-		{[]string{"box:x"}, "expected box:PROGRAM/STEPS"},
-		{[]string{"counterexample:UpstreamAsShipped", "--runs", "0"}, "--runs must be at least 1"},
-		{[]string{"counterexample:UpstreamAsShipped", "--dir", dir + "/none"}, "no such file"},
-	} {
-		stdout, stderr, code := call(t, append([]string{"replay"}, tt.args...)...)
-		assert.Equal(t, exitUsage, code, tt.args)
-		assert.Contains(t, stderr, tt.want)
-		assert.Empty(t, stdout, tt.args)
-	}
-}

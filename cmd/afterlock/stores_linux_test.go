@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/afterlock/afterlock/tempdir"
+	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
@@ -43,7 +43,7 @@ func TestAStoreWithoutRootsIsAStoreWithNothingToRecover(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := makeNames(t, t.TempDir(), names...)
-			before := namesBelow(t, store)
+			before := testfs.Snapshot(t, store)
 			for _, args := range [][]string{{"ls"}, {"recover"}, {"recover", "--dry-run"}} {
 				stdout, stderr, code := call(t, append(args, store)...)
 				assert.Zero(t, code, stderr)
@@ -60,7 +60,7 @@ func TestAStoreWithoutRootsIsAStoreWithNothingToRecover(t *testing.T) {
 			assert.Empty(t, got.Roots)
 			require.Len(t, got.Stores, 1)
 			assert.Equal(t, store, got.Stores[0].Path)
-			assert.Equal(t, before, namesBelow(t, store))
+			assert.Equal(t, before, testfs.Snapshot(t, store))
 		})
 	}
 	// The home of a driver is known by what lies beside it.
@@ -103,17 +103,10 @@ func TestARootThatIsALinkBesideOlderReleases(t *testing.T) {
 	p, err := look(store)
 	require.NoError(t, err)
 	require.Equal(t, []string{store + "/overlay/l/tempdirs"}, p.roots)
-	root, err := tempdir.Open(store + "/overlay/l/tempdirs")
-	require.NoError(t, err)
-	defer root.Close()
-	dir, err := root.Create()
-	require.NoError(t, err)
-	require.NoError(t, dir.Release())
+	stale(t, store+"/overlay/l/tempdirs")
 	_, stderr, code := call(t, "recover", store)
 	require.Zero(t, code, stderr)
-	entries, err := os.ReadDir(store + "/overlay/l/tempdirs")
-	require.NoError(t, err)
-	require.Empty(t, entries)
+	onlyNames(t, store+"/overlay/l/tempdirs")
 	require.DirExists(t, store+"/vfs/elsewhere/temp-dir-1")
 }
 
@@ -132,7 +125,7 @@ func TestPartialPullsAreListedAndNotRecovered(t *testing.T) {
 	for _, where := range []string{"", "/overlay"} {
 		graph := makeNames(t, t.TempDir(), "storage.lock", "overlay-layers/layers.lock", "overlay/staging/dead/staging.lock", "overlay/staging/new/", "overlay/staging/live/")
 		h, _ := startHolder(t, upstreamRole, graph+"/overlay/staging/live/staging.lock")
-		before := namesBelow(t, graph)
+		before := testfs.Snapshot(t, graph)
 		for _, command := range []string{"ls", "recover"} {
 			stdout, stderr, code := call(t, command, graph+where)
 			assert.Zero(t, code, stderr)
@@ -142,7 +135,7 @@ func TestPartialPullsAreListedAndNotRecovered(t *testing.T) {
 			live := row(t, stdout, prefix+"live")
 			assert.Equal(t, []string{"held", fmt.Sprint(h.Process.Pid)}, []string{live[1], live[3]})
 		}
-		assert.Equal(t, before, namesBelow(t, graph))
+		assert.Equal(t, before, testfs.Snapshot(t, graph))
 		stdout, _, _ := call(t, "recover", "--json", graph+where)
 		got := parse[struct {
 			Stores []struct {

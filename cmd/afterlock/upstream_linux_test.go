@@ -36,28 +36,6 @@ func TestUpstreamIsSkippedWithoutTheRelease(t *testing.T) {
 	assert.Empty(t, entries)
 }
 
-func TestUpstreamsMistakesOfUsage(t *testing.T) {
-	full := t.TempDir()
-	require.NoError(t, os.WriteFile(full+"/file", nil, 0o600))
-	for _, c := range []struct {
-		want string
-		args []string
-	}{
-		{"--older and --killed exclude each other", []string{"--older", "--killed"}},
-		{`unknown argument "word"`, []string{"word"}},
-		{"nor --seconds, which is a day at most", []string{"--seconds", "NaN"}},
-		{"nor --seconds, which is a day at most", []string{"--seconds", "+Inf"}},
-		{"must not be negative", []string{"--runs", "-1"}},
-		{"--runs has no meaning for upstream --older", []string{"--older", "--runs", "3"}},
-		{"--ext4 has no meaning for upstream without a mode", []string{"--ext4"}},
-		{"the directory is not empty", []string{"--keep", full}},
-	} {
-		_, stderr, code := call(t, append([]string{"upstream", "--version", "v0.0.1"}, c.args...)...)
-		assert.Equal(t, 2, code, c.args)
-		assert.Contains(t, stderr, c.want)
-	}
-}
-
 func TestUpstreamPrintsAReport(t *testing.T) {
 	report := &subjects.Report{}
 	table := report.Table("Puts", "kind", "puts", "rate", "took")

@@ -4,7 +4,6 @@ package layerstore_test
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -86,26 +85,6 @@ func TestNoStore(t *testing.T) {
 	_, err := layerstore.Open(filepath.Join(dir, "nothing"))
 	require.True(t, errors.As(err, &failure))
 	assert.Equal(t, layerstore.NoEffect, failure.Effect)
-}
-
-// Not being able to read the metadata now is no damage, and no reason to write
-// any: a store that is opened while the disk fails keeps its layers.
-func TestMetadataThatCannotBeReadNow(t *testing.T) {
-	for _, method := range []string{"StatMetadata", "ReadMetadata", "ReadToken", "OpenLock", "TakeLock"} {
-		for _, errno := range []error{unix.EIO, unix.EMFILE, unix.ENOMEM, unix.ESTALE, unix.EACCES} {
-			t.Run(fmt.Sprintf("%s/%v", method, errno), func(t *testing.T) {
-				s, path := newStore(t)
-				create(t, s, "a", someFiles(3, "a"))
-				before := tree(t, path)
-				_, err := layerstore.Open(path, append(refused{"Disk." + method: errno}.options(), layerstore.Make(0o700))...)
-				require.ErrorIs(t, err, errno)
-				assert.NotErrorIs(t, err, layerstore.ErrCorrupt)
-				assert.Contains(t, err.Error(), path)
-				assert.Equal(t, before, tree(t, path))
-				assertWhole(t, s, "a", 3)
-			})
-		}
-	}
 }
 
 // What is in place of the metadata or of its spare and cannot be either is

@@ -171,38 +171,6 @@ func TestObstaclesThatAreLifted(t *testing.T) {
 	}
 }
 
-// A directory of layers that is immutable, or only appended to, keeps all of them; with
-// ClearFlags, or when that is lifted, they go, and the flag is where it was.
-func TestImmutableDirectoryOfLayers(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("skipped, because an ordinary user cannot make such obstacles")
-	}
-	for _, driver := range layouts {
-		t.Run(driver.Name(), func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "store")
-			s := openStore(t, path, layerstore.WithDriver(driver))
-			create(t, s, "a", someFiles(3, "a"))
-			create(t, s, "b", someFiles(3, "b"))
-			home := filepath.Join(path, filepath.Dir(driver.Parts(layerstore.Placed{ID: "a"})[len(driver.Parts(layerstore.Placed{}))-1]))
-			immutable(t, home, true)
-			defer immutable(t, home, false)
-			_, err := s.Delete(background, "a")
-			require.ErrorIs(t, err, tempdir.ErrImmutable)
-			assert.Equal(t, layerstore.TookEffect, layerstore.EffectOf(err))
-			_, err = s.Create(background, layerstore.Layer{ID: "c"}, someFiles(3, "c"))
-			require.Error(t, err)
-			assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
-			clearing := openStore(t, path, layerstore.ClearFlags(), layerstore.WithoutRecovery())
-			_, err = clearing.Delete(background, "b")
-			require.NoError(t, err)
-			_, err = clearing.Recover(background)
-			require.NoError(t, err)
-			assert.Empty(t, listIDs(t, s))
-			assert.Empty(t, leftovers(t, path))
-		})
-	}
-}
-
 // run runs a program that has to be there and to succeed.
 func run(t *testing.T, program string, arguments ...string) {
 	t.Helper()

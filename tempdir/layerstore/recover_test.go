@@ -20,7 +20,6 @@ import (
 
 	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/kernel"
-	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
@@ -137,39 +136,6 @@ func TestFlaggedLayersAreInvisible(t *testing.T) {
 	content, err := s.ReadFile(background, "a", "dir0/file0")
 	require.NoError(t, err)
 	assert.Equal(t, "new", string(content))
-}
-
-// What cannot be removed fails whoever deletes it, keeps nobody else from working,
-// and is finished when the reason is gone (F8).
-func TestLeftoverHarmsNobodyElse(t *testing.T) {
-	s, path := newStore(t)
-	create(t, s, "a", someFiles(3, "a"))
-	create(t, s, "b", someFiles(3, "b"))
-	where, err := s.Path(background, "a")
-	require.NoError(t, err)
-	receipt, err := s.DeferredDelete(background, "a")
-	require.NoError(t, err)
-	staged, err := filepath.Glob(filepath.Join(path, "tempdirs/temp-dir-*/0-a"))
-	require.NoError(t, err)
-	require.Len(t, staged, 1)
-	assert.NoDirExists(t, where)
-	t.Run("mounted", func(t *testing.T) {
-		testfs.Bind(t, t.TempDir(), filepath.Join(staged[0], "dir1"))
-		_, err = receipt.Finish(background)
-		require.ErrorIs(t, err, layerstore.ErrLeftover)
-		assert.Equal(t, layerstore.TookEffect, layerstore.EffectOf(err))
-		_, err = s.Recover(background)
-		require.ErrorIs(t, err, layerstore.ErrLeftover)
-		other := openStore(t, path) // opens all the same
-		create(t, other, "a", someFiles(3, "again"))
-		_, err = other.Delete(background, "a", "b")
-		require.NoError(t, err)
-	})
-	_, err = s.Recover(background)
-	require.NoError(t, err)
-	if os.Geteuid() == 0 {
-		assert.Empty(t, leftovers(t, path))
-	}
 }
 
 // A cancelled removal is a deletion all the same; recovery goes on with it (F30).

@@ -5,7 +5,6 @@ package layerstore_test
 import (
 	"archive/tar"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -49,30 +48,6 @@ func (r *tape) only(names ...string) []string {
 	found := slices.DeleteFunc(r.names, func(name string) bool { return !slices.Contains(names, name) })
 	r.names = nil
 	return found
-}
-
-// The file that has the name is never written to, and the old one is used again.
-func TestASaveExchangesTwoFiles(t *testing.T) {
-	s, path := newStore(t)
-	create(t, s, "a", layerstore.Empty())
-	inode := func(name string) uint64 {
-		var st unix.Stat_t
-		require.NoError(t, unix.Stat(filepath.Join(path, name), &st))
-		return st.Ino
-	}
-	live, spare := inode("layers.json"), inode("layers.json.spare")
-	held, err := os.Open(filepath.Join(path, "layers.json"))
-	require.NoError(t, err)
-	defer held.Close()
-	before, err := io.ReadAll(held)
-	require.NoError(t, err)
-	require.NoError(t, s.Save(background, "a", map[string]string{"k": "v"}))
-	assert.Equal(t, []uint64{spare, live}, []uint64{inode("layers.json"), inode("layers.json.spare")})
-	_, err = held.Seek(0, 0)
-	require.NoError(t, err)
-	after, err := io.ReadAll(held)
-	require.NoError(t, err)
-	assert.Equal(t, before, after)
 }
 
 // The files keep their blocks when there is less to save: with a full disk there
