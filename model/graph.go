@@ -131,15 +131,8 @@ func (g *Graph) Path(state int) []Edge {
 	return path
 }
 
-// FalseGuard returns the first guard of an action that is false in a state, as
-// the specification writes it, or "" if the action is enabled. Not for
-// concurrent use with itself.
-func (g *Graph) FalseGuard(state int, action uint16) string {
-	return g.sys.newExpander().falseGuard(g.keys[state], action)
-}
-
 // Disabled calls visit for every state and every action that is disabled in it,
-// with the first guard that is false. It takes one evaluation of each action in
+// with the first guard that is false, as the specification writes it. It takes one evaluation of each action in
 // each state.
 func (g *Graph) Disabled(visit func(state int, action uint16, guard string)) {
 	x := g.sys.newExpander()

@@ -50,28 +50,6 @@ func TestQueriesOfAGraph(t *testing.T) {
 	assert.Equal(t, g.States()*len(g.Actions), enabled+disabled)
 	assert.True(t, guards[`RemoveLock: pc[p] = "verified"`])
 	assert.True(t, guards[`RemoveData: Entries(id[p]) = {}`])
-
-	two, err := model.Find("GateTwoCreators").Graph(t.Context(), model.Options{})
-	require.NoError(t, err)
-	assert.Equal(t, `Fresh(i)`, falseGuard(t, two, "LinkLock(c1,i1)", func(s model.State) bool {
-		return s.PC[1] == model.Locked && s.Used == 1<<1
-	}))
-}
-
-// falseGuard asks in the first state that is wanted; "" if there is none.
-func falseGuard(t *testing.T, g *model.Graph, action string, wanted func(model.State) bool) string {
-	t.Helper()
-	for i, a := range g.Actions {
-		if a.String() != action {
-			continue
-		}
-		for state := range g.States() {
-			if s, ok := g.State(state); ok && wanted(s) {
-				return g.FalseGuard(state, uint16(i))
-			}
-		}
-	}
-	return ""
 }
 
 func TestDOT(t *testing.T) {

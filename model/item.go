@@ -32,11 +32,6 @@ const (
 	ItemReap                     // it is removed
 )
 
-var itemActionNames = [...]string{"Fill", "Commit", "Delete", "Reap"}
-
-// String is the action's name.
-func (a ItemAction) String() string { return itemActionNames[a] }
-
 // itemSteps are from and to of every ItemAction.
 var itemSteps = [...][2]ItemState{
 	ItemFill:   {ItemAbsent, ItemStaged},

@@ -62,7 +62,6 @@ func TestItemStepsAreOfOneState(t *testing.T) {
 			assert.Equal(t, step[1], to)
 		}
 	}
-	assert.Equal(t, "Commit", ItemCommit.String())
 	assert.Equal(t, "staged", ItemStaged.String())
 }
 

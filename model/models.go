@@ -128,7 +128,6 @@ type Report struct {
 	Length    int              `json:"counterexample,omitempty"` // states in it
 	Actions   map[string]int64 `json:"actions"`                  // steps of each; 0 means that it never fires
 	Digest    *Digest          `json:"digest,omitempty"`
-	Bytes     int64            `json:"bytes"` // memory for the states
 
 	Counterexample *Counterexample `json:"trace,omitempty"`
 }
@@ -196,7 +195,7 @@ func (m *Model) explore(ctx context.Context, o Options) (*Report, *exploration, 
 		return nil, nil, err
 	}
 	r := &Report{Model: m.Name, Kind: m.Kind, Verdict: Holds, Distinct: e.distinct(), Generated: e.generated,
-		Depth: len(e.levels), Deadlocks: e.deadlocks, Actions: map[string]int64{}, Bytes: e.store.bytes()}
+		Depth: len(e.levels), Deadlocks: e.deadlocks, Actions: map[string]int64{}}
 	for i, a := range e.sys.actions() {
 		r.Actions[a.Name] += e.counts[i]
 	}

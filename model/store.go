@@ -103,12 +103,3 @@ func (s *store) find(k Key) (node, bool) {
 	}
 	return noNode, false
 }
-
-// bytes is the memory in use.
-func (s *store) bytes() (n int64) {
-	for i := range s.shards {
-		sh := &s.shards[i]
-		n += int64(cap(sh.table))*8 + int64(len(sh.pages))*(pageSize*20+8)
-	}
-	return n
-}

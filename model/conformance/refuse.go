@@ -108,11 +108,7 @@ func (s *scheduler) try(a *step, p *process, state *model.State) (tried bool, er
 		err, want = k.RemoveData(w.rootFd, data), unix.ENOTEMPTY
 	case "Invoke":
 		if !p.unjudged && !p.upstream {
-			o := order{Op: opStageDeletion, Item: a.item}
-			if !w.isVictim(a.item) {
-				o.Op = opCommit
-			}
-			return true, p.refuses(o, w.seen.data[state.ID[a.proc]] != 0)
+			return true, p.refuses(s.orderOf(a), w.seen.data[state.ID[a.proc]] != 0)
 		}
 		if want = unix.ENOENT; s.world.isVictim(a.item) {
 			err = k.StageDeletion(w.home(a.item), w.rootFd, filepath.Join(data, "refused"))

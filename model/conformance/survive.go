@@ -137,7 +137,7 @@ func (v *survivor) follow(a *step, to *model.State) (why string, err error) {
 		return v.failOurs(p)
 	}
 	if p.at.Place == atReply && a.Slot != "Return" {
-		if !isOrder(a.Slot) {
+		if v.orderOf(a).Op == none {
 			return "it has responded already", nil
 		}
 		if err := p.resume(); err != nil {
@@ -218,28 +218,6 @@ func (v *survivor) begin(p *process, a *step) (why string, err error) {
 		return "it has nothing to do", nil
 	}
 	return "", p.resume()
-}
-
-// isOrder says whether an action is the caller's decision.
-func isOrder(action string) bool {
-	return action == "Invoke" || action == "StageAddition" || action == "OpenDirectory" || action == "RemoveData"
-}
-
-func (v *survivor) orderOf(a *step) order {
-	o := order{Item: a.item}
-	switch a.Slot {
-	case "Invoke":
-		if o.Op = opCommit; v.world.isVictim(a.item) {
-			o.Op = opStageDeletion
-		}
-	case "StageAddition":
-		o.Op = opStageAddition
-	case "OpenDirectory":
-		o.Op = opCloseStaged
-	case "RemoveData":
-		o.Op = opClose
-	}
-	return o
 }
 
 // failOurs makes the call fail that the process is about to make.

@@ -57,13 +57,10 @@ func (s *scheduler) take(a *step, from, to *model.State) error {
 		}
 		return p.command()
 	case "Invoke":
-		p.order = order{Op: opStageDeletion, Item: a.item}
-		if slices.Contains(s.config.Addition, s.world.itemNames[a.item]) {
-			p.order.Op = opCommit
-		}
+		p.order = s.orderOf(a)
 		return p.command()
 	case "StageAddition":
-		p.order = order{Op: opStageAddition, Item: a.item}
+		p.order = s.orderOf(a)
 		if err := p.command(); err != nil || !p.forked {
 			return err
 		}
@@ -108,6 +105,24 @@ func (s *scheduler) names(p *process, a *step, o order) error {
 	}
 	s.bind(a.id, p.at.Name)
 	return p.resume()
+}
+
+// orderOf is the order to the caller that an action is, if it is one.
+func (s *scheduler) orderOf(a *step) order {
+	o := order{Item: a.item}
+	switch a.Slot {
+	case "Invoke":
+		if o.Op = opCommit; s.world.isVictim(a.item) {
+			o.Op = opStageDeletion
+		}
+	case "StageAddition":
+		o.Op = opStageAddition
+	case "OpenDirectory":
+		o.Op = opCloseStaged
+	case "RemoveData":
+		o.Op = opClose
+	}
+	return o
 }
 
 // returns lets the caller take a response.

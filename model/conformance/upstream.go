@@ -25,11 +25,11 @@ func (s *scheduler) takeUpstream(p *process, a *step, from *model.State) error {
 		return p.call("List", order{Op: opRecover})
 	case "Invoke":
 		if s.world.isVictim(a.item) {
-			return p.goTo("StageDeletion", order{Op: opStageDeletion, Item: a.item})
+			return p.goTo("StageDeletion", s.orderOf(a))
 		}
-		return p.goTo("Commit", order{Op: opCommit, Item: a.item})
+		return p.goTo("Commit", s.orderOf(a))
 	case "StageAddition":
-		p.order = order{Op: opStageAddition, Item: a.item}
+		p.order = s.orderOf(a)
 		if err := p.command(); err != nil {
 			return err
 		}
