@@ -52,9 +52,9 @@ A schedule is KIND:PROGRAM[@WORLD][/STEPS[/LOSS...]]:
                                 library in one process), apart, or in other mounts
                                 or pids; exit code 0 if nothing live is lost
   counterexample:MODEL          the counterexample of a model that must fail, by
-                                processes that have its faults, and then the same
-                                schedule by the library; exit code 0 if the damage
-                                is done in every run and the library does none
+                                upstream's code if that has the fault, and then the
+                                same schedule by the library; exit code 0 if that
+                                damage is done in every run and the library does none
   crash:SCENARIO@MODEL/STEPS    calls of the library on a simulated disk, and what
                                 power losses take back; exit code 0 if nothing is
                                 wrong, and the calls are a behaviour of the model
