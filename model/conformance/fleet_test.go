@@ -18,8 +18,8 @@ func TestLibraryAndUpstreamGetOnWhereverUpstreamIs(t *testing.T) {
 	for _, name := range Fleets() {
 		for _, where := range Wheres {
 			t.Run(fmt.Sprintf("%s %s", name, where), func(t *testing.T) {
-				if testing.Short() && where != Together && name != "GateTogether" {
-					t.Skip("skipped, because it takes processes of its own")
+				if where != Together && name != "GateTogether" {
+					t.Skip("skipped, because it takes processes of its own: afterlock verify --run conformance")
 				}
 				n := 40
 				if where != Together || testing.Short() {
