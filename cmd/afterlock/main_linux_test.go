@@ -183,7 +183,7 @@ func TestUsageErrorsAreOneLineAndExitCode2(t *testing.T) {
 		{[]string{"upstream", "--seconds", "+Inf"}, "nor --seconds, which is a day at most"},
 		{[]string{"upstream", "--runs", "-1"}, "must not be negative"},
 		{[]string{"upstream", "--older", "--runs", "3"}, "--runs has no meaning for upstream --older"},
-		{[]string{"upstream", "--ext4"}, "--ext4 has no meaning for upstream without a mode"},
+		{[]string{"upstream", "--seed", "2"}, "--seed has no meaning for upstream without a mode"},
 		{[]string{"upstream", "--version", "v0.0.1", "--keep", dir}, "the directory is not empty"},
 		{[]string{"upstream", "--dir", "/no/such/directory"}, ""},
 		{[]string{"replay"}, "accepts 1 arg"},

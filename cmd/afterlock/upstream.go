@@ -25,7 +25,7 @@ import (
 type upstreamMode struct {
 	name, help string
 	flags      string // those of modeFlags that it knows
-	run        func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error)
+	run        func(w *subjects.Workshop, ctx context.Context, o subjects.Run) (*subjects.Report, error)
 }
 
 func (m upstreamMode) String() string {
@@ -36,24 +36,12 @@ func (m upstreamMode) String() string {
 }
 
 // modeFlags have a meaning for some of the modes.
-var modeFlags = []string{"runs", "seconds", "seed", "ext4"}
-
-// upstreamOptions are for the modes. What is 0 is the mode's own default.
-type upstreamOptions struct {
-	args    []string
-	runs    int
-	seconds float64
-	seed    uint64
-	ext4    bool
-	dir     string    // for what is not the workshop's
-	out     io.Writer // for a mode without a report
-	log     io.Writer // progress
-}
+var modeFlags = []string{"runs", "seconds", "seed"}
 
 func newUpstream() *cobra.Command {
 	var (
 		options subjects.Options
-		o       upstreamOptions
+		o       subjects.Run
 		keep    string
 		asJSON  bool
 		chosen  = make([]bool, len(upstreamModes))
@@ -90,7 +78,7 @@ cannot do it.`,
 			if len(args) > 0 && mode.name == "" {
 				return fmt.Errorf("unknown argument %q", args[0])
 			}
-			if o.runs < 0 || !(o.seconds >= 0) || o.seconds > 86400 {
+			if o.Runs < 0 || !(o.Seconds >= 0) || o.Seconds > 86400 {
 				return errors.New("--runs must not be negative, nor --seconds, which is a day at most")
 			}
 			for _, name := range modeFlags {
@@ -101,7 +89,7 @@ cannot do it.`,
 			if err := ownMounts(); err != nil {
 				return err
 			}
-			o.args, o.out, o.log = args, cmd.OutOrStdout(), cmd.ErrOrStderr()
+			o.Words, o.Out, o.Log = args, cmd.OutOrStdout(), cmd.ErrOrStderr()
 			return upstream(cmd, mode, options, o, keep, asJSON)
 		},
 	}
@@ -109,12 +97,11 @@ cannot do it.`,
 	flags.StringVar(&options.Version, "version", "", "`version` of the module (default: the newest)")
 	flags.StringVar(&options.Module, "module", subjects.Storage, "`path` of the module; before v1.60 it was github.com/containers/storage")
 	flags.StringVar(&options.Checkout, "checkout", "", "`directory` with a checkout of this repository (default: the working directory, or one above it)")
-	flags.StringVar(&o.dir, "dir", os.TempDir(), "existing `directory` for scratch directories")
+	flags.StringVar(&o.Dir, "dir", os.TempDir(), "existing `directory` for scratch directories")
 	flags.StringVar(&keep, "keep", "", "`directory` to work in instead, which is made and kept")
-	flags.IntVar(&o.runs, "runs", 0, "`number` of runs of what is repeated (default: the mode's)")
-	flags.Float64Var(&o.seconds, "seconds", 0, "how long processes run free (default: the mode's)")
-	flags.BoolVar(&o.ext4, "ext4", false, "replay on ext4 in a file, and not on tmpfs (--policy)")
-	flags.Uint64Var(&o.seed, "seed", 1, "of what is drawn")
+	flags.IntVar(&o.Runs, "runs", 0, "`number` of runs of what is repeated (default: the mode's)")
+	flags.Float64Var(&o.Seconds, "seconds", 0, "how long processes run free (default: the mode's)")
+	flags.Uint64Var(&o.Seed, "seed", 1, "of what is drawn")
 	flags.BoolVar(&asJSON, "json", false, "print the report as JSON")
 	cmd.ValidArgsFunction = cobra.NoFileCompletions
 	_ = cmd.RegisterFlagCompletionFunc("version", cobra.NoFileCompletions)
@@ -157,7 +144,7 @@ func chosenMode(chosen []bool) (mode upstreamMode, err error) {
 }
 
 // upstream runs the mode in a scratch directory and prints its report.
-func upstream(cmd *cobra.Command, mode upstreamMode, options subjects.Options, o upstreamOptions, keep string, asJSON bool) error {
+func upstream(cmd *cobra.Command, mode upstreamMode, options subjects.Options, o subjects.Run, keep string, asJSON bool) error {
 	ctx, begin := cmd.Context(), time.Now()
 	if keep != "" {
 		if err := os.MkdirAll(keep, 0o755); err != nil {
@@ -166,16 +153,16 @@ func upstream(cmd *cobra.Command, mode upstreamMode, options subjects.Options, o
 		if entries, err := os.ReadDir(keep); err != nil || len(entries) > 0 {
 			return cmp.Or(err, fmt.Errorf("--keep %s: the directory is not empty", keep))
 		}
-		o.dir = keep
+		o.Dir = keep
 	} else {
-		work, err := scratch.Open(ctx, o.dir)
+		work, err := scratch.Open(ctx, o.Dir)
 		if err != nil {
 			return err
 		}
 		defer work.Close() // what is left is for the next run
-		o.dir = work.Path()
+		o.Dir = work.Path()
 	}
-	options.Dir, options.Log = o.dir, o.log
+	options.Dir, options.Log = o.Dir, o.Log
 	d := upstreamDocument{
 		Schema: schema, Program: thisProgram(), Kernel: runningKernel(), User: os.Geteuid(), Command: os.Args, Started: begin.UTC(),
 		Module: options.Module, Version: cmp.Or(options.Version, "latest"), LoadBefore: subjects.Load(),
@@ -184,7 +171,7 @@ func upstream(cmd *cobra.Command, mode upstreamMode, options subjects.Options, o
 	w, err := subjects.Open(ctx, options)
 	if err == nil {
 		d.Version = w.Version
-		report, err = mode.run(ctx, w, o)
+		report, err = mode.run(w, ctx, o)
 		if err == nil && report == nil {
 			return nil
 		}

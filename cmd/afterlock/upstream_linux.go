@@ -18,43 +18,27 @@ import (
 
 // upstreamModes are all of them.
 var upstreamModes = []upstreamMode{
-	{"", "", "runs seconds", func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
-		return w.Fixed(ctx, subjects.FixedOptions{Runs: o.runs, Seconds: o.seconds, Dir: o.dir, Log: o.log})
-	}},
+	{"", "", "runs seconds", (*subjects.Workshop).Fixed},
 	{"steered", "the schedule alone, --runs times (1); words: VARIANT or VARIANT/MOMENT (released)", "runs",
-		func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
-			variants := o.args
-			if len(variants) == 0 {
-				variants = []string{"released"}
+		func(w *subjects.Workshop, ctx context.Context, o subjects.Run) (*subjects.Report, error) {
+			if len(o.Words) == 0 {
+				o.Words = []string{"released"}
 			}
 			r := &subjects.Report{}
-			return r, w.Schedule(ctx, r, variants, cmp.Or(o.runs, 1), o.log)
+			return r, w.Schedule(ctx, r, o.Words, cmp.Or(o.Runs, 1), o.Log)
 		}},
-	{"older", "older releases, and Debian's podman and buildah, on one store with the newest and with compat (2 min; words: some of them, or chroot=DIRECTORY of a system with another podman)", "",
-		func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
-			return w.Older(ctx, subjects.OlderOptions{Dir: o.dir, Only: o.args, Log: o.log})
-		}},
-	{"killed", "a process that deletes or puts, and ends, killed with its group at each mutating call, and what a server makes of it (5 min; words: VARIANT/DRIVER/ERRAND/POINT, or how one begins)", "",
-		func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
-			return w.Killed(ctx, subjects.KilledOptions{Dir: o.dir, Only: o.args, Log: o.log})
-		}},
-	{"policy", "who waits when a store recovers, and until when space is taken: one trace with kills, under each policy (20 min; words: policies, or \"trace\" to print it)", "runs seed ext4",
-		func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
-			options := subjects.PolicyOptions{Dir: o.dir, Ext4: o.ext4, Seed: o.seed, Runs: o.runs, Only: o.args, Log: o.log}
-			if slices.Equal(o.args, []string{"trace"}) {
-				_, err := fmt.Fprint(o.out, options.Trace())
+	{"older", "older releases, and Debian's podman and buildah, on one store with the newest and with compat (2 min; words: some of them, or chroot=DIRECTORY of a system with another podman)", "", (*subjects.Workshop).Older},
+	{"killed", "a process that deletes or puts, and ends, killed with its group at each mutating call, and what a server makes of it (5 min; words: VARIANT/DRIVER/ERRAND/POINT, or how one begins)", "", (*subjects.Workshop).Killed},
+	{"policy", "who waits when a store recovers, and until when space is taken: one trace with kills, under each policy (20 min; words: policies, or \"trace\" to print it)", "runs seed",
+		func(w *subjects.Workshop, ctx context.Context, o subjects.Run) (*subjects.Report, error) {
+			if slices.Equal(o.Words, []string{"trace"}) {
+				_, err := fmt.Fprint(o.Out, o.Trace())
 				return nil, err
 			}
-			return w.Policies(ctx, options)
+			return w.Policies(ctx, o)
 		}},
-	{"adopt", "its own tests and commands, with and without compat (words: " + strings.Join(subjects.AdoptionSteps(), ", ") + ")", "runs",
-		func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
-			return w.Adopt(ctx, subjects.AdoptOptions{Steps: o.args, Runs: o.runs})
-		}},
-	{"patch", "the patch of docs/UPSTREAM.md on a copy, whole, without each part, and with recovery out of the locks (10 min; words: " + strings.Join(subjects.PatchParts(), ", ") + ")", "runs seconds",
-		func(ctx context.Context, w *subjects.Workshop, o upstreamOptions) (*subjects.Report, error) {
-			return w.Patch(ctx, subjects.PatchOptions{Runs: o.runs, Seconds: o.seconds, Dir: o.dir, Parts: o.args})
-		}},
+	{"adopt", "its own tests and commands, with and without compat (words: " + strings.Join(subjects.AdoptionSteps(), ", ") + ")", "runs", (*subjects.Workshop).Adopt},
+	{"patch", "the patch of docs/UPSTREAM.md on a copy, whole, without each part, and with recovery out of the locks (10 min; words: " + strings.Join(subjects.PatchParts(), ", ") + ")", "runs seconds", (*subjects.Workshop).Patch},
 }
 
 // mountsVariable says that the process has mounts of its own.

@@ -37,7 +37,6 @@ var adoptionSteps = []struct {
 	{"together", false, (*adoption).together},
 	{"leftover", true, (*adoption).leftovers},
 	{"shutdown", true, (*adoption).failedPull},
-	{"archive", true, (*adoption).closedArchive},
 	{"hold", true, (*adoption).holds},
 	{"store", true, (*adoption).storeTests},
 	{"bats", true, (*adoption).integration},
@@ -51,26 +50,20 @@ func AdoptionSteps() (names []string) {
 	return names
 }
 
-// AdoptOptions are for [Workshop.Adopt].
-type AdoptOptions struct {
-	Steps []string // of [AdoptionSteps]; all of them by default
-	Runs  int      // of what is timed; 3 by default
-}
-
 // Adopt compares the release with itself on package compat: its own tests and
 // commands, what compat is for, and times. What the tests print is in the
 // workshop's directory. A step that cannot be taken here is skipped; the error is
 // about the run as a whole: an unknown step, or the context's.
-func (w *Workshop) Adopt(ctx context.Context, o AdoptOptions) (*Report, error) {
+func (w *Workshop) Adopt(ctx context.Context, o Run) (*Report, error) {
 	a := &adoption{Workshop: w, report: &Report{}, runs: cmp.Or(o.Runs, 3)}
 	a.table = a.report.Table("adoption of "+w.Module+" "+w.Version, "what", "released", "compat", "remark")
-	for _, step := range o.Steps {
+	for _, step := range o.Words {
 		if !slices.Contains(AdoptionSteps(), step) {
 			return nil, fmt.Errorf("no step %q: they are %s", step, strings.Join(AdoptionSteps(), ", "))
 		}
 	}
 	for _, step := range adoptionSteps {
-		if len(o.Steps) > 0 && !slices.Contains(o.Steps, step.name) {
+		if len(o.Words) > 0 && !slices.Contains(o.Words, step.name) {
 			continue
 		}
 		fmt.Fprintf(w.log, "step %s\n", step.name)

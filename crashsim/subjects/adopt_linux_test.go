@@ -61,6 +61,6 @@ func TestAdoptionReadsOutcomes(t *testing.T) {
 
 func TestAdoptionSteps(t *testing.T) {
 	w := &Workshop{log: t.Output()}
-	_, err := w.Adopt(t.Context(), AdoptOptions{Steps: []string{"build", "other"}})
+	_, err := w.Adopt(t.Context(), Run{Words: []string{"build", "other"}})
 	require.ErrorContains(t, err, `no step "other": they are build, unit`)
 }

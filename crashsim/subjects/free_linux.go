@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -26,11 +25,8 @@ import (
 // and unmounted before Fixed returns. Its error matches [ErrUnavailable] if this user
 // cannot mount. It takes about four times Seconds for the puts and once for the
 // instances, and up to three times that on a slow machine where nobody loses anything.
-func (w *Workshop) Fixed(ctx context.Context, o FixedOptions) (*Report, error) {
+func (w *Workshop) Fixed(ctx context.Context, o Run) (*Report, error) {
 	o.Seconds = cmp.Or(o.Seconds, 20)
-	if o.Log == nil {
-		o.Log = io.Discard
-	}
 	r := &Report{}
 	if err := onlyRoot(); err != nil {
 		return r, err
@@ -59,16 +55,15 @@ func (w *Workshop) Fixed(ctx context.Context, o FixedOptions) (*Report, error) {
 	case err != nil: // of a release that makes other calls
 		r.Short = append(r.Short, "the schedule was not played: "+err.Error())
 	}
-	for _, check := range []func(context.Context, *Report, map[string]string, FixedOptions) error{w.freePuts, w.freeInstances} {
-		if err := check(ctx, r, drivers, o); err != nil {
-			return r, err
-		}
+	err = w.freePuts(ctx, r, drivers, o)
+	if err == nil {
+		err = w.freeInstances(ctx, r, o)
 	}
-	return r, nil
+	return r, err
 }
 
 // freePuts runs the fleets that put layers.
-func (w *Workshop) freePuts(ctx context.Context, r *Report, drivers map[string]string, o FixedOptions) error {
+func (w *Workshop) freePuts(ctx context.Context, r *Report, drivers map[string]string, o Run) error {
 	table := r.Table(fmt.Sprintf("Puts: processes that put, read back and delete layers in one overlay store on tmpfs, %g s a fleet", o.Seconds),
 		"fleet", "kind", "puts", "failed", "incomplete", "not deleted")
 	for _, fleet := range putFleets {
@@ -124,7 +119,7 @@ func (f putFleet) run(ctx context.Context, drivers map[string]string, dir string
 }
 
 // freeInstances runs creators beside recoverers, of each kind.
-func (w *Workshop) freeInstances(ctx context.Context, r *Report, drivers map[string]string, o FixedOptions) error {
+func (w *Workshop) freeInstances(ctx context.Context, r *Report, o Run) error {
 	dir, err := w.Copy(ctx, "released")
 	if err != nil {
 		return err
@@ -138,19 +133,28 @@ func (w *Workshop) freeInstances(ctx context.Context, r *Report, drivers map[str
 		"creators", "recoverers", "instances", "lost", "incomplete", "recoveries", "kills", "data left")
 	for _, creators := range []string{"released", "compat"} {
 		for _, recoverers := range []string{"released", "compat"} {
-			var did instances
-			for round := 0; again(r, round, did.losses(), did.made, leastInstances); round++ {
-				fmt.Fprintf(o.Log, "instances: %s beside recovery of %s, %g s\n", creators, recoverers, seconds)
-				if err := onTmpfs(ctx, o.Dir, storeSize, func(dir string) error {
-					return did.run(ctx, drivers[creators], drivers[recoverers], dir, seconds)
-				}); err != nil {
-					return err
-				}
+			did, err := w.pair(ctx, r, creators, recoverers, Run{Seconds: seconds, Dir: o.Dir, Log: o.Log}, true)
+			if err != nil {
+				return err
 			}
-			judgeInstances(r, table, creators, recoverers, did)
+			judgeInstances(r, table, creators, recoverers, did, true)
 		}
 	}
 	return nil
+}
+
+// pair runs creators beside recoverers, of two variants, once, or until enough is done.
+func (w *Workshop) pair(ctx context.Context, r *Report, creators, recoverers string, o Run, enough bool) (did instances, err error) {
+	creator, err := w.Driver(ctx, creators)
+	if err != nil {
+		return did, err
+	}
+	recoverer, err := w.Driver(ctx, recoverers)
+	for round := 0; err == nil && (round == 0 || enough && again(r, round, did.losses(), did.made, leastInstances)); round++ {
+		fmt.Fprintf(o.Log, "instances: %s beside recovery of %s, %g s\n", creators, recoverers, o.Seconds)
+		err = onTmpfs(ctx, o.Dir, storeSize, func(dir string) error { return did.run(ctx, creator, recoverer, dir, o.Seconds) })
+	}
+	return did, err
 }
 
 // run runs a pair once, and adds to what it has done.

@@ -56,7 +56,7 @@ func TestAdoptionOnAFullDisk(t *testing.T) {
 		require.NoError(t, err)
 	}
 	require.Error(t, os.WriteFile(filepath.Join(w.dir, "all"), make([]byte, 10<<20), 0o600))
-	report, err := w.Adopt(t.Context(), AdoptOptions{Steps: []string{"build"}})
+	report, err := w.Adopt(t.Context(), Run{Words: []string{"build"}})
 	require.NoError(t, err)
 	require.Equal(t, Undecided, report.Verdict(), report.Because())
 	require.Contains(t, report.Because(), "1 step build failed because the machine")

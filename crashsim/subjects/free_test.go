@@ -65,7 +65,7 @@ func TestInstancesAreJudgedByWhoLostThem(t *testing.T) {
 	} {
 		var r Report
 		table := r.Table("instances", "creators", "recoverers", "instances", "lost", "incomplete", "recoveries", "kills", "data left")
-		judgeInstances(&r, table, c.creators, c.recoverers, c.did)
+		judgeInstances(&r, table, c.creators, c.recoverers, c.did, true)
 		assert.Equal(t, c.verdict, r.Verdict(), c.name)
 		assert.Contains(t, r.Because(), c.because, c.name)
 	}

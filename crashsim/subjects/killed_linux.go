@@ -70,12 +70,9 @@ const killedFiles = 3
 // lost is a problem; so is what stays for ever with compat and not with the release, if
 // all is run. It needs root and a cgroup of version 2; the error matches
 // [ErrUnavailable] where one of them is missing. It takes a few minutes.
-func (w *Workshop) Killed(ctx context.Context, o KilledOptions) (*Report, error) {
+func (w *Workshop) Killed(ctx context.Context, o Run) (*Report, error) {
 	r := &Report{}
-	if o.Log == nil {
-		o.Log = io.Discard
-	}
-	for _, only := range o.Only {
+	for _, only := range o.Words {
 		if !slices.ContainsFunc(killedNames(), func(name string) bool {
 			k := cutoff{repeat: name}
 			_, wanted := k.selected([]string{only})
@@ -103,7 +100,7 @@ func (w *Workshop) Killed(ctx context.Context, o KilledOptions) (*Report, error)
 		for _, driver := range killedDrivers {
 			for _, e := range errands {
 				k := &cutoff{group: g, errand: e, layout: driver, log: o.Log, repeat: pair.named(driver, e)}
-				points, wanted := k.selected(o.Only)
+				points, wanted := k.selected(o.Words)
 				if !wanted {
 					continue
 				}
@@ -127,7 +124,7 @@ func (w *Workshop) Killed(ctx context.Context, o KilledOptions) (*Report, error)
 					r.Problem("%s: %s, %s: %s", blame, l.when, l.what, w.killedAt(l.point))
 				}
 				for what, point := range k.stays {
-					if stays[what] == "" && pair.errand == "compat" && len(o.Only) == 0 {
+					if stays[what] == "" && pair.errand == "compat" && len(o.Words) == 0 {
 						r.Problem("compat: %s stays for ever, and not in the release: %s", what, w.killedAt(point))
 					}
 					stays[what] = cmp.Or(stays[what], point)

@@ -42,7 +42,7 @@ func TestWhatIsSelected(t *testing.T) {
 		require.True(t, wanted, only)
 		require.Equal(t, want, points, only)
 	}
-	_, err := released(t).Killed(t.Context(), KilledOptions{Only: []string{"compat", "compat/fat"}})
+	_, err := released(t).Killed(t.Context(), Run{Words: []string{"compat", "compat/fat"}})
 	require.ErrorContains(t, err, `no errand is called "compat/fat": they are released/overlay/delete-layer, `)
 	for _, only := range []string{"comp", "released", "compat/overlay/driver/17", "compat/vfs/driver/x"} {
 		_, wanted := k.selected([]string{only})

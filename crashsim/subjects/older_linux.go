@@ -32,15 +32,8 @@ var layouts = []layout{
 	{"vfs", "vfs", ""},
 }
 
-// OlderOptions are what [Workshop.Older] is told.
-type OlderOptions struct {
-	Dir  string    // scratch, where overlay can be mounted
-	Only []string  // releases, "podman", "chroot=DIRECTORY"; all but the last, if there are none
-	Log  io.Writer // progress; may be nil
-}
-
-func (o OlderOptions) wants(name string) bool {
-	return len(o.Only) == 0 || slices.ContainsFunc(o.Only, func(only string) bool { return strings.HasPrefix(name, only) })
+func (o Run) wants(name string) bool {
+	return len(o.Words) == 0 || slices.ContainsFunc(o.Words, func(only string) bool { return strings.HasPrefix(name, only) })
 }
 
 // Older tries older releases, and Debian's podman and buildah if they are
@@ -49,13 +42,10 @@ func (o OlderOptions) wants(name string) bool {
 // that one puts and the other reads and deletes. It needs root. A loss that is not
 // known is a problem, and so is one that is known and does not show. It takes two
 // or three minutes, and longer when the releases are built for the first time.
-func (w *Workshop) Older(ctx context.Context, o OlderOptions) (*Report, error) {
+func (w *Workshop) Older(ctx context.Context, o Run) (*Report, error) {
 	r, log := &Report{}, o.Log
-	if log == nil {
-		log = io.Discard
-	}
 	releases := append([]Options{{Module: w.Module, Version: w.Version}}, olderReleases...)
-	for _, word := range o.Only {
+	for _, word := range o.Words {
 		known := slices.ContainsFunc(releases, func(release Options) bool { return strings.HasPrefix(release.Version, word) })
 		if !known && !strings.HasPrefix("podman", word) && !strings.HasPrefix(word, "chroot=") {
 			return r, fmt.Errorf("no release %q", word)
@@ -102,7 +92,7 @@ func (w *Workshop) Older(ctx context.Context, o OlderOptions) (*Report, error) {
 			r.Skip("podman and buildah of Debian 12", err)
 		}
 	}
-	for _, word := range o.Only {
+	for _, word := range o.Words {
 		if root, found := strings.CutPrefix(word, "chroot="); found {
 			other, err := chrooted(ctx, root, o.Dir)
 			if err != nil {

@@ -73,7 +73,7 @@ func TestWhatLivesIsSeenToBeLost(t *testing.T) {
 func TestAnUnknownReleaseIsAnError(t *testing.T) {
 	w := released(t)
 	for _, word := range []string{"v9", "podmann"} {
-		_, err := w.Older(t.Context(), OlderOptions{Only: []string{word}})
+		_, err := w.Older(t.Context(), Run{Words: []string{word}})
 		require.EqualError(t, err, `no release "`+word+`"`)
 	}
 	var r Report

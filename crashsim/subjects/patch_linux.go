@@ -4,24 +4,14 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
-
-// PatchOptions are for [Workshop.Patch].
-type PatchOptions struct {
-	Runs    int      // of each steered schedule; 20 by default
-	Seconds float64  // that puts run free; 20 by default, instances a quarter of it
-	Dir     string   // an existing directory, for the mount points of the stores
-	Parts   []string // of [PatchParts], all by default
-}
 
 // withoutPart are the variants that lack a part of the patch.
 var withoutPart = []string{"patched-creator", "patched-recoverer", "patched-rechecks"}
@@ -30,7 +20,7 @@ var withoutPart = []string{"patched-creator", "patched-recoverer", "patched-rech
 type patching struct {
 	*Workshop
 	*Report
-	PatchOptions
+	Run
 	steps []string // the release, the patch, and if there is a place for it the second step
 }
 
@@ -42,7 +32,6 @@ var patchParts = []struct {
 	{"together", (*patching).together},
 	{"schedule", (*patching).schedule},
 	{"instances", (*patching).instances},
-	{"servers", (*patching).servers},
 	{"puts", (*patching).puts},
 	{"cost", (*patching).cost},
 	{"hold", (*patching).hold},
@@ -66,10 +55,10 @@ func PatchParts() (names []string) {
 // checks are blind.
 //
 // What cannot be done here is skipped. It takes about ten minutes.
-func (w *Workshop) Patch(ctx context.Context, o PatchOptions) (*Report, error) {
+func (w *Workshop) Patch(ctx context.Context, o Run) (*Report, error) {
 	o.Runs, o.Seconds = cmp.Or(o.Runs, 20), cmp.Or(o.Seconds, 20)
 	p := &patching{w, &Report{}, o, []string{"released", "patched"}}
-	for _, name := range o.Parts {
+	for _, name := range o.Words {
 		if !slices.Contains(PatchParts(), name) {
 			return p.Report, fmt.Errorf("no part %q: they are %s", name, strings.Join(PatchParts(), ", "))
 		}
@@ -80,7 +69,7 @@ func (w *Workshop) Patch(ctx context.Context, o PatchOptions) (*Report, error) {
 		p.Note("without the second step: %v", err)
 	}
 	for _, part := range patchParts {
-		if len(o.Parts) > 0 && !slices.Contains(o.Parts, part.name) {
+		if len(o.Words) > 0 && !slices.Contains(o.Words, part.name) {
 			continue
 		}
 		fmt.Fprintf(w.log, "%s of the patch\n", part.name)
@@ -176,86 +165,12 @@ func (p *patching) instances(ctx context.Context) error {
 	pairs := [][2]string{{"released", "released"}, {"patched-creator", "patched-creator"}, {"patched-recoverer", "patched-recoverer"},
 		{"released", "patched"}, {"patched", "released"}, {"patched", "compat"}, {"compat", "patched"}, {"patched", "patched"}}
 	for _, pair := range pairs {
-		creator, err := p.Driver(ctx, pair[0])
-		if err != nil {
-			return err
-		}
-		recoverer, err := p.Driver(ctx, pair[1])
-		if err != nil {
-			return err
-		}
-		var did instances
 		safe := pair[0] != "released" && pair[1] != "released" && !slices.Contains(withoutPart, pair[0])
-		for round := 0; round == 0 || safe && again(p.Report, round, did.losses(), did.made, leastInstances); round++ {
-			fmt.Fprintf(p.log, "instances: %s beside recovery of %s, %g s\n", pair[0], pair[1], seconds)
-			if err := onTmpfs(ctx, p.Dir, storeSize, func(dir string) error { return did.run(ctx, creator, recoverer, dir, seconds) }); err != nil {
-				return err
-			}
-		}
-		table.Row(pair[0], pair[1], did.made, did.lost, did.incomplete, did.recoveries, did.kills, did.left)
-		if !safe {
-			continue
-		}
-		what := fmt.Sprintf("instances of %s beside recovery of %s", pair[0], pair[1])
-		p.AtLeast(did.made, leastInstances, what)
-		p.AtLeast(did.recoveries, 1, "recoveries beside "+what)
-		p.AtLeast(did.kills, 1, "kills of "+what)
-		p.Lacks(did.other, what)
-		if lost := did.losses(); lost > 0 {
-			p.Problem("%s of %s %s are lost: %s", Number(lost), Number(did.made), what, did.example)
-		}
-		if did.left > 0 {
-			p.Problem("%d data directories are left after the last recovery of %s", did.left, what)
-		}
-	}
-	return nil
-}
-
-// servers runs processes that create and recover, beside each other.
-func (p *patching) servers(ctx context.Context) error {
-	seconds := p.Seconds / 4
-	table := p.Table(fmt.Sprintf("Servers: 2 processes, each stages and commits in 2 goroutines and recovers in 2 others, %g s", seconds),
-		"variant", "instances", "lost", "incomplete", "recoveries")
-	for _, variant := range []string{"released", "patched"} {
-		driver, err := p.Driver(ctx, variant)
+		did, err := p.pair(ctx, p.Report, pair[0], pair[1], Run{Seconds: seconds, Dir: p.Dir, Log: p.log}, safe)
 		if err != nil {
 			return err
 		}
-		var (
-			sum     [4]int
-			example string
-		)
-		for round := 0; round == 0 || variant == "patched" && again(p.Report, round, sum[1]+sum[2], sum[0], leastInstances); round++ {
-			if err := onTmpfs(ctx, p.Dir, storeSize, func(dir string) error {
-				var both []*process
-				for range 2 {
-					server, err := start(ctx, driver, dir, "serve", filepath.Join(dir, "root"), fmt.Sprint(seconds))
-					if err != nil {
-						return errors.Join(err, killAll(both))
-					}
-					both = append(both, server)
-				}
-				for i, server := range both {
-					did, err := server.numbers(len(sum))
-					if err != nil {
-						return errors.Join(err, killAll(both[i+1:]))
-					}
-					for n := range sum {
-						sum[n] += did[n]
-					}
-					example = cmp.Or(example, firstLine(server.losses(dir)))
-				}
-				return nil
-			}); err != nil {
-				return err
-			}
-		}
-		table.Row(variant, sum[0], sum[1], sum[2], sum[3])
-		if variant == "patched" {
-			p.AtLeast(sum[0], leastInstances, "instances of servers")
-			p.AtLeast(sum[3], 1, "recoveries of servers")
-			p.judge("servers", variant, false, sum[1]+sum[2], sum[0], example)
-		}
+		judgeInstances(p.Report, table, pair[0], pair[1], did, safe)
 	}
 	return nil
 }

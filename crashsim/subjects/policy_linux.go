@@ -3,12 +3,8 @@ package subjects
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -23,18 +19,15 @@ import (
 // reports who waits, and for how long space is taken by what nobody uses. Its error
 // matches [ErrUnavailable] if this user cannot mount, or a driver cannot be built. One
 // run of one policy takes as long as the trace, and about half as long to put the layers.
-func (w *Workshop) Policies(ctx context.Context, o PolicyOptions) (*Report, error) {
-	if o.Log == nil {
-		o.Log = io.Discard
-	}
+func (w *Workshop) Policies(ctx context.Context, o Run) (*Report, error) {
 	var chosen []policy
 	for _, p := range policies {
-		if len(o.Only) == 0 || slices.Contains(o.Only, p.name) {
+		if len(o.Words) == 0 || slices.Contains(o.Words, p.name) {
 			chosen = append(chosen, p)
 		}
 	}
-	if len(chosen) < max(len(o.Only), 1) {
-		return nil, fmt.Errorf("%q are not all policies", o.Only)
+	if len(chosen) < max(len(o.Words), 1) {
+		return nil, fmt.Errorf("%q are not all policies", o.Words)
 	}
 	for _, p := range chosen { // a policy that cannot be built for this release is no failure of it
 		if _, err := w.Driver(ctx, p.variant); err != nil {
@@ -64,17 +57,13 @@ func (w *Workshop) Policies(ctx context.Context, o PolicyOptions) (*Report, erro
 		}
 	}
 	policyTables(report, trace, chosen, runs)
-	for _, more := range []struct { // what was replayed is worth a report, whatever comes of them
-		what string
-		do   func(context.Context, *Workshop, PolicyOptions, []policy, *Report) error
-	}{{"what one command leaves", policyLeft}, {"the system calls", policyCalls}} {
-		if err := more.do(ctx, w, o, chosen, report); ctx.Err() != nil {
-			return report, ctx.Err()
-		} else if Unavailable(err) {
-			report.Skip(more.what, err)
-		} else if err != nil {
-			report.Problem("%s: %v", more.what, err)
-		}
+	// What was replayed is worth a report, whatever comes of this.
+	if err := policyCalls(ctx, w, o, chosen, report); ctx.Err() != nil {
+		return report, ctx.Err()
+	} else if Unavailable(err) {
+		report.Skip("the system calls", err)
+	} else if err != nil {
+		report.Problem("the system calls: %v", err)
 	}
 	return report, nil
 }
@@ -232,36 +221,9 @@ func (r *replaying) note(c TraceCommand, wait time.Duration, err error) {
 // A scene is a store on a file system of its own.
 type scene struct{ dir string }
 
-// onScene mounts a file system that is large enough for a replay, for as long as do
-// runs. What it can take of the machine's memory, or disk, is bounded.
-func (o PolicyOptions) onScene(ctx context.Context, do func(s *scene) error) error {
-	in := func(dir string) error { return do(&scene{dir}) }
-	if !o.Ext4 {
-		return onTmpfs(ctx, o.Dir, "4g,nr_inodes=2m", in)
-	}
-	image, err := os.CreateTemp(o.Dir, "image-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(image.Name())
-	if err := errors.Join(image.Truncate(8<<30), image.Close()); err != nil {
-		return err
-	}
-	return onTmpfs(ctx, o.Dir, "1m", func(dir string) error { // what is mounted below it goes with it
-		dir = filepath.Join(dir, "ext4")
-		if err := os.Mkdir(dir, 0o700); err != nil {
-			return err
-		}
-		for _, line := range [][]string{
-			{"mkfs.ext4", "-q", "-F", "-N", "1000000", image.Name()},
-			{"mount", "-o", "loop", image.Name(), dir},
-		} {
-			if output, err := exec.CommandContext(ctx, line[0], line[1:]...).CombinedOutput(); err != nil {
-				return fmt.Errorf("%w: %s: %w: %s", ErrUnavailable, line[0], err, output)
-			}
-		}
-		return in(dir)
-	})
+// onScene mounts a tmpfs that is large enough for a replay, for as long as do runs.
+func (o Run) onScene(ctx context.Context, do func(s *scene) error) error {
+	return onTmpfs(ctx, o.Dir, "4g,nr_inodes=2m", func(dir string) error { return do(&scene{dir}) })
 }
 
 func (s *scene) graph(names ...string) string {

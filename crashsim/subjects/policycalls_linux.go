@@ -13,7 +13,7 @@ import (
 
 // policyCalls counts the system calls that a policy adds where there is nothing to
 // recover, against a store that never recovers by itself.
-func policyCalls(ctx context.Context, w *Workshop, o PolicyOptions, chosen []policy, report *Report) error {
+func policyCalls(ctx context.Context, w *Workshop, o Run, chosen []policy, report *Report) error {
 	if _, err := exec.LookPath("strace"); err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
@@ -47,7 +47,7 @@ func policyCalls(ctx context.Context, w *Workshop, o PolicyOptions, chosen []pol
 
 // countPolicy counts the calls of: opening and listing, opening and saving, listing
 // after somebody else saved, saving. The median of three each.
-func countPolicy(ctx context.Context, w *Workshop, o PolicyOptions, variant string) (counts [4]int, err error) {
+func countPolicy(ctx context.Context, w *Workshop, o Run, variant string) (counts [4]int, err error) {
 	driver, err := w.Driver(ctx, variant)
 	if err != nil {
 		return counts, err

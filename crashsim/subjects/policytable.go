@@ -1,9 +1,7 @@
 package subjects
 
 import (
-	"cmp"
 	"fmt"
-	"io"
 	"slices"
 	"time"
 )
@@ -24,27 +22,13 @@ var policies = []policy{
 	{name: "everylock", variant: "compat-everylock", where: "startWriting, under its lock"},
 	{name: "idle", variant: "compat-idle", where: "startWriting, every 10 s, if a look says so"},
 	{name: "detached", variant: "compat-detached", where: "load, by go; Init, under its lock"},
-	{name: "detached-init", variant: "compat-detached-init", where: "load and Init, by go"},
 	{name: "opened-50ms", variant: "compat-opened-50ms", where: "GetStore, no lock, for 50 ms; every 10 s"},
 	{name: "patched-opened", variant: "patched-opened", where: "as docs/UPSTREAM.md: GetStore, no lock, until done"},
 	{name: "timer", variant: "compat-timer", where: "another process, every 10 s", timer: policyTimer},
 }
 
-// PolicyOptions say what [Workshop.Policies] compares, and how often.
-type PolicyOptions struct {
-	Dir             string // for the store's file system, which is mounted there
-	Ext4            bool   // on a loop device, and not tmpfs
-	Seed            uint64
-	Commands, Kills int       // of the trace: 1,000 and 20 by default
-	Runs            int       // 3 by default
-	Only            []string  // names of policies; all by default
-	Log             io.Writer // a line for each run; may be nil
-}
-
-// Trace is the trace that is replayed.
-func (o PolicyOptions) Trace() Trace {
-	return NewTrace(o.Seed, cmp.Or(o.Commands, 1000), cmp.Or(o.Kills, 20))
-}
+// Trace is the trace that [Workshop.Policies] replays.
+func (o Run) Trace() Trace { return NewTrace(o.Seed, 1000, 20) }
 
 // A bystander is what one replay showed.
 type bystander struct {

@@ -42,7 +42,6 @@ func init() {
 	policy := func(edits ...edit) []edit { return append(append([]edit{}, edits...), useCompat...) }
 
 	variants["compat-detached"] = policy(inLoad(detach))
-	variants["compat-detached-init"] = policy(inLoad(detach), inInit(detach))
 	variants["compat-timer"] = policy(inLoad(drop), inInit(drop))
 	variants["compat-everylock"] = policy(inLoad(drop), inInit(drop), whenWriting, writeFile(added, everyLock))
 	variants["compat-idle"] = policy(inLoad(drop), inInit(drop), whenWriting, writeFile(lookAt+"/looks.go", looks), writeFile(added, idleLock))

@@ -13,6 +13,6 @@ func (*Workshop) Steered(context.Context, string, int) (SteeredReport, error) {
 }
 
 // Killed returns an error that matches [ErrUnavailable].
-func (*Workshop) Killed(context.Context, KilledOptions) (*Report, error) {
+func (*Workshop) Killed(context.Context, Run) (*Report, error) {
 	return &Report{}, fmt.Errorf("%w: steering needs Linux on amd64 or arm64", ErrUnavailable)
 }

@@ -77,7 +77,7 @@ func init() {
 		return linked{dir}, err
 	}
 	recoverStaleDirs = afterlock.RecoverStaleDirs
-	commands["create"], commands["recover"], commands["serve"] = create, recoverFor, serve
+	commands["create"], commands["recover"] = create, recoverFor
 }
 
 type linked struct{ *afterlock.TempDir }

@@ -6,8 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -33,13 +31,9 @@ func create(_ *server, words []string) (string, error) {
 		return "", err
 	}
 	own := filepath.Join(filepath.Dir(words[0]), "layers-"+strconv.Itoa(os.Getpid()))
-	instances, lost, incomplete, err := createUntil(end, words[0], own)
-	return fmt.Sprint(instances, lost, incomplete), err
-}
-
-func createUntil(end time.Time, root, own string) (instances, lost, incomplete int, err error) {
+	instances, lost, incomplete := 0, 0, 0
 	for ; time.Now().Before(end); instances++ {
-		switch err := live(root, own); {
+		switch err := live(words[0], own); {
 		case errors.Is(err, errIncomplete):
 			incomplete++
 			fmt.Fprintln(os.Stderr, oneLine(err))
@@ -48,44 +42,10 @@ func createUntil(end time.Time, root, own string) (instances, lost, incomplete i
 			fmt.Fprintln(os.Stderr, oneLine(err))
 		}
 		if err := os.RemoveAll(own); err != nil {
-			return instances, lost, incomplete, err
+			return "", err
 		}
 	}
-	return instances, lost, incomplete, nil
-}
-
-// serve is "serve ROOT SECONDS": two goroutines create, as create does, and two
-// recover. The answer: instances, lost ones, incomplete commits, recoveries.
-func serve(_ *server, words []string) (string, error) {
-	end, err := until(words)
-	if err != nil {
-		return "", err
-	}
-	var (
-		sum  [4]atomic.Int64
-		errs [4]error
-		wait sync.WaitGroup
-	)
-	for i := range errs {
-		wait.Go(func() {
-			if i < 2 {
-				own := filepath.Join(filepath.Dir(words[0]), fmt.Sprint("layers-", os.Getpid(), "-", i))
-				var did [3]int
-				did[0], did[1], did[2], errs[i] = createUntil(end, words[0], own)
-				for n := range did {
-					sum[n].Add(int64(did[n]))
-				}
-				return
-			}
-			for ; time.Now().Before(end); sum[3].Add(1) {
-				if err := recoverStaleDirs(words[0]); err != nil {
-					fmt.Fprintln(os.Stderr, oneLine(err))
-				}
-			}
-		})
-	}
-	wait.Wait()
-	return fmt.Sprint(sum[0].Load(), sum[1].Load(), sum[2].Load(), sum[3].Load()), errors.Join(errs[:]...)
+	return fmt.Sprint(instances, lost, incomplete), nil
 }
 
 // recoverFor is "recover ROOT SECONDS": recovery after recovery. The answer is

@@ -12,7 +12,6 @@
 //	list                         how many layers there are
 //	use ID                       mount it, and unmount it
 //	touch ID                     save its record
-//	unread ID                    close its archive too early: what that costs
 //	stress SECONDS               put, read back and delete layers: tried, failed, incomplete, not deleted
 //	create ROOT SECONDS          instances, see instances.go
 //	recover ROOT SECONDS
