@@ -53,11 +53,12 @@ func TestLsShowsEveryState(t *testing.T) {
 	require.NoError(t, os.Mkdir(filepath.Join(root, "lock-"+unknown), 0o700))
 	before := testfs.Snapshot(t, root)
 
-	stdout, stderr, code := call(t, "ls", root)
+	stdout, stderr, code := call(t, "ls", "--size", root)
 	assert.Zero(t, code)
 	assert.Empty(t, stderr)
 	t.Log("\n" + stdout)
-	assert.Equal(t, []string{"ID", "STATE", "AGE", "OWNER", "PURPOSE", "DATA"}, row(t, stdout, "ID"))
+	assert.Equal(t, []string{"ID", "STATE", "AGE", "OWNER", "PURPOSE", "DATA", "SIZE"}, row(t, stdout, "ID"))
+	assert.Contains(t, strings.Join(row(t, stdout, id), " "), "KiB in 1 name")
 	assert.Equal(t, "live", row(t, stdout, id)[1])
 	assert.Equal(t, fmt.Sprint(h.Process.Pid), row(t, stdout, id)[3])
 	assert.Contains(t, stdout, "test of ls")
@@ -67,14 +68,6 @@ func TestLsShowsEveryState(t *testing.T) {
 	assert.Equal(t, "unknown", row(t, stdout, unknown)[1])
 	assert.Contains(t, strings.Join(row(t, stdout, unknown), " "), "not an afterlock name")
 	assert.Equal(t, before, testfs.Snapshot(t, root), "ls changed something")
-}
-
-func TestLsMeasuresDataOnRequest(t *testing.T) {
-	root := filepath.Join(t.TempDir(), "root")
-	id := stale(t, root)
-	stdout, _, code := call(t, "ls", "--size", root)
-	assert.Zero(t, code)
-	assert.Contains(t, strings.Join(row(t, stdout, id), " "), "KiB in 1 name")
 }
 
 func TestLsPrintsJSON(t *testing.T) {

@@ -72,24 +72,29 @@ func TestRmRefusesPathsThatCanOnlyBeAMistake(t *testing.T) {
 	onlyNames(t, dir, "tree") // and nothing else was removed either
 }
 
-func TestRmGoesOnAfterAFailureAndExitsWith1(t *testing.T) {
-	dir := t.TempDir()
-	tree(t, dir+"/tree")
-	require.NoError(t, unix.Mkfifo(dir+"/fifo", 0o600))
-	stdout, stderr, code := call(t, "rm", "--json", dir+"/missing", dir+"/tree", dir+"/no/such/dir", dir+"/fifo/x")
-	assert.Equal(t, 1, code)
-	assert.Equal(t, 2, strings.Count(stderr, "no such file"), stderr)
-	assert.Contains(t, stderr, dir+"/fifo/x: not a directory\n")
-	type results struct {
-		Results []struct{ Path, Outcome, Error string }
+func TestRmGoesOnAfterAFailureAndExitsWith1UnlessForced(t *testing.T) {
+	for flag, outcome := range map[string]string{"--force=false": "failed", "-f": "missing"} {
+		dir := makeNames(t, t.TempDir(), "tree/")
+		require.NoError(t, unix.Mkfifo(dir+"/fifo", 0o600))
+		stdout, stderr, code := call(t, "rm", flag, "--json", dir+"/missing", dir+"/tree", dir+"/no/such/dir", dir+"/fifo/x")
+		if outcome == "failed" {
+			assert.Equal(t, 1, code)
+			assert.Equal(t, 2, strings.Count(stderr, "no such file"), stderr)
+			assert.Contains(t, stderr, dir+"/fifo/x: not a directory\n")
+		} else {
+			assert.Zero(t, code)
+			assert.Empty(t, stderr)
+		}
+		var outcomes []string
+		for _, result := range parse[struct {
+			Results []struct{ Outcome, Error string }
+		}](t, stdout).Results {
+			outcomes = append(outcomes, result.Outcome)
+			assert.Equal(t, result.Outcome == "failed", result.Error != "")
+		}
+		assert.Equal(t, []string{outcome, "removed", outcome, outcome}, outcomes)
+		onlyNames(t, dir, "fifo")
 	}
-	got := make(map[string]string)
-	for _, result := range parse[results](t, stdout).Results {
-		got[result.Path] = result.Outcome
-		assert.Equal(t, result.Outcome == "failed", result.Error != "")
-	}
-	assert.Equal(t, map[string]string{dir + "/missing": "failed", dir + "/tree": "removed", dir + "/no/such/dir": "failed", dir + "/fifo/x": "failed"}, got)
-	onlyNames(t, dir, "fifo")
 }
 
 func TestRmFinishesWhatAKilledRmLeft(t *testing.T) {
@@ -199,21 +204,6 @@ func TestRelativePathsMeanTheSameWhenTheWorkingDirectoryIsGone(t *testing.T) {
 	require.NoError(t, err, string(output))
 	onlyNames(t, dir, "c")
 	onlyNames(t, dir+"/c")
-}
-
-func TestRmForcedTakesWhatDoesNotExistForRemoved(t *testing.T) {
-	dir := t.TempDir()
-	makeNames(t, dir, "file", "tree/")
-	stdout, stderr, code := call(t, "rm", "-f", "--json", dir+"/missing", dir+"/file/x", dir+"/tree")
-	assert.Zero(t, code, stderr)
-	assert.Empty(t, stderr)
-	results := parse[struct{ Results []struct{ Outcome string } }](t, stdout).Results
-	require.Len(t, results, 3)
-	assert.Equal(t, "missing", results[0].Outcome)
-	assert.Equal(t, "missing", results[1].Outcome)
-	assert.Equal(t, "removed", results[2].Outcome)
-	_, _, code = call(t, "rm", dir+"/missing")
-	assert.Equal(t, 1, code)
 }
 
 func TestFlagsAreClearedWhereAsked(t *testing.T) {

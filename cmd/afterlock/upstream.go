@@ -103,9 +103,6 @@ cannot do it.`,
 	flags.Float64Var(&o.Seconds, "seconds", 0, "how long processes run free (default: the mode's)")
 	flags.Uint64Var(&o.Seed, "seed", 1, "of what is drawn")
 	flags.BoolVar(&asJSON, "json", false, "print the report as JSON")
-	cmd.ValidArgsFunction = cobra.NoFileCompletions
-	_ = cmd.RegisterFlagCompletionFunc("version", cobra.NoFileCompletions)
-	_ = cmd.RegisterFlagCompletionFunc("module", cobra.FixedCompletions([]string{subjects.Storage, "github.com/containers/storage"}, cobra.ShellCompDirectiveNoFileComp))
 	for i, mode := range upstreamModes {
 		if mode.name != "" {
 			flags.BoolVar(&chosen[i], mode.name, false, "see above")
@@ -164,8 +161,7 @@ func upstream(cmd *cobra.Command, mode upstreamMode, options subjects.Options, o
 	}
 	options.Dir, options.Log = o.Dir, o.Log
 	d := upstreamDocument{
-		Schema: schema, Program: thisProgram(), Kernel: runningKernel(), User: os.Geteuid(), Command: os.Args, Started: begin.UTC(),
-		Module: options.Module, Version: cmp.Or(options.Version, "latest"), LoadBefore: subjects.Load(),
+		head: newHead(begin), Module: options.Module, Version: cmp.Or(options.Version, "latest"), LoadBefore: subjects.Load(),
 	}
 	report := &subjects.Report{}
 	w, err := subjects.Open(ctx, options)
@@ -203,12 +199,7 @@ func upstream(cmd *cobra.Command, mode upstreamMode, options subjects.Options, o
 
 // An upstreamDocument is what --json prints. Durations are in nanoseconds.
 type upstreamDocument struct {
-	Schema     int              `json:"schema"`
-	Program    build            `json:"program"`
-	Kernel     string           `json:"kernel"`
-	User       int              `json:"user"`
-	Command    []string         `json:"command"`
-	Started    time.Time        `json:"started"`
+	head
 	Module     string           `json:"module"`
 	Version    string           `json:"version"`
 	LoadBefore float64          `json:"load_before"` // averages of one minute

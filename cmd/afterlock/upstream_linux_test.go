@@ -46,7 +46,7 @@ func TestUpstreamPrintsAReport(t *testing.T) {
 	report.Skip("bats", os.ErrNotExist)
 	report.AtLeast(12, 2000, "puts")
 	report.Problem("released loses 23 puts")
-	d := upstreamDocument{Module: "m", Version: "v1", Kernel: "Linux 6", LoadBefore: 1, LoadAfter: 2.5, Seconds: 41.4, Verdict: report.Verdict(), Report: report}
+	d := upstreamDocument{head: head{Kernel: "Linux 6"}, Module: "m", Version: "v1", LoadBefore: 1, LoadAfter: 2.5, Seconds: 41.4, Verdict: report.Verdict(), Report: report}
 	var out bytes.Buffer
 	require.NoError(t, d.print(&out))
 	nothing := &subjects.Report{}

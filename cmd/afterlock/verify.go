@@ -129,26 +129,28 @@ func checkConfig(config gate.Config) (gate.Config, error) {
 	return config, nil
 }
 
-// A document is what --json prints. A new schema number says that a reader of the
-// old one may not understand it.
-type document struct {
+// A head begins what --json prints of a run. A new schema number says that a reader
+// of the old one may not understand it.
+type head struct {
 	Schema  int       `json:"schema"`
 	Program build     `json:"program"`
 	Kernel  string    `json:"kernel"`
 	User    int       `json:"user"`
 	Command []string  `json:"command"`
 	Started time.Time `json:"started"`
-	Error   string    `json:"error,omitempty"` // why no stage was run
-	gate.Report
 }
 
 const schema = 1
 
-func newDocument(started time.Time, report gate.Report) document {
-	return document{
-		Schema: schema, Program: thisProgram(), Kernel: runningKernel(), User: os.Geteuid(),
-		Command: os.Args, Started: started.UTC(), Report: report,
-	}
+func newHead(started time.Time) head {
+	return head{schema, thisProgram(), runningKernel(), os.Geteuid(), os.Args, started.UTC()}
+}
+
+// A document is what verify --json prints.
+type document struct {
+	head
+	Error string `json:"error,omitempty"` // why no stage was run
+	gate.Report
 }
 
 // unable is the document of a run that could not begin.
@@ -159,9 +161,7 @@ func unable(code int, err error) document {
 			report.Verdict = verdict
 		}
 	}
-	d := newDocument(time.Now(), report)
-	d.Error = err.Error()
-	return d
+	return document{newHead(time.Now()), err.Error(), report}
 }
 
 // asksForJSON reports whether the command is to print JSON; the arguments may
@@ -196,7 +196,7 @@ func verify(cmd *cobra.Command, stages []gate.Stage, config gate.Config, asJSON,
 	}
 	log.Debug("all stages have ended", "took", time.Since(begin))
 	if asJSON {
-		err = printJSON(cmd.OutOrStdout(), newDocument(begin, report))
+		err = printJSON(cmd.OutOrStdout(), document{head: newHead(begin), Report: report})
 	} else {
 		err = report.Write(cmd.OutOrStdout())
 	}

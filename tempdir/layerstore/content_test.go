@@ -60,7 +60,7 @@ func TestArchives(t *testing.T) {
 			assert.Equal(t, c.want, got)
 			_, err := s.Delete(background, "layer")
 			require.NoError(t, err)
-			assert.Empty(t, leftovers(t, path))
+			assert.Empty(t, leftovers(path))
 		})
 	}
 }
@@ -124,7 +124,7 @@ func TestHostileArchives(t *testing.T) {
 				assert.Contains(t, err.Error(), "hostile")
 				assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
 				assert.Equal(t, []string{"precious: precious"}, tree(t, outside))
-				assert.Empty(t, leftovers(t, path))
+				assert.Empty(t, leftovers(path))
 				assert.Empty(t, listIDs(t, s))
 			})
 		}
@@ -149,7 +149,7 @@ func TestDamagedStreams(t *testing.T) {
 			s, path := newStore(t)
 			_, err := s.Create(background, layerstore.Layer{ID: "x"}, layerstore.Tar(c.stream))
 			require.ErrorIs(t, err, c.want)
-			assert.Empty(t, leftovers(t, path))
+			assert.Empty(t, leftovers(path))
 		})
 	}
 }
@@ -238,7 +238,7 @@ func TestCreateIsCancelled(t *testing.T) {
 	assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
 	_, err = s.Recover(background)
 	require.NoError(t, err)
-	assert.Empty(t, leftovers(t, path))
+	assert.Empty(t, leftovers(path))
 }
 
 // What the file system refuses, for whatever reason, is not the content's fault:

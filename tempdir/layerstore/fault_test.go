@@ -34,7 +34,7 @@ func TestFailedCreationLeavesNothing(t *testing.T) {
 				_, err := s.Create(background, layerstore.Layer{ID: "a"}, someFiles(3, "a"))
 				require.ErrorIs(t, err, unix.EIO)
 				assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
-				assert.Empty(t, leftovers(t, path))
+				assert.Empty(t, leftovers(path))
 				text, err := os.ReadFile(filepath.Join(path, "layers.json"))
 				require.NoError(t, err)
 				assert.NotContains(t, string(text), "incomplete")

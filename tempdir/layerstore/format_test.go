@@ -142,7 +142,7 @@ func TestFormatIsRead(t *testing.T) {
 			assert.EqualValues(t, 5, must(openStore(t, path).Layer(background, "flagged")).Serial, "no serial is used again")
 			_, err = s.Delete(background, "flagged", "app", "base")
 			require.NoError(t, err)
-			assert.Empty(t, leftovers(t, path))
+			assert.Empty(t, leftovers(path))
 		})
 	}
 }

@@ -67,7 +67,7 @@ func hold(t *testing.T, dir string, driver layerstore.Driver, hooks ...kernel.Ho
 	defer files.Close()
 	_, err := s.Delete(background, id)
 	require.NoError(t, err)
-	assert.Empty(t, leftovers(t, filepath.Join(dir, "store")))
+	assert.Empty(t, leftovers(filepath.Join(dir, "store")))
 	whole, cloned, missing := 0, 0, 0
 	isWhole := func(f io.ReaderAt) bool {
 		return string(must(io.ReadAll(io.NewSectionReader(f, 0, 1<<30)))) == text

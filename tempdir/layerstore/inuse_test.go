@@ -380,7 +380,7 @@ func TestWithoutATableOfMounts(t *testing.T) {
 					require.NoError(t, counting.Unmount(background, "a"))
 					_, err = counting.Delete(background, "a")
 					require.NoError(t, err)
-					assert.Empty(t, leftovers(t, path))
+					assert.Empty(t, leftovers(path))
 				})
 			})
 		}

@@ -165,5 +165,5 @@ func lifeOfAStore(t *testing.T, path string, driver layerstore.Driver, options .
 	_, err = s.Delete(background, "lock-1")
 	require.NoError(t, err)
 	assertWhole(t, openStore(t, path), "keep", 3)
-	assert.Len(t, leftovers(t, path), map[string]int{"vfs": 1, "overlay": 2, "direct": 1}[driver.Name()])
+	assert.Len(t, leftovers(path), map[string]int{"vfs": 1, "overlay": 2, "direct": 1}[driver.Name()])
 }

@@ -90,7 +90,7 @@ func TestIDsAtTheirLimit(t *testing.T) {
 			require.Equal(t, []string{id, "child"}, listIDs(t, again))
 			_, err = again.Delete(background, id, "child")
 			require.NoError(t, err)
-			require.Empty(t, leftovers(t, path))
+			require.Empty(t, leftovers(path))
 		}
 	}
 }
@@ -120,7 +120,7 @@ func TestContentAtItsLimit(t *testing.T) {
 		}
 		require.ErrorIs(t, err, layerstore.ErrTooLarge, c.limits)
 		require.ErrorIs(t, copyErr, layerstore.ErrTooLarge, c.limits)
-		require.Empty(t, leftovers(t, path))
+		require.Empty(t, leftovers(path))
 	}
 }
 

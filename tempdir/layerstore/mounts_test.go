@@ -76,7 +76,7 @@ func TestMountedLayersAreNotDeleted(t *testing.T) {
 			assertWhole(t, s, "a", 3)
 			_, err = s.Delete(background, "a")
 			require.NoError(t, err)
-			assert.Empty(t, leftovers(t, path))
+			assert.Empty(t, leftovers(path))
 		})
 	}
 }
@@ -172,7 +172,7 @@ func TestMountsAboveTheStoreComeAndGo(t *testing.T) {
 				require.NoError(t, err)
 				require.Empty(t, deletion.InPlace)
 			}
-			require.Empty(t, leftovers(t, filepath.Join(home, "store")))
+			require.Empty(t, leftovers(filepath.Join(home, "store")))
 			_, err := s.Recover(background)
 			require.NoError(t, err)
 		}

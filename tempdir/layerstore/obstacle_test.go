@@ -56,7 +56,7 @@ func TestWhateverRefusesTheMove(t *testing.T) {
 		}
 		_, err := s.Recover(background)
 		require.NoError(t, err)
-		assert.Empty(t, leftovers(t, path))
+		assert.Empty(t, leftovers(path))
 	}
 }
 
@@ -149,9 +149,9 @@ func TestObstaclesThatAreLifted(t *testing.T) {
 					require.ErrorIs(t, err, c.kind)
 					assert.NotContains(t, report.Finished, "a")
 				}
-				before := leftovers(t, path)
+				before := leftovers(path)
 				require.NoError(t, s.Save(background, "b", nil))
-				assert.Equal(t, before, leftovers(t, path), "who tries in vain to move it leaves no instance")
+				assert.Equal(t, before, leftovers(path), "who tries in vain to move it leaves no instance")
 				if c.flags {
 					create(t, s, "c", someFiles(3, "c"))
 					c.make(t, where("c"))
@@ -165,7 +165,7 @@ func TestObstaclesThatAreLifted(t *testing.T) {
 				create(t, s, "a", someFiles(3, "a"))
 				_, err = s.Delete(background, "a", "b")
 				require.NoError(t, err)
-				assert.Empty(t, leftovers(t, path))
+				assert.Empty(t, leftovers(path))
 			})
 		}
 	}
@@ -220,7 +220,7 @@ func TestLoadReportsWhatIsGone(t *testing.T) {
 	report, err := s.Recover(background)
 	require.NoError(t, err)
 	assert.Empty(t, report.Finished)
-	assert.Empty(t, leftovers(t, path))
+	assert.Empty(t, leftovers(path))
 }
 
 // Who wants the id of a layer that was left flagged and cannot be moved aside gets
@@ -280,7 +280,7 @@ func TestNobodyPaysForOthers(t *testing.T) {
 					}
 				})
 			}
-			assert.Len(t, leftovers(t, path), map[layerstore.Driver]int{layerstore.VFS: 1, layerstore.Overlay: 2, layerstore.Direct: 1}[driver])
+			assert.Len(t, leftovers(path), map[layerstore.Driver]int{layerstore.VFS: 1, layerstore.Overlay: 2, layerstore.Direct: 1}[driver])
 		})
 	}
 }

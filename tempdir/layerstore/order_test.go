@@ -294,7 +294,7 @@ func TestCreateThatCouldNotBeCommitted(t *testing.T) {
 			refused(t, path, driver)
 			_, err := s.Delete(background, "a")
 			require.NoError(t, err)
-			assert.Empty(t, leftovers(t, path))
+			assert.Empty(t, leftovers(path))
 		})
 		t.Run(driver.Name()+"/another project", func(t *testing.T) {
 			path := filepath.Join(testfs.Xfs(t), "store")
@@ -321,7 +321,7 @@ func TestCreateThatCouldNotBeCommitted(t *testing.T) {
 			deletion, err := s.Delete(background, "c")
 			require.NoError(t, err)
 			assert.Empty(t, deletion.InPlace)
-			assert.Empty(t, leftovers(t, path))
+			assert.Empty(t, leftovers(path))
 		})
 	}
 }

@@ -88,7 +88,7 @@ func checkKept(t *testing.T, path string) []string {
 	assert.Empty(t, report.Unrecorded)
 	assertWhole(t, s, "keep", 3)
 	want := []string{"vfs/dir/keep"}
-	left := leftovers(t, path)
+	left := leftovers(path)
 	if len(left) == 2 { // overlay
 		want = []string{"overlay/keep", left[1]}
 	}
@@ -157,8 +157,8 @@ func TestImageStore(t *testing.T) {
 			require.NoError(t, err)
 			assert.Empty(t, deletion.InPlace)
 			assert.Len(t, deletion.Instances, 2, "one in each root")
-			assert.Empty(t, leftovers(t, path))
-			assert.Empty(t, leftovers(t, images))
+			assert.Empty(t, leftovers(path))
+			assert.Empty(t, leftovers(images))
 		})
 	}
 }
@@ -183,7 +183,7 @@ func TestDirectoriesThatAreLinks(t *testing.T) {
 				create(t, s, "b", someFiles(3, "b"))
 				_, err := s.Delete(background, "a", "b")
 				require.NoError(t, err)
-				assert.Empty(t, leftovers(t, path))
+				assert.Empty(t, leftovers(path))
 			})
 			t.Run("another disk", func(t *testing.T) {
 				s, path := newStore(t, layerstore.WithDriver(c.driver))
@@ -191,7 +191,7 @@ func TestDirectoriesThatAreLinks(t *testing.T) {
 				move(path, testfs.Tmpfs(t, "size=2m"))
 				_, err := s.Delete(background, "a")
 				require.NoError(t, err)
-				assert.Empty(t, leftovers(t, path))
+				assert.Empty(t, leftovers(path))
 			})
 		})
 	}
@@ -231,7 +231,7 @@ func TestDiskOfLayersThatIsNotThere(t *testing.T) {
 				report, err := s.Recover(background)
 				require.NoError(t, err)
 				assert.Equal(t, []string{"a"}, report.Finished)
-				assert.Empty(t, leftovers(t, images))
+				assert.Empty(t, leftovers(images))
 			})
 		}
 	}
@@ -261,5 +261,5 @@ func TestNameThatShowsAgain(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, deletion.InPlace, 1)
 	assert.ErrorContains(t, deletion.InPlace[0].Reason, "is still there")
-	assert.Empty(t, leftovers(t, path))
+	assert.Empty(t, leftovers(path))
 }

@@ -241,20 +241,14 @@ func recovered(dirs []string, driver layerstore.Driver, files map[string]string)
 			return "", fmt.Sprintf("layer %s is torn: it has %s", layer.ID, text)
 		}
 	}
-	if left := allLeft(dirs); len(left) != len(layers)*len(driver.Parts(layerstore.Placed{})) {
+	left := leftovers(path)
+	if len(dirs) > 1 {
+		left = append(left, leftovers(filepath.Join(dirs[1], "images"))...)
+	}
+	if len(left) != len(layers)*len(driver.Parts(layerstore.Placed{})) {
 		return "", fmt.Sprintf("what is left for ever is among %v", left)
 	}
 	return described(s), ""
-}
-
-// allLeft are the parts of layers, and what is in roots, of the stores in dirs.
-func allLeft(dirs []string) (all []string) {
-	for _, dir := range slices.Compact([]string{dirs[0] + "/store", dirs[len(dirs)-1] + "/images"}) {
-		for _, below := range []string{"tempdirs/*", "vfs/dir/*", "direct/dir/*", "overlay/[^l]*", "overlay/l/*"} {
-			all = append(all, must(filepath.Glob(filepath.Join(dir, below)))...)
-		}
-	}
-	return all
 }
 
 // described tells what layers a store has, with their labels and how often they are mounted.

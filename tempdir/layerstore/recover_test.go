@@ -89,7 +89,7 @@ func TestNothingIsRemovedUnderTheLock(t *testing.T) {
 			}
 			report, err := s.Recover(background)
 			require.NoError(t, err)
-			assert.Empty(t, leftovers(t, path))
+			assert.Empty(t, leftovers(path))
 			if !c.locked {
 				// That of e, and those of c and d, which others moved aside and released.
 				assert.Equal(t, 3, report.Roots[filepath.Join(path, "tempdirs")].Count(tempdir.Recovered))
@@ -151,10 +151,10 @@ func TestCancelledRemovalIsFinishedByRecovery(t *testing.T) {
 	require.ErrorIs(t, err, layerstore.ErrLeftover)
 	assert.Equal(t, layerstore.TookEffect, layerstore.EffectOf(err))
 	assert.Empty(t, listIDs(t, s))
-	require.NotEmpty(t, leftovers(t, path))
+	require.NotEmpty(t, leftovers(path))
 	_, err = s.Recover(background)
 	require.NoError(t, err)
-	assert.Empty(t, leftovers(t, path))
+	assert.Empty(t, leftovers(path))
 
 	create(t, s, "b", layerstore.Empty())
 	_, err = s.Delete(ctx, "b")
@@ -192,11 +192,11 @@ func TestOpenDoesAPartOfWhatIsLeft(t *testing.T) {
 			done++
 		}
 		assert.Less(t, removals.Load(), int64(files/4), "as many as there are workers")
-		require.NotEmpty(t, leftovers(t, path))
+		require.NotEmpty(t, leftovers(path))
 	}
 	_, err := s.Recover(background)
 	require.NoError(t, err)
-	assert.Empty(t, leftovers(t, path))
+	assert.Empty(t, leftovers(path))
 }
 
 // A process that runs long finishes what another one left when it was killed, even
@@ -228,7 +228,7 @@ func TestMaintainFinishesWhatAKilledProcessLeft(t *testing.T) {
 	cancel()
 	assert.ErrorIs(t, <-ended, context.Canceled)
 	assert.Equal(t, 1, report.Roots[filepath.Join(path, "tempdirs")].Count(tempdir.Recovered))
-	assert.Empty(t, leftovers(t, path))
+	assert.Empty(t, leftovers(path))
 	after, err := os.Stat(filepath.Join(path, "layers.json"))
 	require.NoError(t, err)
 	assert.Equal(t, before.ModTime(), after.ModTime(), "nobody wrote metadata")
@@ -274,7 +274,7 @@ func TestMaintainTriesAgain(t *testing.T) {
 	report, _, err := layerstore.Look(s)
 	require.NoError(t, err)
 	assert.Equal(t, []string{"a"}, report.Finished)
-	assert.Empty(t, leftovers(t, path))
+	assert.Empty(t, leftovers(path))
 }
 
 // olderStamps is a kernel on which everything was changed an hour earlier, so

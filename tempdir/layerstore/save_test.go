@@ -150,7 +150,7 @@ func TestParentThatGoesWhileTheChildIsBuilt(t *testing.T) {
 				require.ErrorIs(t, err, layerstore.ErrNoParent)
 				assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
 				assert.NotContains(t, listIDs(t, s), "child")
-				for _, name := range leftovers(t, path) {
+				for _, name := range leftovers(path) {
 					assert.NotContains(t, name, "child")
 					assert.NotContains(t, name, "temp-dir")
 				}

@@ -49,7 +49,7 @@ func TestLifeOfALayer(t *testing.T) {
 			}
 			assert.Len(t, deletion.Instances, wantInstances)
 			assert.Empty(t, listIDs(t, s))
-			assert.Empty(t, leftovers(t, path))
+			assert.Empty(t, leftovers(path))
 			exists, err := s.Exists(background, "base")
 			assert.NoError(t, err)
 			assert.False(t, exists)
@@ -157,7 +157,7 @@ func TestLayersThatAreNamedLikeLockFiles(t *testing.T) {
 				_, err = s.Delete(background, id)
 				require.NoError(t, err)
 			}
-			assert.Empty(t, leftovers(t, path))
+			assert.Empty(t, leftovers(path))
 		})
 	}
 }
@@ -169,12 +169,12 @@ func TestCloseTouchesNothingOfOthers(t *testing.T) {
 	other := openStore(t, path)
 	receipt, err := other.DeferredDelete(background, "a")
 	require.NoError(t, err)
-	require.NotEmpty(t, leftovers(t, path))
-	before := leftovers(t, path)
+	require.NotEmpty(t, leftovers(path))
+	before := leftovers(path)
 	require.NoError(t, s.Close())
 	_, err = openStore(t, path).Recover(background)
 	require.NoError(t, err)
-	assert.Equal(t, before, leftovers(t, path), "the instance of a live receipt")
+	assert.Equal(t, before, leftovers(path), "the instance of a live receipt")
 	_, err = s.List(background)
 	assert.ErrorIs(t, err, layerstore.ErrClosed)
 	assert.ErrorIs(t, s.Close(), layerstore.ErrClosed)
@@ -182,7 +182,7 @@ func TestCloseTouchesNothingOfOthers(t *testing.T) {
 	require.NoError(t, other.Close()) // the receipt outlives even its own handle
 	_, err = receipt.Finish(background)
 	require.NoError(t, err)
-	assert.Empty(t, leftovers(t, path))
+	assert.Empty(t, leftovers(path))
 }
 
 // What a caller does to the labels it got, or gave, changes nothing in the store.
