@@ -171,81 +171,48 @@ func TestMaybeDirty(t *testing.T) {
 
 // On the real clock: every instance that comes is seen, however fast.
 func TestMaybeDirtySeesEveryInstance(t *testing.T) {
-	if testing.Short() {
-		t.Skip("skipped, because it takes 3 s until a time stamp can be trusted")
-	}
-	root := openRoot(t)
-	rest := func() {
-		require.Eventually(t, func() bool {
-			dirty, err := root.MaybeDirty()
-			require.NoError(t, err)
-			if dirty {
-				_, err := root.Recover(background)
-				require.NoError(t, err)
-			}
-			return !dirty
-		}, 20*time.Second, 50*time.Millisecond)
-	}
-	rest()
-	other, err := tempdir.Open(root.Path())
-	require.NoError(t, err)
-	defer other.Close()
-	dir, err := other.Create()
-	require.NoError(t, err)
-	dirty, err := root.MaybeDirty()
-	require.NoError(t, err)
-	assert.True(t, dirty)
-	require.NoError(t, dir.Close(background))
+	inAnHour := kernel.WithClock[tempdir.Option](func() time.Time { return time.Now().Add(time.Hour) })
+	rested := openRoot(t, inAnHour) // by then its stamp can be trusted
+	require.True(t, must(rested.MaybeDirty()))
+	must(rested.Recover(background))
+	require.False(t, must(rested.MaybeDirty()))
+	root, other := openAt(t, rested.Path()), openAt(t, rested.Path())
 	for i := range 200 { // right after an empty listing, in the same tick or not
-		_, err := root.MaybeDirty()
-		require.NoError(t, err)
-		_, err = root.Recover(background)
-		require.NoError(t, err)
-		dir, err := other.Create()
-		require.NoError(t, err)
-		dirty, err := root.MaybeDirty()
-		require.NoError(t, err)
-		require.True(t, dirty, "instance %d", i)
+		must(root.MaybeDirty())
+		must(root.Recover(background))
+		dir := must(other.Create())
+		require.True(t, must(root.MaybeDirty()), "instance %d", i)
 		require.NoError(t, dir.Close(background))
 	}
 }
 
 // Sync syncs the data directory, whatever the file system.
 func TestSyncOfWhatIsStaged(t *testing.T) {
+	var last string
 	var synced []string
-	c := &syncWatch{synced: &synced}
-	root := openRoot(t, kernel.With[tempdir.Option](kernel.Around(kernel.Linux(), c)))
+	var fails error
+	root := openRoot(t, kernel.With[tempdir.Option](kernel.Around(kernel.Linux(), kernel.HookFunc(func(c *kernel.Call) error {
+		switch c.Method {
+		case kernel.OpenDirectory:
+			last = c.Name
+		case kernel.SyncData:
+			synced = append(synced, last)
+			return fails
+		}
+		return nil
+	}))))
 	dir, err := root.Create()
 	require.NoError(t, err)
+	data := "temp-dir-" + dir.ID()
 	require.NoError(t, dir.StageDeletion(makeLayer(t, beside(root, "victim"))))
 	require.Empty(t, synced)
 	require.NoError(t, dir.Sync())
-	assert.Equal(t, []string{"temp-dir-" + dir.ID()}, synced)
-	c.err = unix.EIO
-	requireRefusal(t, dir.Sync(), "sync", filepath.Join(root.Path(), "temp-dir-"+dir.ID()), unix.EIO)
-	c.err = unix.EINVAL // nothing to make durable on such a file system
+	assert.Equal(t, []string{data}, synced)
+	fails = unix.EIO
+	requireRefusal(t, dir.Sync(), "sync", filepath.Join(root.Path(), data), unix.EIO)
+	fails = unix.EINVAL // nothing to make durable on such a file system
 	require.NoError(t, dir.Sync())
-	c.err = nil
+	fails = nil
 	require.NoError(t, dir.Close(background))
-	requireRefusal(t, dir.Sync(), "sync", filepath.Join(root.Path(), "temp-dir-"+dir.ID()), tempdir.ErrClosed)
+	requireRefusal(t, dir.Sync(), "sync", filepath.Join(root.Path(), data), tempdir.ErrClosed)
 }
-
-// A syncWatch notes the names of the directories that are synced.
-type syncWatch struct {
-	last   string
-	synced *[]string
-	err    error
-}
-
-func (w *syncWatch) Before(call *kernel.Call) error {
-	switch call.Method {
-	case kernel.OpenDirectory:
-		w.last = call.Name
-	case kernel.SyncData:
-		*w.synced = append(*w.synced, w.last)
-		return w.err
-	}
-	return nil
-}
-
-func (w *syncWatch) After(*kernel.Call) {}

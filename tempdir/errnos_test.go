@@ -133,7 +133,7 @@ func operationOf(call string) string {
 // Every row of the table: the operation fails with the errno and the kind, or
 // goes on, as the row says; and leaves behind what it found.
 func TestErrnoTable(t *testing.T) {
-	base := elsewhere(t)
+	base := t.TempDir()
 	methods := reflect.TypeFor[kernel.Kernel]()
 	tested := 0
 	rows := tempdir.ErrnoTable()
@@ -328,7 +328,7 @@ func TestErrnoTableIsDocumented(t *testing.T) {
 func TestNotFoundIsNotBelieved(t *testing.T) {
 	for _, call := range []string{"OpenDirectory", "List", "RemoveEntry", "RemoveDirectory", "RemoveData", "StageDeletion"} {
 		k := newDenying(t, nil)
-		w := newWorld(t, elsewhere(t), k)
+		w := newWorld(t, t.TempDir(), k)
 		file := filepath.Join(w.base, "file")
 		require.NoError(t, os.WriteFile(file, nil, 0o600))
 		unstaged, err := w.root.Create()
@@ -370,7 +370,7 @@ func TestNotFoundIsNotBelieved(t *testing.T) {
 // Rule 14: whatever a helper answers, while the call about the victim keeps being
 // refused, nil means gone, and so does "not found".
 func TestHelpersDecideNothing(t *testing.T) {
-	base := elsewhere(t)
+	base := t.TempDir()
 	helpers := []string{"Stat", "StatName", "ChangeMode", "ClearFlags", "SetFlags", "Detach", "OpenParent", "LockHolder", "ShareLock", "OpenToInspect", "ReadOwner", "Hoist"}
 	errnos := []unix.Errno{unix.ENOENT, unix.ENOTDIR, unix.EACCES}
 	if !testing.Short() {

@@ -121,21 +121,7 @@ type scene struct {
 
 func newScene(t testing.TB, options ...tempdir.Option) *scene {
 	t.Helper()
-	if testing.Short() {
-		return newSceneAt(t, inMemory(t), options...)
-	}
 	return newSceneAt(t, t.TempDir(), options...)
-}
-
-// inMemory returns a new directory in memory, if there is such a place.
-func inMemory(t testing.TB) string {
-	t.Helper()
-	memory, err := os.MkdirTemp("/dev/shm", "afterlock")
-	if err != nil {
-		return t.TempDir()
-	}
-	t.Cleanup(func() { os.RemoveAll(memory) })
-	return memory
 }
 
 // newSceneAt makes the scene in the directory base.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/afterlock/afterlock/internal/kernel"
+	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/require"
 )
@@ -99,7 +100,7 @@ func (a *actor) look(root *tempdir.Root, clean *int) error {
 // All interleavings of MaybeDirty, Recover, a MaybeDirty by another goroutine, one
 // creator and the clock.
 func TestHintInEveryInterleaving(t *testing.T) {
-	base := inMemory(t)
+	base := testfs.InMemory(t)
 	clean, runs := 0, 0
 	var choices, sizes []int
 	for {

@@ -41,18 +41,26 @@ func TestMixedFleetLeavesTheYoungAlone(t *testing.T) {
 		name                 string
 		lockGrace, dataGrace time.Duration
 		bare, orphan         tempdir.Outcome
+		shift                time.Duration // of modification times: anybody can set them
 	}{
-		{"all young", long, long, tempdir.Young, tempdir.Young},
-		{"bare lock files young", long, tiny, tempdir.Young, tempdir.Recovered},
-		{"orphans young", tiny, long, tempdir.Recovered, tempdir.Young},
-		{"all old", tiny, tiny, tempdir.Recovered, tempdir.Recovered},
-		{"no grace", 0, 0, tempdir.Recovered, tempdir.Recovered},
+		{"all young", long, long, tempdir.Young, tempdir.Young, 0},
+		{"bare lock files young", long, tiny, tempdir.Young, tempdir.Recovered, 0},
+		{"orphans young", tiny, long, tempdir.Recovered, tempdir.Young, 0},
+		{"all old", tiny, tiny, tempdir.Recovered, tempdir.Recovered, 0},
+		{"times in the future", tiny, tiny, tempdir.Young, tempdir.Young, 24 * time.Hour}, // as of a clock that was set back
+		{"times in the past", long, long, tempdir.Young, tempdir.Young, -48 * time.Hour},
+		{"no grace", 0, 0, tempdir.Recovered, tempdir.Recovered, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newScene(t, tempdir.MixedFleet(c.lockGrace, c.dataGrace))
 			require.NoError(t, os.WriteFile(s.lock(bare), nil, 0o600))
 			s.leaveOrphan(t, orphan)
 			s.leave(t, whole)
+			for _, path := range []string{s.lock(bare), s.data(orphan)} {
+				if shifted := time.Now().Add(c.shift); c.shift != 0 {
+					require.NoError(t, os.Chtimes(path, shifted, shifted))
+				}
+			}
 			report, err := s.unharmed(t)
 			require.NoError(t, err)
 			require.Equal(t, tempdir.Result{ID: bare, Outcome: c.bare}, outcomeOf(t, report, bare))
@@ -69,37 +77,6 @@ func TestMixedFleetLeavesTheYoungAlone(t *testing.T) {
 			s.end(t, left...)
 		})
 	}
-}
-
-// A clock that was set back must not make everything old.
-func TestTimesInTheFutureAreYoung(t *testing.T) {
-	s := newScene(t, tempdir.MixedFleet(tiny, tiny))
-	const bare, orphan = "1", "2"
-	require.NoError(t, os.WriteFile(s.lock(bare), nil, 0o600))
-	s.leaveOrphan(t, orphan)
-	ahead := time.Now().Add(24 * time.Hour)
-	for _, path := range []string{s.lock(bare), s.data(orphan)} {
-		require.NoError(t, os.Chtimes(path, ahead, ahead))
-	}
-	report, err := s.unharmed(t)
-	require.NoError(t, err)
-	require.Equal(t, tempdir.Young, outcomeOf(t, report, bare).Outcome)
-	require.Equal(t, tempdir.Young, outcomeOf(t, report, orphan).Outcome)
-	requireLayer(t, filepath.Join(s.data(orphan), "0-layer"))
-	s.end(t, "lock-"+bare, "temp-dir-"+orphan)
-}
-
-// An old modification time does not make a file old: anybody can set it.
-func TestTimesInThePastAreNotBelieved(t *testing.T) {
-	s := newScene(t, tempdir.MixedFleet(long, long))
-	const bare = "1"
-	require.NoError(t, os.WriteFile(s.lock(bare), nil, 0o600))
-	past := time.Now().Add(-48 * time.Hour)
-	require.NoError(t, os.Chtimes(s.lock(bare), past, past))
-	report, err := s.unharmed(t)
-	require.NoError(t, err)
-	require.Equal(t, tempdir.Young, outcomeOf(t, report, bare).Outcome)
-	s.end(t, "lock-"+bare)
 }
 
 // Upstream's locks are POSIX locks. They conflict with ours.

@@ -19,6 +19,7 @@ import (
 	"testing"
 
 	"github.com/afterlock/afterlock/internal/kernel"
+	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -281,7 +282,7 @@ var word = regexp.MustCompile("[A-Z][a-z]+$")
 // and once the failure is over one look finishes and nothing is open or locked.
 func TestEveryOperationFailsAtEveryCall(t *testing.T) {
 	errnos := []unix.Errno{unix.EIO, unix.EACCES, unix.EPERM, unix.ENOENT}
-	memory := inMemory(t)
+	memory := testfs.InMemory(t)
 	scenes := 0
 	met := map[string]bool{}
 	for name, operation := range operations {

@@ -5,15 +5,18 @@ package tempdir_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/afterlock/afterlock/internal/kernel"
+	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/require"
 )
@@ -36,9 +39,9 @@ func (s *shared) note(list *[]string, text string) {
 // often is how many times a call is made that takes no time.
 const often = 2000
 
-// pairs are the methods of one handle that are called at once, by what they are in
-// operations; the i-th call of each.
-var pairs = map[string]func(s *shared, i int) error{
+// shareable are operations in a form that several goroutines can call; the i-th call of
+// each.
+var shareable = map[string]func(s *shared, i int) error{
 	"Root.Create": func(s *shared, i int) error {
 		dir, err := s.root.Create()
 		if err != nil {
@@ -62,19 +65,12 @@ var pairs = map[string]func(s *shared, i int) error{
 		}
 		return lock.Delete()
 	},
-	"Root.Recover":   func(s *shared, i int) error { _, err := s.root.Recover(background); return err },
-	"Root.Instances": func(s *shared, i int) error { _, err := s.root.Instances(background); return err },
-	"Root.Usage":     func(s *shared, i int) error { _, err := s.root.Usage(background, s.dir.ID()); return err },
 	"Root.MaybeDirty": func(s *shared, i int) (err error) {
 		for range often {
 			_, err = s.root.MaybeDirty()
 		}
 		return err
 	},
-	"Root.Path":    func(s *shared, i int) error { s.root.Path(); return nil },
-	"Root.Ordered": func(s *shared, i int) error { s.root.Ordered(); return nil },
-	"Root.Close":   func(s *shared, i int) error { return s.root.Close() },
-	"Dir.ID":       func(s *shared, i int) error { s.dir.ID(); return nil },
 	"Dir.StageDeletion": func(s *shared, i int) error {
 		victim := fmt.Sprintf("%s/%d-victim", s.base, i)
 		err := s.dir.StageDeletion(victim)
@@ -98,10 +94,6 @@ var pairs = map[string]func(s *shared, i int) error{
 		}
 		return err
 	},
-	"Dir.Sync":      func(s *shared, i int) error { return s.dir.Sync() },
-	"Dir.Close":     func(s *shared, i int) error { return s.dir.Close(background) },
-	"Dir.Release":   func(s *shared, i int) error { return s.dir.Release() },
-	"Addition.Path": func(s *shared, i int) error { s.addition.Path(); return nil },
 	"Addition.Commit": func(s *shared, i int) error {
 		err := s.addition.Commit(fmt.Sprintf("%s/destination%d", s.base, i))
 		if err == nil {
@@ -119,15 +111,17 @@ var documented = []error{tempdir.ErrClosed, tempdir.ErrCommitted, tempdir.ErrHel
 // Every pair of methods on handles that goroutines share, judged by results: ids and
 // entries are unique, failures documented, nothing is lost, one only closes.
 func TestEveryPairOnSharedHandles(t *testing.T) {
-	for name := range operations {
-		if name, _, _ = strings.Cut(name, ","); strings.Contains(name, ".") && name != "Lock.Delete" { // which belongs to one goroutine
-			require.Contains(t, pairs, name)
+	pairs := maps.Clone(shareable)
+	for name, operation := range operations {
+		of, method, _ := strings.Cut(name, ".")
+		if pairs[name] == nil && method != "" && of != "Lock" && !strings.Contains(name, ",") { // a lock belongs to one goroutine
+			pairs[name] = func(s *shared, _ int) error { return operation.do(s.operated) }
 		}
 	}
-	memory := inMemory(t)
+	memory := testfs.InMemory(t)
 	const each = 4
-	for first, one := range pairs {
-		for second, other := range pairs {
+	for first := range pairs {
+		for second := range pairs {
 			if first > second || second == "Dir.StageAddition" && first != second && testing.Short() {
 				continue
 			}
@@ -152,13 +146,9 @@ func TestEveryPairOnSharedHandles(t *testing.T) {
 			errs := make([]error, 2*each)
 			var all sync.WaitGroup
 			for i := range 2 * each {
-				do := one
-				if i%2 == 1 {
-					do = other
-				}
 				all.Go(func() {
 					<-start
-					errs[i] = do(s, i)
+					errs[i] = pairs[[]string{first, second}[i%2]](s, i)
 				})
 			}
 			close(start)
@@ -170,10 +160,7 @@ func TestEveryPairOnSharedHandles(t *testing.T) {
 					closes[[]string{first, second}[i%2]]++
 					continue
 				}
-				known := false
-				for _, kind := range documented {
-					known = known || errors.Is(err, kind)
-				}
+				known := slices.ContainsFunc(documented, func(kind error) bool { return errors.Is(err, kind) })
 				require.True(t, known, "%s: %v", what, err)
 			}
 			for _, once := range []string{"Root.Close", "Dir.Close", "Dir.Release"} {
@@ -183,21 +170,15 @@ func TestEveryPairOnSharedHandles(t *testing.T) {
 			}
 			require.LessOrEqual(t, s.committed, 1, what)
 			for _, list := range [][]string{s.ids, s.paths} {
-				seen := map[string]bool{}
-				for _, item := range list {
-					require.False(t, seen[item], "%s: %s twice", what, item)
-					seen[item] = true
-				}
+				slices.Sort(list)
+				require.Equal(t, slices.Compact(slices.Clone(list)), list, "%s: one twice", what)
 			}
 			gone := s.dir.Release() != nil
 			for i := range 2 * each { // each victim is where it was, or an entry, or removed with them
 				victim := fmt.Sprintf("%s/%d-victim", base, i)
 				_, err := os.Lstat(victim)
 				entries, _ := filepath.Glob(s.base + "/root/temp-dir-*/*" + filepath.Base(victim))
-				staged := false
-				for _, v := range s.staged {
-					staged = staged || v == victim
-				}
+				staged := slices.Contains(s.staged, victim)
 				require.Equal(t, staged, err != nil, "%s: %s", what, victim)
 				require.True(t, len(entries) == boolInt(staged) || gone && len(entries) == 0, "%s: %s is %v", what, victim, entries)
 			}

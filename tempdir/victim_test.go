@@ -31,22 +31,22 @@ func elsewhere(t testing.TB) string {
 	if os.Geteuid() == 0 {
 		return testfs.Tmpfs(t, "")
 	}
-	dir, err := os.MkdirTemp("/dev/shm", "afterlock")
-	if err != nil {
-		t.Skipf("skipped, because there is no other file system: %v", err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
 	var there, here unix.Stat_t
-	require.NoError(t, unix.Stat(dir, &there))
 	require.NoError(t, unix.Stat(t.TempDir(), &here))
-	if there.Dev == here.Dev {
-		t.Skip("skipped, because the directory for temporary files is on the other file system")
+	for _, parent := range []string{"/dev/shm", "/var/tmp"} {
+		if dir, err := os.MkdirTemp(parent, "afterlock"); err == nil {
+			t.Cleanup(func() { os.RemoveAll(dir) })
+			if require.NoError(t, unix.Stat(dir, &there)); there.Dev != here.Dev {
+				return dir
+			}
+		}
 	}
-	return dir
+	t.Skip("skipped, because there is no other file system")
+	return ""
 }
 
 func TestVictimOnAnotherFileSystem(t *testing.T) {
-	s := newSceneAt(t, t.TempDir())
+	s := newScene(t)
 	victim := makeLayer(t, filepath.Join(elsewhere(t), "victim"))
 	s.refused(t, victim, tempdir.ErrCrossDevice, unix.EXDEV)
 	requireLayer(t, victim)
@@ -56,7 +56,7 @@ func TestVictimOnAnotherFileSystem(t *testing.T) {
 }
 
 func TestDestinationOnAnotherFileSystem(t *testing.T) {
-	s := newSceneAt(t, t.TempDir())
+	s := newScene(t)
 	destination := filepath.Join(elsewhere(t), "destination")
 	addition, err := s.live.StageAddition()
 	require.NoError(t, err)

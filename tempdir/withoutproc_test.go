@@ -54,7 +54,7 @@ func TestWithoutProc(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	cmd := exec.Command(self, "-test.short", "-test.v", "-test.skip="+needProc)
-	cmd.Env = append(os.Environ(), "TMPDIR="+inMemory(t))
+	cmd.Env = append(os.Environ(), "TMPDIR="+testfs.InMemory(t))
 	testfs.Lack{Proc: true}.Command(t, cmd)
 	output, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", output)
