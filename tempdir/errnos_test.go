@@ -80,9 +80,6 @@ func newWorld(t *testing.T, base string, k *denying, options ...tempdir.Option) 
 	w.root = openAt(t, filepath.Join(base, "root"), append([]tempdir.Option{kernel.With[tempdir.Option](k)}, options...)...)
 	w.dir, err = w.root.Create()
 	require.NoError(t, err)
-	deep := filepath.Join(base, "deep")
-	require.NoError(t, os.MkdirAll(deepPath(deep), 0o700))
-	require.NoError(t, w.dir.StageDeletion(deep))
 	w.addition, err = w.dir.StageAddition()
 	require.NoError(t, err)
 	makeLayer(t, w.addition.Path())
@@ -90,6 +87,13 @@ func newWorld(t *testing.T, base string, k *denying, options ...tempdir.Option) 
 	makeLayer(t, filepath.Join(w.root.Path(), "temp-dir-"+staleID, "0-layer"))
 	w.names = rootNames(t, w.root)
 	return w
+}
+
+// stageDeep stages what is deeper than a removal has descriptors.
+func (w *world) stageDeep(t *testing.T) {
+	deep := filepath.Join(w.base, "deep")
+	require.NoError(t, os.MkdirAll(deepPath(deep), 0o700))
+	require.NoError(t, w.dir.StageDeletion(deep))
 }
 
 // Operations of a world, by name. Each has what is gone if it returns nil.
@@ -175,6 +179,9 @@ func testErrnoRow(t *testing.T, base string, row tempdir.ErrnoRow) {
 			require.NoError(t, os.WriteFile(w.addition.Path(), nil, 0o600))
 		}
 		op := operationOf(row.Call)
+		if op == "close" {
+			w.stageDeep(t)
+		}
 		stays := map[string]bool{"refused": true, "mended": true, "no locks": true, "denied": true}[row.Meaning]
 		errnos := map[string]unix.Errno{row.Call: row.Errno}
 		switch row.Call { // what leads to the call
@@ -392,6 +399,9 @@ func TestHelpersDecideNothing(t *testing.T) {
 				for _, errno := range errnos {
 					k := newDenying(t, nil)
 					w := newWorld(t, base, k, tempdir.ClearFlags(), tempdir.DetachMounts(), tempdir.MixedFleet(0, 0))
+					if helper == "Hoist" {
+						w.stageDeep(t)
+					}
 					for op, do := range worldOperations {
 						if op == "create" || op != operationOf(call) && call != "OpenDirectory" {
 							continue

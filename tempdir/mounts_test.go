@@ -3,97 +3,173 @@
 package tempdir_test
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/afterlock/afterlock/internal/kernel"
+	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
 
-// mountAll mounts something below path in every way that matters here, and says
-// what has to be there afterwards.
-func mountAll(t *testing.T, path string) (kept []string) {
-	outside := makeLayer(t, t.TempDir())
-	mount := func(source, target, kind string, flags uintptr) {
-		require.NoError(t, unix.Mount(source, target, kind, flags, ""))
-		t.Cleanup(func() { unix.Unmount(target, unix.MNT_DETACH) })
-	}
-	for _, name := range []string{"bind", "tmpfs", "stacked", "deep/a/b/bind"} {
-		require.NoError(t, os.MkdirAll(filepath.Join(path, name), 0o755))
-	}
-	require.NoError(t, os.WriteFile(filepath.Join(path, "file"), nil, 0o644))
-	mount(outside, filepath.Join(path, "bind"), "", unix.MS_BIND)
-	mount("none", filepath.Join(path, "tmpfs"), "tmpfs", 0)
-	require.NoError(t, os.WriteFile(filepath.Join(path, "tmpfs", "busy"), nil, 0o644))
-	mount("none", filepath.Join(path, "stacked"), "tmpfs", 0)
-	mount(outside, filepath.Join(path, "stacked"), "", unix.MS_BIND)
-	mount(filepath.Join(outside, "readme"), filepath.Join(path, "file"), "", unix.MS_BIND)
-	mount(outside, filepath.Join(path, "deep/a/b/bind"), "", unix.MS_BIND)
-	return []string{outside}
+// A leftover makes mounts below layer, a directory with a parent that is removed too, of
+// which outside is what they show.
+type leftover func(t *testing.T, layer, outside string)
+
+func directory(t *testing.T, parts ...string) string {
+	path := filepath.Join(parts...)
+	require.NoError(t, os.MkdirAll(path, 0o700))
+	return path
 }
 
-// Mounts inside an instance are reported, and detached if the caller asked for it;
-// either way nothing behind them is touched.
+func emptyFile(t *testing.T, parts ...string) string {
+	path := filepath.Join(parts...)
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	return path
+}
+
+var leftovers = map[string]leftover{
+	"bind mount": func(t *testing.T, layer, outside string) {
+		testfs.Bind(t, outside, directory(t, layer, "merged"))
+	},
+	"another file system": func(t *testing.T, layer, _ string) {
+		testfs.MountAt(t, "none", directory(t, layer, "merged"), "tmpfs", "")
+		emptyFile(t, layer, "merged", "busy")
+	},
+	"on a file": func(t *testing.T, layer, outside string) {
+		testfs.Bind(t, filepath.Join(outside, "readme"), emptyFile(t, layer, "resolv.conf"))
+	},
+	"on the layer": func(t *testing.T, layer, outside string) {
+		testfs.Bind(t, outside, layer)
+	},
+	"on what holds the layer": func(t *testing.T, layer, outside string) {
+		testfs.Bind(t, outside, filepath.Dir(layer))
+	},
+	"stacked": func(t *testing.T, layer, outside string) {
+		merged := directory(t, layer, "merged")
+		for range 3 {
+			testfs.Bind(t, outside, merged)
+		}
+	},
+	"mount below a mount": func(t *testing.T, layer, outside string) {
+		merged := directory(t, layer, "merged")
+		testfs.Bind(t, outside, merged)
+		testfs.Bind(t, outside, filepath.Join(merged, "usr"))
+		testfs.Bind(t, filepath.Join(outside, "readme"), filepath.Join(merged, "usr", "etc", "passwd"))
+	},
+	"several": func(t *testing.T, layer, outside string) {
+		for i := range 5 {
+			testfs.Bind(t, outside, directory(t, layer, "a", fmt.Sprint(i), "merged"))
+			testfs.Bind(t, filepath.Join(outside, "readme"), emptyFile(t, layer, "a", fmt.Sprint(i), "file"))
+		}
+	},
+	"deep": func(t *testing.T, layer, outside string) {
+		testfs.Bind(t, outside, directory(t, layer, strings.Repeat("d/", 80), "merged"))
+	},
+	"in a directory of mode 0": func(t *testing.T, layer, outside string) {
+		testfs.Bind(t, outside, directory(t, layer, "closed", "merged"))
+		require.NoError(t, os.Chmod(filepath.Join(layer, "closed"), 0))
+	},
+	"of mode 0": func(t *testing.T, layer, outside string) {
+		merged := directory(t, layer, "merged")
+		require.NoError(t, os.Chmod(merged, 0))
+		testfs.Bind(t, outside, merged)
+	},
+	"read-only": func(t *testing.T, layer, outside string) {
+		merged := directory(t, layer, "merged")
+		testfs.Bind(t, outside, merged)
+		require.NoError(t, unix.Mount("", merged, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, ""))
+	},
+	"shared": func(t *testing.T, layer, outside string) {
+		merged := directory(t, layer, "merged")
+		testfs.Bind(t, outside, merged)
+		require.NoError(t, unix.Mount("", merged, "", unix.MS_SHARED, ""))
+		testfs.Bind(t, outside, filepath.Join(merged, "usr")) // appears in no other place
+	},
+	"overlay": func(t *testing.T, layer, outside string) {
+		upper, work := directory(t, layer, "diff"), directory(t, layer, "work")
+		emptyFile(t, upper, "new")
+		testfs.OverlayIn(t, "", directory(t, layer, "merged"), "lowerdir="+outside+",upperdir="+upper+",workdir="+work)
+	},
+}
+
+// Mounts inside an instance, or in what is removed in place, are reported, and detached
+// if the caller asked for it, whatever the kernel lacks to tell a mount by; either way
+// nothing behind them is touched. What a link leads to stays mounted.
 func TestDetachMounts(t *testing.T) {
 	if !mounting(t) {
 		return
 	}
-	outside := makeLayer(t, t.TempDir())
-	for _, top := range []bool{false, true} {
-		root := openRoot(t)
-		dir, entry := stageNew(t, root, func(path string) { require.NoError(t, os.Mkdir(path, 0o755)) })
-		kept := mountAll(t, entry)
-		if top { // a mount at the top of an entry
-			require.NoError(t, unix.Mount(outside, entry, "", unix.MS_BIND, ""))
-			t.Cleanup(func() { unix.Unmount(entry, unix.MNT_DETACH) })
-		}
-		err := dir.Close(background)
-		require.ErrorIs(t, err, tempdir.ErrMountPoint)
-		if !top {
-			require.ErrorContains(t, err, entry+"/tmpfs: "+tempdir.ErrMountPoint.Error())
-		}
-		for _, path := range append(kept, outside) {
-			requireLayer(t, path)
-		}
-		detaching := openAt(t, root.Path(), tempdir.DetachMounts())
-		live, err := detaching.Create() // mounts of a live instance stay
-		require.NoError(t, err)
-		addition, err := live.StageAddition()
-		require.NoError(t, err)
-		require.NoError(t, os.Mkdir(addition.Path(), 0o755))
-		require.NoError(t, unix.Mount(outside, addition.Path(), "", unix.MS_BIND, ""))
-		t.Cleanup(func() { unix.Unmount(addition.Path(), unix.MNT_DETACH) })
-		report, err := detaching.Recover(background)
-		require.NoError(t, err)
-		require.Equal(t, 1, report.Count(tempdir.Recovered))
-		requireLayer(t, addition.Path())
-		require.NoError(t, live.Close(background))
-		require.Empty(t, rootNames(t, root))
-		for _, path := range append(kept, outside) {
-			requireLayer(t, path)
-		}
+	if _, err := os.Stat("/proc/self/mountinfo"); err == nil {
+		testfs.DetachBelow(t, os.TempDir()) // what a removal that failed has moved
+	}
+	for lacks, lack := range map[string]testfs.Lack{
+		"nothing":           {},
+		"openat2 denied":    {Calls: map[string]syscall.Errno{"openat2": unix.EPERM}},
+		"openat2 and statx": {Calls: map[string]syscall.Errno{"openat2": unix.ENOSYS, "statx": unix.ENOSYS}},
+		"openat2 and proc":  {Proc: true, Calls: map[string]syscall.Errno{"openat2": unix.ENOSYS}},
+	} {
+		t.Run(lacks, func(t *testing.T) {
+			testfs.Without(t, lack, func(t *testing.T) {
+				for name, leave := range leftovers {
+					for _, op := range []string{"recover", "remove"} {
+						t.Run(name+"/"+op, func(t *testing.T) { detaches(t, leave, op) })
+					}
+				}
+			})
+		})
 	}
 }
 
-// Remove detaches nothing unless it is asked to.
-func TestRemoveInPlaceDetachesOnlyIfAsked(t *testing.T) {
-	if !mounting(t) {
-		return
+// detaches ends the operation on what has such mounts.
+func detaches(t *testing.T, leave leftover, op string) {
+	k := newTap()
+	root := openRoot(t)
+	detaching := openAt(t, root.Path(), tempdir.DetachMounts(), kernel.With[tempdir.Option](k))
+	outside := makeLayer(t, t.TempDir())
+	live, linked := stageNew(t, detaching, func(path string) { // mounts of a live instance stay
+		require.NoError(t, os.Mkdir(path, 0o755))
+		testfs.Bind(t, outside, path)
+	})
+	build := func(path string) {
+		layer := directory(t, path, "layer")
+		require.NoError(t, os.Symlink(linked, filepath.Join(layer, "link to a mount")))
+		leave(t, layer, outside)
 	}
-	victim := filepath.Join(t.TempDir(), "victim")
-	require.NoError(t, os.Mkdir(victim, 0o755))
-	kept := mountAll(t, victim)
-	err := tempdir.Remove(background, victim)
-	require.ErrorIs(t, err, tempdir.ErrMountPoint)
-	require.ErrorIs(t, err, tempdir.ErrLeftover)
-	requireLayer(t, kept[0])
-	require.DirExists(t, filepath.Join(victim, "bind"))
-	require.NoError(t, tempdir.Remove(background, victim, tempdir.DetachMounts()))
+	dir, victim := stageNew(t, root, func(path string) { require.NoError(t, os.Mkdir(path, 0o755)) })
+	finish := func() error { _, err := detaching.Recover(background); return err }
+	first := dir.Close
+	if op == "remove" {
+		require.NoError(t, dir.Close(background))
+		victim = directory(t, beside(root, "victim"))
+		first = func(ctx context.Context) error { return tempdir.Remove(ctx, victim) }
+		finish = func() error {
+			return tempdir.Remove(background, victim, tempdir.DetachMounts(), kernel.With[tempdir.Option](k))
+		}
+	}
+	build(victim)
+	k.set(refuse("Detach", unix.EPERM)) // without CAP_SYS_ADMIN
+	for _, end := range []func() error{func() error { return first(background) }, finish} {
+		err := end()
+		require.ErrorIs(t, err, tempdir.ErrMountPoint)
+		require.ErrorIs(t, err, tempdir.ErrLeftover)
+		require.Regexp(t, filepath.Dir(victim)+"/.*: "+tempdir.ErrMountPoint.Error(), err.Error())
+		requireLayer(t, outside)
+	}
+	k.set(nil)
+	require.NoError(t, finish())
 	require.NoFileExists(t, victim)
-	requireLayer(t, kept[0])
+	requireLayer(t, outside)
+	requireLayer(t, linked)
+	require.NoError(t, live.Close(background))
+	require.Empty(t, rootNames(t, root))
+	requireLayer(t, outside)
 }
 
 // A mount that does not even answer is a mount all the same (FIELD 18).

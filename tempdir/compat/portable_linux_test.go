@@ -86,16 +86,3 @@ func TestPortableAsOrdinaryUser(t *testing.T) {
 		deletionAndAddition(t)
 	})
 }
-
-// TestPortableCleanupOnFuse is the whole life on a file system without O_TMPFILE.
-func TestPortableCleanupOnFuse(t *testing.T) {
-	portably(t)
-	root := filepath.Join(testfs.Fuse(t), "root")
-	td, err := compat.NewTempDir(root)
-	require.NoError(t, err)
-	addition, err := td.StageAddition()
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(addition.Path, nil, 0o600))
-	require.NoError(t, td.Cleanup())
-	require.Empty(t, names(t, root))
-}

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/compat"
 	"github.com/stretchr/testify/require"
@@ -236,16 +235,6 @@ func TestPortableLeftoverFailsNobody(t *testing.T) {
 	_, err = compat.RecoverStaleDirsReport(root)
 	require.ErrorContains(t, err, "no lock is available")
 	restore()
-	require.NoError(t, compat.RecoverStaleDirs(root))
-	require.Empty(t, names(t, root))
-}
-
-// TestNothingDependsOnShutdown: a process that ends without Cleanup, as Skopeo
-// does when it fails, leaves what the next process removes.
-func TestNothingDependsOnShutdown(t *testing.T) {
-	root := t.TempDir()
-	run(t, proc.New("instance", root))
-	require.Len(t, names(t, root), 2)
 	require.NoError(t, compat.RecoverStaleDirs(root))
 	require.Empty(t, names(t, root))
 }

@@ -1,7 +1,6 @@
 package compat_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -10,7 +9,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/afterlock/afterlock/internal/upstream"
 	"github.com/afterlock/afterlock/tempdir"
@@ -89,41 +87,6 @@ func TestUpstreamOwnerInTheSameProcess(t *testing.T) {
 		requireHeld(t, otherLock)
 		require.NoError(t, other.Cleanup())
 	})
-}
-
-func TestListingKeepsAnUpstreamOwnerInTheSameProcess(t *testing.T) {
-	notPortably(t)
-	path := t.TempDir()
-	require.NoError(t, os.Chmod(path, 0o700)) // whatever the mask of the process
-	dir, _, lockFile := upstreamOwner(t, path)
-	root, err := tempdir.Open(path, tempdir.MixedFleet(0, 0))
-	require.NoError(t, err)
-	defer root.Close()
-	for range 3 {
-		instances, err := root.Instances(context.Background())
-		require.NoError(t, err)
-		require.Len(t, instances, 1)
-		require.Equal(t, tempdir.Live, instances[0].State)
-		require.Equal(t, os.Getpid(), instances[0].Holder)
-		requireHeld(t, lockFile)
-	}
-	require.NoError(t, dir.Cleanup())
-
-	// A creator of this process may be about to lock what is young and bare.
-	young, err := tempdir.Open(path, tempdir.MixedFleet(time.Minute, 0))
-	require.NoError(t, err)
-	defer young.Close()
-	bare := filepath.Join(path, "lock-9")
-	file, err := os.Create(bare)
-	require.NoError(t, err)
-	defer file.Close()
-	for range 3 {
-		require.NoError(t, unix.FcntlFlock(file.Fd(), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}))
-		instances, err := young.Instances(context.Background())
-		require.NoError(t, err)
-		require.Equal(t, tempdir.YoungLock, instances[0].State)
-		requireHeld(t, bare)
-	}
 }
 
 func TestStagingLockOfUpstreamInTheSameProcess(t *testing.T) {

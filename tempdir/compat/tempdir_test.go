@@ -10,11 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/compat"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 )
 
 func TestNewTempDirMakesTheRootAndBothNames(t *testing.T) {
@@ -62,18 +60,6 @@ func TestCleanupRemovesEverythingAndIsIdempotent(t *testing.T) {
 	require.ErrorIs(t, err, tempdir.ErrClosed)
 }
 
-func TestInstancesOfOneRootAreIndependent(t *testing.T) {
-	root := t.TempDir()
-	one, oneLock, oneData := newTempDir(t, root)
-	_, otherLock, otherData := newTempDir(t, root)
-	require.NotEqual(t, oneLock, otherLock)
-	require.NoError(t, one.Cleanup())
-	require.NoFileExists(t, oneLock)
-	require.NoDirExists(t, oneData)
-	require.FileExists(t, otherLock)
-	require.DirExists(t, otherData)
-}
-
 func TestStageAdditionAndCommit(t *testing.T) {
 	root := t.TempDir()
 	td, err := compat.NewTempDir(root)
@@ -108,22 +94,6 @@ func TestStageAdditionAndCommit(t *testing.T) {
 	require.NoError(t, td.Cleanup())
 	require.Empty(t, names(t, root), "what was not committed goes")
 	require.ErrorIs(t, addition.Commit(filepath.Join(root, "late")), tempdir.ErrClosed)
-}
-
-func TestCommitNeverReplacesAndMayBeRepeated(t *testing.T) {
-	td, err := compat.NewTempDir(t.TempDir())
-	require.NoError(t, err)
-	defer td.Cleanup()
-	addition, err := td.StageAddition()
-	require.NoError(t, err)
-	require.NoError(t, os.Mkdir(addition.Path, 0o700))
-
-	taken := filepath.Join(t.TempDir(), "taken")
-	require.NoError(t, os.Mkdir(taken, 0o700))
-	require.ErrorIs(t, addition.Commit(taken), fs.ErrExist)
-	require.DirExists(t, addition.Path, "the content is where it was")
-	require.NoError(t, os.Remove(taken))
-	require.NoError(t, addition.Commit(taken))
 }
 
 func TestCleanupTemporaryDirectories(t *testing.T) {
@@ -167,59 +137,6 @@ func TestVictimGoneIsNotInstanceGone(t *testing.T) {
 	require.FileExists(t, path)
 	require.ErrorIs(t, td.Cleanup(), tempdir.ErrInstanceGone)
 	require.NoError(t, td.Cleanup(), "reported once")
-}
-
-func TestPartsOfInstancesAreNoVictims(t *testing.T) {
-	root := t.TempDir()
-	td, err := compat.NewTempDir(root)
-	require.NoError(t, err)
-	defer td.Cleanup()
-	_, otherLock, otherData := newTempDir(t, root)
-	require.ErrorIs(t, td.StageDeletion(otherLock), tempdir.ErrForeign)
-	require.ErrorIs(t, td.StageDeletion(otherData), tempdir.ErrForeign)
-}
-
-func TestFailureToLockLeavesNothing(t *testing.T) {
-	root, leaked, attempts := t.TempDir(), sinceNow(t), 0
-	hook(t, before(kernel.TakeLock, func() error { attempts++; return unix.ENOLCK }))
-	_, err := compat.NewTempDir(root)
-	require.ErrorIs(t, err, unix.ENOLCK)
-	require.Equal(t, 1, attempts)
-	require.Empty(t, names(t, root))
-	require.Empty(t, leaked())
-}
-
-func TestFailureToMakeDataLeavesNothing(t *testing.T) {
-	for _, errno := range []unix.Errno{unix.ENOSPC, unix.EEXIST} {
-		root, leaked := t.TempDir(), sinceNow(t)
-		hook(t, before(kernel.MakeData, func() error { return errno }))
-		_, err := compat.NewTempDir(root)
-		require.ErrorIs(t, err, errno)
-		require.Empty(t, names(t, root))
-		require.Empty(t, leaked())
-	}
-}
-
-func TestFailedCleanupReleasesTheLock(t *testing.T) {
-	root, leaked := t.TempDir(), sinceNow(t)
-	stuck := true
-	hook(t, before(kernel.RemoveEntry, func() error {
-		if stuck {
-			return unix.EPERM
-		}
-		return nil
-	}))
-	td, lockFile, data := newTempDir(t, root)
-	require.NoError(t, td.StageDeletion(victim(t, "file")))
-	require.ErrorIs(t, td.Cleanup(), tempdir.ErrLeftover)
-	require.FileExists(t, lockFile)
-	require.DirExists(t, data)
-	require.Empty(t, leaked(), "the lock is released")
-	require.NoError(t, td.Cleanup(), "reported once")
-
-	stuck = false
-	require.NoError(t, compat.RecoverStaleDirs(root), "in the process that failed")
-	require.Empty(t, names(t, root))
 }
 
 func TestNoDescriptorIsLeaked(t *testing.T) {
