@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/afterlock/afterlock/internal/kernel"
+	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -244,7 +245,7 @@ func TestAnswers(t *testing.T) {
 					a.after(s, c)
 				}
 			}
-			s = newSceneAt(t, inMemory(t), append(a.options, kernel.With[tempdir.Option](patient(t, k)))...)
+			s = newSceneAt(t, testfs.InMemory(t), append(a.options, kernel.With[tempdir.Option](patient(t, k)))...)
 			s.noted = map[string]bool{}
 			armed = true
 			a.do(t, s, k)
