@@ -231,7 +231,7 @@ func TestUsageAtItsDepth(t *testing.T) {
 // Every digit of an id is drawn: of 200 draws 16 digits are not fewer than 8.
 func TestEveryDigitOfAnIDIsDrawn(t *testing.T) {
 	drawn := map[string]bool{}
-	root := openAt(t, inMemory(t)+"/root")
+	root := openRoot(t)
 	for range 200 {
 		dir := must(root.Create())
 		for at, digit := range dir.ID() {
