@@ -52,14 +52,3 @@ func TestReplayRefusesWhatCannotBe(t *testing.T) {
 		assert.ErrorContains(t, err, want, "%q", text)
 	}
 }
-
-func FuzzReplayNeverPanics(f *testing.F) {
-	for _, seed := range []string{
-		"crash:delete=1x1x1@weak/A13/3", "crash:add=1x1,recover=1,kill=1@ordered/A5.B2.A!/-/1~0", "crash:delete=1x1x1,named=1/perDirectory/A",
-	} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		_, _ = crashsim.Replay(t.Context(), text, io.Discard)
-	})
-}

@@ -124,18 +124,3 @@ func TestLettersAndSteps(t *testing.T) {
 	_, err := (&schedule.Schedule{Steps: []schedule.Step{{Process: 'A', End: schedule.ToEnd}}}).Letters(schedule.Stopped)
 	assert.Error(t, err)
 }
-
-func FuzzParse(f *testing.F) {
-	for _, text := range []string{"conformance:Gate:0.2f1", "crash:a=1@weak/A5.B2c.A!/-/1~0", "box:kill/x/1/+2", "box:x/A4!EIO", "soft:x", "counterexample:M@together"} {
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		s, err := schedule.Parse(text)
-		if err != nil {
-			return
-		}
-		again, err := schedule.Parse(s.String())
-		require.NoError(t, err, s.String())
-		assert.Equal(t, s, again)
-	})
-}

@@ -111,31 +111,3 @@ func TestFilesThatAreNoTraces(t *testing.T) {
 		})
 	}
 }
-
-func FuzzDecode(f *testing.F) {
-	paths, _ := filepath.Glob("testdata/*.txt")
-	for _, path := range paths {
-		content, err := os.ReadFile(path)
-		require.NoError(f, err)
-		f.Add(content)
-	}
-	small, err := Open("testdata/killed-bad.txt")
-	require.NoError(f, err)
-	f.Add(small.Encode())
-	f.Fuzz(func(t *testing.T, content []byte) {
-		trace, err := Decode("fuzz", content)
-		if err != nil {
-			return
-		}
-		if _, err := Validate(t.Context(), trace); err != nil {
-			t.Fatal(err)
-		}
-		var text bytes.Buffer
-		require.NoError(t, trace.WriteText(&text))
-		again, err := Decode("fuzz", text.Bytes())
-		require.NoError(t, err, text.String())
-		var twice bytes.Buffer // what an event does not have is not in the text
-		require.NoError(t, again.WriteText(&twice))
-		require.Equal(t, text.String(), twice.String())
-	})
-}

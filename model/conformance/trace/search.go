@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// budget bounds the configs of one id, in all.
-const budget = 2_000_000
+// defaultBudget bounds the configs of one id, in all.
+const defaultBudget = 2_000_000
 
 // A moment is when the trace says something about the open calls of an id.
 type moment struct {
@@ -35,8 +35,9 @@ type search struct {
 	open    [maxSlots + 1]*op
 	dying   [maxSlots + 1]bool
 	slots   [maxSlots + 1]*session
-	made    int // configs
-	most    int // configs at one time
+	budget  int // of configs
+	made    int
+	most    int // at one time
 }
 
 // moments puts the operations of a partition in the order of tickets.
@@ -152,8 +153,8 @@ func (y *search) force(at moment, slot uint8, crash bool, before int) *refusal {
 			continue
 		}
 		y.expand(&c)
-		if y.made+len(y.closure) > budget {
-			return &refusal{at: at, because: fmt.Sprintf("more than %d configurations", budget)}
+		if y.made+len(y.closure) > y.budget {
+			return &refusal{at: at, because: fmt.Sprintf("more than %d configurations", y.budget)}
 		}
 	}
 	y.made += len(y.closure)

@@ -82,6 +82,8 @@ func Validate(ctx context.Context, t *Trace) (Report, error) {
 type Validator struct {
 	// Step, if it is not nil, hears of every step of the model that is taken.
 	Step func(m *model.Protocol, from *model.State, action uint16)
+	// Budget bounds the states of one id, in all; 0: as many as a campaign needs.
+	Budget int
 
 	machines map[shape]*machine
 	search   search
@@ -138,7 +140,7 @@ func (a *Validator) work(v *validation, next <-chan *partition) {
 		a.machines = make(map[shape]*machine)
 	}
 	y := &a.search
-	y.listen = a.Step
+	y.listen, y.budget = a.Step, cmp.Or(a.Budget, defaultBudget)
 	var sum Counts
 	var found []finding
 	for p := range next {
