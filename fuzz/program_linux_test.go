@@ -2,14 +2,35 @@ package fuzz
 
 import (
 	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/bench/schedule"
 )
 
-var unseen = flag.Bool("fuzz.unseen", false, "the fuzzer sees nothing of the model")
+var (
+	unseen = flag.Bool("fuzz.unseen", false, "the fuzzer sees nothing of the model")
+	corpus = flag.String("fuzz.corpus", "", "`directory` of FuzzProgram's inputs, for TestClassesReached")
+	words  = flag.Bool("fuzz.missing", false, "TestClassesReached prints the classes that were not met")
+)
+
+// TestMain says after a campaign how much memory its largest worker took.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	var usage unix.Rusage
+	if f := flag.Lookup("test.fuzz"); f.Value.String() != "" && unix.Getrusage(unix.RUSAGE_CHILDREN, &usage) == nil && usage.Maxrss > 0 {
+		fmt.Printf("peak %d MB\n", usage.Maxrss>>10)
+	}
+	os.Exit(code)
+}
 
 // FuzzProgram: whatever several processes do, with kills, failing calls and power
 // losses, is a behaviour of the model, and leaves nothing half done.
@@ -69,6 +90,44 @@ func TestClassesOfGate(t *testing.T) {
 	assert.Zero(t, r.Undecided)
 	assert.Equal(t, int64(2000), r.Executions)
 	assert.Greater(t, r.Classes, 300, "%+v", r)
+}
+
+// TestClassesReached says which classes the corpus reaches, or another one.
+func TestClassesReached(t *testing.T) {
+	coverage, err := NewCoverage(t.Context(), "Gate")
+	require.NoError(t, err)
+	m := NewMachine(coverage.Step)
+	defer m.Close()
+	var all []*schedule.Schedule
+	if *corpus == "" {
+		entries, err := Corpus()
+		require.NoError(t, err)
+		for _, entry := range entries {
+			all = append(all, entry.Program)
+		}
+	} else {
+		files, err := os.ReadDir(*corpus)
+		require.NoError(t, err)
+		for _, file := range files {
+			content, err := os.ReadFile(filepath.Join(*corpus, file.Name()))
+			require.NoError(t, err)
+			_, literal, _ := strings.Cut(string(content), "\n[]byte(")
+			data, err := strconv.Unquote(strings.TrimSuffix(strings.TrimSpace(literal), ")"))
+			require.NoError(t, err, file.Name())
+			all = append(all, Decode([]byte(data)))
+		}
+	}
+	for _, s := range all {
+		problems, err := m.Run(t.Context(), s)
+		require.NoError(t, err)
+		assert.Empty(t, problems)
+	}
+	n, of := coverage.Reached()
+	t.Logf("%d programs reach %d of %d classes of the model Gate", len(all), n, of)
+	assert.Positive(t, n)
+	if *words {
+		t.Log(strings.Join(coverage.Missing(), "\n"))
+	}
 }
 
 func TestCampaignFindsTheCanaryAndMakesItSmall(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -42,11 +43,16 @@ func programs(clients, actions int) *rapid.Generator[Program] {
 	})
 }
 
-// judged runs the program on a real store and judges its history.
-func judged(t rapid.TB, dir, layout string, program Program, kept string) *Judgement {
+// judged runs the program on a real store and judges its history. A process that is
+// killed may come first.
+func judged(t rapid.TB, dir, layout string, program Program, kept string, first ...generation) *Judgement {
 	s, err := newScene(dir, site{Layout: layout}, "rapid")
 	require.NoError(t, err)
 	defer s.remove()
+	for i, g := range first {
+		_, err := s.fork(context.Background(), 2+i, g, "")
+		require.NoError(t, err)
+	}
 	require.NoError(t, s.run(context.Background(), 1, program, fault{}))
 	require.NoError(t, s.observe(context.Background(), fault{}))
 	h, err := s.history()
@@ -82,4 +88,31 @@ func TestGeneratedPrograms(t *testing.T) {
 			t.Logf("%d programs, %d operations", n, operations)
 		})
 	}
+}
+
+// FuzzStore: histories of a store are legal, whatever its clients do; in one of eight
+// programs a process was killed before one of its system calls, and another goes on.
+func FuzzStore(f *testing.F) {
+	dir, n := testfs.InMemory(f), 0
+	for seed := range byte(4) { // rapid leaves what is too short for a program
+		drawn := make([]byte, 2048)
+		_, _ = rand.NewChaCha8([32]byte{seed}).Read(drawn)
+		f.Add(drawn)
+	}
+	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) {
+		program := programs(3, 8).Draw(t, "program")
+		layout := rapid.SampledFrom([]string{"vfs", "overlay"}).Draw(t, "layout")
+		var first []generation
+		if rapid.IntRange(0, 7).Draw(t, "killed") == 7 {
+			first = append(first, generation{program: programs(2, 6).Draw(t, "killed program"), crash: rapid.Int64Range(1, 120).Draw(t, "call")})
+		}
+		n++
+		kept := filepath.Join(dir, fmt.Sprintf("history-%d", n))
+		j := judged(t, filepath.Join(dir, fmt.Sprint(n)), layout, program, kept, first...)
+		if j.Verdict != OK {
+			text, _ := os.ReadFile(kept)
+			t.Fatalf("%s\n%s\nfor afterlock check:\n%s", j, program, text)
+		}
+		_ = os.Remove(kept)
+	}))
 }
