@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
@@ -107,18 +108,12 @@ func seen(t *testing.T, dir string) map[string]string {
 // says it did, all of it, and nothing else: neither what is live, nor what is foreign,
 // nor what is outside; and once more there is nothing to do.
 func FuzzRoot(f *testing.F) {
-	f.Add([]byte{0, 3*6 + 0, 1, 1, 2, 1, 3, 0})            // a stale instance
-	f.Add([]byte{0, 0 | 4<<5, 1, 1, 2, 1, 7, 0, 8, 1})     // a live one, and a stale one
-	f.Add([]byte{1, 1, 2, 6 + 3, 8, 1, 9, 1 | 2<<5})       // orphans: a link that leads out, a mount
-	f.Add([]byte{0, 6 + 3, 1, 1, 7, 1, 8, 6 + 3, 14, 0})   // a lock file that is a link, one that is a directory
-	f.Add([]byte{0, 0, 1, 1, 2, 1 | 1<<5, 3, 0, 4, 4 | 0}) // what may not be read
-	memory := "/dev/shm"
-	if _, err := os.Stat(memory); err != nil {
-		memory = ""
-	}
-	dir, err := os.MkdirTemp(memory, "afterlock-fuzz-root-")
-	require.NoError(f, err)
-	f.Cleanup(func() { _ = os.RemoveAll(dir) })
+	f.Add([]byte{0, 3*6 + 0, 1, 1, 2, 1, 3, 0})          // a stale instance
+	f.Add([]byte{0, 0 | 4<<5, 1, 1, 2, 1, 7, 0, 8, 1})   // a live one, and a stale one
+	f.Add([]byte{1, 1, 2, 6 + 3, 8, 1, 9, 1 | 2<<5})     // orphans: a link that leads out, a mount
+	f.Add([]byte{0, 6 + 3, 1, 1, 7, 1, 8, 6 + 3, 14, 0}) // a lock file that is a link, one that is a directory
+	f.Add([]byte{0, 0, 1, 1, 2, 1 | 1<<5, 3, 0, 4, 4})   // what may not be read
+	dir := filepath.Join(testfs.InMemory(f), "d")
 	f.Fuzz(func(t *testing.T, data []byte) {
 		require.NoError(t, os.RemoveAll(dir))
 		for _, name := range []string{"root", "outside/d"} {
