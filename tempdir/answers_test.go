@@ -210,6 +210,12 @@ var answers = []answer{
 		require.NoDirExists(t, s.data(staleID))
 	}},
 	{"a flag that nobody asked to clear", nil, on(kernel.RemoveEntry, "", unix.EPERM), seen(func(a *kernel.Attributes) { a.Immutable = true }), removedInPlace(tempdir.ErrImmutable)},
+	{"a file called like a lock file that its owner cannot open", nil, on(kernel.OpenToInspect, "", unix.EACCES), nil, func(t *testing.T, s *scene, k *refusing) {
+		path := filepath.Join(s.outside, "lock-"+badID)
+		require.NoError(t, os.WriteFile(path, nil, 0))
+		require.NoError(t, tempdir.Remove(background, path, kernel.With[tempdir.Option](kernel.Around(kernel.Linux(), k))))
+		require.NoFileExists(t, path)
+	}},
 	{"a dead mount", nil, func(s *scene, c *kernel.Call) error {
 		if c.Method == kernel.StatName && c.Name == "readme" && !s.noted["detached"] {
 			return unix.EIO

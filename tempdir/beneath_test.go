@@ -259,29 +259,47 @@ func TestStagingWithoutNoReplace(t *testing.T) {
 // A mount goes away without /proc, by its name in a directory; what is in it,
 // and the working directory of the process, are untouched.
 func TestDetachWhateverTheKernelLacks(t *testing.T) {
-	testfs.Without(t, testfs.Lack{Proc: true}, func(t *testing.T) {
-		dir, outside := t.TempDir(), makeLayer(t, t.TempDir())
-		for _, name := range []string{"mounted", "plain"} {
-			require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o700))
-		}
-		testfs.Bind(t, outside, filepath.Join(dir, "mounted"))
-		require.NoError(t, os.Symlink("mounted", filepath.Join(dir, "link")))
-		before, err := os.Getwd()
-		require.NoError(t, err)
-		k := kernel.Linux()
-		fd, err := k.OpenParent(dir)
-		require.NoError(t, err)
-		defer k.Close(fd)
-		assert.Equal(t, unix.EINVAL, k.Detach(fd, "plain"))
-		assert.Equal(t, unix.EINVAL, k.Detach(fd, "link"), "a link is not followed")
-		requireLayer(t, filepath.Join(dir, "mounted"))
-		require.NoError(t, k.Detach(fd, "mounted"))
-		assert.NoDirExists(t, filepath.Join(dir, "mounted", "etc"))
-		requireLayer(t, outside)
-		after, err := os.Getwd()
-		require.NoError(t, err)
-		assert.Equal(t, before, after)
+	t.Run("without /proc", func(t *testing.T) {
+		testfs.Without(t, testfs.Lack{Proc: true}, func(t *testing.T) {
+			dir, outside := t.TempDir(), makeLayer(t, t.TempDir())
+			for _, name := range []string{"mounted", "plain"} {
+				require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o700))
+			}
+			testfs.Bind(t, outside, filepath.Join(dir, "mounted"))
+			require.NoError(t, os.Symlink("mounted", filepath.Join(dir, "link")))
+			before, err := os.Getwd()
+			require.NoError(t, err)
+			k := kernel.Linux()
+			fd, err := k.OpenParent(dir)
+			require.NoError(t, err)
+			defer k.Close(fd)
+			assert.Equal(t, unix.EINVAL, k.Detach(fd, "plain"))
+			assert.Equal(t, unix.EINVAL, k.Detach(fd, "link"), "a link is not followed")
+			requireLayer(t, filepath.Join(dir, "mounted"))
+			require.NoError(t, k.Detach(fd, "mounted"))
+			assert.NoDirExists(t, filepath.Join(dir, "mounted", "etc"))
+			requireLayer(t, outside)
+			after, err := os.Getwd()
+			require.NoError(t, err)
+			assert.Equal(t, before, after)
+		})
 	})
+	for _, call := range []string{"unshare", "fchdir"} { // where it would be another directory's mount that goes
+		t.Run(call, func(t *testing.T) {
+			testfs.Without(t, testfs.Lack{Calls: map[string]syscall.Errno{call: unix.EPERM}}, func(t *testing.T) {
+				here, outside := t.TempDir(), makeLayer(t, t.TempDir())
+				require.NoError(t, os.Mkdir(filepath.Join(here, "mounted"), 0o700))
+				testfs.Bind(t, outside, filepath.Join(here, "mounted"))
+				t.Chdir(here)
+				k := kernel.Linux()
+				fd, err := k.OpenParent(outside)
+				require.NoError(t, err)
+				defer k.Close(fd)
+				assert.Equal(t, unix.EPERM, k.Detach(fd, "mounted"))
+				requireLayer(t, "mounted")
+			})
+		})
+	}
 }
 
 // On Linux a descriptor is closed whatever close says: a second close would hit
@@ -305,6 +323,15 @@ func TestWhichFileSystemsAreOrdered(t *testing.T) {
 			require.Equal(t, ordered[kind.Name], got)
 		})
 	}
+	t.Run("refused", func(t *testing.T) {
+		testfs.Without(t, testfs.Lack{Calls: map[string]syscall.Errno{"fstatfs": unix.EACCES}}, func(t *testing.T) {
+			k := kernel.Linux()
+			fd, ordered, err := k.OpenRoot("/dev/shm")
+			require.NoError(t, err)
+			defer k.Close(fd)
+			require.False(t, ordered, "nobody knows")
+		})
+	})
 }
 
 // Bits beside the permissions are read, and put back.

@@ -141,6 +141,48 @@ func TestParkedOnceForAllRoots(t *testing.T) {
 	require.Zero(t, openFiles(t, filepath.Join(root.Path(), "lock-"+id)))
 }
 
+// A file on another device may have the number of one that is parked; one that has
+// another name by now is still parked.
+func TestParkedFileIsTheFile(t *testing.T) {
+	root := openRoot(t, tempdir.MixedFleet(0, 0))
+	owner, id, _ := upstreamOwner(t, root)
+	look := func() { must(root.Recover(background)) }
+	look()
+	lock := filepath.Join(root.Path(), "lock-"+id)
+	var held unix.Stat_t
+	require.NoError(t, unix.Stat(lock, &held))
+	other := openRoot(t, tempdir.MixedFleet(0, 0), kernel.With[tempdir.Option](kernel.Around(kernel.Linux(), &stating{func(a *kernel.Attributes) {
+		a.Device, a.Inode = uint64(held.Dev)+1, held.Ino
+	}})))
+	require.NoError(t, os.WriteFile(filepath.Join(other.Path(), "lock-"+staleID), nil, 0o600))
+	taken, err := other.TryLock("lock-" + staleID)
+	require.NoError(t, err)
+	require.NoError(t, taken.Delete())
+
+	require.NoError(t, os.Link(lock, beside(root, "twin")))
+	for range 3 {
+		_, _ = root.Recover(background)
+		_, _ = root.Instances(background)
+		_, _ = root.TryLock("lock-" + id)
+		_ = tempdir.Remove(background, lock)
+		require.Equal(t, 2, openFiles(t, lock), "opened again")
+	}
+	require.NoError(t, os.Remove(beside(root, "twin")))
+	require.NoError(t, owner.Cleanup())
+	look()
+	require.Zero(t, openFiles(t, lock))
+}
+
+// A stating kernel changes what files look like.
+type stating struct{ change func(*kernel.Attributes) }
+
+func (*stating) Before(*kernel.Call) error { return nil }
+func (k *stating) After(c *kernel.Call) {
+	if c.Method == kernel.Stat && c.Attributes.Mode == 0 || c.Method == kernel.StatName {
+		k.change(&c.Attributes)
+	}
+}
+
 // What nobody can tell is not "nobody": the descriptor is kept.
 func TestParkedIfTheHolderCannotBeTold(t *testing.T) {
 	for _, refused := range []string{"LockHolder", "LockHolder Stat"} {

@@ -93,6 +93,8 @@ func TestOpenRefusesAMissingRoot(t *testing.T) {
 	}
 	_, err := tempdir.Open("")
 	requireRefusal(t, err, "open root", "", unix.ENOENT)
+	_, err = tempdir.Open(base + "/missing/../root")
+	requireRefusal(t, err, "open root", base+"/missing/../root", unix.ENOENT)
 	entries, err := os.ReadDir(base)
 	require.NoError(t, err)
 	require.Empty(t, entries)
@@ -209,8 +211,8 @@ func TestSomebodyElsesInstance(t *testing.T) {
 	base := t.TempDir()
 	path := filepath.Join(base, "root")
 	mine := makeShared(t, path)
-	mineToo, roots := idOf("b"), idOf("c") // orphans
-	for id, owner := range map[string]int{mineToo: nobody, roots: 0} {
+	mineToo, roots, others := idOf("b"), idOf("c"), idOf("d") // orphans
+	for id, owner := range map[string]int{mineToo: nobody, roots: 0, others: 4321} {
 		require.NoError(t, os.Mkdir(filepath.Join(path, "temp-dir-"+id), 0o700))
 		require.NoError(t, os.Lchown(filepath.Join(path, "temp-dir-"+id), owner, owner))
 	}
@@ -219,12 +221,12 @@ func TestSomebodyElsesInstance(t *testing.T) {
 	require.NoError(t, os.Chown(path, 0, 0))
 	child.For(t)
 	var said []string
-	for range 6 {
+	for range 8 {
 		said = append(said, child.Says(t))
 	}
 	require.ElementsMatch(t, []string{ // and no error (FIELD 43)
-		mine + " recovered", mineToo + " recovered", badID + " denied", roots + " denied",
-		badID + " unknown", roots + " orphan",
+		mine + " recovered", mineToo + " recovered", badID + " denied", roots + " denied", others + " denied",
+		badID + " unknown", roots + " orphan", others + " orphan",
 	}, said)
 	require.NoError(t, child.End())
 	requireLayer(t, filepath.Join(path, "temp-dir-"+badID, "0-layer"))

@@ -26,7 +26,7 @@ var notHere = map[string]string{
 	"overwriteInPlace.IoctlSetPointerInt": "a hint",
 	"overwriteInPlace.Ftruncate":          "a hint",
 	"SyncDirectory.Fsync":                 "WithDescriptor makes it again",
-	"attributes.Mkdev":                    "no system call",
+	"described.Mkdev":                     "no system call",
 }
 
 // A system call is made again when a signal interrupts it; a close is not, since the

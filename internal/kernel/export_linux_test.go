@@ -1,5 +1,8 @@
 package kernel
 
+// Described is what statx says.
+var Described = described
+
 // OrdersRenames reports which file systems count as ordered, and CountOrdered how many.
 var OrdersRenames = ordersRenames
 

@@ -137,17 +137,23 @@ func attributes(dir int, name string, flags int) (Attributes, error) {
 	if err != nil {
 		return Attributes{}, err
 	}
+	return described(&s), nil
+}
+
+// described is what statx says; what its masks do not have is not known.
+func described(s *unix.Statx_t) Attributes {
 	changed := time.Unix(s.Mtime.Sec, int64(s.Mtime.Nsec))
 	if ctime := time.Unix(s.Ctime.Sec, int64(s.Ctime.Nsec)); ctime.After(changed) {
 		changed = ctime
 	}
+	mount := s.Mnt_id
 	if s.Mask&unix.STATX_MNT_ID == 0 { // it is told without being asked for
-		s.Mnt_id = 0
+		mount = 0
 	}
 	return Attributes{
 		Device:       unix.Mkdev(s.Dev_major, s.Dev_minor),
 		Inode:        s.Ino,
-		Mount:        s.Mnt_id,
+		Mount:        mount,
 		Links:        s.Nlink,
 		UID:          s.Uid,
 		Mode:         typeOf(uint32(s.Mode) & unix.S_IFMT >> 12),
@@ -158,7 +164,7 @@ func attributes(dir int, name string, flags int) (Attributes, error) {
 		MountUnknown: s.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT == 0,
 		Immutable:    s.Attributes&guards != 0,
 		FlagsUnknown: s.Attributes_mask&guards != guards,
-	}, nil
+	}
 }
 
 func olderAttributes(dir int, name string, flags int) (Attributes, error) {

@@ -250,3 +250,42 @@ func TestFileSystemsThatOrderRenames(t *testing.T) {
 		assert.Equal(t, len(ordered), kernel.CountOrdered(), "of all numbers")
 	}
 }
+
+// What statx says, bit by bit: what a mask does not have is not known, and that is not
+// "no".
+func TestDescribed(t *testing.T) {
+	const (
+		root, immutable, appends = unix.STATX_ATTR_MOUNT_ROOT, unix.STATX_ATTR_IMMUTABLE, unix.STATX_ATTR_APPEND
+		other                    = unix.STATX_ATTR_ENCRYPTED
+	)
+	for _, c := range []struct {
+		statx unix.Statx_t
+		want  kernel.Attributes
+	}{
+		{unix.Statx_t{}, kernel.Attributes{MountUnknown: true, FlagsUnknown: true}},
+		{unix.Statx_t{Attributes_mask: other}, kernel.Attributes{MountUnknown: true, FlagsUnknown: true}},
+		{unix.Statx_t{Attributes_mask: root}, kernel.Attributes{FlagsUnknown: true}},
+		{unix.Statx_t{Attributes_mask: immutable}, kernel.Attributes{MountUnknown: true, FlagsUnknown: true}},
+		{unix.Statx_t{Attributes_mask: appends}, kernel.Attributes{MountUnknown: true, FlagsUnknown: true}},
+		{unix.Statx_t{Attributes_mask: immutable | appends}, kernel.Attributes{MountUnknown: true}},
+		{unix.Statx_t{Attributes_mask: root | immutable | appends, Attributes: root}, kernel.Attributes{MountRoot: true}},
+		{unix.Statx_t{Attributes_mask: root | immutable | appends, Attributes: immutable}, kernel.Attributes{Immutable: true}},
+		{unix.Statx_t{Attributes_mask: root | immutable | appends, Attributes: appends}, kernel.Attributes{Immutable: true}},
+		{unix.Statx_t{Attributes_mask: root | immutable | appends, Attributes: other}, kernel.Attributes{}},
+		{unix.Statx_t{Attributes_mask: ^uint64(0), Mnt_id: 7}, kernel.Attributes{}},
+		{unix.Statx_t{Attributes_mask: ^uint64(0), Mask: unix.STATX_MNT_ID, Mnt_id: 7}, kernel.Attributes{Mount: 7}},
+		{unix.Statx_t{Attributes_mask: ^uint64(0), Dev_major: 1, Dev_minor: 2, Ino: 3, Nlink: 4, Uid: 5, Blocks: 6}, kernel.Attributes{
+			Device: unix.Mkdev(1, 2), Inode: 3, Links: 4, UID: 5, Bytes: 6 * 512}},
+		{unix.Statx_t{Attributes_mask: ^uint64(0), Mode: unix.S_IFDIR | unix.S_ISVTX | 0o751}, kernel.Attributes{Mode: os.ModeDir, Permissions: os.ModeSticky | 0o751}},
+		{unix.Statx_t{Attributes_mask: ^uint64(0), Mtime: unix.StatxTimestamp{Sec: 2, Nsec: 3}, Ctime: unix.StatxTimestamp{Sec: 1}}, kernel.Attributes{Changed: time.Unix(2, 3)}},
+		{unix.Statx_t{Attributes_mask: ^uint64(0), Mtime: unix.StatxTimestamp{Sec: 2}, Ctime: unix.StatxTimestamp{Sec: 2, Nsec: 1}}, kernel.Attributes{Changed: time.Unix(2, 1)}},
+	} {
+		if c.want.Changed.IsZero() {
+			c.want.Changed = time.Unix(0, 0)
+		}
+		if c.want.Mode == 0 && c.statx.Mode == 0 {
+			c.want.Mode = os.ModeIrregular
+		}
+		assert.Equal(t, c.want, kernel.Described(&c.statx))
+	}
+}
