@@ -4,7 +4,6 @@ package tempdir_test
 
 import (
 	"context"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -158,6 +157,11 @@ var answers = []answer{
 		_, err := s.root.Create()
 		require.ErrorIs(t, err, unix.EPERM)
 	}},
+	{"a root that cannot be listed", nil, on(kernel.List, "", unix.EIO), nil, func(t *testing.T, s *scene, _ *refusing) {
+		report, err := s.root.Recover(background)
+		require.ErrorIs(t, err, unix.EIO)
+		require.Empty(t, report)
+	}},
 	{"a canceled listing", nil, on(kernel.OpenToInspect, "", unix.EIO), nil, func(t *testing.T, s *scene, k *refusing) {
 		ctx, cancel := context.WithCancel(background)
 		cancel()
@@ -186,17 +190,6 @@ var answers = []answer{
 			c.Entries[i].Type = fs.ModeIrregular
 		}
 	}, recovered(tempdir.Failed, unix.EIO)},
-	{"new directories in a level that hoists", nil, func(s *scene, c *kernel.Call) error {
-		if n := len(s.noted); c.Method == kernel.RemoveDirectory && c.Name == "bottom" && n < 2*tempdir.Limits["idleScans"] {
-			s.noted[fmt.Sprint(n)] = true
-			must(0, os.Mkdir(filepath.Join(s.data(staleID), "deep", below(30), "bottom", fmt.Sprint(n)), 0o700))
-			return unix.ENOTEMPTY
-		}
-		return nil
-	}, nil, func(t *testing.T, s *scene, k *refusing) {
-		require.NoError(t, os.MkdirAll(filepath.Join(s.data(staleID), "deep", below(30), "bottom"), 0o700))
-		recovered(tempdir.Recovered, nil)(t, s, k)
-	}},
 	{"a file at the top cannot be removed at first, when directories were hoisted", nil, func(s *scene, c *kernel.Call) error {
 		if c.Method == kernel.RemoveEntry && c.Name == "first" && !s.noted["first"] {
 			s.noted["first"] = true

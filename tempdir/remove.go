@@ -235,7 +235,7 @@ func (v *removal) hoist(top int, name string) bool {
 		err := v.kernel.Hoist(v.levels[top].fd, name, v.levels[0].fd, hoisted)
 		switch {
 		case err == nil:
-			v.levels[top].removed, v.levels[0].removed = true, true
+			v.levels[0].removed = true
 			v.levels[0].scans = 0 // what it has to list again is no stranger's
 			return true
 		case is("Hoist", err, taken):
