@@ -59,12 +59,12 @@ func parts() (all []part) {
 			all = append(all, box("blackbox", fmt.Sprintf("%s-%d", phase, i+1), blackbox.Options{Phase: phase, ShardI: i + 1, ShardN: shards}))
 		}
 	}
+	// Stage lifecycle is linearizability with large layers.
 	for seed := range 2 {
-		all = append(all, part{"linearizability", fmt.Sprintf("goroutines-%d", seed+1), histories(linearizability.Config{Seed: uint64(seed + 1), Goroutines: 40})},
-			part{"linearizability", fmt.Sprintf("processes-%d", seed+1), histories(linearizability.Config{Seed: uint64(seed + 1), Processes: 12})})
-	}
-	for seed := range 2 {
-		all = append(all, part{"lifecycle", fmt.Sprintf("processes-%d", seed+1), histories(linearizability.Config{Seed: uint64(seed + 1), Processes: 3, Files: 100})})
+		for name, c := range map[string]linearizability.Config{"goroutines": {Goroutines: 40}, "processes": {Processes: 12}, "large": {Processes: 3, Files: 100}} {
+			c.Seed = uint64(seed + 1)
+			all = append(all, part{"linearizability", fmt.Sprintf("%s-%d", name, seed+1), histories(c)})
+		}
 	}
 	all = append(all, part{"traces", "stage", func(ctx context.Context, dir string) ([]string, error) { return whole(ctx, "traces", dir) }})
 	return all
