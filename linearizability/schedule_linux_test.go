@@ -69,21 +69,18 @@ func parseAction(t *testing.T, text string) Action {
 	return op.action()
 }
 
-// die runs a process that makes the operations one after the other and is killed
-// before the n-th call of that name.
-func (p *player) die(process int, actions, call string, n int64) {
+// die runs a process that makes the operation and is killed before the n-th call of
+// that name.
+func (p *player) die(process int, action, call string, n int64) {
 	p.t.Helper()
-	var program Program = [][]Action{nil}
-	for action := range strings.SplitSeq(actions, "; ") {
-		program[0] = append(program[0], parseAction(p.t, action))
-	}
+	program := Program{{parseAction(p.t, action)}}
 	killed, err := p.scene.fork(p.t.Context(), process, generation{program: program, crash: n, at: call}, "")
 	require.NoError(p.t, err)
-	require.True(p.t, killed, "%s makes no call %d of %s", actions, n, call)
+	require.True(p.t, killed, "%s makes no call %d of %s", action, n, call)
 }
 
-// judge lets the parent look at everything, saves the history and judges it.
-func (p *player) judge() (*Judgement, string) {
+// judge lets the parent look at everything, and judges the history as a file has it.
+func (p *player) judge() *Judgement {
 	p.t.Helper()
 	require.NoError(p.t, p.scene.observe(p.t.Context(), fault{}))
 	for _, record := range p.records {
@@ -97,5 +94,5 @@ func (p *player) judge() (*Judgement, string) {
 	require.NoError(p.t, err)
 	j, err := Judge(p.t.Context(), h, 0)
 	require.NoError(p.t, err)
-	return j, path
+	return j
 }

@@ -24,13 +24,17 @@ func TestMain(m *testing.M) { proc.Main(m) }
 // scratch: ext4 is slow at making inodes.
 var scratch = testfs.InMemory
 
+// Among them the race that this project began with, and its two half repairs.
 func TestEveryCounterexampleDoesItsDamage(t *testing.T) {
-	dir, damaged := scratch(t), 0
+	dir, damaged, runs := scratch(t), 0, 10
+	if testing.Short() {
+		runs = 2
+	}
 	require.Len(t, Counterexamples(), 35)
 	for _, name := range Counterexamples() {
 		t.Run(name, func(t *testing.T) {
 			var table strings.Builder
-			r, err := ReplayCounterexample(context.Background(), CounterexampleOptions{Model: name, Dir: dir, Runs: 2, Out: &table})
+			r, err := ReplayCounterexample(context.Background(), CounterexampleOptions{Model: name, Dir: dir, Runs: runs, Out: &table})
 			require.NoError(t, err)
 			if r.Skipped != "" {
 				t.Skip("skipped, because " + r.Skipped)
@@ -41,30 +45,13 @@ func TestEveryCounterexampleDoesItsDamage(t *testing.T) {
 				assert.Equal(t, r.Runs, r.Damaged)
 				assert.NotEmpty(t, r.Damage)
 			}
-			assert.Empty(t, r.Ours.Lost)
+			assert.True(t, r.Passed(), r)
 			assert.Equal(t, 2*r.Runs, r.Ours.Survived, "as it is, and with creators that go on first")
 			assert.Equal(t, r.Steps > 0, r.Ours.Followed > 0)
 			t.Logf("%s in %v\n%s\nours: %d followed, refused:\n%s", r.Damage, r.Elapsed, table.String(), r.Ours.Followed, strings.Join(r.Ours.Refused, "\n"))
 		})
 	}
 	assert.Equal(t, 7, damaged, "by upstream's code, or because we do not heed it")
-}
-
-// The race that this project began with, and its two half repairs.
-func TestUpstreamLosesLiveDataEveryTime(t *testing.T) {
-	names := []string{"UpstreamAsShipped"}
-	if !testing.Short() {
-		names = append(names, "UpstreamCreatorRechecks", "UpstreamRecovererRechecks", "UpstreamCommit")
-	}
-	for _, name := range names {
-		t.Run(name, func(t *testing.T) {
-			r, err := ReplayCounterexample(context.Background(), CounterexampleOptions{Model: name, Dir: t.TempDir(), Runs: 20})
-			require.NoError(t, err)
-			require.Empty(t, r.Difference)
-			assert.Equal(t, 20, r.Damaged)
-			assert.True(t, r.Passed(), r)
-		})
-	}
 }
 
 // A spoiler does one thing that the library does not.
