@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -47,12 +48,7 @@ func (y *search) explain(at moment, slot uint8, crash bool, before int) *refusal
 		}
 	}
 	reasons := slices.Collect(maps.Keys(count))
-	slices.SortFunc(reasons, func(a, b string) int {
-		if d := count[b] - count[a]; d != 0 {
-			return d
-		}
-		return strings.Compare(a, b)
-	})
+	slices.SortFunc(reasons, func(a, b string) int { return cmp.Or(count[b]-count[a], cmp.Compare(a, b)) })
 	for _, text := range reasons[:min(len(reasons), maxReasons)] {
 		r.reasons = append(r.reasons, fmt.Sprintf("in %d of %d configurations: %s", count[text], len(y.closure), text))
 	}
@@ -136,15 +132,7 @@ func (r *refusal) text(t *Trace, p *partition, m *machine) string {
 
 // eventAt is the index of the first event with at least this ticket.
 func eventAt(t *Trace, ticket uint64) int {
-	i, _ := slices.BinarySearchFunc(t.Events, ticket, func(e Event, ticket uint64) int {
-		switch {
-		case e.Ticket < ticket:
-			return -1
-		case e.Ticket > ticket:
-			return 1
-		}
-		return 0
-	})
+	i, _ := slices.BinarySearchFunc(t.Events, ticket, func(e Event, ticket uint64) int { return cmp.Compare(e.Ticket, ticket) })
 	return i
 }
 

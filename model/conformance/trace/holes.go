@@ -1,8 +1,6 @@
 package trace
 
 import (
-	"cmp"
-	"container/heap"
 	"fmt"
 	"slices"
 )
@@ -12,46 +10,29 @@ import (
 // once.
 type gap struct{ after, before uint64 }
 
-// gaps is a heap, the one that closes first at the top.
-type gaps []gap
-
-func (g gaps) Len() int           { return len(g) }
-func (g gaps) Less(i, j int) bool { return g[i].before < g[j].before }
-func (g gaps) Swap(i, j int)      { g[i], g[j] = g[j], g[i] }
-func (g *gaps) Push(x any)        { *g = append(*g, x.(gap)) }
-func (g *gaps) Pop() any {
-	old := *g
-	last := old[len(old)-1]
-	*g = old[:len(old)-1]
-	return last
-}
-
 // holes finds records that are missing and that no kill can have cut off: then the
 // recorder has lost something, and the trace says nothing.
 func (v *validation) holes() {
 	if v.trace.Holes == 0 {
 		return
 	}
-	var all []gap
+	var gaps []gap
 	for _, p := range v.processes {
-		all = append(all, gap{p.last, p.gone})
+		gaps = append(gaps, gap{p.last, p.gone})
 	}
-	slices.SortFunc(all, func(a, b gap) int { return cmp.Compare(a.after, b.after) })
-	var open gaps
 	lost := func(ticket uint64) bool {
-		for len(all) > 0 && all[0].after <= ticket { // equal only if it has none
-			heap.Push(&open, all[0])
-			all = all[1:]
+		first := -1 // to close, of those that the ticket is in
+		for i, g := range gaps {
+			if g.after <= ticket && ticket <= g.before && (first < 0 || g.before < gaps[first].before) { // after is equal only if it has none
+				first = i
+			}
 		}
-		for len(open) > 0 && open[0].before < ticket {
-			heap.Pop(&open)
-		}
-		if len(open) == 0 {
+		if first < 0 {
 			v.found = append(v.found, finding{ticket, Undecided,
 				fmt.Sprintf("event %d was not recorded, and no kill can have cut it off: the recorder has lost it", ticket)})
 			return true
 		}
-		heap.Pop(&open)
+		gaps = slices.Delete(gaps, first, first+1)
 		return false
 	}
 	ticket, left := uint64(0), v.trace.Holes
