@@ -1,7 +1,5 @@
 package model
 
-import "slices"
-
 // A Stepper takes single steps from states that somebody else keeps, such as
 // the validator of traces. It neither packs states nor checks properties, and
 // allocates nothing after its first steps. It belongs to one goroutine.
@@ -28,14 +26,4 @@ func (x *Stepper) FalseGuard() string {
 		return ""
 	}
 	return x.step.guard
-}
-
-// Find returns the index in Actions of an action with its arguments.
-func (m *Protocol) Find(name string, args ...string) (action uint16, ok bool) {
-	for i := range m.table {
-		if a := &m.table[i]; a.Name == name && slices.Equal(a.Args, args) {
-			return uint16(i), true
-		}
-	}
-	return 0, false
 }

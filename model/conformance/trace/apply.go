@@ -101,49 +101,49 @@ func (y *player) apply(o *op, from *config) {
 	case opSawLock, opSawData:
 		ok = y.list(s, slot, o.kind)
 	case opOpenUnnamed:
-		if ok = y.step(s, m.openUnnamed[slot]); ok {
+		if ok = y.step(s, m.on("OpenUnnamed", slot, 0)); ok {
 			c.real[s.Fd[slot]] = o.file.index
 		}
 	case opCreateLock:
-		ok = y.stepOf(m.name, s, m.createLock[slot]) && y.want(s.PC[slot] == model.Created, "lock-<id> exists in the model")
+		ok = y.stepOf(m.name, s, m.on("CreateLock", slot, 0)) && y.want(s.PC[slot] == model.Created, "lock-<id> exists in the model")
 		if ok {
 			c.real[s.Fd[slot]] = o.file.index
 		}
 	case opCreateLockTaken: // there is no descriptor: the response alone
-		ok = y.stepOf(m.name, s, m.createLock[slot]) && y.want(s.PC[slot] == model.Closing, "lock-<id> does not exist in the model") &&
-			y.step(s, m.closes[slot])
+		ok = y.stepOf(m.name, s, m.on("CreateLock", slot, 0)) && y.want(s.PC[slot] == model.Closing, "lock-<id> does not exist in the model") &&
+			y.step(s, m.on("Close", slot, 0))
 	case opOpenLock:
-		ok = y.lands(s, m.openLock[slot], slot, model.Opened) && y.is(&c, s.Fd[slot], o.file)
+		ok = y.lands(s, m.on("OpenLock", slot, 0), slot, model.Opened) && y.is(&c, s.Fd[slot], o.file)
 	case opOpenLockGone:
-		ok = y.lands(s, m.openLock[slot], slot, model.Closing) && y.step(s, m.closes[slot])
+		ok = y.lands(s, m.on("OpenLock", slot, 0), slot, model.Closing) && y.step(s, m.on("Close", slot, 0))
 	case opTakeLock:
-		ok = y.lands(s, m.takeLock[slot], slot, model.Locked, model.Taken)
+		ok = y.lands(s, m.on("TakeLock", slot, 0), slot, model.Locked, model.Taken)
 	case opTakeLockBusy:
-		ok = y.lands(s, m.takeLock[slot], slot, model.Closing)
+		ok = y.lands(s, m.on("TakeLock", slot, 0), slot, model.Closing)
 	case opLinkLock:
-		ok = y.lands(s, m.linkLock[slot], slot, model.Named, model.Claimed)
+		ok = y.lands(s, m.on("LinkLock", slot, 0), slot, model.Named, model.Claimed)
 	case opLinkLockTaken:
-		ok = y.lands(s, m.linkLock[slot], slot, model.Closing)
+		ok = y.lands(s, m.on("LinkLock", slot, 0), slot, model.Closing)
 	case opIsNamed:
-		ok = y.lands(s, m.statName[slot], slot, model.Named, model.Claimed, model.Verified) && y.is(&c, s.Lock[theID], o.file)
+		ok = y.lands(s, m.on("StatName", slot, 0), slot, model.Named, model.Claimed, model.Verified) && y.is(&c, s.Lock[theID], o.file)
 	case opIsNotNamed:
-		ok = y.lands(s, m.statName[slot], slot, model.Closing) &&
+		ok = y.lands(s, m.on("StatName", slot, 0), slot, model.Closing) &&
 			y.want((o.file == nil) == (s.Lock[theID] == model.None), "whether lock-<id> exists differs") &&
 			(o.file == nil || y.is(&c, s.Lock[theID], o.file))
 	case opRemoveLock, opRemoveLockGone:
 		// ENOENT: a stranger was faster, and the name is gone all the same.
 		ok = y.want((s.Lock[theID] == model.None) == (o.kind == opRemoveLockGone), "whether lock-<id> exists differs") &&
-			y.step(s, m.removeLock[slot])
+			y.step(s, m.on("RemoveLock", slot, 0))
 	case opClose:
 		// A removal that met a failure goes on with what else it can remove, and
 		// gives up now; the model gives up at once. A failing call changes nothing,
 		// so it may as well be the last one.
 		if removing := s.PC[slot] == model.Emptying || s.PC[slot] == model.InsideTree; removing && o.failed {
-			y.step(s, m.callFails[slot])
+			y.step(s, m.on("CallFails", slot, 0))
 		}
-		ok = y.step(s, m.closes[slot])
+		ok = y.step(s, m.on("Close", slot, 0))
 	case opFails:
-		ok = y.step(s, m.callFails[slot])
+		ok = y.step(s, m.on("CallFails", slot, 0))
 	case opMakeData:
 		y.makeData(o, &c)
 		return
@@ -161,16 +161,16 @@ func (y *player) list(s *model.State, slot uint8, kind opKind) bool {
 	if kind == opSawData {
 		wants = model.SawData
 	}
-	to := y.m.unnamed.Take(s, y.m.listing[slot])
+	to := y.m.unnamed.Take(s, y.m.on("List", slot, 0))
 	for i := range to {
 		if to[i].PC[slot] == wants {
-			y.took(s, y.m.listing[slot])
+			y.took(s, y.m.on("List", slot, 0))
 			*s = to[i]
 			return true
 		}
 	}
 	if y.explains && len(to) == 0 {
-		y.why = fmt.Sprintf("%v: the guard %s is false", y.m.protocol.Actions()[y.m.listing[slot]], y.m.unnamed.FalseGuard())
+		y.why = fmt.Sprintf("%v: the guard %s is false", y.m.protocol.Actions()[y.m.on("List", slot, 0)], y.m.unnamed.FalseGuard())
 	} else if y.explains {
 		y.why = "the data is not there in the model"
 	}
@@ -182,7 +182,7 @@ func (y *player) list(s *model.State, slot uint8, kind opKind) bool {
 func (y *player) crash(slot uint8, from *config) {
 	y.out = y.out[:0]
 	c := *from
-	if c.state.PC[slot] == model.Idle || y.step(&c.state, y.m.crash[slot]) {
+	if c.state.PC[slot] == model.Idle || y.step(&c.state, y.m.on("Crash", slot, 0)) {
 		c.taken |= crashedBit(slot)
 		y.out = append(y.out, c)
 	}

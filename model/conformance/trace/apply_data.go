@@ -8,7 +8,7 @@ import "github.com/afterlock/afterlock/model"
 // if its process is killed: the kill cuts the caller's work off too.
 func (y *player) makeData(o *op, c *config) {
 	slot, m := o.session.slot, y.m
-	if !y.lands(&c.state, m.makeData[slot], slot, model.OK) || !y.step(&c.state, m.reply[slot]) {
+	if !y.lands(&c.state, m.on("MakeData", slot, 0), slot, model.OK) || !y.step(&c.state, m.on("Return", slot, 0)) {
 		return
 	}
 	y.out = append(y.out, *c)
@@ -21,7 +21,7 @@ func (y *player) makeData(o *op, c *config) {
 		}
 		x := e.item
 		for i := range len(y.out) {
-			if !y.step(&y.out[i].state, m.stageAddition[slot][x]) {
+			if !y.step(&y.out[i].state, m.on("StageAddition", slot, x)) {
 				y.out = y.out[:0]
 				return
 			}
@@ -42,37 +42,37 @@ func (y *player) applyData(o *op, c *config) bool {
 	slot, x, s, m := o.session.slot, o.item, &c.state, y.m
 	switch o.kind {
 	case opMakeDataTaken:
-		return y.lands(s, m.makeData[slot], slot, model.Emptied)
+		return y.lands(s, m.on("MakeData", slot, 0), slot, model.Emptied)
 	case opStage:
-		return y.step(s, m.invoke[slot][x]) && y.lands(s, m.stageDeletion[slot], slot, model.OK) && y.step(s, m.reply[slot])
+		return y.step(s, m.on("Invoke", slot, x)) && y.lands(s, m.on("StageDeletion", slot, 0), slot, model.OK) && y.step(s, m.on("Return", slot, 0))
 	case opStageMissing:
 		// Another instance took the victim between the invocation and this. That
 		// the victim was taken at all is checked for all ids together.
-		if !y.step(s, m.invoke[slot][x]) {
+		if !y.step(s, m.on("Invoke", slot, x)) {
 			return false
 		}
 		s.Place[x] = model.PlaceGone
-		return y.lands(s, m.stageDeletion[slot], slot, model.Missing) && y.step(s, m.reply[slot])
+		return y.lands(s, m.on("StageDeletion", slot, 0), slot, model.Missing) && y.step(s, m.on("Return", slot, 0))
 	case opCommit:
-		return y.step(s, m.invoke[slot][x]) && y.lands(s, m.commit[slot], slot, model.OK) && y.step(s, m.reply[slot])
+		return y.step(s, m.on("Invoke", slot, x)) && y.lands(s, m.on("Commit", slot, 0), slot, model.OK) && y.step(s, m.on("Return", slot, 0))
 	case opStageFails, opCommitFails:
-		return y.step(s, m.invoke[slot][x]) && y.step(s, m.callFails[slot]) && y.step(s, m.reply[slot])
+		return y.step(s, m.on("Invoke", slot, x)) && y.step(s, m.on("CallFails", slot, 0)) && y.step(s, m.on("Return", slot, 0))
 	case opOpenData:
-		return y.lands(s, m.openDirectory[slot], slot, model.Emptying)
+		return y.lands(s, m.on("OpenDirectory", slot, 0), slot, model.Emptying)
 	case opOpenDataGone:
-		return y.lands(s, m.openDirectory[slot], slot, model.Emptied)
+		return y.lands(s, m.on("OpenDirectory", slot, 0), slot, model.Emptied)
 	case opOpenDataFails:
-		return y.step(s, m.callFails[slot])
+		return y.step(s, m.on("CallFails", slot, 0))
 	case opOpenEntry:
 		return y.openEntry(o, c)
 	case opRemoveEntry, opRemoveTree:
 		return y.want(s.PC[slot] == model.InsideTree && s.Arg[slot] == x, `pc[p] = "inside" of this tree is false`) &&
 			y.want((s.Tree[x] > 0) == (o.kind == opRemoveEntry), "whether the tree has files left differs") &&
-			y.step(s, m.removeEntry[slot])
+			y.step(s, m.on("RemoveEntry", slot, 0))
 	case opRemoveData:
-		return y.want(s.Data&(1<<theID) != 0, `id \in data is false`) && y.step(s, m.removeData[slot])
+		return y.want(s.Data&(1<<theID) != 0, `id \in data is false`) && y.step(s, m.on("RemoveData", slot, 0))
 	case opRemoveDataGone: // the same outcome (rule 12)
-		return y.want(s.Data&(1<<theID) == 0, `temp-dir-<id> exists in the model`) && y.step(s, m.removeData[slot])
+		return y.want(s.Data&(1<<theID) == 0, `temp-dir-<id> exists in the model`) && y.step(s, m.on("RemoveData", slot, 0))
 	}
 	return y.want(false, "the validator does not know this call")
 }
@@ -92,5 +92,5 @@ func (y *player) openEntry(o *op, c *config) bool {
 			s.PC[slot], s.Arg[slot] = model.Emptying, model.None
 		}
 	}
-	return y.step(s, y.m.openEntry[slot][x])
+	return y.step(s, y.m.on("OpenEntry", slot, x))
 }

@@ -2,6 +2,7 @@ package trace
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/afterlock/afterlock/model"
 )
@@ -9,18 +10,17 @@ import (
 // A shape is the model that a partition needs.
 type shape struct{ creators, additions, victims, files int }
 
-// A machine is the model of one shape: one id, processes in four slots, and the
-// indices of its actions by slot and tree.
+// A machine is the model of one shape: one id, processes in four slots.
 type machine struct {
 	shape
 	protocol      *model.Protocol
 	unnamed, name *model.Stepper // with unnamed files, and without
 
-	listing, openUnnamed, createLock, openLock, takeLock, linkLock, statName, removeLock [maxSlots + 1]uint16
-	makeData, stageDeletion, commit, reply, openDirectory, removeEntry, removeData       [maxSlots + 1]uint16
-	closes, callFails, crash                                                             [maxSlots + 1]uint16
-	invoke, stageAddition, openEntry                                                     [maxSlots + 1][maxItems + 1]uint16
+	actions map[string]*[maxSlots + 1][maxItems + 1]uint16 // by name, slot and tree; tree 0: none
 }
+
+// on is the index of an action of the process in a slot, on a tree if it is on one.
+func (m *machine) on(action string, slot, tree uint8) uint16 { return m.actions[action][slot][tree] }
 
 const theID = 1
 
@@ -47,45 +47,22 @@ func newMachine(s shape) (*machine, error) {
 		return nil, err
 	}
 	c.TmpFile = true
-	m := &machine{shape: s}
+	m := &machine{shape: s, actions: map[string]*[maxSlots + 1][maxItems + 1]uint16{}}
 	if m.protocol, err = model.NewProtocol(c, model.Spec); err != nil {
 		return nil, err
 	}
 	m.unnamed, m.name = m.protocol.NewStepper(), named.NewStepper()
-	m.findActions()
+	for i, a := range m.protocol.Actions() {
+		at := m.actions[a.Name]
+		if at == nil {
+			at = &[maxSlots + 1][maxItems + 1]uint16{}
+			m.actions[a.Name] = at
+		}
+		slot := slices.Index(m.protocol.Procs(), a.Args[0]) + 1
+		tree := slices.Index(m.protocol.Items(), a.Args[len(a.Args)-1]) + 1
+		at[slot][tree] = uint16(i)
+	}
 	return m, nil
-}
-
-func (m *machine) findActions() {
-	find := func(name string, args ...string) uint16 {
-		a, ok := m.protocol.Find(name, args...)
-		if !ok {
-			panic("trace: the model has no " + name)
-		}
-		return a
-	}
-	for i, p := range m.protocol.Procs() {
-		for name, table := range map[string]*[maxSlots + 1]uint16{
-			"OpenUnnamed": &m.openUnnamed, "OpenLock": &m.openLock, "TakeLock": &m.takeLock, "StatName": &m.statName,
-			"RemoveLock": &m.removeLock, "MakeData": &m.makeData, "StageDeletion": &m.stageDeletion, "Commit": &m.commit,
-			"Return": &m.reply, "OpenDirectory": &m.openDirectory, "RemoveEntry": &m.removeEntry, "RemoveData": &m.removeData,
-			"Close": &m.closes, "CallFails": &m.callFails, "Crash": &m.crash,
-		} {
-			table[i+1] = find(name, p)
-		}
-		for name, table := range map[string]*[maxSlots + 1]uint16{
-			"List": &m.listing, "CreateLock": &m.createLock, "LinkLock": &m.linkLock,
-		} {
-			table[i+1] = find(name, p, "id")
-		}
-		for name, table := range map[string]*[maxSlots + 1][maxItems + 1]uint16{
-			"Invoke": &m.invoke, "StageAddition": &m.stageAddition, "OpenEntry": &m.openEntry,
-		} {
-			for x, item := range m.protocol.Items() {
-				table[i+1][x+1] = find(name, p, item)
-			}
-		}
-	}
 }
 
 // start is the initial state. An orphan's data is there with its trees.
