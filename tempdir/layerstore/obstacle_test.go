@@ -200,8 +200,8 @@ func TestLoadReportsWhatIsGone(t *testing.T) {
 		}
 		return nil
 	})
-	again := openStore(t, path, layerstore.WithoutRecovery(), kernel.With[layerstore.Option](kernel.Around(kernel.Linux(), broken)))
-	finished, err := again.Load(background)
+	other := openStore(t, path, layerstore.WithoutRecovery(), kernel.With[layerstore.Option](kernel.Around(kernel.Linux(), broken)))
+	finished, err := other.Load(background)
 	require.ErrorIs(t, err, unix.EIO)
 	assert.Equal(t, []string{"a", "c"}, finished)
 	assert.ErrorContains(t, err, "layer b")
@@ -214,6 +214,8 @@ func TestLoadReportsWhatIsGone(t *testing.T) {
 	setFlag(t, path, "d")
 	refuse["Kernel.RemoveEntry"] = unix.EIO
 	finished, err = s.Load(background)
+	_, again := s.Recover(background)
+	require.ErrorIs(t, again, layerstore.ErrLeftover)
 	clear(refuse)
 	require.ErrorIs(t, err, unix.EIO)
 	assert.Empty(t, finished, "moved, and still on the disk")
