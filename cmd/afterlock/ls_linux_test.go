@@ -13,23 +13,37 @@ import (
 	"github.com/afterlock/afterlock/internal/testfs"
 )
 
-type listings struct {
+// A printed is what ls, recover and rm print with --json.
+type printed struct {
 	Roots []struct {
 		Root      string
+		RootBytes []byte `json:"root_bytes"`
+		DryRun    bool   `json:"dry_run"`
 		Instances []struct {
-			Name      string
-			NameBytes []byte `json:"name_bytes"`
-			State     string
-			Data      bool
-			Owner     *struct {
+			Name, State, Reason string
+			NameBytes           []byte `json:"name_bytes"`
+			Data                bool
+			Owner               *struct {
 				PID     int
 				Purpose string
 			}
-			Holder int
-			Reason string
-			Usage  *struct{ Files, Bytes int64 }
+			Usage *struct{ Files, Bytes int64 }
+		}
+		Results []struct{ ID, Outcome, Note string }
+		Foreign []struct {
+			Name      string
+			NameBytes []byte `json:"name_bytes"`
 		}
 	}
+	Stores []struct {
+		Path, Kind string
+		Pulls      []struct{ Path, State string }
+	}
+	Errors, Results []struct { // of arguments
+		Path, Outcome, Error string
+		PathBytes            []byte `json:"path_bytes"`
+	}
+	Leftovers []string
 }
 
 // row returns the fields of the line that begins with the id.
@@ -78,7 +92,7 @@ func TestLsPrintsJSON(t *testing.T) {
 	stdout, stderr, code := call(t, "ls", "--json", "--size", root)
 	assert.Zero(t, code)
 	assert.Empty(t, stderr)
-	got := parse[listings](t, stdout)
+	got := parse[printed](t, stdout)
 	require.Len(t, got.Roots, 1)
 	assert.Equal(t, root, got.Roots[0].Root)
 	require.Len(t, got.Roots[0].Instances, 2)
@@ -112,7 +126,7 @@ func TestLsFindsTheRootsOfAStore(t *testing.T) {
 	stdout, stderr, code := call(t, "ls", "--json", graph)
 	require.Zero(t, code, stderr)
 	var roots []string
-	for _, root := range parse[listings](t, stdout).Roots {
+	for _, root := range parse[printed](t, stdout).Roots {
 		roots = append(roots, strings.TrimPrefix(root.Root, graph+"/"))
 		require.Len(t, root.Instances, 1)
 		assert.Equal(t, "orphan", root.Instances[0].State)
@@ -145,7 +159,7 @@ func TestWhatOthersWroteCannotPlayWithTheTerminal(t *testing.T) {
 		stdout, _, _ := call(t, "ls", "--json", root)
 		noControls(t, stdout)
 		var names []string
-		for _, instance := range parse[listings](t, stdout).Roots[0].Instances {
+		for _, instance := range parse[printed](t, stdout).Roots[0].Instances {
 			names = append(names, instance.Name)
 		}
 		assert.Contains(t, names, "\u009b31m\x7f\u202e", "what JSON says is the name itself")

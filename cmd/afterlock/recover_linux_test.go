@@ -13,18 +13,6 @@ import (
 	"github.com/afterlock/afterlock/internal/testfs"
 )
 
-type recoveries struct {
-	Roots []struct {
-		Root    string
-		DryRun  bool `json:"dry_run"`
-		Results []struct{ ID, Outcome, Note string }
-		Foreign []struct {
-			Name  string
-			Bytes []byte `json:"name_bytes"`
-		}
-	}
-}
-
 func TestRecoverRemovesWhatIsStaleAndNothingElse(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "root")
 	live, stale, orphan := live(t, root), stale(t, root), orphan(t, root)
@@ -45,7 +33,7 @@ func TestRecoverRemovesWhatIsStaleAndNothingElse(t *testing.T) {
 
 	stdout, _, code = call(t, "recover", "--json", "--orphan-grace", "0", root)
 	assert.Zero(t, code)
-	got := parse[recoveries](t, stdout).Roots[0]
+	got := parse[printed](t, stdout).Roots[0]
 	assert.False(t, got.DryRun)
 	require.Len(t, got.Foreign, 1)
 	assert.Equal(t, "notes.txt", got.Foreign[0].Name)
@@ -72,7 +60,7 @@ func TestRecoverDryRunForetellsAndChangesNothing(t *testing.T) {
 		stdout, stderr, code := call(t, args...)
 		assert.Zero(t, code)
 		assert.Empty(t, stderr)
-		root0 := parse[recoveries](t, stdout).Roots[0]
+		root0 := parse[printed](t, stdout).Roots[0]
 		assert.True(t, root0.DryRun)
 		got := make(map[string]string)
 		for _, result := range root0.Results {
@@ -86,7 +74,7 @@ func TestRecoverDryRunForetellsAndChangesNothing(t *testing.T) {
 			continue
 		}
 		stdout, _, _ = call(t, append([]string{"recover", "--json", root}, tt.flags...)...)
-		for _, result := range parse[recoveries](t, stdout).Roots[0].Results {
+		for _, result := range parse[printed](t, stdout).Roots[0].Results {
 			assert.Equal(t, strings.TrimPrefix(tt.wants[result.ID], "would be "), result.Outcome, result.ID)
 		}
 	}

@@ -86,9 +86,7 @@ func TestRmGoesOnAfterAFailureAndExitsWith1UnlessForced(t *testing.T) {
 			assert.Empty(t, stderr)
 		}
 		var outcomes []string
-		for _, result := range parse[struct {
-			Results []struct{ Outcome, Error string }
-		}](t, stdout).Results {
+		for _, result := range parse[printed](t, stdout).Results {
 			outcomes = append(outcomes, result.Outcome)
 			assert.Equal(t, result.Outcome == "failed", result.Error != "")
 		}
@@ -118,7 +116,7 @@ func TestRmTellsOfALeftoverThatStaysAndExitsWith0(t *testing.T) {
 	stdout, stderr, code := call(t, "rm", "--json", dir+"/tree")
 	assert.Zero(t, code)
 	assert.Contains(t, stderr, "of an earlier rm")
-	assert.Len(t, parse[struct{ Leftovers []string }](t, stdout).Leftovers, 1)
+	assert.Len(t, parse[printed](t, stdout).Leftovers, 1)
 	assert.NoDirExists(t, dir+"/tree")
 	assert.DirExists(t, odd)
 }
@@ -181,9 +179,7 @@ func TestPathsThatAreOneAndPathsInsideOthers(t *testing.T) {
 		}
 		stdout, stderr, code := call(t, append([]string{"rm", "--json"}, paths...)...)
 		assert.Zero(t, code, stderr)
-		for i, result := range parse[struct {
-			Results []struct{ Path, Outcome string }
-		}](t, stdout).Results {
+		for i, result := range parse[printed](t, stdout).Results {
 			assert.Equal(t, paths[i], result.Path)
 			assert.Equal(t, "removed", result.Outcome)
 		}
@@ -280,7 +276,7 @@ func TestAMountInOneVictimIsNoFailureOfTheOthers(t *testing.T) {
 	assert.Equal(t, 1, code)
 	assert.Equal(t, 1, strings.Count(stderr, "\n"), stderr)
 	var outcomes []string
-	for _, result := range parse[struct{ Results []struct{ Outcome string } }](t, stdout).Results {
+	for _, result := range parse[printed](t, stdout).Results {
 		outcomes = append(outcomes, result.Outcome)
 	}
 	assert.Equal(t, []string{"removed", "missing", "failed", "removed"}, outcomes)

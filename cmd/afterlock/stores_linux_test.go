@@ -51,12 +51,7 @@ func TestAStoreWithoutRootsIsAStoreWithNothingToRecover(t *testing.T) {
 			}
 			stdout, _, code := call(t, "ls", "--json", store)
 			assert.Zero(t, code)
-			got := parse[struct {
-				Roots  []any
-				Stores []struct {
-					Path, Kind string
-				}
-			}](t, stdout)
+			got := parse[printed](t, stdout)
 			assert.Empty(t, got.Roots)
 			require.Len(t, got.Stores, 1)
 			assert.Equal(t, store, got.Stores[0].Path)
@@ -137,11 +132,7 @@ func TestPartialPullsAreListedAndNotRecovered(t *testing.T) {
 		}
 		assert.Equal(t, before, testfs.Snapshot(t, graph))
 		stdout, _, _ := call(t, "recover", "--json", graph+where)
-		got := parse[struct {
-			Stores []struct {
-				Pulls []struct{ Path, State string }
-			}
-		}](t, stdout)
+		got := parse[printed](t, stdout)
 		require.Len(t, got.Stores, 1)
 		assert.Len(t, got.Stores[0].Pulls, 3)
 	}
@@ -159,20 +150,11 @@ func TestOneRootThatCannotBeReadStopsNoOther(t *testing.T) {
 
 		stdout, _, code = call(t, "recover", "--json", missing, filepath.Join(dir, name))
 		assert.Equal(t, 2, code)
-		got := parse[struct {
-			Roots []struct {
-				Results []struct{ ID, Outcome string }
-			}
-			Errors []struct {
-				Path  string
-				Bytes []byte `json:"path_bytes"`
-				Error string
-			}
-		}](t, stdout)
+		got := parse[printed](t, stdout)
 		require.Len(t, got.Roots, 1)
 		assert.Equal(t, "recovered", got.Roots[0].Results[0].Outcome)
 		require.Len(t, got.Errors, 1)
-		assert.Equal(t, missing, string(got.Errors[0].Bytes))
+		assert.Equal(t, missing, string(got.Errors[0].PathBytes))
 		assert.Contains(t, got.Errors[0].Error, `\xff`)
 	}
 }
@@ -186,40 +168,21 @@ func TestJSONKeepsEveryByteOfAName(t *testing.T) {
 	for _, name := range odd {
 		require.NoError(t, os.WriteFile(filepath.Join(root, name), nil, 0o600))
 	}
-	type name struct {
-		Name  string
-		Bytes []byte `json:"name_bytes"`
-	}
-	got := parse[struct {
-		Roots []struct {
-			Bytes     []byte `json:"root_bytes"`
-			Instances []name
-		}
-	}](t, first(call(t, "ls", "--json", root))).Roots[0]
-	assert.Equal(t, root, string(got.Bytes))
+	got := parse[printed](t, first(call(t, "ls", "--json", root))).Roots[0]
+	assert.Equal(t, root, string(got.RootBytes))
 	require.Len(t, got.Instances, 3)
-	assert.Empty(t, got.Instances[0].Bytes)
+	assert.Empty(t, got.Instances[0].NameBytes)
 	for _, args := range [][]string{{"recover", "--json", "--dry-run", root}, {"recover", "--json", root}} {
-		got := parse[struct {
-			Roots []struct {
-				Bytes   []byte `json:"root_bytes"`
-				Foreign []name
-			}
-		}](t, first(call(t, args...))).Roots[0]
-		assert.Equal(t, root, string(got.Bytes))
+		got := parse[printed](t, first(call(t, args...))).Roots[0]
+		assert.Equal(t, root, string(got.RootBytes))
 		require.Len(t, got.Foreign, 2)
-		assert.Equal(t, odd, []string{string(got.Foreign[0].Bytes), string(got.Foreign[1].Bytes)})
+		assert.Equal(t, odd, []string{string(got.Foreign[0].NameBytes), string(got.Foreign[1].NameBytes)})
 	}
-	removal := parse[struct {
-		Results []struct {
-			Path, Outcome, Error string
-			Bytes                []byte `json:"path_bytes"`
-		}
-	}](t, first(call(t, "rm", "--json", root+"/"+odd[0], root+"/missing")))
+	removal := parse[printed](t, first(call(t, "rm", "--json", root+"/"+odd[0], root+"/missing")))
 	require.Len(t, removal.Results, 2)
-	assert.Equal(t, root+"/"+odd[0], string(removal.Results[0].Bytes))
+	assert.Equal(t, root+"/"+odd[0], string(removal.Results[0].PathBytes))
 	assert.Equal(t, "removed", removal.Results[0].Outcome)
-	assert.Equal(t, root+"/missing", string(removal.Results[1].Bytes))
+	assert.Equal(t, root+"/missing", string(removal.Results[1].PathBytes))
 	assert.Contains(t, removal.Results[1].Error, `\xff/missing`)
 }
 

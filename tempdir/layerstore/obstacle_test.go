@@ -250,8 +250,14 @@ func TestNobodyPaysForOthers(t *testing.T) {
 		t.Run(driver.Name(), func(t *testing.T) {
 			s, path := newStore(t, layerstore.WithDriver(driver))
 			create(t, s, "keep", someFiles(3, "keep"))
-			r := newTape()
-			other := openStore(t, path, append(r.options(), layerstore.WithDriver(driver))...)
+			removed := 0
+			c := &calls{before: func(_ int64, name string) error {
+				if name == "Kernel.RemoveEntry" {
+					removed++
+				}
+				return nil
+			}}
+			other := openStore(t, path, append(c.options(), layerstore.WithDriver(driver))...)
 			for name, operation := range map[string]func() error{
 				"save":  func() error { return other.Save(background, "keep", nil) },
 				"mount": func() error { _, err := other.Mount(background, "keep"); return err },
@@ -270,9 +276,9 @@ func TestNobodyPaysForOthers(t *testing.T) {
 						create(t, s, "old", someFiles(9, "old"))
 						setFlag(t, path, "old")
 					}
-					r.only()
+					removed = 0
 					require.NoError(t, operation())
-					assert.Less(t, len(r.only("Kernel.RemoveEntry")), 9, "its own entries alone")
+					assert.Less(t, removed, 9, "its own entries alone")
 					report, err := s.Recover(background)
 					require.NoError(t, err)
 					assert.Equal(t, 1, report.Roots[filepath.Join(path, "tempdirs")].Count(tempdir.Recovered))

@@ -3,18 +3,14 @@
 package layerstore_test
 
 import (
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
@@ -45,9 +41,7 @@ func TestStoreOnAReadOnlyFileSystem(t *testing.T) {
 			s := openStore(t, path)
 			create(t, s, "flagged", someFiles(3, "x"))
 			create(t, s, "stale", someFiles(3, "x"))
-			child := proc.Start(t, "staged", path, "stale")
-			require.Equal(t, "staged", child.Says(t))
-			child.Kill()
+			staged(t, path, "stale").Kill()
 			setFlag(t, path, "flagged")
 		}, true},
 	} {
@@ -110,39 +104,29 @@ func TestStoreOnAReadOnlyFileSystem(t *testing.T) {
 
 // Who may read the store, and not write to it, reads it, and shares the lock.
 func TestReaderWithoutPermissionToWrite(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "store")
-	s, err := layerstore.Open(path, layerstore.Make(0o755))
-	require.NoError(t, err)
-	create(t, s, "a", someFiles(3, "a"))
-	create(t, s, "private", layerstore.Empty())
-	require.NoError(t, os.Chmod(filepath.Join(path, "vfs/dir/private"), 0o700))
-	for _, name := range []string{"store.lock", "layers.json"} {
-		require.NoError(t, os.Chmod(filepath.Join(path, name), 0o644))
+	reads := func(t *testing.T) {
+		s, path := newStore(t)
+		create(t, s, "a", someFiles(3, "a"))
+		create(t, s, "private", layerstore.Empty())
+		for name, mode := range map[string]os.FileMode{"store.lock": 0o444, "layers.json": 0o444, "vfs/dir/private": 0, "tempdirs": 0o500, ".": 0o500} {
+			at := filepath.Join(path, name)
+			require.NoError(t, os.Chmod(at, mode))
+			t.Cleanup(func() { os.Chmod(at, 0o700) })
+		}
+		reader, err := layerstore.Open(path)
+		require.NoError(t, err)
+		defer reader.Close()
+		assertWhole(t, reader, "a", 3)
+		err = reader.Save(background, "a", nil)
+		require.ErrorIs(t, err, os.ErrPermission)
+		assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
+		_, err = reader.ReadFile(background, "private", "file")
+		require.ErrorIs(t, err, os.ErrPermission)
+		assert.NotErrorIs(t, err, layerstore.ErrDamaged)
 	}
-	for _, name := range []string{"", "vfs", "vfs/dir", "vfs/dir/a", "tempdirs"} {
-		require.NoError(t, os.Chmod(filepath.Join(path, name), 0o755))
-	}
-	testfs.Reachable(t, filepath.Dir(path))
 	if os.Geteuid() != 0 {
-		t.Skip("skipped, because another user is needed")
+		reads(t)
+		return
 	}
-	cmd := proc.New("reader", path)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 12345, Gid: 12345}}
-	output, err := cmd.Output()
-	if errors.Is(err, syscall.EACCES) {
-		t.Skip("skipped, because other users may not run this program: it was built under umask 077")
-	}
-	require.NoError(t, err)
-	assert.Equal(t, "a no effect true; true false\n", string(output))
-}
-
-func init() {
-	proc.Register("reader", func(arguments []string) {
-		s := must(layerstore.Open(arguments[0]))
-		content := must(s.ReadFile(background, "a", "dir0/file0"))
-		err := s.Save(background, "a", nil)
-		_, unreadable := s.ReadFile(background, "private", "file")
-		fmt.Printf("%s %v %t; %t %t\n", content, layerstore.EffectOf(err), errors.Is(err, os.ErrPermission),
-			errors.Is(unreadable, os.ErrPermission), errors.Is(unreadable, layerstore.ErrDamaged))
-	})
+	testfs.Without(t, testfs.Lack{User: 12345}, reads)
 }

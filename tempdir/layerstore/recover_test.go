@@ -34,6 +34,14 @@ func init() {
 	})
 }
 
+// staged starts a process that has taken the layer away, and waits to be killed.
+func staged(t *testing.T, path, id string) *proc.Process {
+	t.Helper()
+	child := proc.Start(t, "staged", path, id)
+	require.Equal(t, "staged", child.Says(t))
+	return child
+}
+
 // A lockProbe is a hook that tries to take the store lock whenever something is
 // removed, and counts how often somebody had it.
 type lockProbe struct {
@@ -83,9 +91,7 @@ func TestNothingIsRemovedUnderTheLock(t *testing.T) {
 				create(t, s, "d", someFiles(5, "d"))
 				setFlag(t, path, "d")
 				create(t, s, "e", someFiles(5, "e"))
-				child := proc.Start(t, "staged", path, "e")
-				require.Equal(t, "staged", child.Says(t))
-				child.Kill()
+				staged(t, path, "e").Kill()
 			}
 			report, err := s.Recover(background)
 			require.NoError(t, err)
@@ -170,9 +176,7 @@ func TestOpenDoesAPartOfWhatIsLeft(t *testing.T) {
 	s, path := newStore(t)
 	const files = 200
 	create(t, s, "a", someFiles(files, "a"))
-	child := proc.Start(t, "staged", path, "a")
-	require.Equal(t, "staged", child.Says(t))
-	child.Kill()
+	staged(t, path, "a").Kill()
 
 	var removals atomic.Int64
 	slow := &calls{before: func(_ int64, name string) error {
@@ -204,8 +208,7 @@ func TestOpenDoesAPartOfWhatIsLeft(t *testing.T) {
 func TestMaintainFinishesWhatAKilledProcessLeft(t *testing.T) {
 	s, path := newStore(t)
 	create(t, s, "a", someFiles(20, "a"))
-	child := proc.Start(t, "staged", path, "a")
-	require.Equal(t, "staged", child.Says(t))
+	child := staged(t, path, "a")
 	before, err := os.Stat(filepath.Join(path, "layers.json"))
 	require.NoError(t, err)
 

@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -19,36 +17,6 @@ import (
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
-
-// A tape is a hook that keeps the names of calls, and may do something before one.
-type tape struct {
-	calls
-	mu    sync.Mutex
-	names []string
-	at    map[string]func() // once each
-}
-
-func newTape() *tape {
-	r := &tape{at: map[string]func(){}}
-	r.before = func(_ int64, name string) error {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.names = append(r.names, name)
-		if f := r.at[name]; f != nil {
-			delete(r.at, name)
-			f()
-		}
-		return nil
-	}
-	return r
-}
-
-// only returns what is on the tape of the given names, and empties it.
-func (r *tape) only(names ...string) []string {
-	found := slices.DeleteFunc(r.names, func(name string) bool { return !slices.Contains(names, name) })
-	r.names = nil
-	return found
-}
 
 // The files keep their blocks when there is less to save: with a full disk there
 // might be none again.
@@ -108,25 +76,28 @@ func TestSavesWithEqualStampsAreSeen(t *testing.T) {
 
 // The lock of a lock file that was replaced while one waited is a ghost lock.
 func TestStoreLockIsRechecked(t *testing.T) {
-	r := newTape()
-	s, path := newStore(t, r.options()...)
-	lock := filepath.Join(path, "store.lock")
-	var fd int
-	r.at["Disk.TakeLock"] = func() {
-		text := must(os.ReadFile(lock))
-		must(0, os.WriteFile(lock+".new", text, 0o600))
-		must(0, os.Rename(lock+".new", lock))
-		fd = must(unix.Open(lock, unix.O_RDWR|unix.O_CLOEXEC, 0))
+	opened, fd, created := 0, -1, false
+	c := &calls{}
+	lock := ""
+	c.before = func(_ int64, name string) error {
+		switch {
+		case name == "Disk.OpenLock":
+			opened++
+		case name == "Disk.TakeLock" && fd < 0 && lock != "":
+			must(0, os.WriteFile(lock+".new", must(os.ReadFile(lock)), 0o600))
+			must(0, os.Rename(lock+".new", lock))
+			fd = must(unix.Open(lock, unix.O_RDWR|unix.O_CLOEXEC, 0))
+		case name == "Disk.WriteSpare" && !created: // now it holds the lock that has the name
+			created = unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK, Len: 1}) == unix.EAGAIN
+		}
+		return nil
 	}
-	r.only()
-	created := false
-	r.at["Disk.WriteSpare"] = func() { // now it holds the lock that has the name
-		created = unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK, Len: 1}) == unix.EAGAIN
-	}
+	s, path := newStore(t, c.options()...)
+	opened, lock = 0, filepath.Join(path, "store.lock")
 	create(t, s, "a", layerstore.Empty())
 	unix.Close(fd)
 	assert.True(t, created)
-	assert.Equal(t, []string{"Disk.OpenLock", "Disk.OpenLock", "Disk.OpenLock"}, r.only("Disk.OpenLock"), "one more than two")
+	assert.Equal(t, 3, opened, "one more than two")
 }
 
 // A parent that is deleted, or made anew, while a child is built is not its parent.
@@ -166,8 +137,15 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 // A layer that is mounted after the look at the kernel's table is refused all the
 // same, as long as nothing moved.
 func TestMountedInTheLastMoment(t *testing.T) {
-	r := newTape()
-	s, path := newStore(t, r.options()...)
+	mount := func() {}
+	c := &calls{before: func(_ int64, name string) error {
+		if name == "Kernel.StageDeletion" {
+			mount()
+			mount = func() {}
+		}
+		return nil
+	}}
+	s, path := newStore(t, c.options()...)
 	create(t, s, "a", someFiles(3, "a"))
 	where, err := s.Path(background, "a")
 	require.NoError(t, err)
@@ -176,7 +154,7 @@ func TestMountedInTheLastMoment(t *testing.T) {
 		if os.Geteuid() != 0 {
 			t.Skip("skipped, because mounting needs root")
 		}
-		r.at["Kernel.StageDeletion"] = func() { testfs.Bind(t, outside, where) }
+		mount = func() { testfs.Bind(t, outside, where) }
 		_, err = s.Delete(background, "a")
 		require.ErrorIs(t, err, layerstore.ErrMounted)
 		assert.Equal(t, layerstore.NoEffect, layerstore.EffectOf(err))
