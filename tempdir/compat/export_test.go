@@ -1,6 +1,7 @@
 package compat
 
 import (
+	"io/fs"
 	"os"
 
 	"github.com/afterlock/afterlock/internal/kernel"
@@ -38,4 +39,21 @@ func PortableCreateLock(dir, name string) error {
 		_, err = r.CreateLock(name)
 	}
 	return err
+}
+
+// SwapClearFlags makes the portable code clear flags with do until restore is called.
+func SwapClearFlags(do func(dir *os.Root, name string, info fs.FileInfo) bool) (restore func()) {
+	old := clearFlags
+	clearFlags = do
+	return func() { clearFlags = old }
+}
+
+// Unlocked reports whether nobody holds the mutex of an instance of the portable code.
+func (td *TempDir) Unlocked() bool {
+	d, is := td.dir.(*portableDir)
+	if !is || !d.mu.TryLock() {
+		return !is
+	}
+	d.mu.Unlock()
+	return true
 }

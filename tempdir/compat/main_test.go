@@ -47,6 +47,18 @@ func init() {
 	})
 }
 
+func init() {
+	// removal ROOT: an instance that is removed, with something staged.
+	proc.Register("removal", func(arguments []string) {
+		td, err := compat.NewTempDir(arguments[0])
+		check(err)
+		addition, err := td.StageAddition()
+		check(err)
+		check(os.WriteFile(addition.Path, []byte("whole"), 0o600))
+		check(td.Cleanup())
+	})
+}
+
 func check(err error) {
 	if err != nil {
 		panic(err)

@@ -1,12 +1,17 @@
 package compat_test
 
 import (
+	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/compat"
@@ -63,15 +68,21 @@ func TestPortableStaysOnTheFileSystem(t *testing.T) {
 	merged := filepath.Join(addition.Path, "merged")
 	require.NoError(t, os.MkdirAll(merged, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(addition.Path, "file"), nil, 0o600))
+	require.NoError(t, os.Chmod(addition.Path, 0o500))
 	testfs.MountAt(t, "tmpfs", merged, "tmpfs", "size=1m")
 	precious := filepath.Join(merged, "precious")
 	require.NoError(t, os.WriteFile(precious, nil, 0o600))
+	require.NoError(t, os.Mkdir(filepath.Join(merged, "empty"), 0o700))
 
 	err = td.Cleanup()
 	require.ErrorIs(t, err, tempdir.ErrMountPoint)
 	require.ErrorIs(t, err, tempdir.ErrLeftover)
 	require.FileExists(t, precious)
+	require.DirExists(t, filepath.Join(merged, "empty"))
 	require.NoFileExists(t, filepath.Join(addition.Path, "file"), "the rest went")
+	info, err := os.Stat(addition.Path)
+	require.NoError(t, err)
+	require.Equal(t, fs.FileMode(0o700), info.Mode().Perm(), "for its owner alone")
 	require.NoError(t, compat.RecoverStaleDirs(root), "the store loads")
 	require.FileExists(t, precious)
 	require.NoError(t, unix.Unmount(merged, 0))
@@ -84,5 +95,76 @@ func TestPortableAsOrdinaryUser(t *testing.T) {
 	testfs.Without(t, testfs.Lack{User: 65534}, func(t *testing.T) {
 		portably(t)
 		deletionAndAddition(t)
+		dir := t.TempDir()
+		lock, err := compat.TryLockPath(filepath.Join(dir, "staging.lock"))
+		require.NoError(t, err)
+		require.NoError(t, os.Chmod(dir, 0o500))
+		require.ErrorIs(t, lock.UnlockAndDelete(), fs.ErrPermission)
+		require.NoError(t, os.Chmod(dir, 0o700))
 	})
+}
+
+// TestPortableDirectoryThatIsReplaced: what has the name of a directory when that is
+// opened is not what was looked at.
+func TestPortableDirectoryThatIsReplaced(t *testing.T) {
+	portably(t)
+	root, elsewhere := t.TempDir(), t.TempDir()
+	td, err := compat.NewTempDir(root)
+	require.NoError(t, err)
+	addition, err := td.StageAddition()
+	require.NoError(t, err)
+	victim, other := filepath.Join(addition.Path, "victim"), filepath.Join(elsewhere, "other")
+	for _, path := range []string{victim, other} {
+		require.NoError(t, os.MkdirAll(path, 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(path, "file"), nil, 0o600))
+	}
+	replace := sync.OnceFunc(func() {
+		check(os.Rename(victim, filepath.Join(elsewhere, "victim")))
+		check(os.Rename(other, victim))
+	})
+	restore := compat.SwapClearFlags(func(_ *os.Root, name string, _ fs.FileInfo) bool {
+		if name == "victim" {
+			replace()
+		}
+		return false
+	})
+	err = td.Cleanup()
+	restore()
+	require.ErrorIs(t, err, tempdir.ErrForeign)
+	require.FileExists(t, filepath.Join(victim, "file"))
+	require.NoError(t, compat.RecoverStaleDirs(root))
+}
+
+// TestPortableSyncsBeforeItRemoves: the renames into an instance are durable before
+// anything of it is unlinked.
+func TestPortableSyncsBeforeItRemoves(t *testing.T) {
+	t.Setenv(portableVariable, "1")
+	calls := testfs.Strace(t, proc.New("removal", t.TempDir()).Cmd, "-y", "-e", "trace=fsync,unlinkat")
+	first := regexp.MustCompile(`(\w+)\(\d+<[^>]*/temp-dir-[0-9a-f]{32}>`).FindStringSubmatch(calls)
+	require.Len(t, first, 2, calls)
+	require.Equal(t, "fsync", first[1], calls)
+	require.Contains(t, calls, "unlinkat(")
+}
+
+// TestPortableReasonsAreBounded: 16 of the reasons why something stays are told, and
+// how many there are.
+func TestPortableReasonsAreBounded(t *testing.T) {
+	portably(t)
+	const most = 16
+	for n := most - 1; n <= most+1; n++ {
+		root := t.TempDir()
+		td, err := compat.NewTempDir(root)
+		require.NoError(t, err)
+		addition, err := td.StageAddition()
+		require.NoError(t, err)
+		for i := range n {
+			mounted := filepath.Join(addition.Path, fmt.Sprint(i))
+			require.NoError(t, os.MkdirAll(mounted, 0o700))
+			testfs.MountAt(t, "tmpfs", mounted, "tmpfs", "size=1m")
+		}
+		var left *tempdir.LeftoverError
+		require.ErrorAs(t, td.Cleanup(), &left)
+		require.Equal(t, n, left.Failed)
+		require.Len(t, left.Reasons, min(n, most))
+	}
 }

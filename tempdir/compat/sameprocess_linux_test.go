@@ -91,16 +91,22 @@ func TestUpstreamOwnerInTheSameProcess(t *testing.T) {
 
 func TestStagingLockOfUpstreamInTheSameProcess(t *testing.T) {
 	onBoth(t, func(t *testing.T) {
-		path := filepath.Join(t.TempDir(), "staging.lock")
-		file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
-		require.NoError(t, err)
-		defer file.Close()
-		require.NoError(t, unix.FcntlFlock(file.Fd(), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}))
-		for range 3 {
-			_, err = compat.TryLockPath(path)
-			require.ErrorIs(t, err, tempdir.ErrHeld)
-			requireHeld(t, path)
+		dir := t.TempDir()
+		held := func(name string) (path string, file *os.File) {
+			path = filepath.Join(dir, name)
+			file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+			require.NoError(t, err)
+			t.Cleanup(func() { file.Close() })
+			require.NoError(t, unix.FcntlFlock(file.Fd(), unix.F_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}))
+			for range 3 {
+				_, err = compat.TryLockPath(path)
+				require.ErrorIs(t, err, tempdir.ErrHeld)
+				requireHeld(t, path)
+			}
+			return path, file
 		}
+		held("another.lock") // is kept open for longer
+		path, file := held("staging.lock")
 		require.NoError(t, file.Close())
 		lock, err := compat.TryLockPath(path)
 		require.NoError(t, err)
