@@ -14,7 +14,7 @@ const self = "/proc/self/exe"
 
 // binaries are what can be run: the command as it is shipped, and the drivers,
 // which are the same file, see package drivers.
-var binaries = []string{"afterlock", "tempdir", "layers", "upstream", "watched"}
+var binaries = []string{"afterlock", "tempdir", "layers", "upstream"}
 
 // An image is how a binary is started.
 type image struct {

@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-	"github.com/stretchr/testify/require"
 )
 
 // What is remembered of descriptors changes nothing about which calls stop a
@@ -17,21 +16,12 @@ func TestRememberedDescriptorsLeadIntoTheScene(t *testing.T) {
 		p := findProgram(name)
 		remembered := 0
 		for range 3 {
-			require.NoError(t, w.prepare(p.scene))
-			d, err := w.begin(p)
-			require.NoError(t, err)
-			for d.busy() {
-				if !d.at.resolved {
+			w.watch(t, p, func(at *stop) {
+				if !at.resolved {
 					remembered++
 				}
-				c := w.super.resolve(d.at)
-				assert.Contains(t, c.String(), w.scene, "%s", name)
-				require.NoError(t, w.super.step(d))
-			}
-			_, _, err = w.end(d)
-			require.NoError(t, err)
-			_, err = w.look()
-			require.NoError(t, err)
+				assert.Contains(t, w.super.resolve(at).String(), w.scene, name)
+			})
 		}
 		assert.Greater(t, remembered, 50, name)
 	}

@@ -54,6 +54,22 @@ func buildCommand(ctx context.Context) {
 	}
 }
 
+// watch runs the program once, and tells of each call before it is made.
+func (w *worker) watch(t *testing.T, p *program, tell func(at *stop)) {
+	t.Helper()
+	require.NoError(t, w.prepare(p.scene))
+	d, err := w.begin(p)
+	require.NoError(t, err)
+	for d.busy() {
+		tell(d.at)
+		require.NoError(t, w.super.step(d))
+	}
+	_, _, err = w.end(d)
+	require.NoError(t, err)
+	_, err = w.look()
+	require.NoError(t, err)
+}
+
 // newCampaign returns a campaign with one worker, or skips the test.
 func newCampaign(t testing.TB) (*campaign, *worker) {
 	t.Helper()

@@ -54,9 +54,6 @@ type Report struct {
 	More     int
 
 	Phases []Phase
-
-	// How long the parts took that have a rate.
-	CrashTime, ScheduleTime time.Duration
 }
 
 // A Phase is a part of a run and how long it took.

@@ -77,13 +77,11 @@ const sampledStates = 8
 func (c *campaign) crashes(ctx context.Context) error {
 	all := programs()
 	traces := make([]*trace, len(all))
-	begin := time.Now()
 	err := c.every(ctx, len(all), func(w *worker, i int) (err error) {
 		c.progress("crash points of %s", all[i].name)
 		traces[i], err = c.traceProgram(w, &all[i])
 		return err
 	})
-	c.report.CrashTime = time.Since(begin)
 	if err != nil {
 		return err
 	}
@@ -169,7 +167,6 @@ func (c *campaign) schedules(ctx context.Context) error {
 	if c.Deep {
 		n = deepSchedules
 	}
-	begin := time.Now()
 	for _, name := range []string{"tempdir-delete", "tempdir-add"} {
 		contest := findContest(name)
 		c.progress("%d random schedules of %s", n, name)
@@ -177,7 +174,6 @@ func (c *campaign) schedules(ctx context.Context) error {
 			return err
 		}
 	}
-	c.report.ScheduleTime = time.Since(begin)
 	contest := findContest(preemptedContest)
 	c.progress("every schedule of %s with two preemptions", preemptedContest)
 	if err := c.preempted(ctx, contest, 2); err != nil {

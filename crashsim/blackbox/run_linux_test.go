@@ -14,23 +14,25 @@ func TestNoCrashNoErrnoAndNoScheduleLosesAnything(t *testing.T) {
 		t.Skip("skipped, because it takes ten seconds")
 	}
 	newCampaign(t) // builds, or skips
-	c := &campaign{Options: Options{Dir: memory(), Seed: 1, Command: built.command}}
+	// A third of every enumeration, of the programs "replace", "rm", and four of the
+	// layer store among others. The gate's stage does all of it.
+	c := &campaign{Options: Options{Dir: memory(), Seed: 1, Command: built.command, ShardI: 3, ShardN: 3}}
 	r, err := c.run(t.Context())
 	require.NoError(t, err)
 	t.Logf("%+v", r)
 	assert.Empty(t, r.Problems)
 	assert.Equal(t, len(programs()), r.Programs)
 	assert.Greater(t, r.CrashPoints, 300)
-	assert.Greater(t, r.NestedPoints, 10000)
-	assert.Greater(t, r.States, 800)
-	assert.Greater(t, r.Kills, r.CrashPoints, "every mutating call is the last one before a kill, and others")
-	assert.Greater(t, r.NestedKills, 700)
-	assert.Greater(t, r.Faults, 2000)
-	assert.Greater(t, r.Refused, 500)
-	assert.Equal(t, 2*randomSchedules, r.Schedules)
-	assert.Greater(t, r.Exhaustive, 500)
+	assert.Greater(t, r.NestedPoints, 2000)
+	assert.Greater(t, r.States, 150)
+	assert.Greater(t, r.Kills, 200)
+	assert.Greater(t, r.NestedKills, 300)
+	assert.Greater(t, r.Faults, 700)
+	assert.Greater(t, r.Refused, 150)
+	assert.Equal(t, 2*randomSchedules/3, r.Schedules)
+	assert.Greater(t, r.Exhaustive, 200)
 	assert.Zero(t, r.Lost)
-	assert.Equal(t, 4*storeSchedules, r.StoreSchedules)
-	assert.Greater(t, r.StoreExhaustive, 300)
+	assert.Equal(t, 4*(storeSchedules/3), r.StoreSchedules)
+	assert.Greater(t, r.StoreExhaustive, 150)
 	assert.NotZero(t, r.FixtureRandom)
 }

@@ -31,26 +31,18 @@ func TestARunMakesTheSameCallsForAsLongAsItsProcessLives(t *testing.T) {
 		t.Skip("skipped, because it takes as long as the runtime waits")
 	}
 	_, w := newCampaign(t)
-	for _, name := range []string{"delete", "recover-vfs"} {
-		p := findProgram(name)
-		calls, runs := &sequence{}, 0
-		for begin := time.Now(); runs < 20 || time.Since(begin) < 1500*time.Millisecond; runs++ {
-			require.NoError(t, w.prepare(p.scene))
-			d, err := w.begin(p)
-			require.NoError(t, err)
+	names, calls, runs := []string{"delete", "recover-vfs"}, [2]sequence{}, 0
+	for begin := time.Now(); runs < 20 || time.Since(begin) < 1500*time.Millisecond; runs++ {
+		for i, name := range names {
 			n := 0
-			for ; d.busy(); n++ {
-				require.Empty(t, calls.next(n+1, anonymous(w.super.resolve(d.at).String())), "%s, run %d", name, runs)
-				require.NoError(t, w.super.step(d))
-			}
-			require.Empty(t, calls.end(n), "%s, run %d", name, runs)
-			_, _, err = w.end(d)
-			require.NoError(t, err)
-			_, err = w.look()
-			require.NoError(t, err)
+			w.watch(t, findProgram(name), func(at *stop) {
+				n++
+				require.Empty(t, calls[i].next(n, anonymous(w.super.resolve(at).String())), "%s, run %d", name, runs)
+			})
+			require.Empty(t, calls[i].end(n), "%s, run %d", name, runs)
 		}
-		t.Logf("%s: %d calls, the same in %d runs", name, len(*calls), runs)
 	}
+	t.Logf("%d and %d calls, the same in %d runs", len(calls[0]), len(calls[1]), runs)
 }
 
 func TestErrnosAreNotCountedOnWhenTheCallsChange(t *testing.T) {

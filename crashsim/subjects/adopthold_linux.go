@@ -88,7 +88,7 @@ func (a *adoption) byTurns(ctx context.Context, variants []string, graph, on str
 		for _, variant := range variants {
 			driver, err := a.Driver(ctx, variant)
 			if err == nil {
-				servers[variant], err = serveOn(ctx, driver, filepath.Join(dir, variant), graph)
+				servers[variant], err = (&scene{filepath.Join(dir, variant), graph}).serve(ctx, driver)
 			}
 			if err != nil {
 				return err
@@ -128,7 +128,7 @@ func (a *adoption) hold(ctx context.Context, variant, graph, on string) (h holdi
 		return h, err
 	}
 	err = a.on(ctx, on, func(dir string) error {
-		killed, err := serveOn(ctx, driver, dir, graph)
+		killed, err := (&scene{dir, graph}).serve(ctx, driver)
 		if err != nil {
 			return err
 		}
@@ -149,7 +149,7 @@ func (a *adoption) hold(ctx context.Context, variant, graph, on string) (h holdi
 		if h.left, err = inInstances(filepath.Join(dir, "graph")); err != nil {
 			return err
 		}
-		next, err := serveOn(ctx, driver, dir, graph)
+		next, err := (&scene{dir, graph}).serve(ctx, driver)
 		if err != nil {
 			return err
 		}

@@ -230,8 +230,7 @@ type process struct {
 
 // start starts a driver on the store in dir. It ends with this program.
 func start(ctx context.Context, driver, dir string, words ...string) (*process, error) {
-	args := append([]string{"--graph", filepath.Join(dir, "graph"), "--run", filepath.Join(dir, "run")}, words...)
-	p := &process{cmd: exec.CommandContext(ctx, driver, args...)}
+	p := &process{cmd: exec.CommandContext(ctx, driver, (&scene{dir: dir}).arguments(words...)...)}
 	p.cmd.Stdout, p.cmd.Stderr = &p.answer, &p.failure
 	// A group of its own: an interrupt on the terminal is for this program alone.
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}

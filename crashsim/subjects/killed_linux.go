@@ -99,7 +99,7 @@ func (w *Workshop) Killed(ctx context.Context, o Run) (*Report, error) {
 	for _, pair := range killedPairs {
 		for _, driver := range killedDrivers {
 			for _, e := range errands {
-				k := &cutoff{group: g, errand: e, layout: driver, log: o.Log, repeat: pair.named(driver, e)}
+				k := &cutoff{group: g, errand: e, scene: scene{layout: driver}, log: o.Log, repeat: pair.named(driver, e)}
 				points, wanted := k.selected(o.Words)
 				if !wanted {
 					continue
@@ -180,11 +180,12 @@ func killedNames() (names []string) {
 // A cutoff is one errand, killed at each of its points.
 type cutoff struct {
 	errand
-	group                *group
-	layout, repeat       string
-	command, binary, dir string // of the others; binary is of the driver
-	program              string // of the errand
-	log                  io.Writer
+	group *group
+	scene
+	repeat          string
+	command, binary string // of the others; binary is of the driver
+	program         string // of the errand
+	log             io.Writer
 
 	before listing // of the store with its victims
 
@@ -219,8 +220,6 @@ func (k *cutoff) selected(only []string) (points []int, wanted bool) {
 	return points, wanted || len(only) == 0
 }
 
-func (k *cutoff) path(name string) string { return filepath.Join(k.dir, name) }
-
 // prepare makes the store that every run begins with.
 func (k *cutoff) prepare(ctx context.Context, w *Workshop, pair killedPair, dir string) (err error) {
 	k.back, k.stays = make([]int, len(afterKill)), map[string]string{}
@@ -243,7 +242,7 @@ func (k *cutoff) prepare(ctx context.Context, w *Workshop, pair killedPair, dir 
 	if k.dir, err = filepath.EvalSymlinks(k.dir); err != nil {
 		return err
 	}
-	server, err := k.serve(ctx)
+	server, err := k.serve(ctx, k.binary)
 	if err != nil {
 		return err
 	}
@@ -282,21 +281,8 @@ func (k *cutoff) end() error {
 	return os.RemoveAll(k.dir)
 }
 
-// serve starts a driver that keeps the store open.
-func (k *cutoff) serve(ctx context.Context) (*serving, error) {
-	return serve(ctx, k.binary, "--graph", k.path("graph"), "--run", k.path("run"), "--driver", k.layout)
-}
-
-// arguments are those of the store's command.
-func (k *cutoff) arguments(words ...string) []string {
-	return append([]string{"--graph", k.path("graph"), "--run", k.path("run"), "--storage-driver", k.layout}, words...)
-}
-
 func (k *cutoff) alone(ctx context.Context, words ...string) error {
-	output, err := exec.CommandContext(ctx, k.command, k.arguments(words...)...).CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("containers-storage %s: %w: %s", strings.Join(words, " "), err, output)
-	}
+	_, err := output(exec.CommandContext(ctx, k.command, k.options(words...)...))
 	return err
 }
 
@@ -329,7 +315,7 @@ func (k *cutoff) once(ctx context.Context, point int) (call string, err error) {
 	if output, err := exec.CommandContext(ctx, "cp", "-a", k.path("template"), k.path("graph")).CombinedOutput(); err != nil {
 		return "", fmt.Errorf("cp: %w: %s", err, output)
 	}
-	server, err := k.serve(ctx)
+	server, err := k.serve(ctx, k.binary)
 	if err != nil {
 		return "", err
 	}
@@ -443,9 +429,9 @@ func (k *cutoff) kill(point int) (call string, err error) {
 		return "", fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	defer steering.Close()
-	arguments := k.arguments(k.words...)
+	arguments := k.options(k.words...)
 	if k.driver {
-		arguments = append([]string{"--graph", k.path("graph"), "--run", k.path("run"), "--driver", k.layout}, k.words...)
+		arguments = k.arguments(k.words...)
 	}
 	p, err := steering.Start(k.program, []string{"STORAGE_CONF=/dev/null"}, arguments...)
 	if err != nil {

@@ -77,7 +77,7 @@ func TestWhatIsSeenOfAKilledErrand(t *testing.T) {
 		"bystander lost": {layers: keep, images: one, remove: []string{"vfs/dir/k-keep/0", "vfs/dir/v-low", "vfs/dir/v-high", "vfs-layers/v-low.tar-split.gz"}, lost: "vfs/dir/k-keep/0 is gone, and 0 names more"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			k := &cutoff{errand: errands[1], layout: "vfs", dir: t.TempDir()}
+			k := &cutoff{errand: errands[1], scene: scene{t.TempDir(), "vfs"}}
 			write := func(name, text string) {
 				require.NoError(t, os.MkdirAll(filepath.Dir(k.path("graph/"+name)), 0o700))
 				require.NoError(t, os.WriteFile(k.path("graph/"+name), []byte(text), 0o600))
@@ -107,7 +107,7 @@ func TestWhatIsSeenOfAKilledErrand(t *testing.T) {
 	}
 
 	// A layer that is put has to be recorded, or gone.
-	k := &cutoff{errand: errands[3], layout: "vfs", dir: t.TempDir()}
+	k := &cutoff{errand: errands[3], scene: scene{t.TempDir(), "vfs"}}
 	require.NoError(t, os.MkdirAll(k.path("graph/vfs-layers"), 0o700))
 	require.NoError(t, os.MkdirAll(k.path("graph/vfs-images"), 0o700))
 	require.NoError(t, os.WriteFile(k.path("graph/vfs-images/images.json"), []byte("[]"), 0o600))

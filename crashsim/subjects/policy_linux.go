@@ -218,13 +218,16 @@ func (r *replaying) note(c TraceCommand, wait time.Duration, err error) {
 	}
 }
 
-// A scene is a store on a file system of its own.
-type scene struct{ dir string }
+// A scene is a store in a directory of its own, with the driver overlay unless layout
+// names another.
+type scene struct{ dir, layout string }
 
 // onScene mounts a tmpfs that is large enough for a replay, for as long as do runs.
 func (o Run) onScene(ctx context.Context, do func(s *scene) error) error {
-	return onTmpfs(ctx, o.Dir, "4g,nr_inodes=2m", func(dir string) error { return do(&scene{dir}) })
+	return onTmpfs(ctx, o.Dir, "4g,nr_inodes=2m", func(dir string) error { return do(&scene{dir: dir}) })
 }
+
+func (s *scene) path(name string) string { return filepath.Join(s.dir, name) }
 
 func (s *scene) graph(names ...string) string {
 	return filepath.Join(append([]string{s.dir, "graph"}, names...)...)

@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,20 +32,21 @@ type serving struct {
 
 // arguments are those of a driver on the store, as [start] has them.
 func (s *scene) arguments(words ...string) []string {
-	return append([]string{"--graph", s.graph(), "--run", filepath.Join(s.dir, "run")}, words...)
+	line := []string{"--graph", s.path("graph"), "--run", s.path("run")}
+	if s.layout != "" {
+		line = append(line, "--driver", s.layout)
+	}
+	return append(line, words...)
+}
+
+// options are those of the store's own command.
+func (s *scene) options(words ...string) []string {
+	return append([]string{"--graph", s.path("graph"), "--run", s.path("run"), "--storage-driver", cmp.Or(s.layout, "overlay")}, words...)
 }
 
 // serve starts a driver without a command, by another program if there is one.
 func (s *scene) serve(ctx context.Context, driver string, by ...string) (*serving, error) {
-	return serve(ctx, append(append(by, driver), s.arguments()...)...)
-}
-
-// serveOn starts a driver on the store in dir.
-func serveOn(ctx context.Context, driver, dir, graph string) (*serving, error) {
-	return serve(ctx, append(append([]string{driver}, (&scene{dir}).arguments()...), "--driver", graph)...)
-}
-
-func serve(ctx context.Context, line ...string) (*serving, error) {
+	line := append(append(by, driver), s.arguments()...)
 	v := &serving{process: exec.CommandContext(ctx, line[0], line[1:]...)}
 	v.process.Stderr = &v.failure
 	out, err := v.process.StdoutPipe()

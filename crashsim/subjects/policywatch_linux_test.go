@@ -18,7 +18,7 @@ import (
 // trace says, wherever the layer has been moved to, and not before; and the space is
 // back when somebody else has removed the rest.
 func TestTheWatchKillsAtItsMomentAndSeesWhenAllIsGone(t *testing.T) {
-	s := &scene{t.TempDir()}
+	s := &scene{dir: t.TempDir()}
 	layer := TraceLayer{"victim0", 500}
 	data := s.graph("overlay", layer.ID, "diff")
 	for i := range layer.Directories() {

@@ -152,9 +152,10 @@ func steeredLayer() []byte {
 
 // A steered is one store under steering, made anew for each run.
 type steered struct {
-	command, driver, dir string
-	released             string // command, which makes the store
-	log                  io.Writer
+	scene
+	command, driver string
+	released        string // command, which makes the store
+	log             io.Writer
 
 	steering *blackbox.Steering
 	put      *blackbox.Steered
@@ -165,17 +166,10 @@ type steered struct {
 	met     bool // a recovery tried to lock its instance then
 }
 
-func (s *steered) path(name string) string { return filepath.Join(s.dir, name) }
-
 // root is where the driver has the instances of its layers.
 func (s *steered) root() string { return s.path("graph/overlay/tempdirs") }
 
 var steeredEnvironment = []string{"STORAGE_CONF=/dev/null"}
-
-// arguments are those of the store's command.
-func (s *steered) arguments(words ...string) []string {
-	return append([]string{"--graph", s.path("graph"), "--run", s.path("run"), "--storage-driver", "overlay"}, words...)
-}
 
 // alone runs the store's command without supervision, with mounts of its own.
 func (s *steered) alone(ctx context.Context, words ...string) (string, error) {
@@ -183,14 +177,10 @@ func (s *steered) alone(ctx context.Context, words ...string) (string, error) {
 }
 
 func (s *steered) aloneBy(ctx context.Context, command string, words ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, command, s.arguments(words...)...)
+	cmd := exec.CommandContext(ctx, command, s.options(words...)...)
 	cmd.Env = append(os.Environ(), steeredEnvironment...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
-	output, err := cmd.CombinedOutput()
-	if err != nil {
-		err = fmt.Errorf("containers-storage %s: %w: %s", words[0], err, bytes.TrimSpace(output))
-	}
-	return string(output), err
+	return output(cmd)
 }
 
 // steeredPatience bounds how long a process may run between two stops.
@@ -313,7 +303,7 @@ func never(blackbox.Call) bool { return false }
 
 // look starts another command that looks at the store.
 func (s *steered) look() (err error) {
-	s.looker, err = s.steering.Start(s.command, steeredEnvironment, s.arguments("layers")...)
+	s.looker, err = s.steering.Start(s.command, steeredEnvironment, s.options("layers")...)
 	return err
 }
 
@@ -337,7 +327,7 @@ func (s *steered) position(ctx context.Context, actions []blackbox.Action) (err 
 	s.looker, s.server, s.arrived, s.met = nil, nil, false, false
 	serves := slices.ContainsFunc(actions, func(a blackbox.Action) bool { return a.Process == 2 })
 	if serves {
-		if s.server, err = s.steering.Start(s.driver, steeredEnvironment, "--graph", s.path("graph"), "--run", s.path("run")); err != nil {
+		if s.server, err = s.steering.Start(s.driver, steeredEnvironment, s.arguments()...); err != nil {
 			return err
 		}
 		if err := s.server.Command("list"); err != nil {
@@ -350,7 +340,7 @@ func (s *steered) position(ctx context.Context, actions []blackbox.Action) (err 
 			return err
 		}
 	}
-	if s.put, err = s.steering.Start(s.command, steeredEnvironment, s.arguments("import-layer", "-f", s.path("layer.tar"), "--id", steeredID)...); err != nil {
+	if s.put, err = s.steering.Start(s.command, steeredEnvironment, s.options("import-layer", "-f", s.path("layer.tar"), "--id", steeredID)...); err != nil {
 		return err
 	}
 	// Its own recoveries come first.
