@@ -332,6 +332,12 @@ func (k *tap) set(before func(method, name string) error) {
 // withoutUnnamed makes a tap act like a file system without O_TMPFILE.
 var withoutUnnamed = refuse("OpenUnnamed", unix.EOPNOTSUPP)
 
+// An after is a hook that changes what calls have answered.
+type after func(*kernel.Call)
+
+func (after) Before(*kernel.Call) error { return nil }
+func (f after) After(c *kernel.Call)    { f(c) }
+
 // patient is the running kernel with a hook that refuses calls. One that is made again
 // for ever fails the test, which would only hang.
 func patient(t testing.TB, hook kernel.Hook) kernel.Kernel {

@@ -19,23 +19,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A typeless kernel stands for a file system that does not say in a listing
-// what type a name has.
-type typeless struct{ kernel.Kernel }
-
-func (k typeless) List(fd int, entries []kernel.Entry) ([]kernel.Entry, error) {
-	entries, err := k.Kernel.List(fd, entries)
-	for i := range entries {
-		entries[i].Type = fs.ModeIrregular
+// typeless stands for a file system that does not say in a listing what type a name has.
+var typeless = after(func(c *kernel.Call) {
+	for i := range c.Entries {
+		c.Entries[i].Type = fs.ModeIrregular
 	}
-	return entries, err
-}
+})
 
 // listings are those under which an odd name has to be found out.
 func listings() map[string]tempdir.Option {
 	kernels := map[string]tempdir.Option{"typed": kernel.With[tempdir.Option](kernel.Linux())}
 	if !testing.Short() {
-		kernels["typeless"] = kernel.With[tempdir.Option](typeless{kernel.Linux()})
+		kernels["typeless"] = kernel.With[tempdir.Option](kernel.Around(kernel.Linux(), typeless))
 	}
 	return kernels
 }
@@ -177,7 +172,7 @@ func TestLinksInStaleData(t *testing.T) {
 // instance is a failure, and not passed over in silence.
 func TestTypeThatCannotBeFoundOut(t *testing.T) {
 	k := newTap()
-	s := newScene(t, kernel.With[tempdir.Option](typeless{k}))
+	s := newScene(t, kernel.With[tempdir.Option](kernel.Around(k, typeless)))
 	k.set(refuse("StatName", unix.EIO))
 	report, err := s.root.Recover(background)
 	instances, _ := s.root.Instances(background)
@@ -191,12 +186,9 @@ func TestTypeThatCannotBeFoundOut(t *testing.T) {
 }
 
 // hidesMounts is a kernel without STATX_ATTR_MOUNT_ROOT (Linux before 5.8).
-type hidesMounts struct{}
-
-func (hidesMounts) Before(*kernel.Call) error { return nil }
-func (hidesMounts) After(c *kernel.Call) {
+var hidesMounts = after(func(c *kernel.Call) {
 	c.Attributes.MountRoot, c.Attributes.MountUnknown = false, true
-}
+})
 
 // A file that is mounted over a lock file has a lock of its own: that it is free
 // says nothing of the instance, and taking it would remove live data. Unknown is
@@ -210,7 +202,7 @@ func TestMountOverALockFile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			testfs.Without(t, lack, func(t *testing.T) {
-				s := newScene(t, kernel.With[tempdir.Option](kernel.Around(kernel.Linux(), hidesMounts{})))
+				s := newScene(t, kernel.With[tempdir.Option](kernel.Around(kernel.Linux(), hidesMounts)))
 				live := s.live.ID()
 				cover := filepath.Join(s.outside, "cover")
 				require.NoError(t, os.WriteFile(cover, nil, 0o600))

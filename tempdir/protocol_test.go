@@ -38,7 +38,7 @@ func TestProtocolCalls(t *testing.T) {
 		t.Run(path.name, func(t *testing.T) {
 			k := newTap()
 			k.set(path.before)
-			root := openRoot(t, kernel.With[tempdir.Option](&ordering{k, true}))
+			root := openRoot(t, ordered(k, true))
 			warm, err := root.Create() // finds out once which path works
 			require.NoError(t, err)
 			require.NoError(t, warm.Close(background))
@@ -107,8 +107,8 @@ const someID = "0123456789abcdef0123456789abcdef"
 // Outside ext4, xfs and tmpfs renames are made durable before the first unlink
 // (rule 11), by one call that is not under the store lock.
 func TestUnorderedFileSystemSyncsBeforeTheFirstUnlink(t *testing.T) {
-	k := &ordering{newTap(), false}
-	root := openRoot(t, kernel.With[tempdir.Option](k))
+	k := newTap()
+	root := openRoot(t, ordered(k, false))
 	dir, err := root.Create()
 	require.NoError(t, err)
 	require.NoError(t, dir.StageDeletion(makeLayer(t, beside(root, "layer"))))
@@ -132,16 +132,10 @@ func TestUnorderedFileSystemSyncsBeforeTheFirstUnlink(t *testing.T) {
 	assert.Equal(t, 1, report.Count(tempdir.Recovered))
 }
 
-// An ordering is a file system that keeps renames in order, or promises nothing,
+// ordered is a tap on a file system that keeps renames in order, or promises nothing,
 // whatever the tests run on.
-type ordering struct {
-	*tap
-	ordered bool
-}
-
-func (k *ordering) OpenRoot(path string) (int, bool, error) {
-	root, _, err := k.tap.OpenRoot(path)
-	return root, k.ordered, err
+func ordered(k *tap, is bool) tempdir.Option {
+	return kernel.With[tempdir.Option](kernel.Around(k, after(func(c *kernel.Call) { c.Ordered = is })))
 }
 
 // The same while it is being closed: what a stranger took is no leftover.

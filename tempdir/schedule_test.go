@@ -5,32 +5,31 @@ package tempdir_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 )
 
-// once returns a before function that runs act before the first call of method,
-// and fails every call of the methods in faults.
-func once(method string, act func(name string), faults map[string]unix.Errno) func(method, name string) error {
+// once returns a before function that runs act before the first call of method, and
+// asks then, if there is one.
+func once(method string, act func(name string), then func(method, name string) error) func(method, name string) error {
 	done := false
 	return func(m, name string) error {
 		if m == method && !done {
 			done = true
 			act(name)
 		}
-		if errno, ok := faults[m]; ok {
-			return errno
+		if then != nil {
+			return then(m, name)
 		}
 		return nil
 	}
 }
-
-var noUnnamed = map[string]unix.Errno{"OpenUnnamed": unix.EOPNOTSUPP}
 
 // The race of podman issue 29641, at each place where the owner can be
 // overtaken on the fallback path. P is the owner, Q a recoverer.
@@ -53,7 +52,7 @@ func TestRecovererOvertakesAnOwnerOnTheFallbackPath(t *testing.T) {
 				var err error
 				report, err = recoverer.Recover(background)
 				require.NoError(t, err)
-			}, noUnnamed))
+			}, withoutUnnamed))
 
 			dir, err := owner.Create()
 			require.NoError(t, err)
@@ -99,7 +98,7 @@ func TestOwnerMeetsALockHeldByARecoverer(t *testing.T) {
 			assert.Equal(t, 1, report.Count(tempdir.Recovered))
 		}()
 		<-holding
-	}, noUnnamed))
+	}, withoutUnnamed))
 
 	dir, err := owner.Create()
 	require.NoError(t, err)
@@ -139,7 +138,7 @@ func TestRecovererWithAGhostLockTouchesNothing(t *testing.T) {
 // A listing is not atomic: it may show the data of an instance that was created
 // while it ran, and not its lock file. Adoption finds the lock file (rule 3).
 func TestListingThatMissesALockFileHarmsNothing(t *testing.T) {
-	for name, faults := range map[string]map[string]unix.Errno{"publish locked": nil, "fallback": noUnnamed} {
+	for name, then := range map[string]func(method, name string) error{"publish locked": nil, "fallback": withoutUnnamed} {
 		t.Run(name, func(t *testing.T) {
 			k := newTap()
 			recoverer := openRoot(t, kernel.With[tempdir.Option](k))
@@ -147,8 +146,10 @@ func TestListingThatMissesALockFileHarmsNothing(t *testing.T) {
 			dir, err := owner.Create()
 			require.NoError(t, err)
 			require.NoError(t, dir.StageDeletion(makeLayer(t, beside(owner, "layer"))))
-			k.set(func(method, _ string) error { return faultOf(faults, method) })
-			torn := openAt(t, recoverer.Path(), kernel.With[tempdir.Option](&forgetful{Kernel: k, prefix: "lock-"}))
+			k.set(then)
+			torn := openAt(t, recoverer.Path(), kernel.With[tempdir.Option](kernel.Around(k, after(func(c *kernel.Call) {
+				c.Entries = slices.DeleteFunc(c.Entries, func(e kernel.Entry) bool { return strings.HasPrefix(e.Name, "lock-") })
+			}))))
 			report, err := torn.Recover(background)
 			require.NoError(t, err)
 			assert.Equal(t, 1, report.Count(tempdir.Skipped))
@@ -159,39 +160,16 @@ func TestListingThatMissesALockFileHarmsNothing(t *testing.T) {
 	}
 }
 
-func faultOf(faults map[string]unix.Errno, method string) error {
-	if errno, ok := faults[method]; ok {
-		return errno
-	}
-	return nil
-}
-
-// forgetful is a kernel whose listings miss the names with a prefix.
-type forgetful struct {
-	kernel.Kernel
-	prefix string
-}
-
-func (k *forgetful) List(fd int, entries []kernel.Entry) ([]kernel.Entry, error) {
-	all, err := k.Kernel.List(fd, nil)
-	for _, entry := range all {
-		if len(entry.Name) < len(k.prefix) || entry.Name[:len(k.prefix)] != k.prefix {
-			entries = append(entries, entry)
-		}
-	}
-	return entries, err
-}
-
 // Two recoverers adopt one orphan: one links first, the other goes away.
 func TestTwoRecoverersAdoptOneOrphan(t *testing.T) {
 	for name, c := range map[string]struct {
 		before string
-		faults map[string]unix.Errno
+		then   func(method, name string) error
 	}{
 		"publish locked":                  {"LinkLock", nil},
-		"fallback, before the lock file":  {"CreateLock", noUnnamed},
-		"fallback, before it is locked":   {"TakeLock", noUnnamed},
-		"fallback, before it is verified": {"StatName", noUnnamed},
+		"fallback, before the lock file":  {"CreateLock", withoutUnnamed},
+		"fallback, before it is locked":   {"TakeLock", withoutUnnamed},
+		"fallback, before it is verified": {"StatName", withoutUnnamed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			k := newTap()
@@ -203,7 +181,7 @@ func TestTwoRecoverersAdoptOneOrphan(t *testing.T) {
 				var err error
 				other, err = second.Recover(background)
 				require.NoError(t, err)
-			}, c.faults))
+			}, c.then))
 			report, err := first.Recover(background)
 			require.NoError(t, err)
 			require.Len(t, report.Results, 1)
