@@ -4,6 +4,7 @@ package tempdir_test
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -201,6 +202,26 @@ var answers = []answer{
 		require.NoError(t, os.WriteFile(filepath.Join(s.data(staleID), "first"), nil, 0o600))
 		recovered(tempdir.Recovered, nil)(t, s, k)
 		require.NoDirExists(t, s.data(staleID))
+	}},
+	{"what was hoisted is not listed at once, and something else stays", nil, on(kernel.RemoveEntry, "stays", unix.EIO), func(s *scene, c *kernel.Call) {
+		switch listed := fmt.Sprint(c.Fd); c.Method {
+		case kernel.OpenDirectory:
+			delete(s.noted, fmt.Sprint(c.Result))
+		case kernel.List:
+			if s.noted[listed] {
+				c.Entries = c.Entries[:len(c.Entries)-c.Appended]
+			}
+			s.noted[listed] = true
+		}
+	}, func(t *testing.T, s *scene, k *refusing) {
+		deep := filepath.Join(s.data(staleID), "deep")
+		require.NoError(t, os.RemoveAll(filepath.Join(s.data(staleID), "0-layer")))
+		require.NoError(t, os.MkdirAll(filepath.Join(deep, below(40)), 0o700))
+		require.NoError(t, os.WriteFile(filepath.Join(deep, "stays"), nil, 0o600))
+		recovered(tempdir.Failed, unix.EIO)(t, s, k)
+		left, err := filepath.Glob(s.data(staleID) + "/*")
+		require.NoError(t, err)
+		require.Equal(t, []string{deep}, left, "what was hoisted is gone")
 	}},
 	{"a flag that nobody asked to clear", nil, on(kernel.RemoveEntry, "", unix.EPERM), seen(func(a *kernel.Attributes) { a.Immutable = true }), removedInPlace(tempdir.ErrImmutable)},
 	{"a file called like a lock file that its owner cannot open", nil, on(kernel.OpenToInspect, "", unix.EACCES), nil, func(t *testing.T, s *scene, k *refusing) {
