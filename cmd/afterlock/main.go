@@ -13,8 +13,16 @@ import (
 
 	_ "github.com/afterlock/afterlock/crashsim/blackbox/drivers" // the black box starts them
 	"github.com/afterlock/afterlock/internal/bench/proc"
+	"github.com/afterlock/afterlock/internal/bench/worlds"
 	"github.com/afterlock/afterlock/internal/gate"
 )
+
+// The stage worlds runs commands of this program in places of its own.
+func init() {
+	worlds.Command = func(ctx context.Context, arguments []string, out io.Writer) int {
+		return run(ctx, arguments, out, out)
+	}
+}
 
 func main() {
 	proc.Become()

@@ -15,6 +15,7 @@ import (
 	"github.com/afterlock/afterlock/crashsim/blackbox"
 	"github.com/afterlock/afterlock/fuzz"
 	"github.com/afterlock/afterlock/internal/bench/schedule"
+	"github.com/afterlock/afterlock/internal/bench/worlds"
 	"github.com/afterlock/afterlock/internal/scratch"
 	"github.com/afterlock/afterlock/model/conformance"
 )
@@ -35,6 +36,7 @@ var replayers = map[string]replayer{
 	"counterexample": replayCounterexample,
 	"box":            replayWith(blackbox.Replay),
 	"crash":          replayWith(fuzz.Replay),
+	"world":          replayWorld,
 }
 
 func newReplay() *cobra.Command {
@@ -60,6 +62,9 @@ A schedule is KIND:PROGRAM[@WORLD][/STEPS[/LOSS...]]:
                                 wrong, and the calls are a behaviour of the model
   box:PROGRAM/STEPS             calls of real processes, kills and errnos; exit
                                 code 0 if nothing is wrong
+
+  world:PROGRAM@NAME=VALUE,...  a program in a place that differs in these respects
+                                from a plain one; exit code 0 if nothing is wrong
 
 A step is an edge, as 2 or 2!1 (the second call of it fails), or what process A
 does: A7 (seven calls), A* (to the end of its command), A7! (it is killed then),
@@ -131,6 +136,14 @@ func replayWith(replay func(ctx context.Context, text string, out io.Writer) (fi
 		}
 		return err
 	}
+}
+
+func replayWorld(ctx context.Context, how *schedule.Schedule, o replayOptions, out io.Writer) error {
+	findings, err := worlds.Replay(ctx, how.String(), o.dir, out)
+	if err == nil && findings > 0 {
+		return failed()
+	}
+	return err
 }
 
 func replayCounterexample(ctx context.Context, how *schedule.Schedule, o replayOptions, out io.Writer) error {

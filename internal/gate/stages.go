@@ -21,6 +21,7 @@ func Stages() []Stage {
 		crash{},
 		fuzzStage{},
 		onFiles{blackBox{}},
+		onFiles{worldStage{}},
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	_ "github.com/afterlock/afterlock/crashsim/blackbox/drivers"
 	"github.com/afterlock/afterlock/fuzz"
 	"github.com/afterlock/afterlock/internal/bench/proc"
+	"github.com/afterlock/afterlock/internal/bench/worlds"
 	"github.com/afterlock/afterlock/internal/gate"
 	"github.com/afterlock/afterlock/linearizability"
 	"github.com/afterlock/afterlock/model/conformance"
@@ -65,6 +66,12 @@ func parts() (all []part) {
 			c.Seed = uint64(seed + 1)
 			all = append(all, part{"linearizability", fmt.Sprintf("%s-%d", name, seed+1), histories(c)})
 		}
+	}
+	for _, seed := range []int{2, 5} {
+		all = append(all, part{"worlds", fmt.Sprint(seed), func(ctx context.Context, dir string) ([]string, error) {
+			r, err := worlds.Run(ctx, worlds.Options{Dir: dir, Seed: uint64(seed), Limit: 48, First: true})
+			return r.Findings, err
+		}})
 	}
 	all = append(all, part{"traces", "stage", func(ctx context.Context, dir string) ([]string, error) { return whole(ctx, "traces", dir) }})
 	return all

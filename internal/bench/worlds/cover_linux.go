@@ -1,0 +1,191 @@
+package worlds
+
+import "math/rand/v2"
+
+// A cover draws worlds until every t values of different dimensions were in one of
+// them together, but for those that are refused. It is deterministic.
+type cover struct {
+	sizes   [dimensions]int
+	t       int
+	wanted  map[partial]bool // combinations that no world had yet
+	order   []partial        // of wanted, as they are to be met
+	refused []partial
+	random  *rand.Rand
+}
+
+// newCover covers the combinations of t values, 2 or 3.
+func newCover(sizes [dimensions]int, t int, seed uint64) *cover {
+	c := &cover{sizes: sizes, t: t, wanted: map[partial]bool{}, random: rand.New(rand.NewPCG(seed, 14))}
+	c.combinations(func(p partial) {
+		c.wanted[p] = true
+		c.order = append(c.order, p)
+	})
+	c.random.Shuffle(len(c.order), func(i, j int) { c.order[i], c.order[j] = c.order[j], c.order[i] })
+	return c
+}
+
+// combinations yields every combination of t values.
+func (c *cover) combinations(yield func(partial)) {
+	var choose func(p partial, from, left int)
+	choose = func(p partial, from, left int) {
+		if left == 0 {
+			yield(p)
+			return
+		}
+		for d := from; d < dimensions; d++ {
+			for v := range c.sizes[d] {
+				with := p
+				with[d] = int8(v)
+				choose(with, d+1, left-1)
+			}
+		}
+	}
+	choose(nothing, 0, c.t)
+}
+
+var nothing = func() (p partial) {
+	for d := range p {
+		p[d] = open
+	}
+	return p
+}()
+
+// refuse takes back what a world cannot have: nothing that has all of p is drawn
+// or wanted any more.
+func (c *cover) refuse(p partial) {
+	c.refused = append(c.refused, p)
+	for wanted := range c.wanted {
+		if p.in(wanted) {
+			delete(c.wanted, wanted)
+		}
+	}
+}
+
+func (c *cover) allowed(p partial) bool {
+	for _, refused := range c.refused {
+		if refused.in(p) {
+			return false
+		}
+	}
+	return true
+}
+
+// tries is how many worlds are drawn for the best of them.
+const tries = 8
+
+// next draws a world that has wanted combinations, which are wanted no more unless
+// they are put back, and reports whether there were any left.
+func (c *cover) next() (w World, met []partial, ok bool) {
+	for len(c.order) > 0 {
+		first := c.order[0]
+		if !c.wanted[first] {
+			c.order = c.order[1:]
+			continue
+		}
+		best := -1
+		for range tries {
+			if drawn, complete := c.draw(first); complete {
+				if n := len(c.had(drawn)); n > best {
+					best, w = n, drawn
+				}
+			}
+		}
+		if best >= 0 {
+			met = c.had(w)
+			for _, p := range met {
+				delete(c.wanted, p)
+			}
+			return w, met, true
+		}
+		c.refuse(first) // it can be had with nothing, because of what is refused with each
+	}
+	return w, nil, false
+}
+
+// putBack wants again what a world was to have that could not be built.
+func (c *cover) putBack(met []partial) {
+	for _, p := range met {
+		if c.allowed(p) {
+			c.wanted[p] = true
+			c.order = append(c.order, p)
+		}
+	}
+}
+
+// draw completes p dimension by dimension, with the value that meets the most.
+func (c *cover) draw(p partial) (w World, ok bool) {
+	for _, d := range c.random.Perm(dimensions) {
+		if p[d] != open {
+			continue
+		}
+		best, most := -1, -1
+		for _, v := range c.random.Perm(c.sizes[d]) {
+			with := p
+			if with[d] = int8(v); !c.allowed(with) {
+				continue
+			}
+			if n := c.gain(with, d); n > most {
+				best, most = v, n
+			}
+		}
+		if best < 0 {
+			return w, false
+		}
+		p[d] = int8(best)
+	}
+	for d, v := range p {
+		w[d] = byte(v)
+	}
+	return w, true
+}
+
+// gain counts the wanted combinations of p with its value of d.
+func (c *cover) gain(p partial, d int) (n int) {
+	for a := range p {
+		if a == d || p[a] == open {
+			continue
+		}
+		one := nothing
+		one[d], one[a] = p[d], p[a]
+		if c.t == 2 {
+			if c.wanted[one] {
+				n++
+			}
+			continue
+		}
+		for b := range a {
+			if b == d || p[b] == open {
+				continue
+			}
+			two := one
+			if two[b] = p[b]; c.wanted[two] {
+				n++
+			}
+		}
+	}
+	return n
+}
+
+// had are the wanted combinations that the world has.
+func (c *cover) had(w World) (found []partial) {
+	p := w.partial()
+	for d := range p {
+		for a := range d {
+			one := nothing
+			one[d], one[a] = p[d], p[a]
+			if c.t == 2 {
+				if c.wanted[one] {
+					found = append(found, one)
+				}
+				continue
+			}
+			for b := range a {
+				two := one
+				if two[b] = p[b]; c.wanted[two] {
+					found = append(found, two)
+				}
+			}
+		}
+	}
+	return found
+}

@@ -1,0 +1,351 @@
+package worlds
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	bench "github.com/afterlock/afterlock/internal/bench/proc"
+)
+
+const roleStage = "worlds"
+
+func init() { bench.Register(roleStage, serve) }
+
+// Run plays worlds until every two values, or Deep every three, of different
+// dimensions that can be had were in one of them together. It does so in a process
+// with a mount name space of its own, so that nothing stays mounted whatever happens.
+// An ordinary user mounts nothing: what needs that is refused.
+func Run(ctx context.Context, o Options) (Report, error) {
+	p := bench.New(roleStage)
+	p.SysProcAttr = &syscall.SysProcAttr{}
+	if os.Geteuid() == 0 {
+		p.SysProcAttr.Cloneflags = unix.CLONE_NEWNS
+	}
+	if err := p.Start(); err != nil {
+		return Report{}, err
+	}
+	stop := context.AfterFunc(ctx, p.Shut)
+	defer stop()
+	err := p.Send(o)
+	for err == nil {
+		var said answer
+		if err = p.Receive(&said); err == nil {
+			if said.Report != nil {
+				p.Shut()
+				return *said.Report, errors.Join(said.error(), p.Wait())
+			}
+			if o.Progress != nil {
+				o.Progress(said.Progress)
+			}
+		}
+	}
+	p.Kill()
+	return Report{}, fmt.Errorf("the process of the worlds: %w: %s", errors.Join(err, ctx.Err()), p.Said())
+}
+
+// An answer is one line of the process.
+type answer struct {
+	Progress    string
+	Report      *Report
+	Err         string
+	Unsupported bool
+}
+
+func (a answer) error() error {
+	switch {
+	case a.Err == "":
+		return nil
+	case a.Unsupported:
+		return fmt.Errorf("%s%w", a.Err, unsupported{})
+	}
+	return errors.New(a.Err)
+}
+
+// Unsupported adds no words.
+type unsupported struct{}
+
+func (unsupported) Error() string        { return "" }
+func (unsupported) Is(target error) bool { return target == errors.ErrUnsupported }
+
+func serve([]string) {
+	var o Options
+	bench.Fail(bench.Parent.Receive(&o))
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		bench.Parent.Await() // the parent is done with it, or gone
+		cancel()
+	}()
+	var mu sync.Mutex
+	o.Progress = func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		_ = bench.Parent.Send(answer{Progress: text})
+	}
+	report, err := run(ctx, o)
+	said := answer{Report: &report}
+	if err != nil {
+		said.Err, said.Unsupported = err.Error(), errors.Is(err, errors.ErrUnsupported)
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	bench.Fail(bench.Parent.Send(said))
+}
+
+// prepare makes the place for volumes: a directory that every user can reach.
+func prepare(o Options) (*volumes, error) {
+	v := &volumes{base: o.Dir, images: o.Dir, made: map[string]*volume{}, mounted: os.Geteuid() == 0}
+	if !v.mounted {
+		return v, nil
+	}
+	v.base = "/mnt"
+	return v, errors.Join(
+		unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
+		unix.Mount("tmpfs", v.base, "tmpfs", 0, "mode=755"),
+	)
+}
+
+func run(ctx context.Context, o Options) (r Report, err error) {
+	unix.Umask(0o022)
+	v, err := prepare(o)
+	if err != nil {
+		return r, fmt.Errorf("make a place for worlds: %w", err)
+	}
+	s := &search{volumes: v, Options: o, report: &r, causes: map[partial]string{}}
+	if o.World != "" {
+		w, err := Parse(o.World)
+		if err != nil {
+			return r, err
+		}
+		if why := s.one(ctx, w); why != nil {
+			return r, why
+		}
+		return r, nil
+	}
+	var sizes [dimensions]int
+	for d := range sizes {
+		sizes[d] = len(Dimensions[d].Values)
+	}
+	t := 2
+	if o.Deep {
+		t = 3
+	}
+	s.cover = newCover(sizes, t, o.Seed)
+	r.Combinations = len(s.cover.order)
+	for s.batch(ctx) {
+	}
+	r.Covered = r.Combinations - len(s.cover.wanted) - s.gone()
+	for p, why := range s.causes {
+		if p.values() == 1 {
+			r.Values = append(r.Values, fmt.Sprintf("%v: %s", p, why))
+		}
+		r.Refused = append(r.Refused, fmt.Sprintf("%v: %s", p, why))
+	}
+	slices.Sort(r.Values)
+	slices.Sort(r.Refused)
+	r.Possible = r.Combinations - s.gone()
+	return r, ctx.Err()
+}
+
+// A search draws worlds and plays them, several at a time.
+type search struct {
+	*volumes
+	Options
+	report *Report
+	cover  *cover
+	drawn  int                // worlds
+	sites  atomic.Int64       // that were made
+	causes map[partial]string // why what was refused was
+}
+
+// gone counts the combinations that cannot be had.
+func (s *search) gone() (n int) {
+	s.cover.combinations(func(p partial) {
+		if !s.cover.allowed(p) {
+			n++
+		}
+	})
+	return n
+}
+
+// batchSize is how many worlds are drawn before what one of them teaches counts for
+// the next: a number of its own, so that the same worlds are drawn on any machine.
+const batchSize = 16
+
+// A played is what became of a world.
+type played struct {
+	World
+	met      []partial
+	reduced  World
+	findings []string
+	refused  partial
+	why      string // it is refused
+	err      error
+	probed   bool // it is another shard's
+}
+
+// batch draws some worlds and plays them, and reports whether there may be more.
+func (s *search) batch(ctx context.Context) (more bool) {
+	var batch []*played
+	for len(batch) < batchSize && (s.Limit == 0 || s.drawn < s.Limit) {
+		w, met, ok := s.cover.next()
+		if !ok {
+			break
+		}
+		s.drawn++
+		batch = append(batch, &played{World: w, met: met, probed: s.ShardN > 1 && s.drawn%s.ShardN != s.ShardI-1})
+	}
+	next := make(chan *played)
+	var wait sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		wait.Go(func() {
+			for p := range next {
+				s.play(ctx, p)
+			}
+		})
+	}
+	for _, p := range batch {
+		next <- p
+	}
+	close(next)
+	wait.Wait()
+	for _, p := range batch {
+		switch {
+		case ctx.Err() != nil:
+			return false
+		case p.why != "" && p.refused == nothing:
+			s.note(p.World, []string{"no world can be built: " + p.why})
+			return false
+		case p.why != "":
+			s.cover.refuse(p.refused)
+			s.causes[p.refused] = p.why
+			s.cover.putBack(p.met)
+		case p.err != nil:
+			s.note(p.World, []string{"not judged: " + p.err.Error()})
+		case len(p.findings) > 0:
+			s.note(p.reduced, p.findings)
+			fallthrough
+		case !p.probed:
+			s.report.Worlds++
+		}
+	}
+	s.Progress(fmt.Sprintf("%d worlds, %d combinations wanted", s.report.Worlds, len(s.cover.wanted)))
+	return len(batch) > 0 && !(s.First && len(s.report.Findings) > 0)
+}
+
+// play plays the world, and looks for what is behind what it finds.
+func (s *search) play(ctx context.Context, p *played) {
+	if p.probed {
+		p.err = s.probe(ctx, p.World)
+	} else {
+		p.findings, p.err = s.try(ctx, p.World)
+	}
+	switch {
+	case errors.Is(p.err, errRefused):
+		p.refused, p.why = s.cause(ctx, p.World, p.err)
+	case len(p.findings) > 0:
+		p.reduced, p.findings = s.reduce(ctx, p.World, p.findings)
+	}
+}
+
+// note keeps a finding. Two worlds are often reduced to one.
+func (s *search) note(w World, findings []string) {
+	for i, text := range findings {
+		findings[i] = strings.ReplaceAll(text, "\n", " ")
+	}
+	line := fmt.Sprintf("%s: %s; repeat: afterlock replay %s", w, strings.Join(findings, "; "), w)
+	if !slices.Contains(s.report.Findings, line) {
+		s.report.Findings = append(s.report.Findings, line)
+	}
+}
+
+// cause finds the fewest values of w that are refused together. What is refused on
+// one file system, or to one program, is asked of all.
+func (s *search) cause(ctx context.Context, w World, err error) (partial, string) {
+	p, why := w.partial(), err.Error()
+	for d := range w {
+		if d == program || d == fileSystem {
+			continue
+		}
+		plainer := w
+		if plainer[d] = 0; w[d] != 0 {
+			err := s.probe(ctx, plainer)
+			if err == nil {
+				continue
+			}
+			why = err.Error()
+		}
+		w, p[d] = plainer, open
+	}
+	for _, d := range []int{program, fileSystem} {
+		values := Dimensions[d].Values
+		if d == program {
+			values = []string{"delete", "recover", "store-delete"} // what is prepared for a program is one of three
+		}
+		if !s.matters(ctx, w, d, values) {
+			w[d], p[d] = 0, open
+		}
+	}
+	return p, strings.TrimPrefix(why, errRefused.Error()+": ")
+}
+
+// matters reports whether a world that is refused is not with one of these values of
+// the dimension.
+func (s *search) matters(ctx context.Context, w World, d int, values []string) bool {
+	return slices.ContainsFunc(values, func(value string) bool {
+		w[d] = byte(slices.Index(Dimensions[d].Values, value))
+		return s.probe(ctx, w) == nil
+	})
+}
+
+// try plays a world that was not drawn.
+func (s *search) try(ctx context.Context, w World) ([]string, error) {
+	return s.volumes.play(ctx, w, s.number())
+}
+
+// probe returns why the world is refused.
+func (s *search) probe(ctx context.Context, w World) error {
+	err := s.volumes.probe(ctx, w, s.number())
+	if errors.Is(err, errRefused) {
+		return err
+	}
+	return nil
+}
+
+func (s *search) number() int { return int(s.sites.Add(1)) }
+
+// reduce makes values plain as long as there is a finding.
+func (s *search) reduce(ctx context.Context, w World, findings []string) (World, []string) {
+	for d := len(w) - 1; d > program; d-- {
+		plainer := w
+		if plainer[d] = 0; w[d] == 0 {
+			continue
+		}
+		if found, err := s.try(ctx, plainer); err == nil && len(found) > 0 {
+			w, findings = plainer, found
+		}
+	}
+	return w, findings
+}
+
+// one plays a world that was given.
+func (s *search) one(ctx context.Context, w World) error {
+	findings, err := s.try(ctx, w)
+	if err != nil {
+		return fmt.Errorf("%s: %w", w, err)
+	}
+	s.report.Worlds = 1
+	if len(findings) > 0 {
+		s.note(w, findings)
+	}
+	return nil
+}

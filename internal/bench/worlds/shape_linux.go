@@ -1,0 +1,51 @@
+package worlds
+
+import (
+	"maps"
+	"slices"
+	"syscall"
+)
+
+// A refusal is what a kernel or a sandbox answers to a call, by the call's name as
+// a proc.Lack has it.
+var refusals = map[string]map[string]syscall.Errno{
+	"openat2-EPERM":           {"openat2": syscall.EPERM},
+	"openat2-ENOSYS":          {"openat2": syscall.ENOSYS},
+	"tmpfile-EOPNOTSUPP":      {"openat 2&4259840": syscall.EOPNOTSUPP},
+	"ofdlocks-ENOLCK":         {"fcntl 1=37": syscall.ENOLCK},
+	"linkat-EPERM":            {"linkat": syscall.EPERM},
+	"linkat-EXDEV":            {"linkat": syscall.EXDEV},
+	"noreplace-EINVAL":        {"renameat2 4&1": syscall.EINVAL},
+	"exchange-EINVAL":         {"renameat2 4&2": syscall.EINVAL},
+	"statx-ENOSYS":            {"statx": syscall.ENOSYS},
+	"statx-EACCES":            {"statx": syscall.EACCES},
+	"fchmodat2-ENOSYS":        {"fchmodat2": syscall.ENOSYS},
+	"listmount-ENOSYS":        {"listmount": syscall.ENOSYS},
+	"handles-EOPNOTSUPP":      {"name_to_handle_at": syscall.EOPNOTSUPP},
+	"rename-EXDEV":            {"renameat2": syscall.EXDEV},
+	"getflags-ENOTTY":         {"ioctl": syscall.ENOTTY},
+	"everything-before-2020":  {"openat2": syscall.ENOSYS, "fchmodat2": syscall.ENOSYS, "listmount": syscall.ENOSYS, "statmount": syscall.ENOSYS},
+	"everything-of-a-sandbox": {"openat2": syscall.EPERM, "statx": syscall.EPERM, "fchmodat2": syscall.EPERM, "listmount": syscall.EPERM, "statmount": syscall.EPERM, "name_to_handle_at": syscall.EPERM},
+}
+
+// whatTakesSpace is answered so where a quota is used up, whatTurns where the file
+// system has become read-only.
+var (
+	whatTakesSpace = map[string]syscall.Errno{"openat 2&64": syscall.EDQUOT, "mkdirat": syscall.EDQUOT, "linkat": syscall.EDQUOT}
+	whatTurns      = map[string]syscall.Errno{
+		"openat 2&64": syscall.EROFS, "mkdirat": syscall.EROFS, "linkat": syscall.EROFS, "unlinkat": syscall.EROFS,
+		"renameat2": syscall.EROFS, "fchmod": syscall.EROFS, "fchmodat": syscall.EROFS, "fchmodat2": syscall.EROFS,
+	}
+)
+
+func refusalNames() []string {
+	return append([]string{"nothing"}, slices.Sorted(maps.Keys(refusals))...)
+}
+
+// shapeNames are the shapes of what is deleted, see plant.
+func shapeNames() []string {
+	return []string{
+		"plain", "closed", "foreign", "immutable", "mounts", "livefuse", "deadfuse", "deep", "wide",
+		"hardlinks", "names", "special", "whiteouts", "subvolumes", "acl", "file", "symlink",
+	}
+}

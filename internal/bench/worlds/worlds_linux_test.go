@@ -1,0 +1,133 @@
+package worlds
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	bench "github.com/afterlock/afterlock/internal/bench/proc"
+	"github.com/afterlock/afterlock/tempdir"
+)
+
+// lies makes the removal of what is written in [TestProgramThatLies].
+const lies = "AFTERLOCK_WORLDS_LIES"
+
+func init() {
+	if os.Getenv(lies) == "" {
+		return
+	}
+	honest := remove
+	remove = func(ctx context.Context, path string, options ...tempdir.Option) error {
+		if _, err := os.Stat("/proc/self"); err != nil {
+			return nil
+		}
+		return honest(ctx, path, options...)
+	}
+}
+
+func TestMain(m *testing.M) { bench.Main(m) }
+
+// Every two values are in one world, in not many more worlds than there are pairs of
+// the two largest dimensions; what is refused is in none, whenever that turns out.
+func TestCoverMeetsEveryPairOnce(t *testing.T) {
+	var sizes [dimensions]int
+	for d := range sizes {
+		sizes[d] = 2 + d%4
+	}
+	c := newCover(sizes, 2, 1)
+	never := nothing
+	never[1], never[2] = 0, 3
+	var worlds []World
+	for first := true; ; first = false {
+		w, met, ok := c.next()
+		if !ok {
+			break
+		}
+		if first || never.in(w.partial()) {
+			c.refuse(never)
+			c.putBack(met)
+			continue
+		}
+		worlds = append(worlds, w)
+	}
+	missing := 0
+	c.combinations(func(p partial) {
+		for _, w := range worlds {
+			if p.in(w.partial()) {
+				assert.NotEqual(t, never, p)
+				return
+			}
+		}
+		missing++
+	})
+	assert.Equal(t, 1, missing, "what is refused")
+	assert.Less(t, len(worlds), 50)
+}
+
+func TestDeepCoverMeetsEveryTriple(t *testing.T) {
+	var sizes [dimensions]int
+	for d := range sizes {
+		sizes[d] = 2
+	}
+	c := newCover(sizes, 3, 1)
+	met := map[partial]bool{}
+	for {
+		w, _, ok := c.next()
+		if !ok {
+			break
+		}
+		c.combinations(func(p partial) { met[p] = met[p] || p.in(w.partial()) })
+	}
+	c.combinations(func(p partial) { assert.True(t, met[p], "%v", p) })
+}
+
+func TestWorldIsReadAsItIsWritten(t *testing.T) {
+	for _, text := range []string{"world:delete", "world:store-create@fs=ext4,user=ordinary,company=cleaner"} {
+		w, err := Parse(text)
+		require.NoError(t, err)
+		assert.Equal(t, text, w.String())
+	}
+	for text, reason := range map[string]string{
+		"world:fly":             `no program "fly"`,
+		"world:delete@fs=vfat":  `no fs "vfat"`,
+		"world:delete@fs":       `no fs ""`,
+		"world:delete@a=b":      `cannot read "a=b"`,
+		"world:delete@x=1/A":    "expected world:",
+		"crash:delete@fs=tmpfs": "expected world:",
+	} {
+		_, err := Parse(text)
+		assert.ErrorContains(t, err, reason, text)
+	}
+}
+
+// Worlds in which nothing is wrong, and what cannot be built is said.
+func TestSomeWorlds(t *testing.T) {
+	r, err := Run(t.Context(), Options{Dir: t.TempDir(), Seed: 1, Limit: 16})
+	require.NoError(t, err)
+	assert.Empty(t, r.Findings)
+	assert.NotZero(t, r.Worlds)
+	assert.NotEmpty(t, r.Refused)
+}
+
+// A program that leaves what it says is gone, in one kind of world, is found, and the
+// world reduced to what it takes.
+func TestProgramThatLies(t *testing.T) {
+	t.Setenv(lies, "1")
+	r, err := Run(t.Context(), Options{Dir: t.TempDir(), Seed: 1, First: true})
+	require.NoError(t, err)
+	require.Len(t, r.Findings, 1)
+	assert.Contains(t, r.Findings[0], "world:remove@proc=none: remove: nil, and the victim is there; ")
+	world, _, _ := strings.Cut(r.Findings[0], ": remove")
+	var out strings.Builder
+	findings, err := Replay(t.Context(), world, t.TempDir(), &out)
+	require.NoError(t, err)
+	assert.Equal(t, 1, findings, out.String())
+	os.Unsetenv(lies)
+	findings, err = Replay(t.Context(), world, t.TempDir(), &out)
+	require.NoError(t, err)
+	assert.Zero(t, findings, out.String())
+}

@@ -1,0 +1,48 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/afterlock/afterlock/internal/bench/worlds"
+)
+
+// worldStage plays programs in places that differ in many respects at once.
+type worldStage struct{}
+
+func (worldStage) Name() string { return "worlds" }
+
+func (worldStage) Description() string {
+	return "what people met: every two of file system, user, /proc, refused calls, full disks, shapes, places and company"
+}
+
+func (worldStage) Run(ctx context.Context, env Env) (Result, error) {
+	r, err := worlds.Run(ctx, worlds.Options{
+		Dir: env.Scratch, Seed: env.Seed, Deep: env.Deep,
+		ShardI: env.Shard.I, ShardN: env.Shard.N, Progress: env.Progress,
+	})
+	return worldsResult(r, env.Shard.N > 1), err
+}
+
+// minWorlds is how many an ordinary user plays at least, who may not mount, nor become
+// somebody else.
+const minWorlds = 60
+
+func worldsResult(r worlds.Report, shard bool) Result {
+	result := Result{
+		Ran: fmt.Sprintf("%d worlds; %d of %d combinations of values cannot be had here", r.Worlds, r.Combinations-r.Possible, r.Combinations),
+		Counts: []Count{
+			AtLeast("worlds", int64(r.Worlds), minWorlds),
+			AtLeast("combinations covered", int64(r.Covered), int64(r.Possible)),
+		},
+		Problems: r.Findings,
+	}
+	if shard {
+		result.Counts = []Count{AtLeast("worlds", int64(r.Worlds), 1)}
+	}
+	if len(r.Values) > 0 {
+		result.Line = "worlds: not here: " + strings.Join(r.Values, "; ")
+	}
+	return result
+}
