@@ -23,14 +23,12 @@ func init() { bench.Register(roleStage, serve) }
 
 // Run plays worlds until every two values, or Deep every three, of different
 // dimensions that can be had were in one of them together. It does so in a process
-// with a mount name space of its own, so that nothing stays mounted whatever happens.
+// with name spaces of its own for mounts and processes, so that nothing stays mounted
+// and nothing runs on, whatever happens.
 // An ordinary user mounts nothing: what needs that is refused.
 func Run(ctx context.Context, o Options) (Report, error) {
 	p := bench.New(roleStage)
-	p.SysProcAttr = &syscall.SysProcAttr{}
-	if os.Geteuid() == 0 {
-		p.SysProcAttr.Cloneflags = unix.CLONE_NEWNS
-	}
+	p.SysProcAttr = namespaces()
 	if err := p.Start(); err != nil {
 		return Report{}, err
 	}
@@ -51,6 +49,14 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	}
 	p.Kill()
 	return Report{}, fmt.Errorf("the process of the worlds: %w: %s", errors.Join(err, ctx.Err()), p.Said())
+}
+
+// namespaces are those of the process that plays.
+func namespaces() *syscall.SysProcAttr {
+	if os.Geteuid() != 0 {
+		return &syscall.SysProcAttr{}
+	}
+	return &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID}
 }
 
 // An answer is one line of the process.
@@ -110,6 +116,7 @@ func prepare(o Options) (*volumes, error) {
 	v.base = "/mnt"
 	return v, errors.Join(
 		unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
+		unix.Mount("proc", "/proc", "proc", 0, ""),
 		unix.Mount("tmpfs", v.base, "tmpfs", 0, "mode=755"),
 	)
 }

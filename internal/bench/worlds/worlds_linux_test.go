@@ -3,8 +3,10 @@ package worlds
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -130,4 +132,31 @@ func TestProgramThatLies(t *testing.T) {
 	findings, err = Replay(t.Context(), world, t.TempDir(), &out)
 	require.NoError(t, err)
 	assert.Zero(t, findings, out.String())
+}
+
+// A killed run leaves no process, and with it no mount and no loop device.
+func TestKilledRunLeavesNothing(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("skipped, because an ordinary user mounts nothing")
+	}
+	dir := t.TempDir()
+	p := bench.New(roleStage)
+	p.SysProcAttr = namespaces()
+	require.NoError(t, p.Start())
+	require.NoError(t, p.Send(Options{Dir: dir, Seed: 1}))
+	for range 3 {
+		require.NoError(t, p.Receive(&answer{}))
+	}
+	attached := func() (found []string) {
+		files, _ := filepath.Glob("/sys/block/loop*/loop/backing_file")
+		for _, file := range files {
+			if image, _ := os.ReadFile(file); strings.HasPrefix(string(image), dir) {
+				found = append(found, file)
+			}
+		}
+		return found
+	}
+	assert.NotEmpty(t, attached(), "images are mounted")
+	p.Kill()
+	assert.Eventually(t, func() bool { return len(attached()) == 0 }, time.Minute, 50*time.Millisecond) // the kernel does that later
 }
