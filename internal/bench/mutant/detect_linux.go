@@ -33,7 +33,7 @@ type Detector struct {
 // path, such as ./model/conformance: of the checks' own mutants.
 var Detectors = []Detector{
 	{"tempdir", "tempdir"}, {"layerstore", "tempdir/layerstore"}, {"compat", "tempdir/compat"}, {"kernel", "internal/kernel"},
-	{"edges", ""}, {"crash", ""}, {"fuzz", ""}, {"blackbox", ""}, {"linearizability", ""}, {"traces", ""},
+	{"edges", ""}, {"crash", ""}, {"fuzz", ""}, {"blackbox", ""}, {"linearizability", ""}, {"traces", ""}, {"worlds", ""},
 	{"model", "model"},
 }
 
