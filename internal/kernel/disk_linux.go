@@ -145,9 +145,6 @@ func (linuxDisk) ReadMetadata(path string) ([]byte, error) {
 	if err := Again(func() error { return unix.Fstat(fd, &s) }); err != nil {
 		return nil, err
 	}
-	if s.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, unix.EINVAL
-	}
 	if s.Size > maxMetadata {
 		return nil, unix.EFBIG
 	}

@@ -83,7 +83,6 @@ func (s *Store) left(ctx context.Context) (found, flagged []string, err error) {
 		}
 		return nil
 	})
-	slices.Sort(found)
 	return found, flagged, err
 }
 

@@ -98,7 +98,7 @@ func (r *removal) move(h *held, m *metadata, layers []record) error {
 	}
 	for _, dir := range r.lost {
 		// And before what somebody else moved is, who may have died before that.
-		if err := r.store.disk.SyncDirectory(dir); err != nil && err != unix.ENOENT {
+		if err := r.store.disk.SyncDirectory(dir); err != nil {
 			return errors.Join(append(failures, r.failure(nil, dir, nil, err))...)
 		}
 	}
@@ -310,7 +310,7 @@ func (r *removal) removeInPlace(ctx context.Context, g *graph, layer *record) er
 			r.byOrder = append(r.byOrder, dir)
 			continue
 		}
-		if err := s.disk.SyncDirectory(dir); err != nil && err != unix.ENOENT {
+		if err := s.disk.SyncDirectory(dir); err != nil {
 			return &fs.PathError{Op: "sync", Path: dir, Err: err}
 		}
 	}

@@ -233,7 +233,7 @@ func errnoError(errno unix.Errno) error {
 // mountOf returns the id, in the table, of the mount that the directory lies on.
 // ok is false where the kernel cannot tell.
 func mountOf(dir string) (id uint64, ok bool) {
-	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return 0, false
 	}
