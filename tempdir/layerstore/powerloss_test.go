@@ -41,6 +41,7 @@ type outage struct {
 	subject     *subject
 	state       string            // of the store, after what has returned
 	allowed     []string          // what may be found after power loss
+	before      []string          // of it, what an earlier process, or a failed operation, left
 	files       map[string]string // of layers, by id
 	worlds      map[string]outcome
 	loss        string // what was lost
@@ -68,7 +69,7 @@ func (o *outage) begin(from *journal, image image) {
 		from.put(image, o.dirs)
 	}
 	o.journal = newJournal(o.model, o.dirs...)
-	o.state, o.allowed = "", []string{""}
+	o.state, o.allowed, o.before = "", []string{""}, nil
 }
 
 func (o *outage) end() {
@@ -103,14 +104,15 @@ type step struct {
 	name   string
 	run    func(o *outage) error
 	after  string
-	refuse string // a method that is refused while it runs
-	next   string // one that is refused to the next process, if this one is killed
+	refuse string // methods that are refused while it runs
+	next   string // those that are refused to the next process, if this one is killed
+	fails  bool   // every sync of the next process fails, too
 }
 
 // refusing answers calls of the method with an errno.
 func refusing(method *string) func(call string) error {
 	return func(call string) error {
-		if refused, _, _ := strings.Cut(call, " "); refused == *method {
+		if refused, _, _ := strings.Cut(call, " "); strings.Contains(*method, refused) {
 			return map[string]error{"StageDeletion": unix.EXDEV, "Replace": unix.EINVAL}[refused]
 		}
 		return nil
@@ -140,7 +142,7 @@ func labelling(id, text string) func(o *outage) error {
 // take takes one step; killed reports that its process was. What it promised is what
 // may be found from then on.
 func (o *outage) take(s step) (killed bool) {
-	o.allowed = []string{o.state, s.after}
+	o.allowed = append([]string{o.state, s.after}, o.before...)
 	var err error
 	done, ended := make(chan bool), false
 	go func() {
@@ -155,10 +157,10 @@ func (o *outage) take(s step) (killed bool) {
 	case !ended:
 		o.subject.kill()
 	case err == nil:
-		o.allowed = []string{s.after}
+		o.allowed, o.before = []string{s.after}, nil
 		o.state = s.after
 	case o.failing && layerstore.EffectOf(err) == layerstore.NoEffect:
-		o.allowed = []string{o.state}
+		o.allowed = append([]string{o.state}, o.before...)
 	case o.failing && layerstore.EffectOf(err) == layerstore.MayHaveEffect:
 		o.state = described(o.store)
 	case o.failing:
@@ -331,7 +333,7 @@ var killed = []step{
 	{name: "delete in place", run: deleting("a"), after: "keep", refuse: "StageDeletion", next: "StageDeletion"},
 	{name: "delete by mark", run: deleting("a"), after: "keep", refuse: "Replace"},
 	{name: "save", run: labelling("keep", "x"), after: "keep=x a", next: "Replace"},
-	{name: "save by mark", run: labelling("keep", "x"), after: "keep=x a", refuse: "Replace", next: "Replace"},
+	{name: "save by mark", run: labelling("keep", "x"), after: "keep=x a", refuse: "Replace", next: "Replace", fails: true},
 }
 
 // failed are more operations whose syncs fail.
@@ -340,6 +342,8 @@ var failed = []step{
 		backup(o)
 		return labelling("keep", "x")(o)
 	}, after: "keep=x a", refuse: "Replace"},
+	{name: "save that needs room", run: labelling("keep", long), after: "keep=x... a"},
+	{name: "delete in place by mark", run: deleting("a"), after: "keep", refuse: "StageDeletion Replace"},
 }
 
 // stage makes what operations are killed, or fail, on.
@@ -359,9 +363,27 @@ func (o *outage) kill(operation step) {
 	scene, start := o.stage()
 	seen := map[string]bool{}
 	for k := 0; o.loss == ""; k++ {
-		if !o.killAt(scene, start, operation, k, seen) {
+		more, syncs := o.killAt(scene, start, operation, k, -1, seen)
+		for sync := 0; sync < syncs && operation.fails; sync++ {
+			_, syncs = o.killAt(scene, start, operation, k, sync, map[string]bool{})
+		}
+		if !more {
 			break
 		}
+	}
+}
+
+// failingSync is refusing that also refuses one of the syncs of an operation that may fail,
+// and counts them.
+func (o *outage) failingSync(k int, syncs *int, method *string) func(call string) error {
+	*syncs = 0
+	return func(call string) error {
+		if o.failing && strings.HasPrefix(call, "Sync") {
+			if *syncs++; *syncs == k+1 {
+				return unix.EIO
+			}
+		}
+		return refusing(method)(call)
 	}
 }
 
@@ -370,70 +392,65 @@ func (o *outage) kill(operation step) {
 func (o *outage) fail(operation step) {
 	scene, start := o.stage()
 	for k, syncs := 0, 1; o.loss == "" && k < syncs; k++ {
+		refused := operation.refuse
 		o.begin(scene, start)
-		o.state, o.allowed, syncs = "keep a", []string{"keep a"}, 0
-		opened := o.open(-1, func(call string) error {
-			if o.failing && strings.HasPrefix(call, "Sync") {
-				if syncs++; syncs == k+1 {
-					return unix.EIO
-				}
-			}
-			return refusing(&operation.refuse)(call)
-		})
-		if opened {
+		o.state, o.allowed = "keep a", []string{"keep a"}
+		if o.open(-1, o.failingSync(k, &syncs, &refused)) {
 			o.failing = true
 			o.take(operation)
 			o.failing = false
-			operation.refuse = operation.next
-			found := described(o.store)
-			text := strings.Replace(found, "keep", "keep=after", 1)
-			if o.takeAfter(step{run: labelling("keep", "after"), after: strings.Replace(text, "=after=x", "=after", 1)}); o.loss != "" {
-				o.loss = fmt.Sprintf("sync %d failed: %s", k, o.loss)
-			}
+			refused = operation.next
+			o.goOn(false)
 			o.store.Close()
+		}
+		if o.loss != "" {
+			o.loss = fmt.Sprintf("sync %d of %s failed: %s", k, operation.name, o.loss)
 		}
 		o.end()
 	}
 }
 
-// killAt kills it before its k-th call, if it makes so many.
-func (o *outage) killAt(scene *journal, start image, operation step, k int, seen map[string]bool) bool {
+// goOn is another save after one that was killed or failed, and fails once itself.
+func (o *outage) goOn(fails bool) (after string) {
+	found := described(o.store)
+	after = regexp.MustCompile(`^keep(=\S+)?`).ReplaceAllString(found, "keep=after")
+	o.state, o.before = found, append(o.allowed, found)
+	if fails {
+		o.failing = true
+		o.take(step{run: labelling("keep", "after"), after: after})
+		o.failing = false
+		return o.goOn(false)
+	}
+	o.take(step{run: labelling("keep", "after"), after: after})
+	return after
+}
+
+// killAt kills it before its k-th call, if it makes so many, and lets a sync of the next
+// process fail, which makes syncs of them.
+func (o *outage) killAt(scene *journal, start image, operation step, k, sync int, seen map[string]bool) (more bool, syncs int) {
 	o.begin(scene, start)
 	defer o.end()
 	o.state, o.allowed = "keep a", []string{"keep a"}
 	if !o.open(k, refusing(&operation.refuse)) {
-		return false
+		return false, 0
 	}
 	if !o.take(operation) {
 		o.store.Close()
-		return false
+		return false, 0
 	}
 	all := []string{}
 	o.journal.worlds(true, func(i image) { all = append(all, o.journal.text(i)) })
 	slices.Sort(all)
 	key := strings.Join(all, "")
-	if seen[key] || !o.open(-1, refusing(&operation.next)) { // the kill made no difference
-		return true
+	if seen[key] || !o.open(-1, o.failingSync(sync, &syncs, &operation.next)) { // the kill made no difference
+		return true, 0
 	}
 	seen[key] = true
-	found := described(o.store)
-	text := strings.Replace(strings.Replace(found, "keep", "keep=after", 1), "=after=x", "=after", 1)
-	o.state, o.allowed = found, []string{"keep a", operation.after, found}
-	o.takeAfter(step{run: labelling("keep", "after"), after: text})
+	o.allowed = []string{"keep a", operation.after}
+	text := o.goOn(sync >= 0)
 	o.take(step{run: func(o *outage) error { _, err := o.store.Recover(background); return err }, after: text})
 	o.store.Close()
-	return true
-}
-
-// takeAfter is take after a kill: what the dead process did may still be lost.
-func (o *outage) takeAfter(s step) {
-	before := o.allowed
-	run := s.run
-	s.run = func(o *outage) error {
-		o.allowed = append(o.allowed, before...)
-		return run(o)
-	}
-	o.take(s)
+	return true, max(syncs, 1)
 }
 
 // The layer store's own code, where power may be lost at every call: what was promised
@@ -471,10 +488,12 @@ func powerLoss(t *testing.T, d durability, drivers ...layerstore.Driver) {
 }
 
 func TestPowerLossAfterAFailedSync(t *testing.T) {
-	o := newOutage(t, unordered, layerstore.VFS)
-	for _, operation := range append(killed, failed...) {
-		o.fail(operation)
-		assert.Empty(t, o.loss, operation.name)
+	for _, d := range []durability{unordered, ordered} {
+		o := newOutage(t, d, layerstore.VFS)
+		for _, operation := range slices.Concat(killed, failed) {
+			o.fail(operation)
+		}
+		assert.Empty(t, o.loss, d.name)
 	}
 }
 
