@@ -58,7 +58,7 @@ func whole(log string) string {
 }
 
 // Any32 gives calls that are called otherwise on 32 bits the names of 64 bits.
-var Any32 = strings.NewReplacer("fcntl64", "fcntl", "fstatat64", "newfstatat", "fstat64", "fstat", "fstatfs64", "fstatfs")
+var Any32 = strings.NewReplacer("fcntl64", "fcntl", "fstatat64", "newfstatat", "fstat64", "fstat", "fstatfs64", "fstatfs", "statfs64", "statfs")
 
 // RuntimeCalls are made by the Go runtime when it likes to.
 var RuntimeCalls = []string{

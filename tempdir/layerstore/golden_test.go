@@ -117,7 +117,7 @@ var injected = []struct {
 }{
 	{"nothing", "", nil},
 	{"EINTR", "openat,mkdirat,unlinkat,fcntl,?fcntl64,statx,pread64,pwrite64,fsync,syncfs,statfs,?statfs64,renameat,renameat2:error=EINTR:when=1+2", nil},
-	{"EINTR of close", "close:error=EINTR", nil},
+	{"EINTR of close", "close:error=EINTR:when=1+2", nil},
 	{"short answers", "pread64,pwrite64:retval=3:when=2", []string{
 		`pread64.*"metadata", 8, 0\)`, "pread64(<BASE/metadata>, \"\\0\\0\\0\", 8, 0)\npread64(<BASE/metadata>, \"adata\", 5, 3)",
 		`(pwrite64.*, 15, 0\))`, "$1\npwrite64(<BASE/spare>, \"            \", 12, 3)",
@@ -169,6 +169,7 @@ func TestArgumentsBelowTheSeam(t *testing.T) {
 func methodLines(log, base string) map[string]string {
 	fds := regexp.MustCompile(`\b\d+<([^>]*)>`)
 	rest := regexp.MustCompile(`, ?\{(f_type|stx_mask).*|\) += .*|0x[0-9a-f]+ /\*[^*]*\*/`)
+	lstat32 := regexp.MustCompile(`lstat64\(("[^"]*")\)`)
 	status := regexp.MustCompile(`, (\{st_mode[^}]*\}|0x[0-9a-f]{6,})`) // or where it would go
 	got, section, thread := map[string]string{}, "", ""
 	for _, match := range regexp.MustCompile(`(?m)^(\d+) +(\w+)\((.*)$`).FindAllStringSubmatch(log, -1) {
@@ -182,7 +183,8 @@ func methodLines(log, base string) map[string]string {
 		text := fds.ReplaceAllString(strings.ReplaceAll(match[3], base, "BASE"), "<$1>")
 		text = rest.ReplaceAllString(status.ReplaceAllString(text, ""), ")")
 		text = regexp.MustCompile(`AT_FDCWD<[^>]*>`).ReplaceAllString(text, "AT_FDCWD")
-		got[section] += "\n" + testfs.Any32.Replace(match[2]) + "(" + strings.ReplaceAll(text, "O_LARGEFILE|", "")
+		text = testfs.Any32.Replace(match[2]) + "(" + strings.ReplaceAll(text, "O_LARGEFILE|", "")
+		got[section] += "\n" + lstat32.ReplaceAllString(strings.Replace(text, ", 84)", ")", 1), `newfstatat(AT_FDCWD, $1, AT_SYMLINK_NOFOLLOW)`)
 	}
 	for method, lines := range got {
 		got[method] = strings.TrimPrefix(lines, "\n")
