@@ -346,21 +346,17 @@ func (s *source) place(f *ast.FuncDecl, at token.Pos) token.Pos {
 		if n == nil || n.Pos() > at || n.End() <= at {
 			return false
 		}
-		list := []ast.Stmt(nil)
+		list, begin := []ast.Stmt(nil), token.NoPos // at the beginning itself: a condition that is longer
 		switch n := n.(type) {
 		case *ast.BlockStmt:
-			list = n.List
-			if at > n.Lbrace && len(list) > 0 && !clauses(list[0]) { // at the brace: a condition that is longer
-				place = list[0].Pos()
-			}
+			list, begin = n.List, n.Lbrace
 		case *ast.CaseClause:
-			if list = n.Body; len(list) > 0 && at > n.Colon {
-				place = list[0].Pos()
-			}
+			list, begin = n.Body, n.Colon
 		case *ast.CommClause:
-			if list = n.Body; len(list) > 0 && at > n.Colon {
-				place = list[0].Pos()
-			}
+			list, begin = n.Body, n.Colon
+		}
+		if at > begin && len(list) > 0 && !clauses(list[0]) {
+			place = list[0].Pos()
 		}
 		for _, statement := range list {
 			if !clauses(statement) && statement.Pos() <= at && at < statement.End() {
