@@ -41,7 +41,9 @@ Mutants of the catalogue name the detector that must meet them, and its message.
 Others are enumerated by rule, and counted apart; those that do not compile are no
 mutants. Mutants of the specification are the models that a property must refute,
 called "model NAME". What killed a mutant in the committed matrix is tried first, and nothing
-more if it still does. --full tries every detector. A run that was interrupted goes
+more if it still does. --full tries every detector, and --only-kills as many as it
+takes to know of each detector one mutant that it alone kills: a mutant counts as an
+only kill when all others were tried. A run that was interrupted goes
 on with the result file that it left.
 
 Limits are of processor time, and of a clock that goes slower while others want
