@@ -141,30 +141,32 @@ func TestVictimGoneIsNotInstanceGone(t *testing.T) {
 
 // A call that is refused keeps nobody waiting.
 func TestRefusalsHoldNoMutex(t *testing.T) {
-	root := t.TempDir()
-	td, lockFile, data := newTempDir(t, root)
-	addition, err := td.StageAddition()
-	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(addition.Path, nil, 0o600))
-	missing := filepath.Join(t.TempDir(), "missing", "x")
-	for _, refused := range []func() error{
-		func() error { return td.StageDeletion(lockFile) },
-		func() error { return td.StageDeletion(data) },
-		func() error { return td.StageDeletion(missing) },
-		func() error { return addition.Commit(lockFile) },
-		func() error { return addition.Commit(missing) },
-		func() error { // its data is no directory
-			check(os.RemoveAll(data))
-			check(os.WriteFile(data, nil, 0o600))
-			return addition.Commit(filepath.Join(root, "destination"))
-		},
-		func() error { td.Cleanup(); return td.StageDeletion(root) },
-		func() error { _, err := td.StageAddition(); return err },
-		func() error { return addition.Commit(filepath.Join(root, "destination")) },
-	} {
-		require.Error(t, refused())
-		require.True(t, td.Unlocked(), "a mutex is held")
-	}
+	onBoth(t, func(t *testing.T) {
+		root := t.TempDir()
+		td, err := compat.NewTempDir(root) // not cleaned up at the end: that would wait, too
+		require.NoError(t, err)
+		addition, err := td.StageAddition()
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(addition.Path, nil, 0o600))
+		data, missing := filepath.Dir(addition.Path), filepath.Join(t.TempDir(), "missing", "x")
+		for _, refused := range []func() error{
+			func() error { return td.StageDeletion(data) },
+			func() error { return td.StageDeletion(missing) },
+			func() error { return addition.Commit(data) },
+			func() error { return addition.Commit(missing) },
+			func() error { // its data is no directory
+				check(os.RemoveAll(data))
+				check(os.WriteFile(data, nil, 0o600))
+				return addition.Commit(filepath.Join(root, "destination"))
+			},
+			func() error { td.Cleanup(); return td.StageDeletion(root) },
+			func() error { _, err := td.StageAddition(); return err },
+			func() error { return addition.Commit(filepath.Join(root, "destination")) },
+		} {
+			require.Error(t, refused())
+			require.True(t, td.Unlocked(), "a mutex is held")
+		}
+	})
 }
 
 func TestNoDescriptorIsLeaked(t *testing.T) {
