@@ -47,13 +47,15 @@ func parts() (all []part) {
 		r, err := crashsim.Run(ctx, crashsim.Options{First: true})
 		return r.Problems(), err
 	}})
-	all = append(all, part{"fuzz", "program", func(ctx context.Context, dir string) ([]string, error) {
-		r, err := fuzz.Campaign(ctx, fuzz.Options{Seed: 1, Executions: 60_000})
-		if len(r.Problems) > 0 {
-			r.Problems = append(r.Problems, fmt.Sprintf("found after %d programs: %s", r.Executions, r.Repeat))
-		}
-		return r.Problems, err
-	}})
+	for seed := range uint64(5) {
+		all = append(all, part{"fuzz", fmt.Sprintf("programs-%d", seed+1), func(ctx context.Context, dir string) ([]string, error) {
+			r, err := fuzz.Campaign(ctx, fuzz.Options{Seed: seed + 1, Executions: 20_000})
+			if len(r.Problems) > 0 {
+				r.Problems = append(r.Problems, fmt.Sprintf("after %d programs in %.1f s: %s", r.Executions, r.Elapsed.Seconds(), r.Repeat))
+			}
+			return r.Problems, err
+		}})
+	}
 	for _, phase := range []string{"crashes", "errnos", "schedules"} {
 		const shards = 4
 		for i := range shards {
