@@ -121,40 +121,6 @@ func TestRmTellsOfALeftoverThatStaysAndExitsWith0(t *testing.T) {
 	assert.DirExists(t, odd)
 }
 
-// A well-known name in a directory that many may write.
-func TestNobodyIsStoppedByAThingThatHasTheNameOfTheRoot(t *testing.T) {
-	for name, make := range map[string]func(path string) error{
-		"file":          func(path string) error { return os.WriteFile(path, []byte("precious"), 0o600) },
-		"fifo":          func(path string) error { return unix.Mkfifo(path, 0o600) },
-		"link":          func(path string) error { return os.Symlink("elsewhere", path) },
-		"dangling link": func(path string) error { return os.Symlink("nowhere", path) },
-		"unusable":      func(path string) error { return os.Mkdir(path, 0) },
-		"somebody else's": func(path string) error {
-			if err := os.Mkdir(path, 0o777); err != nil || os.Geteuid() != 0 {
-				return err
-			}
-			return os.Chown(path, 12345, 12345)
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if root := os.Geteuid() == 0; root && name == "unusable" || !root && name == "somebody else's" {
-				t.Skip("skipped, because this user cannot have that")
-			}
-			dir := t.TempDir()
-			tree(t, dir+"/elsewhere")
-			for _, root := range []string{ownRoot(), oldRoot} {
-				require.NoError(t, make(filepath.Join(dir, root)))
-			}
-			tree(t, dir+"/tree")
-			_, stderr, code := call(t, "rm", dir+"/tree")
-			assert.Zero(t, code, stderr)
-			assert.Empty(t, stderr)
-			onlyNames(t, dir, "elsewhere", ownRoot(), oldRoot)
-			onlyNames(t, dir+"/elsewhere", "sub0", "sub1", "sub2")
-		})
-	}
-}
-
 func TestRmRemovesARootLikeAnythingElse(t *testing.T) {
 	dir := t.TempDir()
 	stale(t, filepath.Join(dir, ownRoot()))

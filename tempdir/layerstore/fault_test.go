@@ -3,6 +3,7 @@
 package layerstore_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -43,29 +44,40 @@ func TestFailedCreationLeavesNothing(t *testing.T) {
 	}
 }
 
-// Whoever cannot find out whether a layer is being removed where it is leaves it
-// alone, and says so. If it moved the layer away, its id would be free, and what
-// gets it next would be removed by the other.
-func TestClaimThatCannotBeTried(t *testing.T) {
-	path := filepath.Join(scratch(t), "store")
-	s := openStore(t, path, refused{"Kernel.StageDeletion": unix.EXDEV}.options()...)
-	create(t, s, "a", someFiles(3, "a"))
-	receipt, err := s.DeferredDelete(background, "a")
-	require.NoError(t, err)
+// While a layer is removed in place its id is neither there nor free, and nobody else
+// takes the layer away, even where that has become possible; when it is gone, the id
+// can be used again. Who cannot find out whether it is being removed leaves it alone,
+// too, and says so: moved away, its id would be free, and what gets it next would be
+// removed by the other.
+func TestInPlaceRemovalIsClaimed(t *testing.T) {
+	for _, asked := range []error{nil, unix.ENOLCK} {
+		path := filepath.Join(scratch(t), "store")
+		s := openStore(t, path, refused{"Kernel.StageDeletion": unix.EXDEV}.options()...)
+		create(t, s, "a", someFiles(3, "a"))
+		receipt, err := s.DeferredDelete(background, "a")
+		require.NoError(t, err)
 
-	other := openStore(t, path, refused{"Disk.TestLock": unix.ENOLCK}.options()...)
-	finished, err := other.Load(background)
-	require.ErrorIs(t, err, unix.ENOLCK)
-	require.ErrorIs(t, err, layerstore.ErrBusy)
-	assert.Empty(t, finished)
-	_, err = other.Create(background, layerstore.Layer{ID: "a"}, someFiles(3, "new"))
-	require.ErrorIs(t, err, layerstore.ErrBusy)
-	create(t, other, "b", someFiles(3, "b")) // nobody else is refused
+		other := openStore(t, path, refused{"Disk.TestLock": asked}.options()...) // recovers
+		assert.DirExists(t, filepath.Join(path, "vfs/dir/a"), "claimed")
+		assert.Empty(t, listIDs(t, other))
+		finished, err := other.Load(background)
+		require.ErrorIs(t, err, asked)
+		assert.Equal(t, asked != nil, errors.Is(err, layerstore.ErrBusy))
+		assert.Empty(t, finished)
+		_, err = other.Create(background, layerstore.Layer{ID: "a"}, someFiles(3, "new"))
+		require.ErrorIs(t, err, layerstore.ErrBusy)
+		_, err = other.Delete(background, "a")
+		require.ErrorIs(t, err, layerstore.ErrLayerUnknown)
+		report, err := other.Recover(background)
+		require.ErrorIs(t, err, asked)
+		assert.Equal(t, []string{"a"}, report.Flagged, "somebody else is at it")
+		create(t, other, "b", someFiles(3, "b")) // nobody else is refused
 
-	deletion, err := receipt.Finish(background)
-	require.NoError(t, err)
-	assert.Len(t, deletion.InPlace, 1)
-	create(t, other, "a", someFiles(3, "a"))
-	assertWhole(t, other, "a", 3)
-	assertWhole(t, other, "b", 3)
+		deletion, err := receipt.Finish(background)
+		require.NoError(t, err)
+		assert.Len(t, deletion.InPlace, 1)
+		create(t, other, "a", someFiles(3, "a"))
+		assertWhole(t, other, "a", 3)
+		assertWhole(t, other, "b", 3)
+	}
 }

@@ -3,6 +3,7 @@
 package layerstore_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -216,6 +217,16 @@ func TestWhatIsSyncedAndWhen(t *testing.T) {
 				l.take()
 				require.NoError(t, s.Save(background, "a", nil))
 				assert.Equal(t, join([]string{"sync store"}, save), l.take(), "save after somebody else's")
+
+				_, err = openStore(t, l.store).Delete(background, "a") // who does not know the image store
+				assert.Equal(t, c.images, errors.Is(err, layerstore.ErrNoImageStore))
+				create(t, s, "b", layerstore.Empty())
+				ids := listIDs(t, s)
+				deletion, err := s.Delete(background, ids...)
+				require.NoError(t, err)
+				assert.Len(t, deletion.Instances, len(ids), "one in each root")
+				assert.Empty(t, leftovers(l.store))
+				assert.Empty(t, leftovers(l.images))
 			})
 		}
 	}
