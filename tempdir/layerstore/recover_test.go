@@ -116,34 +116,6 @@ func setFlag(t *testing.T, path, id string) {
 	require.NoError(t, os.WriteFile(metadata, []byte(strings.Replace(string(text), old, old+`"incomplete":true,`, 1)), 0o600))
 }
 
-// A flagged layer is no layer: not listed, not read, not deleted, no parent. Its
-// id is free as soon as somebody wants it.
-func TestFlaggedLayersAreInvisible(t *testing.T) {
-	s, path := newStore(t)
-	create(t, s, "a", someFiles(3, "old"))
-	create(t, s, "b", someFiles(3, "b"))
-	setFlag(t, path, "a")
-	assert.Equal(t, []string{"b"}, listIDs(t, s))
-	_, err := s.ReadFile(background, "a", "dir0/file0")
-	assert.ErrorIs(t, err, layerstore.ErrLayerUnknown)
-	_, err = s.Delete(background, "a")
-	assert.ErrorIs(t, err, layerstore.ErrLayerUnknown)
-	setFlagged := func() bool {
-		text, err := os.ReadFile(filepath.Join(path, "layers.json"))
-		require.NoError(t, err)
-		return strings.Contains(string(text), "incomplete")
-	}
-	require.True(t, setFlagged(), "nobody took the lock for writing yet")
-	_, err = s.Create(background, layerstore.Layer{ID: "child", Parent: "a"}, layerstore.Empty())
-	assert.ErrorIs(t, err, layerstore.ErrNoParent)
-	_, err = s.Create(background, layerstore.Layer{ID: "a"}, someFiles(3, "new"))
-	require.NoError(t, err)
-	require.False(t, setFlagged())
-	content, err := s.ReadFile(background, "a", "dir0/file0")
-	require.NoError(t, err)
-	assert.Equal(t, "new", string(content))
-}
-
 // A cancelled removal is a deletion all the same; recovery goes on with it (F30).
 func TestCancelledRemovalIsFinishedByRecovery(t *testing.T) {
 	s, path := newStore(t)
