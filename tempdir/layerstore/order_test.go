@@ -29,6 +29,7 @@ type ledger struct {
 	kernel.Disk
 	store, images string
 	unordered     bool // the kernel says that the file system orders nothing
+	marks         bool // names cannot be exchanged
 	lines         []string
 	refuse        func(*kernel.Call) error
 }
@@ -70,6 +71,9 @@ func (l *ledger) WriteToken(fd int, t kernel.Token) error {
 
 func (l *ledger) Replace(spare, path string) error {
 	l.note("replace", path)
+	if l.marks {
+		return unix.EINVAL
+	}
 	return l.Disk.Replace(spare, path)
 }
 
@@ -217,6 +221,13 @@ func TestWhatIsSyncedAndWhen(t *testing.T) {
 				l.take()
 				require.NoError(t, s.Save(background, "a", nil))
 				assert.Equal(t, join([]string{"sync store"}, save), l.take(), "save after somebody else's")
+
+				l.marks = true
+				require.NoError(t, s.Save(background, "a", nil))
+				mark := []string{"sync store", "token", "sync store/store.lock"}
+				over := []string{"sync store/store.lock", "write store/layers.json", "sync store/layers.json", "sync store", "token"}
+				assert.Equal(t, join(save[:4], mark, over), l.take(), "save by mark")
+				l.marks = false
 
 				_, err = openStore(t, l.store).Delete(background, "a") // who does not know the image store
 				assert.Equal(t, c.images, errors.Is(err, layerstore.ErrNoImageStore))

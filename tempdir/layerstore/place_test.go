@@ -96,40 +96,6 @@ func checkKept(t *testing.T, path string) []string {
 	return listIDs(t, s)
 }
 
-// Directories of layers may be symbolic links: to another disk, where what is
-// deleted is removed in place and its name made durable, or elsewhere on this one.
-func TestDirectoriesThatAreLinks(t *testing.T) {
-	for _, c := range []struct {
-		driver layerstore.Driver
-		link   string
-	}{{layerstore.VFS, "vfs/dir"}, {layerstore.Overlay, "overlay"}, {layerstore.Overlay, "overlay/l"}} {
-		t.Run(c.link, func(t *testing.T) {
-			move := func(path, to string) { // as an administrator does
-				run(t, "cp", "-a", filepath.Join(path, c.link), to+"/layers")
-				require.NoError(t, os.RemoveAll(filepath.Join(path, c.link)))
-				require.NoError(t, os.Symlink(to+"/layers", filepath.Join(path, c.link)))
-			}
-			t.Run("here", func(t *testing.T) {
-				s, path := newStore(t, layerstore.WithDriver(c.driver), layerstore.Sync())
-				create(t, s, "a", someFiles(3, "a"))
-				move(path, filepath.Dir(path))
-				create(t, s, "b", someFiles(3, "b"))
-				_, err := s.Delete(background, "a", "b")
-				require.NoError(t, err)
-				assert.Empty(t, leftovers(path))
-			})
-			t.Run("another disk", func(t *testing.T) {
-				s, path := newStore(t, layerstore.WithDriver(c.driver))
-				create(t, s, "a", someFiles(3, "a"))
-				move(path, testfs.Tmpfs(t, "size=2m"))
-				_, err := s.Delete(background, "a")
-				require.NoError(t, err)
-				assert.Empty(t, leftovers(path))
-			})
-		})
-	}
-}
-
 // Where the directory of layers is not there, a disk may not be mounted: nothing is
 // known about the layers in it, and none of them is gone.
 func TestDiskOfLayersThatIsNotThere(t *testing.T) {

@@ -272,7 +272,11 @@ func TestWhatIsInTheWayOfTheStore(t *testing.T) {
 					if _, err := s.Create(background, layerstore.Layer{ID: "b"}, someFiles(3, "b")); err != nil {
 						return err
 					}
-					return s.Save(background, "a", label("x"))
+					if err := s.Save(background, "a", label("x")); err != nil {
+						return err
+					}
+					_, err = s.Delete(background, "b") // through a link, too
+					return err
 				}
 				err := operate()
 				row += " " + wordOf(err) + " |"
