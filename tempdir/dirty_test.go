@@ -3,6 +3,7 @@
 package tempdir_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -188,15 +189,13 @@ func TestMaybeDirtySeesEveryInstance(t *testing.T) {
 
 // Sync syncs the data directory, whatever the file system.
 func TestSyncOfWhatIsStaged(t *testing.T) {
-	var last string
 	var synced []string
 	var fails error
 	root := openRoot(t, kernel.With[tempdir.Option](kernel.Around(kernel.Linux(), kernel.HookFunc(func(c *kernel.Call) error {
-		switch c.Method {
-		case kernel.OpenDirectory:
-			last = c.Name
-		case kernel.SyncData:
-			synced = append(synced, last)
+		if c.Method == kernel.SyncData {
+			path, err := os.Readlink(fmt.Sprint("/proc/self/fd/", c.Fd))
+			synced = append(synced, filepath.Base(path))
+			require.NoError(t, err)
 			return fails
 		}
 		return nil
