@@ -4,7 +4,6 @@ package tempdir_test
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -45,47 +44,13 @@ func TestEveryEntryNameIsTaken(t *testing.T) {
 	s.end(t)
 }
 
-// Commit puts a whole tree in place or says why not; it never replaces a name,
-// not even one that rename(2) would replace silently.
-func TestDestinationOfCommitExists(t *testing.T) {
-	for name, put := range map[string]func(t *testing.T, path, outside string){
-		"file":                   func(t *testing.T, path, _ string) { require.NoError(t, os.WriteFile(path, []byte("kept"), 0o600)) },
-		"directory":              func(t *testing.T, path, _ string) { makeLayer(t, path) },
-		"empty directory":        func(t *testing.T, path, _ string) { require.NoError(t, os.Mkdir(path, 0o700)) },
-		"symlink to a directory": func(t *testing.T, path, outside string) { require.NoError(t, os.Symlink(outside, path)) },
-		"dangling symlink":       func(t *testing.T, path, _ string) { require.NoError(t, os.Symlink("nowhere", path)) },
-		"fifo":                   func(t *testing.T, path, _ string) { require.NoError(t, unix.Mkfifo(path, 0o600)) },
-	} {
-		for what, build := range map[string]func(t *testing.T, path string){
-			"directory": func(t *testing.T, path string) { makeLayer(t, path) },
-			"file":      func(t *testing.T, path string) { require.NoError(t, os.WriteFile(path, []byte("new"), 0o600)) },
-		} {
-			t.Run(what+" onto "+name, func(t *testing.T) {
-				s := newScene(t)
-				addition, err := s.live.StageAddition()
-				require.NoError(t, err)
-				build(t, addition.Path())
-				destination := beside(s.root, "destination")
-				put(t, destination, s.outside)
-				before := testfs.Snapshot(t, filepath.Dir(s.root.Path()))
-				err = addition.Commit(destination)
-				requireRefusal(t, err, "commit", destination, unix.EEXIST)
-				require.ErrorIs(t, err, fs.ErrExist)
-				require.Equal(t, before, testfs.Snapshot(t, filepath.Dir(s.root.Path())))
-				require.NoError(t, addition.Commit(beside(s.root, "free")))
-				_, err = s.unharmed(t)
-				require.NoError(t, err)
-				s.end(t)
-			})
-		}
-	}
-}
-
 func TestDestinationOfCommitThatCannotBe(t *testing.T) {
 	s := newScene(t)
 	addition, err := s.live.StageAddition()
 	require.NoError(t, err)
 	requireRefusal(t, addition.Commit(beside(s.root, "new")), "commit", addition.Path(), tempdir.ErrNothingStaged)
+	empty := beside(s.root, "empty")
+	require.NoError(t, os.Mkdir(empty, 0o700))
 	makeLayer(t, addition.Path())
 	for _, c := range []struct {
 		destination string
@@ -96,6 +61,10 @@ func TestDestinationOfCommitThatCannotBe(t *testing.T) {
 		{".", []error{unix.EINVAL}},
 		{s.outside + "/..", []error{unix.EINVAL}},
 		{filepath.Join(addition.Path(), "inside"), []error{unix.EINVAL}},
+		{s.outside, []error{unix.EEXIST}}, // never replaced, not even what rename(2) would
+		{empty, []error{unix.EEXIST}},
+		{filepath.Join(s.outside, "readme"), []error{unix.EEXIST}},
+		{filepath.Join(s.outside, "link"), []error{unix.EEXIST}},
 		{filepath.Join(s.outside, "missing", "x"), []error{unix.ENOENT}},
 		{filepath.Join(s.outside, "readme", "x"), []error{unix.ENOTDIR}},
 		{s.lock(badID), []error{tempdir.ErrForeign}},

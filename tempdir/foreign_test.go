@@ -115,6 +115,7 @@ func requireForeign(t *testing.T, s *scene, names []string, put func(t testing.T
 		}
 	}
 	require.Equal(t, sorted, listed)
+	require.Equal(t, tempdir.Foreign, instances[len(instances)-1].State, "foreign names come last")
 	for _, name := range names {
 		require.Equal(t, before[name], testfs.Snapshot(t, filepath.Join(s.root.Path(), name)), "%q", name)
 	}

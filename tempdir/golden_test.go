@@ -363,16 +363,7 @@ func belowTheSeam(t *testing.T, base string, arguments ...string) map[string]str
 	content := testfs.Strace(t, proc.New("golden", append([]string{base}, arguments...)...).Cmd, options...)
 	short := regexp.MustCompile(`AT_FDCWD<[^>]*>|\d+<[^>]*>(\(deleted\))?|/proc/self/fd/\d+|0x[0-9a-f]+( /\*.*\*/)?|, \{(handle_bytes.*\[\d+\]|st_mode.*\})|, ?\{(stx_mask|f_type).*|\) += .*|RESOLVE_[A-Z_|]+|FLAGS, \[[^]]*\]`)
 	calls := map[string][]string{}
-	thread, section := "", ""
-	for _, match := range regexp.MustCompile(`(?m)^(\d+) +(\w+)(\(.*)$`).FindAllStringSubmatch(content, -1) {
-		if _, name, ok := strings.Cut(match[3], `"/mark/`); ok {
-			thread, section = match[1], name[:strings.IndexByte(name, '"')]
-			continue
-		}
-		ofThread := match[1] == thread || slices.Contains([]string{"unshare", "fchdir", "umount2"}, match[2])
-		if !ofThread || section == "" || slices.Contains(testfs.RuntimeCalls, match[2]) {
-			continue
-		}
+	for match, section := range betweenMarks(content, "unshare", "fchdir", "umount2") {
 		text := short.ReplaceAllStringFunc(match[3], func(s string) string {
 			switch {
 			case strings.HasPrefix(s, "AT_FDCWD"):
@@ -408,7 +399,6 @@ func belowTheSeam(t *testing.T, base string, arguments ...string) map[string]str
 		}
 		calls[section] = append(calls[section], text)
 	}
-	delete(calls, "end")
 	delete(calls, "test")
 	got := map[string]string{}
 	for method, lines := range calls {

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 
@@ -183,30 +182,4 @@ func TestCancelledRemovalIsResumed(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, files, removed, "the second half only")
 	assert.Empty(t, rootNames(t, root))
-}
-
-func TestInstancesTellsTheStatesApart(t *testing.T) {
-	root := openRoot(t, tempdir.Purpose("image removal"))
-	live, err := root.Create()
-	require.NoError(t, err)
-	stale, orphan := strings.Repeat("a", 32), strings.Repeat("b", 32)
-	for _, name := range []string{"lock-" + stale, "notes.txt"} {
-		require.NoError(t, os.WriteFile(filepath.Join(root.Path(), name), []byte("garbage"), 0o600))
-	}
-	require.NoError(t, os.Mkdir(filepath.Join(root.Path(), "temp-dir-"+orphan), 0o700))
-	instances, err := root.Instances(background)
-	require.NoError(t, err)
-	seen := map[string]string{}
-	for _, instance := range instances {
-		seen[instance.Name] = fmt.Sprintf("%s data=%t owner=%t", instance.State, instance.Data, instance.Owner != nil)
-		assert.False(t, instance.Changed.IsZero())
-	}
-	assert.Equal(t, map[string]string{
-		live.ID():   "live data=true owner=true",
-		stale:       "stale data=false owner=false",
-		orphan:      "orphan data=true owner=false",
-		"notes.txt": "foreign data=false owner=false",
-	}, seen)
-	assert.Equal(t, "notes.txt", instances[len(instances)-1].Name, "foreign names come last")
-	require.NoError(t, live.Close(background))
 }

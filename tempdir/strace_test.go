@@ -3,6 +3,7 @@
 package tempdir_test
 
 import (
+	"iter"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -49,15 +50,9 @@ func TestSystemCallsAsStraceListsThem(t *testing.T) {
 	content := testfs.Strace(t, proc.New("traced", root.Path(), victim).Cmd)
 
 	calls := map[string][]string{}
-	thread, section := "", ""
-	for _, match := range regexp.MustCompile(`(?m)^(\d+) +(\w+)\((.*)$`).FindAllStringSubmatch(content, -1) {
-		if _, name, ok := strings.Cut(match[3], `"/mark/`); ok {
-			thread, section = match[1], name[:strings.IndexByte(name, '"')]
-		} else if match[1] == thread && section != "" && !slices.Contains(testfs.RuntimeCalls, match[2]) {
-			calls[section] = append(calls[section], testfs.Any32.Replace(match[2]))
-		}
+	for match, section := range betweenMarks(content) {
+		calls[section] = append(calls[section], testfs.Any32.Replace(match[2]))
 	}
-	delete(calls, "end")
 	// For the id; newer kernels answer without a system call.
 	calls["create"] = slices.DeleteFunc(calls["create"], func(name string) bool { return name == "getrandom" })
 	for section, names := range calls {
@@ -77,4 +72,22 @@ func TestSystemCallsAsStraceListsThem(t *testing.T) {
 			"statx", "statx", "unlinkat", "close", // recheck, lock file
 		}),
 	}, calls)
+}
+
+// betweenMarks are the calls that strace lists after a mark and before "end", of the thread
+// that makes the marks and, if they are named, of any: each as thread, name and
+// arguments, with the mark.
+func betweenMarks(content string, ofAny ...string) iter.Seq2[[]string, string] {
+	return func(yield func([]string, string) bool) {
+		thread, section := "", "end"
+		for _, match := range regexp.MustCompile(`(?m)^(\d+) +(\w+)(\(.*)$`).FindAllStringSubmatch(content, -1) {
+			if _, name, ok := strings.Cut(match[3], `"/mark/`); ok {
+				thread, section = match[1], name[:strings.IndexByte(name, '"')]
+			} else if section != "end" && (match[1] == thread || slices.Contains(ofAny, match[2])) && !slices.Contains(testfs.RuntimeCalls, match[2]) {
+				if !yield(match, section) {
+					return
+				}
+			}
+		}
+	}
 }
