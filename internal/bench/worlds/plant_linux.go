@@ -19,6 +19,8 @@ import (
 const (
 	depth = 150
 	width = 600
+
+	maxInodes = 4000 // that a full volume has
 )
 
 // behind is where the shapes with a mount have it.
@@ -223,7 +225,14 @@ func (s *site) fill() error {
 		return err
 	}
 	inodes := s.is(space, "noinodes")
-	for n := 0; n < 20_000; n++ {
+	var free unix.Statfs_t
+	if err := unix.Statfs(dir, &free); err != nil {
+		return err
+	}
+	if inodes && (free.Files == 0 || free.Ffree > maxInodes) {
+		return refused("take all inodes, which are made when they are needed", unix.EOVERFLOW)
+	}
+	for n := 0; ; n++ {
 		f, err := os.Create(filepath.Join(dir, fmt.Sprint(n)))
 		if err != nil {
 			if inodes && !errors.Is(err, unix.ENOSPC) {
@@ -251,7 +260,6 @@ func (s *site) fill() error {
 			return nil
 		}
 	}
-	return refused("take all inodes", unix.EOVERFLOW)
 }
 
 // deadFUSE mounts a file system whose server is gone: every call there fails.
