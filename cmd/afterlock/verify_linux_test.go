@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/internal/bench/proc"
+	"github.com/afterlock/afterlock/internal/gate"
 	"github.com/afterlock/afterlock/internal/testfs"
 )
 
@@ -157,4 +158,16 @@ func TestVerifyRefusesToRunOutOfDescriptors(t *testing.T) {
 	require.Error(t, err)
 	assert.Equal(t, 2, cmd.ProcessState.ExitCode())
 	assert.Equal(t, "afterlock: only 32 descriptors are allowed (ulimit -n), and verify needs 256\n", string(output))
+}
+
+func TestShard(t *testing.T) {
+	for text, want := range map[string]gate.Shard{"": {}, "1/1": {I: 1, N: 1}, "3/4": {I: 3, N: 4}} {
+		got, err := parseShard(text)
+		assert.NoError(t, err, text)
+		assert.Equal(t, want, got, text)
+	}
+	for _, text := range []string{"0/4", "5/4", "1", "1/", "/2", "a/b", "1/2/3", "-1/2"} {
+		_, err := parseShard(text)
+		assert.ErrorContains(t, err, "expected I/N", text)
+	}
 }

@@ -1,13 +1,20 @@
 package gate
 
 import (
+	"context"
+	"encoding/json"
+	"log/slog"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
+	"github.com/afterlock/afterlock/crashsim/blackbox"
 	"github.com/afterlock/afterlock/linearizability"
+	"github.com/afterlock/afterlock/model"
 	"github.com/afterlock/afterlock/model/conformance/trace"
 	"github.com/afterlock/afterlock/model/conformance/trace/fleet"
+	"github.com/afterlock/afterlock/spec"
 )
 
 // judgedReports wants the report to pass, and not after each of the changes, of which
@@ -95,4 +102,75 @@ func TestTracesStageJudgesAReport(t *testing.T) {
 		},
 		"0 calls cut off, at least 1 expected": func(r *fleet.Report) { r.Validation.CutOff = 0 },
 	})
+}
+
+func TestBlackBoxCountsAreJudged(t *testing.T) {
+	enough := blackbox.Report{
+		Calls: 1400, CrashPoints: 400, NestedPoints: 8000, States: 700, Kills: 400, NestedKills: 500, Faults: 2400, Refused: 2000,
+		Schedules: 600, Exhaustive: 600, StoreSchedules: 200, StoreExhaustive: 1000,
+		FixtureRandom: 400,
+	}
+	for _, tt := range []struct {
+		name    string
+		change  func(*blackbox.Report)
+		shard   bool
+		verdict Verdict
+	}{
+		{"enough was done", func(*blackbox.Report) {}, false, Pass},
+		{"a shard does less", func(r *blackbox.Report) { r.Kills, r.Faults, r.Refused, r.FixtureRandom = 100, 10, 5, 0 }, true, Pass},
+		{"a shard does nothing", func(r *blackbox.Report) { r.Kills = 0 }, true, Undecided},
+		{"not every crash point was a kill", func(r *blackbox.Report) { r.Kills-- }, false, Undecided},
+		{"hardly an errno was reported", func(r *blackbox.Report) { r.Refused = 100 }, false, Undecided},
+		{"the fixture survived all random schedules", func(r *blackbox.Report) { r.FixtureRandom = 0 }, false, Undecided},
+		{"a schedule lost data", func(r *blackbox.Report) { r.Lost++ }, false, Fail},
+	} {
+		report := enough
+		tt.change(&report)
+		verdict, _, _ := judge(Result{Counts: blackBoxCounts(report, tt.shard)}, nil)
+		assert.Equal(t, tt.verdict, verdict, tt.name)
+	}
+}
+
+// runModels runs the stage on a manifest of two small models, changed.
+func runModels(t *testing.T, change func(rows []model.Recorded)) (Verdict, string, []string) {
+	t.Helper()
+	all, err := model.ParseManifest(spec.Manifest)
+	require.NoError(t, err)
+	var rows []model.Recorded
+	for _, row := range all {
+		if row.Model == "GateOrphan" || row.Model == "UpstreamAsShipped" {
+			rows = append(rows, row)
+		}
+	}
+	require.Len(t, rows, 2)
+	change(rows)
+	text, err := json.Marshal(rows)
+	require.NoError(t, err)
+	result, err := modelStage{text}.Run(t.Context(), Env{Log: slog.New(slog.DiscardHandler), Progress: func(string) {}})
+	require.NoError(t, err)
+	return judge(result, nil)
+}
+
+func TestModelStageTellsWhatDiffers(t *testing.T) {
+	verdict, _, problems := runModels(t, func(rows []model.Recorded) {
+		rows[0].Distinct++
+		rows[1].Length--
+	})
+	assert.Equal(t, Fail, verdict)
+	assert.Contains(t, problems, "GateOrphan: distinct states: TLC has 3168, Go has 3167")
+	assert.Contains(t, problems, "UpstreamAsShipped: states of the counterexample: TLC has 15, Go has 16")
+	assert.Contains(t, problems, "action SkipYoung fires in no model")
+
+	verdict, _, problems = runModels(t, func(rows []model.Recorded) { rows[0].Model = "Gone" })
+	assert.Equal(t, Fail, verdict)
+	assert.Contains(t, problems, "Gone: package model does not have it")
+}
+
+func TestModelStageThatIsInterruptedSaysSo(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err := modelStage{spec.Manifest}.Run(ctx, Env{Log: slog.New(slog.DiscardHandler), Progress: func(string) {}})
+	assert.ErrorIs(t, err, context.Canceled)
+	_, err = modelStage{[]byte("{")}.Run(t.Context(), Env{})
+	assert.Error(t, err)
 }
