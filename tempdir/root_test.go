@@ -218,7 +218,8 @@ func TestSomebodyElsesInstance(t *testing.T) {
 		said = append(said, child.Says(t))
 	}
 	require.ElementsMatch(t, []string{ // and no error (FIELD 43)
-		mine + " recovered", mineToo + " recovered", badID + " denied", roots + " denied", others + " denied",
+		mine + " recovered, adopted false", mineToo + " recovered, adopted true",
+		badID + " denied, adopted false", roots + " denied, adopted false", others + " denied, adopted false",
 		badID + " unknown", roots + " orphan", others + " orphan",
 	}, said)
 	require.NoError(t, child.End())
@@ -247,7 +248,7 @@ func init() {
 		root := must(tempdir.Open(arguments[0], tempdir.OrphanGrace(0)))
 		report, err := root.Recover(background)
 		for _, result := range report.Results {
-			proc.Parent.Say("%s %s", result.ID, result.Outcome)
+			proc.Parent.Say("%s %s, adopted %t", result.ID, result.Outcome, result.Adopted)
 		}
 		if err != nil {
 			proc.Parent.Say("%v", err)
