@@ -156,7 +156,7 @@ func (p *Player) Play(ctx context.Context, s *schedule.Schedule, loose bool) ([]
 		p.e.end()
 	}
 	if loose {
-		s.Steps = p.done
+		s.Steps = slices.Clone(p.done)
 	}
 	err := p.crash(s.Losses, loose)
 	if err != nil {

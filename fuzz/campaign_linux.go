@@ -84,6 +84,9 @@ func (c *campaign) try(ctx context.Context, data []byte) error {
 		s = c.machine.Shrink(ctx, s, problems[0])
 		c.Repeat = "afterlock replay " + s.String()
 		c.Problems, err = c.machine.Run(ctx, s)
+		if len(c.Problems) == 0 {
+			c.Problems = append(problems, "and once more: nothing")
+		}
 	}
 	return err
 }
