@@ -35,6 +35,17 @@ func EncodedSize(layers, labelBytes, flagged int) int {
 // Movable is what [Store.Create] asks before the work.
 var Movable = movable
 
+// OverlayNames are the directories in an overlay's options.
+var OverlayNames = overlayNames
+
+// PerhapsUsed tells why an overlay of which the kernel tells no more than that may be
+// made of a layer, or "".
+func PerhapsUsed(s *Store, id, point string) string {
+	u := s.newUsage(nil, []record{{Layer: Layer{ID: id, Driver: "vfs"}}})
+	_, why := u.usedBy(&mounted{id: 1, point: point, fstype: "overlay", opaque: true})
+	return why
+}
+
 // OpenSlice is how long Open recovers.
 const OpenSlice = openSlice
 

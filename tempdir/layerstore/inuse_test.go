@@ -56,6 +56,34 @@ func newMountScene(t *testing.T, driver layerstore.Driver) *mountScene {
 	return m
 }
 
+// The names in an overlay's options, in the ways in which they can be read: a colon ends
+// one unless it is written with a backslash, which tables show as an escape, or is shown
+// as an escape itself.
+func TestNamesInOptions(t *testing.T) {
+	for options, names := range map[string][][]string{
+		"rw,xino=off":                     nil,
+		"lowerdir=/a:/b,upperdir=/u":      {{"/a"}, {"/b"}, {"/u"}},
+		"lowerdir=/a::/data,workdir=/w":   {{"/a"}, {"/data"}, {"/w"}},
+		`lowerdir=/a\134:b:/c`:            {{`/a\:b`, "/a:b"}, {"/c"}},
+		`lowerdir=/a\072b:/c`:             {{"/a:b"}, {"/c"}},
+		`lowerdir=/a\134\134:/c`:          {{`/a\\`, `/a\`}, {"/c"}},
+		`lowerdir=/a\134\072b:/c`:         {{`/a\:b`, "/a:b"}, {"/c"}},
+		`lowerdir+=/a:b,datadir+=/d\040e`: {{"/a:b"}, {"/d e"}},
+		`upperdir=/a\134`:                 {{`/a\`}},
+		`upperdir=/a\04`:                  {{`/a\04`, "/a04"}},
+	} {
+		assert.Equal(t, names, layerstore.OverlayNames(options), options)
+	}
+}
+
+// An overlay of which the kernel tells no options may be made of any layer.
+func TestOverlayThatTellsNothing(t *testing.T) {
+	s, _ := newStore(t)
+	create(t, s, "a", layerstore.Empty())
+	assert.Contains(t, layerstore.PerhapsUsed(s, "a", "/elsewhere"), "does not tell")
+	assert.Empty(t, layerstore.PerhapsUsed(s, "a", "/"), "the store lies on it")
+}
+
 // fill replaces what the scene has in a text.
 func (m *mountScene) fill(text string) string {
 	return strings.NewReplacer("$D", m.dir, "$ST", m.store, "$BASE", m.base, "$S", m.short, "$UP", "upperdir="+m.up+",workdir="+m.work).Replace(text)

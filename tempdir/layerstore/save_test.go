@@ -137,8 +137,11 @@ func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 // A layer that is mounted after the look at the kernel's table is refused all the
 // same, as long as nothing moved.
 func TestMountedInTheLastMoment(t *testing.T) {
-	mount := func() {}
+	mount, full := func() {}, false
 	c := &calls{before: func(_ int64, name string) error {
+		if full && name == "Disk.WriteSpare" {
+			return unix.ENOSPC
+		}
 		if name == "Kernel.StageDeletion" {
 			mount()
 			mount = func() {}
@@ -161,6 +164,32 @@ func TestMountedInTheLastMoment(t *testing.T) {
 		assert.Equal(t, []string{"a"}, listIDs(t, s))
 	})
 	assertWhole(t, openStore(t, path), "a", 3)
+	t.Run("and the flag stays", func(t *testing.T) {
+		if os.Geteuid() != 0 {
+			t.Skip("skipped, because mounting needs root")
+		}
+		mount = func() { full = true; testfs.Bind(t, outside, where) }
+		_, err = s.Delete(background, "a")
+		full = false
+		require.ErrorIs(t, err, layerstore.ErrMounted)
+		assert.Equal(t, layerstore.TookEffect, layerstore.EffectOf(err))
+		assert.Empty(t, listIDs(t, s))
+	})
+}
+
+// Of two who make a store the second finds the first one's.
+func TestTwoMakeOneStore(t *testing.T) {
+	path, first := filepath.Join(scratch(t), "store"), true
+	c := &calls{before: func(_ int64, name string) error {
+		if name == "Disk.TakeLock" && first { // it has seen that there is no metadata
+			first = false
+			create(t, openStore(t, path), "a", someFiles(3, "a"))
+		}
+		return nil
+	}}
+	s := openStore(t, path, c.options()...)
+	assertWhole(t, s, "a", 3)
+	require.NoError(t, s.Save(background, "a", nil))
 }
 
 // Paths and links do not lead a reader out of a layer.

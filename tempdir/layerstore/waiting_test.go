@@ -30,6 +30,7 @@ func TestReadersOvertakeAWriterThatWaits(t *testing.T) {
 				if name == "Disk.TakeLock" {
 					asked++
 				}
+				assert.False(t, name == "Disk.AwaitLock" && ctx.Done() != nil, "it waits where nothing can call it back")
 				if name == "Disk.AwaitLock" || asked > 2 { // the first was that of Open
 					once.Do(func() { close(waits) })
 				}
