@@ -11,6 +11,9 @@ import (
 // Look is one look of [Store.Maintain].
 func Look(s *Store) (Report, bool, error) { return s.look(context.Background(), false) }
 
+// LookAtAll is one that asks for everything.
+func LookAtAll(s *Store) (Report, bool, error) { return s.look(context.Background(), true) }
+
 // Jittered is the time between two looks of [Store.Maintain].
 var Jittered = jittered
 

@@ -318,6 +318,15 @@ func TestCreateThatCouldNotBeCommitted(t *testing.T) {
 			require.NoError(t, err)
 			assert.Empty(t, leftovers(path))
 		})
+		t.Run(driver.Name()+"/another subvolume", func(t *testing.T) {
+			path := filepath.Join(testfs.Btrfs(t), "store")
+			s := openStore(t, path, layerstore.WithDriver(driver))
+			home := filepath.Join(path, driver.Directories()[len(driver.Directories())-1])
+			require.NoError(t, os.MkdirAll(filepath.Dir(home), 0o700))
+			run(t, "btrfs", "subvolume", "create", home)
+			require.NoError(t, s.Close())
+			refused(t, path, driver)
+		})
 		t.Run(driver.Name()+"/another project", func(t *testing.T) {
 			path := filepath.Join(testfs.Xfs(t), "store")
 			s := openStore(t, path, layerstore.WithDriver(driver))

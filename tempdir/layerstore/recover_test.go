@@ -250,6 +250,18 @@ func TestMaintainTriesAgain(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []string{"a"}, report.Finished)
 	assert.Empty(t, leftovers(path))
+
+	// Whatever the hints say, one look in many asks for everything.
+	create(t, s, "b", someFiles(3, "b"))
+	_, _, err = layerstore.Look(s)
+	require.NoError(t, err)
+	setFlag(t, path, "b") // without a new token
+	report, _, err = layerstore.Look(s)
+	require.NoError(t, err)
+	assert.Empty(t, report.Finished)
+	report, _, err = layerstore.LookAtAll(s)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"b"}, report.Finished)
 }
 
 // olderStamps is a kernel on which everything was changed an hour earlier, so
