@@ -94,10 +94,10 @@ func measured(files int64, partial bool) func(*testing.T, *scene, *refusing) {
 }
 
 // removedInPlace wants the error of Remove, which tries once.
-func removedInPlace(reason error) func(*testing.T, *scene, *refusing) {
+func removedInPlace(reason error, options ...tempdir.Option) func(*testing.T, *scene, *refusing) {
 	return func(t *testing.T, s *scene, k *refusing) {
 		file := filepath.Join(s.victim, "readme")
-		err := tempdir.Remove(background, file, kernel.With[tempdir.Option](kernel.Around(kernel.Linux(), k)), tempdir.DetachMounts())
+		err := tempdir.Remove(background, file, append(options, kernel.With[tempdir.Option](kernel.Around(kernel.Linux(), k)))...)
 		require.ErrorIs(t, err, reason)
 		require.Equal(t, 1, k.refused)
 	}
@@ -239,7 +239,7 @@ var answers = []answer{
 		if c.Method == kernel.Detach && !s.noted["detached"] {
 			s.noted["detached"], c.Err = true, nil
 		}
-	}, removedInPlace(nil)},
+	}, removedInPlace(nil, tempdir.DetachMounts())},
 	{"a mount point is in the way", nil, on(kernel.RemoveEntry, "", unix.EBUSY), seen(func(a *kernel.Attributes) { a.MountRoot = true }), removedInPlace(tempdir.ErrMountPoint)},
 	{"whether it is a mount point is not told", nil, on(kernel.RemoveEntry, "", unix.EBUSY), seen(func(a *kernel.Attributes) { a.MountUnknown = true }), removedInPlace(tempdir.ErrMountPoint)},
 }
