@@ -34,17 +34,17 @@ func newMutants() *cobra.Command {
 to fail because of each: tests of a package, or a part of a stage of the gate. It
 needs a checkout, in which it runs, and the Go toolchain; the checkout is not
 changed. All mutants are in one build of each program, chosen by name at its
-start; a detector runs only the parts of it that execute what is changed, for at
-most ten seconds.
+start; a detector runs only the parts of it that execute what is changed, those
+that take five seconds of a processor together when nothing is wrong.
 
 Mutants of the catalogue name the detector that must meet them, and its message.
 Others are enumerated by rule, and counted apart; those that do not compile are no
 mutants. Mutants of the specification are the models that a property must refute,
-called "model NAME". What killed a mutant in the committed matrix is tried first, and nothing
-more if it still does. --full tries every detector, and --only-kills as many as it
-takes to know of each detector one mutant that it alone kills: a mutant counts as an
-only kill when all others were tried. A run that was interrupted goes
-on with the result file that it left.
+called "model NAME". What killed a mutant in the committed matrix is tried first,
+and nothing more if it still does. --full tries every detector, and --only-kills as
+many as it takes to know of each detector one mutant that it alone kills: one counts
+when all others were tried. A run that was interrupted goes on with the result file
+that it left.
 
 Limits are of processor time, and of a clock that goes slower while others want
 the processors, too. A mutant is undecided if nothing killed it and a detector
