@@ -342,7 +342,10 @@ var failed = []step{
 		backup(o)
 		return labelling("keep", "x")(o)
 	}, after: "keep=x a", refuse: "Replace"},
-	{name: "save that needs room", run: labelling("keep", long), after: "keep=x... a"},
+	{name: "create that needs room", run: func(o *outage) error {
+		_, err := o.store.Create(background, layerstore.Layer{ID: "new", Labels: label(long)}, someFiles(1, "new"))
+		return err
+	}, after: "keep a new=x..."},
 	{name: "delete in place by mark", run: deleting("a"), after: "keep", refuse: "StageDeletion Replace"},
 }
 
