@@ -118,6 +118,9 @@ func (a *actor) lack() error {
 	if l.Calls == nil {
 		l.Calls = map[string]syscall.Errno{}
 	}
+	if l.Proc { // and on a kernel before 6.6, on which modes are changed by it
+		l.Calls["fchmodat2"] = syscall.ENOSYS
+	}
 	if a.World.is(user, "ordinary") {
 		l.User = ordinary
 	}
@@ -197,11 +200,15 @@ func (a *actor) run() {
 	}
 }
 
-// rm becomes rm, which is what ours is measured by.
+// rm becomes rm, which is what ours is measured by; modes that are in the way are
+// changed first, where ours can do that.
 func (a *actor) rm() {
 	a.say(step{What: "rm"})
-	err := syscall.Exec("/bin/rm", []string{"rm", "-rf", "--", a.Victim}, nil)
-	bench.Fail(err)
+	script := `rm -rf -- "$1"`
+	if a.World.is(proc, "full") {
+		script = `chmod -R u+rwx -- "$1" && ` + script
+	}
+	bench.Fail(syscall.Exec("/bin/sh", []string{"sh", "-c", script, "rm", a.Victim}, []string{"PATH=/usr/bin:/bin"}))
 }
 
 func (a *actor) command() {

@@ -42,7 +42,7 @@ var Dimensions = [dimensions]Dimension{
 	// Blocks and inodes are taken by files; a quota, and a file system that becomes
 	// read-only after the first step, by what the calls answer.
 	space: {"space", []string{"free", "noblocks", "noinodes", "quota", "turnsreadonly"}},
-	// Foreign: processes in a pid name space of their own with the /proc of another.
+	// None, and fchmodat2 neither. Foreign: processes in a pid name space of their own with the /proc of another.
 	proc:     {"proc", []string{"full", "none", "subset", "foreign"}},
 	refuse:   {"refuse", refusalNames()},
 	shape:    {"shape", shapeNames()},
