@@ -569,8 +569,6 @@ func TestReadsRefused(t *testing.T)                     { refuseAll(t, "read", l
 func TestSavesRefused(t *testing.T)                     { refuseAll(t, "save", layerstore.VFS) }
 func TestCreationsRefused(t *testing.T)                 { refuseAll(t, "create", layerstore.VFS) }
 func TestDeletionsRefused(t *testing.T)                 { refuseAll(t, "delete", layerstore.VFS) }
-func TestDeletionsInPlaceRefused(t *testing.T)          { refuseAll(t, "in place", layerstore.VFS) }
-func TestRecoveriesRefused(t *testing.T)                { refuseAll(t, "recover", layerstore.VFS) }
 func TestCreationsInOverlayRefused(t *testing.T)        { refuseAll(t, "create", layerstore.Overlay) }
 func TestDeletionsInOverlayRefused(t *testing.T)        { refuseAll(t, "delete", layerstore.Overlay) }
 func TestDeletionsInPlaceInOverlayRefused(t *testing.T) { refuseAll(t, "in place", layerstore.Overlay) }
