@@ -43,7 +43,7 @@ func TestPartnerWithoutProc(t *testing.T) {
 // and those that are about results which they bring about themselves.
 const needProc = "^Test(Answers|ArgumentsBelow|SystemCallsAs|CloseIsNot|Closed|CreateWithout|DataThatIsNoD|DeepTreeInPlaceWhen|Detach|EmptyDirectoryOf|EveryOp|" +
 	"EveryPair|FewDescr|FlagsOfDev|ForeignTypes|Format|FullDisk|InodeNumber|KilledO|LifeWh|LockFileThatIsNone|LookupAns|ModeThatW|ModesAre|MountOver|" +
-	"NoDescr|NothingB|NothingIs|OpenRef|OpenWithout|Orderly|Parked|RenamesThat|RootRem|RootThat|RootWithout|Signals|Somebody|StagingW|TwoNames|" +
+	"NoDescr|NothingB|NothingIs|OpenRef|OpenWithout|Orderly|Parked|RenamesThat|RootRem|RootThat|RootWithout|Signals|Somebody|StagingW|SyncOf|TwoNames|" +
 	"Unreadable|UpstreamOwner|VictimThatIsAn|WhichFile|Partner|WithoutProc|ErrnoTable|HelpersDecide|NotFoundIs|KilledTwice|ManyE)"
 
 // The other short tests once more, in a process that has no /proc.
