@@ -268,8 +268,8 @@ func (m *Machine) Shrink(ctx context.Context, s *schedule.Schedule, problem stri
 	for {
 		smaller := slices.IndexFunc(candidates(s), func(c *schedule.Schedule) bool {
 			problems, err := m.Run(ctx, c)
-			if err != nil || !slices.ContainsFunc(problems, func(p string) bool { return strings.HasPrefix(p, claim+":") }) {
-				return false
+			if err != nil || size(c) >= size(s) || !slices.ContainsFunc(problems, func(p string) bool { return strings.HasPrefix(p, claim+":") }) {
+				return false // what cannot be left out came back
 			}
 			s = c
 			return true
@@ -278,6 +278,20 @@ func (m *Machine) Shrink(ctx context.Context, s *schedule.Schedule, problem stri
 			return s
 		}
 	}
+}
+
+// size is what shrinking makes smaller.
+func size(s *schedule.Schedule) (n int) {
+	for _, step := range s.Steps {
+		n += 2 + step.Count
+		if step.End != 0 {
+			n++
+		}
+	}
+	for _, loss := range s.Losses {
+		n += 1 + len(loss.Lost)
+	}
+	return n
 }
 
 // candidates are programs that are a little smaller, the smallest first.
