@@ -234,3 +234,27 @@ func TestTheLastUserClosesOnce(t *testing.T) {
 	all.Wait()
 	require.EqualValues(t, 1, k.closes.Load(), "closes of the root")
 }
+
+// However many use a root at once, all are counted: when they are done and it is closed,
+// so is its descriptor, once.
+func TestUsersOfARootAreCounted(t *testing.T) {
+	k := &counted{on: make(chan struct{})}
+	close(k.on)
+	root := must(tempdir.Open("/", kernel.With[tempdir.Option](k), tempdir.AllowOthers()))
+	goroutines, looks := 4, 100_000 // so that two who do not exclude each other meet
+	if testing.Short() {
+		looks = 20_000
+	}
+	k.looking.Add(goroutines * looks)
+	var all sync.WaitGroup
+	for range goroutines {
+		all.Go(func() {
+			for range looks {
+				_, _ = root.MaybeDirty()
+			}
+		})
+	}
+	all.Wait()
+	require.NoError(t, root.Close())
+	require.EqualValues(t, 1, k.closes.Load(), "closes of the root")
+}

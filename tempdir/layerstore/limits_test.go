@@ -192,8 +192,29 @@ func TestTablesOfManyMounts(t *testing.T) {
 		require.NoError(t, os.MkdirAll(deep+below, 0o700))
 	}
 	require.NoError(t, unix.Mount(deep+"/from", deep+"/to", "", unix.MS_BIND, ""))
+	manyLayers(t, at)
 	text, calls, err = layerstore.Tables()
 	require.NoError(t, err)
 	require.ElementsMatch(t, text, calls)
 	testfs.DetachBelow(t, at)
+}
+
+// manyLayers mounts an overlay whose options are longer than mount(2) takes: layers
+// are added one by one since Linux 6.8.
+func manyLayers(t *testing.T, at string) {
+	fd, err := unix.Fsopen("overlay", unix.FSOPEN_CLOEXEC)
+	require.NoError(t, err)
+	defer unix.Close(fd)
+	for n := range 150 {
+		lower := filepath.Join(at, fmt.Sprint(n, strings.Repeat("l", 120)))
+		require.NoError(t, os.Mkdir(lower, 0o700))
+		require.NoError(t, unix.FsconfigSetString(fd, "lowerdir+", lower))
+	}
+	require.NoError(t, unix.FsconfigCreate(fd))
+	mount, err := unix.Fsmount(fd, unix.FSMOUNT_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer unix.Close(mount)
+	merged := filepath.Join(at, "merged")
+	require.NoError(t, os.Mkdir(merged, 0o700))
+	require.NoError(t, unix.MoveMount(mount, "", unix.AT_FDCWD, merged, unix.MOVE_MOUNT_F_EMPTY_PATH))
 }

@@ -236,8 +236,13 @@ func (s *Source) Detect(ctx context.Context, m *Mutant, d Detector, only string,
 			chosen = append(chosen, p)
 		}
 	}
-	// What is fast, and about little else, comes first.
-	cost := func(p *part) float64 { return p.Used * float64(len(p.Reached)) }
+	// What the message names comes first; then what is fast, and about little else.
+	cost := func(p *part) float64 {
+		if m.Message != nil && strings.Contains(m.Message.String(), p.Name) {
+			return 0
+		}
+		return p.Used * float64(len(p.Reached))
+	}
 	slices.SortStableFunc(chosen, func(a, b *part) int { return cmp.Compare(cost(a), cost(b)) })
 	run.Verdict = NotReached
 	expected := m.Message
