@@ -340,7 +340,8 @@ func failAtEveryCall(t *testing.T, modes map[string]nth) (met map[string]bool) {
 					what := fmt.Sprintf("%s %s, %v at call %d, %s: %v", name, mode, errno, n, h.met, err)
 					if n < 0 {
 						require.Equal(t, strings.Contains(name, ","), err != nil, what)
-					} else if errno == unix.EIO && err != nil && !strings.Contains(name, ",") {
+					} else if errno == unix.EIO && err != nil && !strings.Contains(name, ",") && (h.met != "StatName" || os.Geteuid() == 0) {
+						// Of an ordinary user a mode is mended first, and a look decides nothing about that.
 						require.ErrorContains(t, err, errno.Error(), what)
 					}
 					require.True(t, tempdir.Unlocked(s.root) && tempdir.Unlocked(s.dir), "a mutex is held: "+what)

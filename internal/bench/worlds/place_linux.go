@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -156,6 +157,9 @@ func (v *volumes) build(ctx context.Context, w World, n int) (s *site, err error
 	if !v.mounted && !w.is(user, "self") {
 		return s, refused("become another user", unix.EPERM)
 	}
+	if !v.mounted && w.is(shape, "closed") {
+		return s, refused("look into what is closed, to judge", unix.EACCES)
+	}
 	small := w.is(space, "noblocks", "noinodes")
 	s.volume = v.of(w.value(fileSystem), small)
 	if s.volume.err != nil {
@@ -170,10 +174,18 @@ func (v *volumes) build(ctx context.Context, w World, n int) (s *site, err error
 	s.dead = w.is(program, "recover", "cli-recover", "list", "cli-ls", "store-recover")
 	for _, step := range []func(context.Context) error{s.directories, s.mounts, s.roots, s.neighbours} {
 		if err := step(ctx); err != nil {
-			return s, err
+			return s, v.permitted(err)
 		}
 	}
 	return s, nil
+}
+
+// permitted makes of what this user may not do what cannot be built.
+func (v *volumes) permitted(err error) error {
+	if !v.mounted && errors.Is(err, fs.ErrPermission) {
+		return refused("as this user", err)
+	}
+	return err
 }
 
 // release lets go of what this process holds in the site.
@@ -198,6 +210,12 @@ func clear(dir string) {
 		_ = unix.Unmount(at, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
 	}
 	clearFlags(dir)
+	_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if e != nil && e.IsDir() && err == nil {
+			_ = os.Chmod(path, 0o700) // before it is read
+		}
+		return nil
+	})
 	_ = os.RemoveAll(dir)
 }
 

@@ -47,7 +47,7 @@ func (v *volumes) play(ctx context.Context, w World, n int) ([]string, error) {
 	}()
 	g := &game{site: s, added: filepath.Join(s.store, "new")}
 	if err == nil {
-		err = s.obstruct()
+		err = v.permitted(s.obstruct())
 	}
 	if err != nil {
 		return nil, err
@@ -90,7 +90,7 @@ func (v *volumes) probe(ctx context.Context, w World, n int) error {
 	s, err := v.build(ctx, w, n)
 	defer s.leave()
 	if err == nil {
-		err = s.obstruct()
+		err = v.permitted(s.obstruct())
 	}
 	if err == nil {
 		err = v.run(ctx, s, "nothing", func(step) {})
@@ -345,7 +345,7 @@ func (v *volumes) compare(ctx context.Context, g *game, n int) error {
 	s, err := v.build(ctx, g.World, n)
 	defer s.leave()
 	if err == nil {
-		err = s.obstruct()
+		err = v.permitted(s.obstruct())
 	}
 	if err == nil {
 		err = v.run(ctx, s, "rm", func(step) {})

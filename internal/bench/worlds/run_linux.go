@@ -302,7 +302,7 @@ func (s *search) cause(ctx context.Context, w World, err error) (partial, string
 			w[d], p[d] = 0, open
 		}
 	}
-	return p, strings.TrimPrefix(why, errRefused.Error()+": ")
+	return p, strings.Join(strings.Fields(strings.ReplaceAll(why, errRefused.Error()+": ", "")), " ")
 }
 
 // matters reports whether a world that is refused is not with one of these values of

@@ -28,10 +28,11 @@ var refusals = map[string]map[string]syscall.Errno{
 	"everything-of-a-sandbox": {"openat2": syscall.EPERM, "statx": syscall.EPERM, "fchmodat2": syscall.EPERM, "listmount": syscall.EPERM, "statmount": syscall.EPERM, "name_to_handle_at": syscall.EPERM},
 }
 
-// whatTakesSpace is answered so where a quota is used up, whatTurns where the file
+// whatTakesSpace makes new names, and is answered so where a quota is used up; whatTurns
+// is, where the file
 // system has become read-only.
 var (
-	whatTakesSpace = map[string]syscall.Errno{"openat 2&64": syscall.EDQUOT, "mkdirat": syscall.EDQUOT, "linkat": syscall.EDQUOT}
+	whatTakesSpace = map[string]syscall.Errno{"openat 2&192": syscall.EDQUOT, "mkdirat": syscall.EDQUOT, "linkat": syscall.EDQUOT}
 	whatTurns      = map[string]syscall.Errno{
 		"openat 2&64": syscall.EROFS, "mkdirat": syscall.EROFS, "linkat": syscall.EROFS, "unlinkat": syscall.EROFS,
 		"renameat2": syscall.EROFS, "fchmod": syscall.EROFS, "fchmodat": syscall.EROFS, "fchmodat2": syscall.EROFS,
