@@ -260,7 +260,7 @@ func (s *operated) requireWhole(t *testing.T, name string, err error, h nth, wha
 	t.Helper()
 	if err != nil && h.errno == unix.EIO && !strings.Contains(name, ",") {
 		var reason unix.Errno
-		if h.met == "ChangeMode" || name == "Addition.Commit" && os.Geteuid() != 0 && errors.Is(err, unix.EACCES) {
+		if h.met == "ChangeMode" && !errors.Is(err, tempdir.ErrUnrestored) || name == "Addition.Commit" && os.Geteuid() != 0 && errors.Is(err, unix.EACCES) {
 			reason = unix.EACCES // what it could not mend
 		}
 		requireRefusal(t, err, strings.ToLower(word.FindString(name)), s.base, cmp.Or(reason, h.errno))
