@@ -56,7 +56,7 @@ const stages = "internal/bench/mutant/detector" // the program that runs parts o
 // take no more of a processor together when nothing is wrong; and none begins after
 // so long on a machine that does nothing else, see [clock].
 const (
-	budget  = 5.0
+	budget  = 10.0
 	timeout = 30.0
 )
 
