@@ -225,6 +225,7 @@ func TestStagingWithoutNoReplace(t *testing.T) {
 		}
 		require.NoError(t, os.Remove(filepath.Join(data, "file")))
 		require.NoError(t, os.WriteFile(filepath.Join(data, "file"), nil, 0o600))
+		require.NoError(t, os.Symlink("nowhere", filepath.Join(data, "link")))
 		k := kernel.Linux()
 		fd, _, err := k.OpenRoot(data)
 		require.NoError(t, err)
@@ -235,6 +236,7 @@ func TestStagingWithoutNoReplace(t *testing.T) {
 		}{
 			{"moved", "full", unix.EEXIST},
 			{"moved", "file", unix.EEXIST},
+			{"moved", "link", unix.EEXIST},
 			{"file", "full", unix.EEXIST},
 			{"file", "empty", unix.EEXIST},
 			{"missing", "new", unix.ENOENT},
