@@ -18,8 +18,12 @@ func (worldStage) Description() string {
 }
 
 func (worldStage) Run(ctx context.Context, env Env) (Result, error) {
+	seed := env.Seed
+	if env.Shard.N > 1 {
+		seed = 1 // every machine draws the same worlds, and plays its part
+	}
 	r, err := worlds.Run(ctx, worlds.Options{
-		Dir: env.Scratch, Seed: env.Seed, Deep: env.Deep,
+		Dir: env.Scratch, Seed: seed, Deep: env.Deep,
 		ShardI: env.Shard.I, ShardN: env.Shard.N, Progress: env.Progress,
 	})
 	return worldsResult(r, env.Shard.N > 1), err

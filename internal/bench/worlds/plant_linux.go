@@ -410,6 +410,22 @@ func look(path string) (seen tree, err error) {
 	return seen, err
 }
 
+// modes are the permissions of what is at and below the path, as far as they can be seen.
+func modes(path string) tree {
+	seen := tree{}
+	_ = filepath.WalkDir(path, func(at string, e fs.DirEntry, err error) error {
+		if e == nil || filepath.Base(at) == behind {
+			return nil
+		}
+		if info, err := e.Info(); err == nil {
+			name, _ := filepath.Rel(path, at)
+			seen[name] = info.Mode().String()
+		}
+		return nil
+	})
+	return seen
+}
+
 // differs says how b differs from a, or nothing.
 func differs(a, b tree) string {
 	for name, what := range a {

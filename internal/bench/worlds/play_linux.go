@@ -1,6 +1,7 @@
 package worlds
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ import (
 type game struct {
 	*site
 	findings []string
+	modes    tree // of the victim
 	layout   tree // of the store before the program, for those that change nothing
 	added    string
 	staged   bool
@@ -57,6 +59,7 @@ func (v *volumes) play(ctx context.Context, w World, n int) ([]string, error) {
 			return nil, err
 		}
 	}
+	g.modes = modes(s.victim)
 	err = v.run(ctx, s, w.value(program), func(said step) {
 		if said.What == "ready" {
 			g.end = g.accompany(ctx)
@@ -192,7 +195,7 @@ func (g *game) judge(s step) {
 		g.staged = !s.Failed
 		switch {
 		case s.Failed:
-			if d := g.whole(g.victim); d != "" {
+			if d := cmp.Or(g.whole(g.victim), differs(g.modes, modes(g.victim))); d != "" && !g.is(company, "writer") {
 				g.find("stage failed (%s) and the victim is not intact: %s", s.Err, d)
 			}
 		case exists(g.victim):
@@ -258,7 +261,7 @@ func (g *game) judge(s step) {
 func (g *game) instances() (names []string) {
 	entries, _ := os.ReadDir(g.root)
 	for _, e := range entries {
-		if name := e.Name(); name != "lock-42" && name != "temp-dir-42" {
+		if name := e.Name(); name != "lock-42" && name != "temp-dir-42" && !strings.HasPrefix(name, ".fuse_hidden") { // libfuse renames what is open
 			names = append(names, name)
 		}
 	}
@@ -320,8 +323,10 @@ func (g *game) layersAfter(ctx context.Context) {
 	if added != g.created && !(g.last.Failed && g.last.Effect == layerstore.MayHaveEffect) {
 		g.find("the new layer is listed: %v, and its creation said: %s", added, g.last.Err)
 	}
-	if content, err := os.ReadFile(filepath.Join(g.store, "ls", "vfs", "dir", "added", "f")); g.created && (err != nil || string(content) != "added") {
-		g.find("the new layer's file: %q, %v", content, err)
+	if seen, err := look(filepath.Join(g.store, "ls", "vfs", "dir", "added")); g.created && (err != nil || differs(tree{".": "d---------", "f": "----------added"}, seen) != "") {
+		g.find("the new layer: %v, %v", seen, err)
+	} else if d := differs(tree{".": "drwxr-xr-x", "f": "-rw-r--r--"}, modes(filepath.Join(g.store, "ls", "vfs", "dir", "added"))); g.created && d != "" {
+		g.find("the new layer: %s", d)
 	}
 }
 
@@ -458,7 +463,10 @@ func (g *game) accompany(ctx context.Context) func() {
 			}
 			return n < 5000
 		})
-		wait.Go(func() { <-ctx.Done(); dir.Close() })
+		return func() {
+			end()
+			dir.Close()
+		}
 	case "cleaner":
 		repeat(func() bool {
 			locks, _ := filepath.Glob(filepath.Join(g.root, "lock-*"))

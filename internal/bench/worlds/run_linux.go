@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -18,6 +19,9 @@ import (
 )
 
 const roleStage = "worlds"
+
+// lastPatience is how long a process has to end that was told to.
+const lastPatience = 10 * time.Second
 
 func init() { bench.Register(roleStage, serve) }
 
@@ -32,7 +36,10 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	if err := p.Start(); err != nil {
 		return Report{}, err
 	}
-	stop := context.AfterFunc(ctx, p.Shut)
+	stop := context.AfterFunc(ctx, func() {
+		p.Shut()
+		time.AfterFunc(lastPatience, p.Shoot) // what it runs may be stuck
+	})
 	defer stop()
 	err := p.Send(o)
 	for err == nil {
@@ -96,6 +103,11 @@ func serve([]string) {
 		mu.Lock()
 		defer mu.Unlock()
 		_ = bench.Parent.Send(answer{Progress: text})
+	}
+	o.stuck = func(finding string) {
+		mu.Lock()
+		_ = bench.Parent.Send(answer{Report: &Report{Findings: []string{finding}}})
+		os.Exit(0)
 	}
 	report, err := run(ctx, o)
 	said := answer{Report: &report}
@@ -251,6 +263,10 @@ func (s *search) batch(ctx context.Context) (more bool) {
 
 // play plays the world, and looks for what is behind what it finds.
 func (s *search) play(ctx context.Context, p *played) {
+	watch := time.AfterFunc(6*patience, func() {
+		s.stuck(fmt.Sprintf("%s: no end of it, or of a plainer world; repeat: afterlock replay %[1]s", p.World))
+	})
+	defer watch.Stop()
 	if p.probed {
 		p.err = s.probe(ctx, p.World)
 	} else {
@@ -346,6 +362,8 @@ func (s *search) reduce(ctx context.Context, w World, findings []string) (World,
 
 // one plays a world that was given.
 func (s *search) one(ctx context.Context, w World) error {
+	watch := time.AfterFunc(3*patience, func() { s.stuck(w.String() + ": no end of it") })
+	defer watch.Stop()
 	findings, err := s.try(ctx, w)
 	if err != nil {
 		return fmt.Errorf("%s: %w", w, err)

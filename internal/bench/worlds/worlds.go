@@ -26,6 +26,8 @@ type Options struct {
 	Limit          int               // of the worlds; 0: none
 	ShardI, ShardN int               // only every ShardN-th world, from ShardI
 	Progress       func(text string) `json:"-"`
+
+	stuck func(finding string) // ends the process
 }
 
 // A Report is what Run did.
