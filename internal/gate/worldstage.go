@@ -18,9 +18,9 @@ func (worldStage) Description() string {
 }
 
 func (worldStage) Run(ctx context.Context, env Env) (Result, error) {
-	seed := env.Seed
-	if env.Shard.N > 1 {
-		seed = 1 // every machine draws the same worlds, and plays its part
+	seed := uint64(1) // the same worlds everywhere, of which every shard plays its part
+	if env.Deep && env.Shard.N <= 1 {
+		seed = env.Seed
 	}
 	r, err := worlds.Run(ctx, worlds.Options{
 		Dir: env.Scratch, Seed: seed, Deep: env.Deep,

@@ -259,7 +259,6 @@ func (s *site) mounts(ctx context.Context) error {
 		if err := errors.Join(lower.own(lower.store), lower.prepare(ctx)); err != nil {
 			return err
 		}
-		s.before = lower.before
 		s.root, s.victim = s.store+strings.TrimPrefix(lower.root, lower.store), s.store+strings.TrimPrefix(lower.victim, lower.store)
 	}
 	if s.is(fileSystem, "overlay") {
@@ -270,6 +269,12 @@ func (s *site) mounts(ctx context.Context) error {
 	}
 	if err := s.own(s.store); err != nil {
 		return err
+	}
+	if s.is(place, "lower") { // an overlay does not show everything of it
+		var err error
+		if s.before, err = look(s.victim); err != nil {
+			return err
+		}
 	}
 	if s.is(place, "mount") && !s.ofStore() {
 		if err := s.mount(filepath.Join(s.dir, "other"), filepath.Dir(s.victim), "", unix.MS_BIND, ""); err != nil {

@@ -335,6 +335,12 @@ func (g *game) comparable() bool {
 	if g.is(refuse, "ofdlocks-ENOLCK") && !g.is(program, "delete", "remove", "cli-rm") {
 		return false // there is no recovery, and no layer store, without locks
 	}
+	if g.is(fileSystem, "readonly") && g.ofStore() {
+		return false // a store cannot forget a layer that is on another file system, which rm may write
+	}
+	if g.is(place, "lower") && g.ofStore() && !g.is(space, "free") {
+		return false // what a store writes over has to be copied up first
+	}
 	if g.is(refuse, "everything-of-a-sandbox") && !g.is(proc, "full") {
 		return false // nothing tells mounts apart: "Systems" in package tempdir
 	}
