@@ -103,7 +103,7 @@ var leftovers = map[string]leftover{
 // if the caller asked for it, whatever the kernel lacks to tell a mount by; either way
 // nothing behind them is touched. What a link leads to stays mounted.
 func TestDetachMounts(t *testing.T) {
-	if !mounting(t) {
+	if !testfs.OwnMounts(t) { // a store whose test runs meanwhile may have to take an overlay for one of its own
 		return
 	}
 	if _, err := os.Stat("/proc/self/mountinfo"); err == nil {
