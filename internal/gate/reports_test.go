@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/afterlock/afterlock/crashsim/blackbox"
+	"github.com/afterlock/afterlock/internal/bench/worlds"
 	"github.com/afterlock/afterlock/linearizability"
 	"github.com/afterlock/afterlock/model"
 	"github.com/afterlock/afterlock/model/conformance/trace"
@@ -128,6 +129,23 @@ func TestBlackBoxCountsAreJudged(t *testing.T) {
 		tt.change(&report)
 		verdict, _, _ := judge(Result{Counts: blackBoxCounts(report, tt.shard)}, nil)
 		assert.Equal(t, tt.verdict, verdict, tt.name)
+	}
+}
+
+func TestWorldsStageJudgesAReport(t *testing.T) {
+	for shard, changes := range map[bool]map[string]func(*worlds.Report){
+		false: {
+			"world:remove: gone": func(r *worlds.Report) { r.Findings = []string{"world:remove: gone"} },
+			"0 worlds, at least 120 expected; 2700 combinations covered, at least 2800 expected": func(r *worlds.Report) { r.Worlds, r.Covered = 0, 2700 },
+			"2799 combinations covered, at least 2800 expected":                                  func(r *worlds.Report) { r.Covered-- },
+		},
+		true: {"0 worlds, at least 1 expected": func(r *worlds.Report) { r.Worlds = 0 }},
+	} {
+		judgedReports(t, func(change func(*worlds.Report)) Result {
+			r := worlds.Report{Worlds: 300, Combinations: 3000, Possible: 2800, Covered: 2800}
+			change(&r)
+			return worldsResult(r, shard)
+		}, changes)
 	}
 }
 

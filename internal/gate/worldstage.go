@@ -26,12 +26,15 @@ func (worldStage) Run(ctx context.Context, env Env) (Result, error) {
 		Dir: env.Scratch, Seed: seed, Deep: env.Deep,
 		ShardI: env.Shard.I, ShardN: env.Shard.N, Progress: env.Progress,
 	})
+	for _, refused := range r.Refused {
+		env.Log.Debug("cannot be had here", "values", refused)
+	}
 	return worldsResult(r, env.Shard.N > 1), err
 }
 
 // minWorlds is how many an ordinary user plays at least, who may not mount, nor become
 // somebody else.
-const minWorlds = 60
+const minWorlds = 120
 
 func worldsResult(r worlds.Report, shard bool) Result {
 	result := Result{

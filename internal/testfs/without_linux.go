@@ -20,11 +20,8 @@ type Lack proc.Lack
 
 // Keys of Lack.Calls that several tests need.
 var (
-	Unnamed   = fmt.Sprintf("openat 2&%d", unix.O_TMPFILE)
-	NoReplace = fmt.Sprintf("renameat2 4&%d", unix.RENAME_NOREPLACE)
-	Exchange  = fmt.Sprintf("renameat2 4&%d", unix.RENAME_EXCHANGE)
-	TakeLock  = fmt.Sprintf("fcntl 1=%d", unix.F_OFD_SETLK)
-	GetLock   = fmt.Sprintf("fcntl 1=%d", unix.F_OFD_GETLK)
+	Unnamed, NoReplace, Exchange = proc.Unnamed, proc.NoReplace, proc.Exchange
+	TakeLock, GetLock            = proc.TakeLock, proc.GetLock
 )
 
 const (

@@ -23,6 +23,17 @@ type Lack struct {
 	User int
 }
 
+// Keys of Lack.Calls whose numbers differ between processors.
+var (
+	Unnamed   = fmt.Sprintf("openat 2&%d", unix.O_TMPFILE)
+	Create    = fmt.Sprintf("openat 2&%d", unix.O_CREAT)
+	CreateNew = fmt.Sprintf("openat 2&%d", unix.O_CREAT|unix.O_EXCL)
+	NoReplace = fmt.Sprintf("renameat2 4&%d", unix.RENAME_NOREPLACE)
+	Exchange  = fmt.Sprintf("renameat2 4&%d", unix.RENAME_EXCHANGE)
+	TakeLock  = fmt.Sprintf("fcntl 1=%d", unix.F_OFD_SETLK)
+	GetLock   = fmt.Sprintf("fcntl 1=%d", unix.F_OFD_GETLK)
+)
+
 // Apply takes what l names from this process, for good. With Proc the process has
 // to have a mount namespace of its own.
 func (l Lack) Apply() error {

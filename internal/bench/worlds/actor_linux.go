@@ -251,11 +251,6 @@ func (a *actor) instances() {
 			a.turn()
 			_, err := root.Recover(a.ctx)
 			a.did("recover", err)
-		case "recoverer":
-			for a.ctx.Err() == nil {
-				_, _ = root.Recover(a.ctx)
-				a.say(step{What: "again"})
-			}
 		case "list":
 			a.turn()
 			found, err := root.Instances(a.ctx)
@@ -263,8 +258,9 @@ func (a *actor) instances() {
 			for _, instance := range found {
 				text += instance.Name + "\n"
 			}
-			dirty, err2 := root.MaybeDirty()
-			if a.did("instances", errors.Join(err, err2)) {
+			listed := a.did("instances", err)
+			dirty, err := root.MaybeDirty()
+			if a.did("look", err) && listed {
 				a.say(step{What: "listed", Text: fmt.Sprint(text, "dirty ", dirty)})
 			}
 		}
@@ -313,5 +309,5 @@ func (a *actor) layers() {
 		_, err := store.Recover(a.ctx)
 		a.did("recover", err)
 	}
-	a.did("close root", store.Close())
+	a.did("close store", store.Close())
 }

@@ -1,6 +1,9 @@
 package worlds
 
-import "math/rand/v2"
+import (
+	"math/rand/v2"
+	"slices"
+)
 
 // A cover draws worlds until every t values of different dimensions were in one of
 // them together, but for those that are refused. It is deterministic.
@@ -10,6 +13,7 @@ type cover struct {
 	wanted  map[partial]bool // combinations that no world had yet
 	order   []partial        // of wanted, as they are to be met
 	refused []partial
+	unmet   []partial // of refused: no world has them, because of the others
 	random  *rand.Rand
 }
 
@@ -84,10 +88,12 @@ func (c *cover) next() (w World, met []partial, ok bool) {
 		}
 		best := -1
 		for range tries {
-			if drawn, complete := c.draw(first); complete {
-				if n := len(c.had(drawn)); n > best {
-					best, w = n, drawn
-				}
+			drawn, complete := c.draw(first)
+			if !complete {
+				break
+			}
+			if n := len(c.had(drawn)); n > best {
+				best, w = n, drawn
 			}
 		}
 		if best >= 0 {
@@ -97,7 +103,8 @@ func (c *cover) next() (w World, met []partial, ok bool) {
 			}
 			return w, met, true
 		}
-		c.refuse(first) // it can be had with nothing, because of what is refused with each
+		c.refuse(first)
+		c.unmet = append(c.unmet, first)
 	}
 	return w, nil, false
 }
@@ -112,31 +119,47 @@ func (c *cover) putBack(met []partial) {
 	}
 }
 
-// draw completes p dimension by dimension, with the value that meets the most.
+// draw completes p dimension by dimension, the one with the fewest values left first,
+// with the value that meets the most, and with another one if that leads nowhere.
 func (c *cover) draw(p partial) (w World, ok bool) {
+	next, values := -1, []int(nil)
 	for _, d := range c.random.Perm(dimensions) {
 		if p[d] != open {
 			continue
 		}
-		best, most := -1, -1
-		for _, v := range c.random.Perm(c.sizes[d]) {
-			with := p
-			if with[d] = int8(v); !c.allowed(with) {
-				continue
-			}
-			if n := c.gain(with, d); n > most {
-				best, most = v, n
-			}
+		if allowed := c.values(p, d); next < 0 || len(allowed) < len(values) {
+			next, values = d, allowed
 		}
-		if best < 0 {
-			return w, false
+	}
+	if next < 0 {
+		for d, v := range p {
+			w[d] = byte(v)
 		}
-		p[d] = int8(best)
+		return w, true
 	}
-	for d, v := range p {
-		w[d] = byte(v)
+	gains := map[int]int{}
+	for _, v := range values {
+		p[next] = int8(v)
+		gains[v] = c.gain(p, next)
 	}
-	return w, true
+	slices.SortStableFunc(values, func(a, b int) int { return gains[b] - gains[a] })
+	for _, v := range values {
+		p[next] = int8(v)
+		if w, ok = c.draw(p); ok {
+			return w, true
+		}
+	}
+	return w, false
+}
+
+// values are those of the dimension that may complete p, in a random order.
+func (c *cover) values(p partial, d int) (allowed []int) {
+	for _, v := range c.random.Perm(c.sizes[d]) {
+		if p[d] = int8(v); c.allowed(p) {
+			allowed = append(allowed, v)
+		}
+	}
+	return allowed
 }
 
 // gain counts the wanted combinations of p with its value of d.

@@ -81,7 +81,11 @@ func (v *volumes) mount(fileSystem string, small bool, dir string) error {
 		if !v.mounted {
 			return nil
 		}
-		return refused("bind mount", unix.Mount(v.images, dir, "", unix.MS_BIND, ""))
+		here := filepath.Join(v.images, "here") // into which every user may go
+		if err := errors.Join(os.Mkdir(here, 0o755), os.Chmod(here, 0o755)); err != nil {
+			return err
+		}
+		return refused("bind mount", unix.Mount(here, dir, "", unix.MS_BIND, ""))
 	case "tmpfs", "overlay", "readonly":
 		options := "mode=755,size=64m"
 		if small {
@@ -130,11 +134,11 @@ func (v *volumes) mount(fileSystem string, small bool, dir string) error {
 // undone.
 type site struct {
 	World
-	volume *volume
 	dir    string // everything
 	store  string // what the program works in, owned by its user
 	root   string
 	victim string // what is deleted, or the layer that is
+	added  string // what is added, or the layer's files
 
 	before  tree            // of the victim
 	outside map[string]tree // what nobody may touch
@@ -157,20 +161,23 @@ func (v *volumes) build(ctx context.Context, w World, n int) (s *site, err error
 	if !v.mounted && !w.is(user, "self") {
 		return s, refused("become another user", unix.EPERM)
 	}
+	if w.is(fileSystem, "here") && w.is(shape, "immutable") {
+		return s, refused("what a killed run leaves could not be removed", unix.EPERM)
+	}
 	if !v.mounted && w.is(shape, "closed") {
 		return s, refused("look into what is closed, to judge", unix.EACCES)
 	}
 	small := w.is(space, "noblocks", "noinodes")
-	s.volume = v.of(w.value(fileSystem), small)
-	if s.volume.err != nil {
-		return s, s.volume.err
+	volume := v.of(w.value(fileSystem), small)
+	if volume.err != nil {
+		return s, volume.err
 	}
 	if small {
-		s.volume.use.Lock()
-		s.undo = append(s.undo, s.volume.use.Unlock)
+		volume.use.Lock()
+		s.undo = append(s.undo, volume.use.Unlock)
 	}
-	s.dir = filepath.Join(s.volume.dir, fmt.Sprint("w", n))
-	s.undo = append(s.undo, func() { clear(s.dir) })
+	s.dir = filepath.Join(volume.dir, fmt.Sprint("w", n))
+	s.undo = append(s.undo, func() { raze(s.dir) })
 	s.dead = w.is(program, "recover", "cli-recover", "list", "cli-ls", "store-recover")
 	for _, step := range []func(context.Context) error{s.directories, s.mounts, s.roots, s.neighbours} {
 		if err := step(ctx); err != nil {
@@ -204,8 +211,8 @@ func (s *site) leave() {
 	}
 }
 
-// clear detaches and removes what a world has left.
-func clear(dir string) {
+// raze detaches and removes what a world has left.
+func raze(dir string) {
 	for _, at := range slices.Backward(mountsBelow(dir)) {
 		_ = unix.Unmount(at, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
 	}
@@ -235,9 +242,12 @@ func (s *site) directories(context.Context) error {
 			return err
 		}
 	}
-	s.root, s.victim = filepath.Join(s.store, "root"), filepath.Join(s.store, "v")
+	s.root, s.victim, s.added = filepath.Join(s.store, "root"), filepath.Join(s.store, "v"), filepath.Join(s.store, "new")
+	if s.ofStore() {
+		s.added = filepath.Join(s.store, "ls", "vfs", "dir", "added")
+	}
 	switch {
-	case s.is(place, "lower") != s.is(fileSystem, "overlay") && s.is(place, "lower"):
+	case s.is(place, "lower") && !s.is(fileSystem, "overlay"):
 		return refused("only overlays have a lower layer", unix.EINVAL)
 	case s.is(place, "mount") && s.ofStore():
 	case s.is(place, "mount"):
@@ -384,6 +394,7 @@ func (s *site) layers(ctx context.Context) error {
 	at := filepath.Join(s.store, "ls")
 	content := filepath.Join(s.store, "content")
 	err := errors.Join(os.Mkdir(content, 0o755), os.WriteFile(filepath.Join(content, "f"), []byte("added"), 0o644))
+	err = errors.Join(err, s.own(content), s.own(filepath.Join(content, "f")))
 	if err != nil {
 		return err
 	}

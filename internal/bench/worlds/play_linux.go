@@ -25,10 +25,8 @@ import (
 type game struct {
 	*site
 	findings []string
-	modes    tree // of the victim
-	layout   tree // of the store before the program, for those that change nothing
-	added    string
-	staged   bool
+	modes    tree   // of the victim
+	layout   tree   // of the store before the program, for those that change nothing
 	last     step   // that failed
 	created  bool   // the layer was
 	end      func() // of the company
@@ -47,7 +45,7 @@ func (v *volumes) play(ctx context.Context, w World, n int) ([]string, error) {
 			s.leave()
 		}
 	}()
-	g := &game{site: s, added: filepath.Join(s.store, "new")}
+	g := &game{site: s}
 	if err == nil {
 		err = v.permitted(s.obstruct())
 	}
@@ -74,6 +72,9 @@ func (v *volumes) play(ctx context.Context, w World, n int) ([]string, error) {
 			return nil, err
 		}
 		g.find("%v", err)
+	}
+	if g.last.Failed && g.unobstructed() {
+		g.find("%s failed, and nothing is in the way: %s", g.last.What, g.last.Err)
 	}
 	s.lift()
 	g.after(ctx)
@@ -127,7 +128,7 @@ func (v *volumes) run(ctx context.Context, s *site, program string, judge func(s
 	defer stop()
 	timer := time.AfterFunc(patience+5*time.Second, p.Shoot)
 	defer timer.Stop()
-	j := job{World: s.World, Program: program, Root: s.aliased(s.root), Victim: s.victim, Store: s.aliased(s.store), Added: filepath.Join(s.store, "new")}
+	j := job{World: s.World, Program: program, Root: s.aliased(s.root), Victim: s.victim, Store: s.aliased(s.store), Added: s.added}
 	if s.ofStore() {
 		j.Store = filepath.Join(j.Store, "ls")
 	}
@@ -192,7 +193,6 @@ func (g *game) judge(s step) {
 	}
 	switch s.What {
 	case "stage":
-		g.staged = !s.Failed
 		switch {
 		case s.Failed:
 			if d := cmp.Or(g.whole(g.victim), differs(g.modes, modes(g.victim))); d != "" && !g.is(company, "writer") {
@@ -323,11 +323,19 @@ func (g *game) layersAfter(ctx context.Context) {
 	if added != g.created && !(g.last.Failed && g.last.Effect == layerstore.MayHaveEffect) {
 		g.find("the new layer is listed: %v, and its creation said: %s", added, g.last.Err)
 	}
-	if seen, err := look(filepath.Join(g.store, "ls", "vfs", "dir", "added")); g.created && (err != nil || differs(tree{".": "d---------", "f": "----------added"}, seen) != "") {
+	if seen, err := look(g.added); g.created && (err != nil || differs(tree{".": "d---------", "f": "----------added"}, seen) != "") {
 		g.find("the new layer: %v, %v", seen, err)
-	} else if d := differs(tree{".": "drwxr-xr-x", "f": "-rw-r--r--"}, modes(filepath.Join(g.store, "ls", "vfs", "dir", "added"))); g.created && d != "" {
+	} else if d := differs(tree{".": "drwxr-xr-x", "f": "-rw-r--r--"}, modes(g.added)); g.created && d != "" {
 		g.find("the new layer: %s", d)
 	}
+}
+
+// unobstructed reports whether there is no reason for any failure: a world in which all
+// fails shows nothing.
+func (g *game) unobstructed() bool {
+	return !g.is(fileSystem, "readonly") && g.is(space, "free") && g.is(proc, "full") && g.is(refuse, "nothing") &&
+		g.is(shape, "plain", "deep", "wide", "hardlinks", "names", "special", "acl", "file", "symlink") &&
+		g.is(place, "beside") && g.is(alias, "none", "symlink") && g.is(upstream, "none", "stale") && g.is(company, "nobody")
 }
 
 // comparable reports whether rm could be asked to do the same in the same world.

@@ -163,6 +163,9 @@ func run(ctx context.Context, o Options) (r Report, err error) {
 	for s.batch(ctx) {
 	}
 	r.Covered = r.Combinations - len(s.cover.wanted) - s.gone()
+	for _, p := range s.cover.unmet {
+		s.causes[p] = "no world has it without something else that is refused"
+	}
 	for p, why := range s.causes {
 		if p.values() == 1 {
 			r.Values = append(r.Values, fmt.Sprintf("%v: %s", p, why))
@@ -263,10 +266,6 @@ func (s *search) batch(ctx context.Context) (more bool) {
 
 // play plays the world, and looks for what is behind what it finds.
 func (s *search) play(ctx context.Context, p *played) {
-	watch := time.AfterFunc(6*patience, func() {
-		s.stuck(fmt.Sprintf("%s: no end of it, or of a plainer world; repeat: afterlock replay %[1]s", p.World))
-	})
-	defer watch.Stop()
 	if p.probed {
 		p.err = s.probe(ctx, p.World)
 	} else {
@@ -332,16 +331,26 @@ func (s *search) matters(ctx context.Context, w World, d int, values []string) b
 
 // try plays a world that was not drawn.
 func (s *search) try(ctx context.Context, w World) ([]string, error) {
+	defer s.watch(w)()
 	return s.volumes.play(ctx, w, s.number())
 }
 
 // probe returns why the world is refused.
 func (s *search) probe(ctx context.Context, w World) error {
+	defer s.watch(w)()
 	err := s.volumes.probe(ctx, w, s.number())
 	if errors.Is(err, errRefused) {
 		return err
 	}
 	return nil
+}
+
+// watch ends everything with a finding if the world, all of whose parts have ends of
+// their own, has none: the library is stuck in this process. The caller calls stop.
+func (s *search) watch(w World) (stop func() bool) {
+	return time.AfterFunc(6*patience, func() {
+		s.stuck(fmt.Sprintf("%s: no end of it; repeat: afterlock replay %[1]s", w))
+	}).Stop
 }
 
 func (s *search) number() int { return int(s.sites.Add(1)) }
@@ -362,8 +371,6 @@ func (s *search) reduce(ctx context.Context, w World, findings []string) (World,
 
 // one plays a world that was given.
 func (s *search) one(ctx context.Context, w World) error {
-	watch := time.AfterFunc(3*patience, func() { s.stuck(w.String() + ": no end of it") })
-	defer watch.Stop()
 	findings, err := s.try(ctx, w)
 	if err != nil {
 		return fmt.Errorf("%s: %w", w, err)

@@ -4,19 +4,20 @@ import (
 	"maps"
 	"slices"
 	"syscall"
+
+	bench "github.com/afterlock/afterlock/internal/bench/proc"
 )
 
-// A refusal is what a kernel or a sandbox answers to a call, by the call's name as
-// a proc.Lack has it.
+// refusals are what kernels and sandboxes answer to calls, as a [bench.Lack] has it.
 var refusals = map[string]map[string]syscall.Errno{
 	"openat2-EPERM":           {"openat2": syscall.EPERM},
 	"openat2-ENOSYS":          {"openat2": syscall.ENOSYS},
-	"tmpfile-EOPNOTSUPP":      {"openat 2&4259840": syscall.EOPNOTSUPP},
-	"ofdlocks-ENOLCK":         {"fcntl 1=37": syscall.ENOLCK},
+	"tmpfile-EOPNOTSUPP":      {bench.Unnamed: syscall.EOPNOTSUPP},
+	"ofdlocks-ENOLCK":         {bench.TakeLock: syscall.ENOLCK},
 	"linkat-EPERM":            {"linkat": syscall.EPERM},
 	"linkat-EXDEV":            {"linkat": syscall.EXDEV},
-	"noreplace-EINVAL":        {"renameat2 4&1": syscall.EINVAL},
-	"exchange-EINVAL":         {"renameat2 4&2": syscall.EINVAL},
+	"noreplace-EINVAL":        {bench.NoReplace: syscall.EINVAL},
+	"exchange-EINVAL":         {bench.Exchange: syscall.EINVAL},
 	"statx-ENOSYS":            {"statx": syscall.ENOSYS},
 	"statx-EACCES":            {"statx": syscall.EACCES},
 	"fchmodat2-ENOSYS":        {"fchmodat2": syscall.ENOSYS},
@@ -28,13 +29,12 @@ var refusals = map[string]map[string]syscall.Errno{
 	"everything-of-a-sandbox": {"openat2": syscall.EPERM, "statx": syscall.EPERM, "fchmodat2": syscall.EPERM, "listmount": syscall.EPERM, "statmount": syscall.EPERM, "name_to_handle_at": syscall.EPERM},
 }
 
-// whatTakesSpace makes new names, and is answered so where a quota is used up; whatTurns
-// is, where the file
-// system has become read-only.
+// What is answered where a quota is used up: to what makes a new name; and where the
+// file system has become read-only.
 var (
-	whatTakesSpace = map[string]syscall.Errno{"openat 2&192": syscall.EDQUOT, "mkdirat": syscall.EDQUOT, "linkat": syscall.EDQUOT}
+	whatTakesSpace = map[string]syscall.Errno{bench.CreateNew: syscall.EDQUOT, "mkdirat": syscall.EDQUOT, "linkat": syscall.EDQUOT}
 	whatTurns      = map[string]syscall.Errno{
-		"openat 2&64": syscall.EROFS, "mkdirat": syscall.EROFS, "linkat": syscall.EROFS, "unlinkat": syscall.EROFS,
+		bench.Create: syscall.EROFS, "mkdirat": syscall.EROFS, "linkat": syscall.EROFS, "unlinkat": syscall.EROFS,
 		"renameat2": syscall.EROFS, "fchmod": syscall.EROFS, "fchmodat": syscall.EROFS, "fchmodat2": syscall.EROFS,
 	}
 )

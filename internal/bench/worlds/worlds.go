@@ -4,10 +4,10 @@
 // that nobody had written down; here a machine draws them, so that every value meets
 // every other one (deep, every two others), and oracles judge that need no expected
 // result: nil means gone, an error has a reason and leaves things intact, nothing
-// outside is touched, what rm can delete we can.
+// outside is touched, where nothing is in the way it succeeds, what rm can delete we can.
 //
 // A world that the kernel refuses to build is not left out by a list: it is tried,
-// and the errno is kept with the pair of values that it is about.
+// and the errno is kept with the values that it is about.
 package worlds
 
 import (
