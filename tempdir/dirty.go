@@ -45,8 +45,8 @@ func (r *Root) MaybeDirty() (bool, error) {
 	if empty := r.empty.Load(); empty != nil && empty.Equal(seen.Changed) {
 		return false, nil
 	}
-	// Whenever the clock is asked: Recover loads the candidate before it lists, so what
-	// its listing misses came, and is stamped, after this.
+	// The clock may be asked after the Stat: Recover loads the candidate before it lists,
+	// so that what its listing misses came after both, and has a later stamp.
 	if r.options.now().Sub(seen.Changed) > clockGrain {
 		candidate := seen.Changed // on the heap only here
 		r.candidate.Store(&candidate)

@@ -27,7 +27,7 @@ type Dir struct {
 	mu     sync.Mutex
 	closed bool
 
-	next atomic.Uint64 // number of the next entry
+	next atomic.Uint64 // number of the next entry; drawn at once, so that none is drawn twice
 }
 
 // ID returns the instance's id, the part that its two names share.

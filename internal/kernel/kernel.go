@@ -65,9 +65,9 @@ type Kernel interface {
 
 	// MakeData creates the data directory name. mkdirat.
 	MakeData(root int, name string) error
-	// StageDeletion renames the path victim to entry, never over an existing
-	// name but an empty directory. renameat2 with RENAME_NOREPLACE; where that is
-	// refused, renameat.
+	// StageDeletion renames the path victim to entry, never over an existing name.
+	// renameat2 with RENAME_NOREPLACE; where that is refused, renameat, which
+	// replaces a file, or an empty directory, that has the name.
 	StageDeletion(victim string, root int, entry string) error
 	// Commit renames entry to the path destination, never over an existing
 	// name. renameat2 with RENAME_NOREPLACE.

@@ -225,8 +225,8 @@ func (linuxKernel) StageDeletion(victim string, root int, entry string) error {
 
 // moveIn renames to a name in our own locked data directory that was never used.
 // Where RENAME_NOREPLACE is refused (by file systems with EINVAL or EOPNOTSUPP, by
-// a sandbox or an old kernel with ENOSYS or EPERM), a plain rename can at worst replace an empty
-// directory there, which is to be removed anyway.
+// a sandbox or an old kernel with ENOSYS or EPERM), a plain rename can at worst replace a file or
+// an empty directory there, which is to be removed anyway.
 func moveIn(from int, name string, to int, entry string) error {
 	err := Again(func() error { return unix.Renameat2(from, name, to, entry, unix.RENAME_NOREPLACE) })
 	switch err {
