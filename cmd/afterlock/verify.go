@@ -77,7 +77,7 @@ of fail, environment, undecided, skipped counts.`,
 	_ = cmd.RegisterFlagCompletionFunc("run", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		var names []string
 		for _, stage := range gate.Stages() {
-			names = append(names, stage.Name()+"\t"+stage.Description())
+			names = append(names, stage.Name+"\t"+stage.Description)
 		}
 		return names, cobra.ShellCompDirectiveNoFileComp
 	})
@@ -87,7 +87,7 @@ of fail, environment, undecided, skipped counts.`,
 func stageList() string {
 	var b strings.Builder
 	for _, stage := range gate.Stages() {
-		fmt.Fprintf(&b, "  %-15s  %s\n", stage.Name(), stage.Description())
+		fmt.Fprintf(&b, "  %-15s  %s\n", stage.Name, stage.Description)
 	}
 	return b.String()
 }

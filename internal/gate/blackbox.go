@@ -8,19 +8,10 @@ import (
 	"github.com/afterlock/afterlock/crashsim/blackbox"
 )
 
-// blackBox is the stage of package blackbox: it crashes, starves and schedules
-// this command and the drivers in it from outside. It works in memory, where a
-// crash leaves what it leaves anywhere else and takes a third of the time; deep,
-// on the file system that was chosen.
-type blackBox struct{}
-
-func (blackBox) Name() string { return "blackbox" }
-
-func (blackBox) Description() string {
-	return "real processes, killed or refused at each of their calls, and scheduled call by call"
-}
-
-func (blackBox) Run(ctx context.Context, env Env) (Result, error) {
+// runBlackBox crashes, starves and schedules this command and the drivers in it from
+// outside. It works in memory, where a crash leaves what it leaves anywhere else and
+// takes a third of the time; deep, on the file system that was chosen.
+func runBlackBox(ctx context.Context, env Env) (Result, error) {
 	dir := env.Memory
 	if env.Deep {
 		dir = env.Scratch

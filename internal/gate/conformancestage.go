@@ -12,17 +12,6 @@ import (
 	"github.com/afterlock/afterlock/model/conformance"
 )
 
-// conformanceStage executes every edge of models of the specification on real
-// file systems: that of the scratch directory, and tmpfs, where it is fast
-// enough for the larger ones.
-type conformanceStage struct{}
-
-func (conformanceStage) Name() string { return "conformance" }
-
-func (conformanceStage) Description() string {
-	return "every edge of the specification's graphs, executed by the library on real files"
-}
-
 // Which models run by default. The first ones run on tmpfs, the others in the
 // scratch directory; deep runs all of them, and the rest, on both.
 var (
@@ -89,7 +78,10 @@ func whereToRun(env Env) ([]place, error) {
 	return mine, nil
 }
 
-func (conformanceStage) Run(ctx context.Context, env Env) (Result, error) {
+// runConformance executes every edge of models of the specification on real file
+// systems: that of the scratch directory, and tmpfs, where it is fast enough for the
+// larger ones.
+func runConformance(ctx context.Context, env Env) (Result, error) {
 	var result Result
 	todo, err := whereToRun(env)
 	if err != nil {
@@ -192,6 +184,5 @@ func (conformanceStage) Run(ctx context.Context, env Env) (Result, error) {
 		}
 	}
 	result.Line = fmt.Sprintf("conformance: %d edges in %d steps, %.0f steps/s", sum.EdgesRun, sum.Steps, float64(sum.Steps)/sum.Elapsed.Seconds())
-	result.Flags = []string{"--dir", env.Dir}
 	return result, nil
 }

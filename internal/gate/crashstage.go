@@ -7,15 +7,6 @@ import (
 	"github.com/afterlock/afterlock/crashsim"
 )
 
-// crash is the stage of package crashsim: the library on the simulated disk.
-type crash struct{}
-
-func (crash) Name() string { return "crash" }
-
-func (crash) Description() string {
-	return "every crash and every power loss on a simulated disk; recovery from each"
-}
-
 // What a whole run counts at least; a shard does its part of the states.
 const (
 	minCrashStates  = 100_000
@@ -25,7 +16,8 @@ const (
 	minModelsTested = 3
 )
 
-func (crash) Run(ctx context.Context, env Env) (Result, error) {
+// runCrash runs the library on the simulated disk.
+func runCrash(ctx context.Context, env Env) (Result, error) {
 	shard := crashsim.Shard{I: env.Shard.I, N: env.Shard.N}
 	parts := int64(max(shard.N, 1))
 	r, err := crashsim.Run(ctx, crashsim.Options{Deep: env.Deep, Shard: shard, Progress: env.Progress})

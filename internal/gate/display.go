@@ -38,13 +38,13 @@ func isTerminal(out io.Writer) bool {
 type plainDisplay struct{ out io.Writer }
 
 func (d plainDisplay) Started(stage Stage) {
-	fmt.Fprintf(d.out, "%s: started: %s\n", stage.Name(), stage.Description())
+	fmt.Fprintf(d.out, "%s: started: %s\n", stage.Name, stage.Description)
 }
 
 func (plainDisplay) Progress(Stage, string) {}
 
 func (d plainDisplay) Finished(stage Stage, outcome Outcome) {
-	fmt.Fprintf(d.out, "%s: %s in %.1f s: %s\n", stage.Name(), marked(outcome), outcome.Elapsed.Seconds(), summary(outcome))
+	fmt.Fprintf(d.out, "%s: %s in %.1f s: %s\n", stage.Name, marked(outcome), outcome.Elapsed.Seconds(), summary(outcome))
 }
 
 // summary is what a stage has to say for itself when it ends.
@@ -69,7 +69,7 @@ func (d *liveDisplay) Started(stage Stage) {
 	d.bar = d.progress.New(0, mpb.SpinnerStyle(),
 		mpb.BarWidth(1),
 		mpb.BarFillerClearOnComplete(),
-		mpb.PrependDecorators(decor.Name(stage.Name(), decor.WC{W: 12, C: decor.DindentRight})),
+		mpb.PrependDecorators(decor.Name(stage.Name, decor.WC{W: 12, C: decor.DindentRight})),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return text.Load().(string) })),
 	)
 }

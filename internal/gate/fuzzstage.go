@@ -7,15 +7,6 @@ import (
 	"github.com/afterlock/afterlock/fuzz"
 )
 
-// fuzzStage is the stage of package fuzz: drawn programs on the simulated disk.
-type fuzzStage struct{}
-
-func (fuzzStage) Name() string { return "fuzz" }
-
-func (fuzzStage) Description() string {
-	return "programs of several processes, drawn and mutated, against the model at every call"
-}
-
 // What a whole run counts at least; a shard draws its part of the programs.
 const (
 	fuzzPrograms   = 30_000
@@ -23,7 +14,8 @@ const (
 	minFuzzClasses = 500
 )
 
-func (fuzzStage) Run(ctx context.Context, env Env) (Result, error) {
+// runFuzz plays drawn programs on the simulated disk.
+func runFuzz(ctx context.Context, env Env) (Result, error) {
 	parts := int64(max(env.Shard.N, 1))
 	o := fuzz.Options{Seed: env.Seed*uint64(parts) + uint64(env.Shard.I), Executions: fuzzPrograms / parts, Least: env.Duration}
 	if env.Deep {

@@ -14,12 +14,11 @@ import (
 	"time"
 )
 
-// A Stage is one check of the gate. Add it to [Stages].
-type Stage interface {
-	// Name is one lower-case word, for --run and the table.
-	Name() string
-	// Description is one line for the help text.
-	Description() string
+// A Stage is one check of the gate. [Stages] has them all.
+type Stage struct {
+	Name        string // one lower-case word, for --run and the table
+	Description string // one line for the help text
+
 	// Run does the check. It ends soon after ctx is done, and leaves nothing
 	// behind. Counts that tell a wrong result (lost, partial) are bounded with
 	// [Never]; the verdict follows from the counts and the problems, unless Run
@@ -28,7 +27,7 @@ type Stage interface {
 	// The error says that the check could not be made: a missing tree, a full
 	// disk. It is the caller's environment that must change, not the library,
 	// and the verdict is Environment.
-	Run(ctx context.Context, env Env) (Result, error)
+	Run func(ctx context.Context, env Env) (Result, error)
 }
 
 // A Config is what the user chose. The zero value of a field means the stage's
@@ -100,8 +99,5 @@ type Result struct {
 	// Skips are the parts that were not run, of a stage that was.
 	Skips []Skip
 
-	// Flags are those that repeat this run, beside --run and --seed. Repeat is a
-	// command that shows one failure alone, if there is one; it takes their place.
-	Flags  []string
-	Repeat string
+	Repeat string // a command that shows one failure alone; "": the one that repeats the run
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -22,20 +23,23 @@ type fake struct {
 	run    func(context.Context, Env)
 }
 
-func (f fake) Name() string        { return f.name }
-func (f fake) Description() string { return "a stage of the tests" }
-
-func (f fake) Run(ctx context.Context, env Env) (Result, error) {
-	if f.run != nil {
-		f.run(ctx, env)
-	}
-	return f.result, f.err
+func (f fake) stage() Stage {
+	return Stage{f.name, "a stage of the tests", func(ctx context.Context, env Env) (Result, error) {
+		if f.run != nil {
+			f.run(ctx, env)
+		}
+		return f.result, f.err
+	}}
 }
 
 var work = []Count{AtLeast("things", 7, 5)}
 
-func runFakes(t *testing.T, ctx context.Context, stages ...Stage) (Report, string) {
+func runFakes(t *testing.T, ctx context.Context, fakes ...fake) (Report, string) {
 	t.Helper()
+	var stages []Stage
+	for _, f := range fakes {
+		stages = append(stages, f.stage())
+	}
 	var out bytes.Buffer
 	display, finish := NewDisplay(&out, false)
 	dir := t.TempDir()
@@ -96,20 +100,20 @@ func TestExitCodeIsThatOfTheWorstStage(t *testing.T) {
 	)
 	for _, tt := range []struct {
 		name    string
-		stages  []Stage
+		stages  []fake
 		verdict Verdict
 		code    int
 	}{
-		{"all pass", []Stage{pass, pass}, Pass, 0},
-		{"one is skipped", []Stage{pass, skipped}, Skipped, 4},
-		{"a part of one is skipped", []Stage{pass, partly}, Skipped, 4},
-		{"one has nothing to do in this shard", []Stage{pass, elsewhere}, Pass, 0},
-		{"undecided beats skipped", []Stage{undecided, skipped, partly}, Undecided, 3},
-		{"fail beats undecided", []Stage{undecided, fail}, Fail, 1},
-		{"fail beats the environment", []Stage{fail, full}, Fail, 1},
-		{"the environment beats undecided", []Stage{undecided, full}, Environment, 2},
-		{"undecided beats pass", []Stage{undecided, pass}, Undecided, 3},
-		{"all are skipped", []Stage{skipped, skipped}, Skipped, 4},
+		{"all pass", []fake{pass, pass}, Pass, 0},
+		{"one is skipped", []fake{pass, skipped}, Skipped, 4},
+		{"a part of one is skipped", []fake{pass, partly}, Skipped, 4},
+		{"one has nothing to do in this shard", []fake{pass, elsewhere}, Pass, 0},
+		{"undecided beats skipped", []fake{undecided, skipped, partly}, Undecided, 3},
+		{"fail beats undecided", []fake{undecided, fail}, Fail, 1},
+		{"fail beats the environment", []fake{fail, full}, Fail, 1},
+		{"the environment beats undecided", []fake{undecided, full}, Environment, 2},
+		{"undecided beats pass", []fake{undecided, pass}, Undecided, 3},
+		{"all are skipped", []fake{skipped, skipped}, Skipped, 4},
 		{"there are none", nil, Skipped, 4},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -164,18 +168,21 @@ func TestInterruptedStagesAreUndecided(t *testing.T) {
 }
 
 func TestAStageThatDidNotPassSaysHowToRepeatIt(t *testing.T) {
-	flags := []string{"--dir", "/tmp/it's here", "--duration", "5s", "--tree", ""}
+	assert.Equal(t, `afterlock verify --run x --seed 42 --deep --shard 1/2 --dir '/tmp/it'\''s here' --duration 5s`,
+		repeat("x", Config{Dir: "/tmp/it's here", Seed: 42, Duration: 5 * time.Second, Deep: true, Shard: Shard{1, 2}}))
 	for _, tt := range []struct {
 		result Result
 		wants  string
 	}{
-		{Result{Flags: flags, Problems: []string{"wrong"}}, `afterlock verify --run x --seed 42 --dir '/tmp/it'\''s here' --duration 5s --tree ''`},
-		{Result{Undecided: true}, "afterlock verify --run x --seed 42"},
-		{Result{Flags: flags, Counts: work}, ""},
-		{Result{Flags: flags, Skipped: true}, ""},
+		{Result{Problems: []string{"wrong"}}, "afterlock verify --run x --seed 42 --dir /"},
+		{Result{Problems: []string{"wrong"}, Repeat: "afterlock replay y"}, "afterlock replay y"},
+		{Result{Undecided: true}, "afterlock verify --run x --seed 42 --dir /"},
+		{Result{Counts: work}, ""},
+		{Result{Skipped: true}, ""},
 	} {
 		report, _ := runFakes(t, t.Context(), fake{name: "x", result: tt.result})
-		assert.Equal(t, tt.wants, report.Stages[0].Repeat)
+		repeat := report.Stages[0].Repeat
+		assert.True(t, strings.HasPrefix(repeat, tt.wants) && (repeat == "") == (tt.wants == ""), repeat)
 	}
 }
 
@@ -191,7 +198,7 @@ func TestLongTextsAreCutOff(t *testing.T) {
 }
 
 func TestSelectKeepsTheOrderOfTheGate(t *testing.T) {
-	all := []Stage{fake{name: "a"}, fake{name: "b"}, fake{name: "c"}}
+	all := []Stage{{Name: "a"}, {Name: "b"}, {Name: "c"}}
 	for _, tt := range []struct{ names, wants []string }{
 		{nil, []string{"a", "b", "c"}},
 		{[]string{"c", "a", "a"}, []string{"a", "c"}},
@@ -200,7 +207,7 @@ func TestSelectKeepsTheOrderOfTheGate(t *testing.T) {
 		require.NoError(t, err)
 		var names []string
 		for _, stage := range selected {
-			names = append(names, stage.Name())
+			names = append(names, stage.Name)
 		}
 		assert.Equal(t, tt.wants, names)
 	}
@@ -217,10 +224,10 @@ func TestSelectKeepsTheOrderOfTheGate(t *testing.T) {
 func TestStagesHaveNamesAndDescriptions(t *testing.T) {
 	seen := make(map[string]bool)
 	for _, stage := range Stages() {
-		assert.Regexp(t, `^[a-z]+$`, stage.Name())
-		assert.NotContains(t, stage.Description(), "\n")
-		assert.False(t, seen[stage.Name()], "two stages %q", stage.Name())
-		seen[stage.Name()] = true
+		assert.Regexp(t, `^[a-z]+$`, stage.Name)
+		assert.NotContains(t, stage.Description, "\n")
+		assert.False(t, seen[stage.Name], "two stages %q", stage.Name)
+		seen[stage.Name] = true
 	}
 	assert.NotEmpty(t, seen)
 }

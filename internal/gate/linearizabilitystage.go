@@ -9,15 +9,6 @@ import (
 	"github.com/afterlock/afterlock/linearizability"
 )
 
-// linearizabilityStage records histories of the layer store and judges them.
-type linearizabilityStage struct{}
-
-func (linearizabilityStage) Name() string { return "linearizability" }
-
-func (linearizabilityStage) Description() string {
-	return "histories of the layer store, from goroutines and from killed processes, judged by Porcupine"
-}
-
 // What has to be recorded at least; the stage is undecided with less.
 const (
 	minGoroutineHistories = 200
@@ -26,21 +17,27 @@ const (
 	minHistoryKills       = 300
 )
 
-func (linearizabilityStage) Run(ctx context.Context, env Env) (Result, error) {
-	config := linearizability.Config{
-		Dir: env.Scratch, Keep: env.Dir, Images: env.Memory, Seed: env.Seed, Log: env.Log, Progress: env.Progress,
-		Goroutines: minGoroutineHistories, Processes: minProcessHistories,
-		Timeout: time.Minute, // for what takes milliseconds: slow machines are not undecided
-	}
+// runLinearizability records histories of the layer store and judges them.
+func runLinearizability(ctx context.Context, env Env) (Result, error) {
+	config := histories(env)
+	config.Goroutines, config.Processes = minGoroutineHistories, minProcessHistories
 	if env.Deep {
 		config.Goroutines, config.Processes = 10*config.Goroutines, 10*config.Processes
 	}
 	r, err := linearizability.Run(ctx, config)
-	return skipIfUnsupported(linearizabilityResult(r, config), err)
+	return skipIfUnsupported(linearizabilityResult(r), err)
+}
+
+// histories is how they are recorded, but for how many.
+func histories(env Env) linearizability.Config {
+	return linearizability.Config{
+		Dir: env.Scratch, Keep: env.Dir, Images: env.Memory, Seed: env.Seed, Log: env.Log, Progress: env.Progress,
+		Timeout: time.Minute, // for what takes milliseconds: slow machines are not undecided
+	}
 }
 
 // linearizabilityResult judges what a run found.
-func linearizabilityResult(r linearizability.Report, c linearizability.Config) Result {
+func linearizabilityResult(r linearizability.Report) Result {
 	result := Result{
 		Ran: fmt.Sprintf("%d histories of goroutines and %d of killed processes, on %s, image stores on %s", r.Goroutines, r.Processes, r.FileSystem, r.Images),
 		Counts: []Count{
@@ -60,7 +57,6 @@ func linearizabilityResult(r linearizability.Report, c linearizability.Config) R
 			Never("illegal", r.Illegal),
 		},
 		Problems: r.Problems,
-		Flags:    []string{"--dir", c.Keep},
 	}
 	if r.SameSystem {
 		result.Skips = append(result.Skips, Skip{"image stores on another file system", "there is none that this user may write to"})
@@ -68,6 +64,46 @@ func linearizabilityResult(r linearizability.Report, c linearizability.Config) R
 	if missing := r.Unanswered(); len(missing) > 0 {
 		result.Undecided = true
 		result.Because = "no operation answered: " + strings.Join(missing, ", ")
+	}
+	result.undecided(r)
+	return result
+}
+
+const (
+	largeFiles         = 200 // in each layer
+	minLargeHistories  = 8
+	deepLargeHistories = 100
+)
+
+// runLifecycle records the layer store at size: layers of many files, deleted and made
+// by processes that are killed, also in the middle of a removal.
+func runLifecycle(ctx context.Context, env Env) (Result, error) {
+	config := histories(env)
+	config.Processes, config.Files, config.Duration = minLargeHistories, largeFiles, env.Duration
+	if env.Deep {
+		config.Processes = deepLargeHistories
+	}
+	r, err := linearizability.Run(ctx, config)
+	return skipIfUnsupported(lifecycleResult(r), err)
+}
+
+// lifecycleResult judges what a run found.
+func lifecycleResult(r linearizability.Report) Result {
+	result := Result{
+		Ran: fmt.Sprintf("%d histories of killed processes, %d files in a layer, on %s, image stores on %s", r.Processes, largeFiles, r.FileSystem, r.Images),
+		Counts: []Count{
+			AtLeast("histories", r.Processes, minLargeHistories),
+			AtLeast("additions", r.Answers["create ok"], 20),
+			AtLeast("deletions", r.Answers["delete ok"], 2),
+			AtLeast("layers read whole", r.Answers["read ok"], 12),
+			AtLeast("kills", r.Kills, 25),
+			AtLeast("inside removals", r.Removing, 6),
+			AtLeast("recoveries that left nothing", r.CleanedUp, minLargeHistories),
+			AtLeast("store locks watched", r.Held, 25),
+			Never("removals under them", r.Under),
+			Never("illegal", r.Illegal),
+		},
+		Problems: r.Problems,
 	}
 	result.undecided(r)
 	return result

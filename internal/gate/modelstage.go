@@ -7,18 +7,6 @@ import (
 	"github.com/afterlock/afterlock/model"
 )
 
-// modelStage explores every model of the specification and compares it with
-// what TLC recorded. It needs no Java and no files.
-type modelStage struct {
-	manifest []byte // text of spec/manifest.json
-}
-
-func (modelStage) Name() string { return "model" }
-
-func (modelStage) Description() string {
-	return "every model of the specification, explored and compared with TLC's record"
-}
-
 // What the manifest has at least; the stage is undecided with less.
 const (
 	minModels  = 100
@@ -28,8 +16,10 @@ const (
 	minRefuted = 60
 )
 
-func (stage modelStage) Run(ctx context.Context, env Env) (Result, error) {
-	rows, err := model.ParseManifest(stage.manifest)
+// runModels explores every model of the specification and compares it with what TLC
+// recorded in the manifest. It needs no Java and no files.
+func runModels(ctx context.Context, env Env, manifest []byte) (Result, error) {
+	rows, err := model.ParseManifest(manifest)
 	if err != nil {
 		return Result{}, err
 	}

@@ -43,7 +43,7 @@ func TestLifecycleStageJudgesAReport(t *testing.T) {
 			Answers: map[string]int64{"create ok": 60, "delete ok": 20, "read ok": 40},
 		}
 		change(&r)
-		return lifecycleResult(r, linearizability.Config{Dir: "/dir", Files: largeFiles})
+		return lifecycleResult(r)
 	}, map[string]func(r *linearizability.Report){
 		"0 inside removals, at least 6 expected":         func(r *linearizability.Report) { r.Removing = 0 },
 		"1 histories are undecided: layer a":             func(r *linearizability.Report) { r.Undecided, r.Because = 1, []string{"layer a"} },
@@ -66,7 +66,7 @@ func TestLinearizabilityStageJudgesAReport(t *testing.T) {
 			r.Answers[answer] = 1
 		}
 		change(&r)
-		return linearizabilityResult(r, linearizability.Config{Dir: "/dir"})
+		return linearizabilityResult(r)
 	}
 	judgedReports(t, result, map[string]func(r *linearizability.Report){
 		"illegal: 1, and there must be none": func(r *linearizability.Report) { r.Illegal = 1 },
@@ -150,7 +150,7 @@ func TestWorldsStageJudgesAReport(t *testing.T) {
 }
 
 // runModels runs the stage on a manifest of two small models, changed.
-func runModels(t *testing.T, change func(rows []model.Recorded)) (Verdict, string, []string) {
+func modelStage(t *testing.T, change func(rows []model.Recorded)) (Verdict, string, []string) {
 	t.Helper()
 	all, err := model.ParseManifest(spec.Manifest)
 	require.NoError(t, err)
@@ -164,13 +164,13 @@ func runModels(t *testing.T, change func(rows []model.Recorded)) (Verdict, strin
 	change(rows)
 	text, err := json.Marshal(rows)
 	require.NoError(t, err)
-	result, err := modelStage{text}.Run(t.Context(), Env{Log: slog.New(slog.DiscardHandler), Progress: func(string) {}})
+	result, err := runModels(t.Context(), Env{Log: slog.New(slog.DiscardHandler), Progress: func(string) {}}, text)
 	require.NoError(t, err)
 	return judge(result, nil)
 }
 
 func TestModelStageTellsWhatDiffers(t *testing.T) {
-	verdict, _, problems := runModels(t, func(rows []model.Recorded) {
+	verdict, _, problems := modelStage(t, func(rows []model.Recorded) {
 		rows[0].Distinct++
 		rows[1].Length--
 	})
@@ -179,7 +179,7 @@ func TestModelStageTellsWhatDiffers(t *testing.T) {
 	assert.Contains(t, problems, "UpstreamAsShipped: states of the counterexample: TLC has 15, Go has 16")
 	assert.Contains(t, problems, "action SkipYoung fires in no model")
 
-	verdict, _, problems = runModels(t, func(rows []model.Recorded) { rows[0].Model = "Gone" })
+	verdict, _, problems = modelStage(t, func(rows []model.Recorded) { rows[0].Model = "Gone" })
 	assert.Equal(t, Fail, verdict)
 	assert.Contains(t, problems, "Gone: package model does not have it")
 }
@@ -187,8 +187,8 @@ func TestModelStageTellsWhatDiffers(t *testing.T) {
 func TestModelStageThatIsInterruptedSaysSo(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := modelStage{spec.Manifest}.Run(ctx, Env{Log: slog.New(slog.DiscardHandler), Progress: func(string) {}})
+	_, err := runModels(ctx, Env{Log: slog.New(slog.DiscardHandler), Progress: func(string) {}}, spec.Manifest)
 	assert.ErrorIs(t, err, context.Canceled)
-	_, err = modelStage{[]byte("{")}.Run(t.Context(), Env{})
+	_, err = runModels(t.Context(), Env{}, []byte("{"))
 	assert.Error(t, err)
 }

@@ -32,7 +32,7 @@ func Select(all []Stage, names []string) ([]Stage, error) {
 	}
 	var known []string
 	for _, stage := range all {
-		known = append(known, stage.Name())
+		known = append(known, stage.Name)
 	}
 	for _, name := range names {
 		if now, ok := former[name]; ok && !slices.Contains(known, name) {
@@ -44,7 +44,7 @@ func Select(all []Stage, names []string) ([]Stage, error) {
 	}
 	var selected []Stage
 	for _, stage := range all {
-		if slices.Contains(names, stage.Name()) {
+		if slices.Contains(names, stage.Name) {
 			selected = append(selected, stage)
 		}
 	}
@@ -65,7 +65,7 @@ func Run(ctx context.Context, stages []Stage, config Config, log *slog.Logger, d
 		display.Started(stage)
 		outcome := runStage(ctx, stage, Env{
 			Config: config, Scratch: places.scratch(), Memory: places.memory(),
-			Log:      log.With("stage", stage.Name()),
+			Log:      log.With("stage", stage.Name),
 			Progress: func(text string) { display.Progress(stage, text) },
 		})
 		display.Finished(stage, outcome)
@@ -135,7 +135,7 @@ func runStage(ctx context.Context, stage Stage, env Env) Outcome {
 	}
 	verdict, because, problems := judge(result, explained(err, config.Dir))
 	outcome := Outcome{
-		Stage: stage.Name(), Ran: result.Ran, Counts: result.Counts, Line: result.Line,
+		Stage: stage.Name, Ran: result.Ran, Counts: result.Counts, Line: result.Line,
 		Verdict: verdict, Because: because, Problems: problems,
 		Skips: result.Skips, Elsewhere: result.Elsewhere && verdict == Skipped,
 		Elapsed: time.Since(begin),
@@ -154,7 +154,7 @@ func runStage(ctx context.Context, stage Stage, env Env) Outcome {
 	if verdict == Fail || verdict == Environment || verdict == Undecided {
 		outcome.Repeat = result.Repeat
 		if outcome.Repeat == "" {
-			outcome.Repeat = repeat(stage.Name(), config, result.Flags)
+			outcome.Repeat = repeat(stage.Name, config)
 		}
 	}
 	log.Debug("finished", "verdict", verdict, "took", outcome.Elapsed)
@@ -172,7 +172,7 @@ func shortened(text string) string {
 }
 
 // repeat is the command that runs the stage once more with the same choices.
-func repeat(stage string, config Config, flags []string) string {
+func repeat(stage string, config Config) string {
 	words := []string{"afterlock", "verify", "--run", stage, "--seed", strconv.FormatUint(config.Seed, 10)}
 	if config.Deep {
 		words = append(words, "--deep")
@@ -180,8 +180,9 @@ func repeat(stage string, config Config, flags []string) string {
 	if config.Shard.N > 0 {
 		words = append(words, "--shard", fmt.Sprintf("%d/%d", config.Shard.I, config.Shard.N))
 	}
-	for _, flag := range flags {
-		words = append(words, shellQuote(flag))
+	words = append(words, "--dir", shellQuote(config.Dir))
+	if config.Duration > 0 {
+		words = append(words, "--duration", config.Duration.String())
 	}
 	return strings.Join(words, " ")
 }

@@ -13,29 +13,29 @@ import (
 // Stages returns the stages of the gate, in the order in which they run.
 func Stages() []Stage {
 	return []Stage{
-		modelStage{spec.Manifest},
-		onFiles{conformanceStage{}},
-		onFiles{traces{}},
-		onFiles{linearizabilityStage{}},
-		onFiles{lifecycleStage{}},
-		crash{},
-		fuzzStage{},
-		onFiles{blackBox{}},
-		onFiles{worldStage{}},
+		{"model", "every model of the specification, explored and compared with TLC's record", func(ctx context.Context, env Env) (Result, error) { return runModels(ctx, env, spec.Manifest) }},
+		{"conformance", "every edge of the specification's graphs, executed by the library on real files", onFiles(runConformance)},
+		{"traces", "what free-running goroutines and killed processes did is a behaviour of the specification", onFiles(runTraces)},
+		{"linearizability", "histories of the layer store, from goroutines and from killed processes, judged by Porcupine", onFiles(runLinearizability)},
+		{"lifecycle", "the layer store at size: killed processes make and delete layers of many files, others recover", onFiles(runLifecycle)},
+		{"crash", "every crash and every power loss on a simulated disk; recovery from each", runCrash},
+		{"fuzz", "programs of several processes, drawn and mutated, against the model at every call", runFuzz},
+		{"blackbox", "real processes, killed or refused at each of their calls, and scheduled call by call", onFiles(runBlackBox)},
+		{"worlds", "what people met: every two of file system, user, /proc, refused calls, full disks, shapes, places and company", onFiles(runWorlds)},
 	}
 }
 
-// An onFiles is a stage that is skipped where the library does not work, such as
+// onFiles is of a stage that is skipped where the library does not work, such as
 // without open file description locks.
-type onFiles struct{ Stage }
-
-func (s onFiles) Run(ctx context.Context, env Env) (Result, error) {
-	for _, dir := range []string{env.Scratch, env.Memory} {
-		if err := supported(ctx, dir); err != nil {
-			return skipIfUnsupported(Result{}, err)
+func onFiles(run func(context.Context, Env) (Result, error)) func(context.Context, Env) (Result, error) {
+	return func(ctx context.Context, env Env) (Result, error) {
+		for _, dir := range []string{env.Scratch, env.Memory} {
+			if err := supported(ctx, dir); err != nil {
+				return skipIfUnsupported(Result{}, err)
+			}
 		}
+		return run(ctx, env)
 	}
-	return s.Stage.Run(ctx, env)
 }
 
 // supported makes and closes an instance in the directory, and recovers. The error

@@ -9,23 +9,15 @@ import (
 	"github.com/afterlock/afterlock/model/conformance/trace/fleet"
 )
 
-// traces records goroutines and processes that are killed, and wants every
-// trace to be a behaviour of the specification, and their data whole at every look.
-type traces struct{}
-
-func (traces) Name() string { return "traces" }
-
-func (traces) Description() string {
-	return "what free-running goroutines and killed processes did is a behaviour of the specification"
-}
-
 // How many events are recorded at least.
 const (
 	traceEvents     = 150_000
 	deepTraceEvents = 1_200_000
 )
 
-func (traces) Run(ctx context.Context, env Env) (Result, error) {
+// runTraces records goroutines and processes that are killed, and wants every trace to
+// be a behaviour of the specification, and their data whole at every look.
+func runTraces(ctx context.Context, env Env) (Result, error) {
 	c := fleet.Config{Dir: env.Scratch, Keep: env.Dir, Seed: env.Seed, Duration: env.Duration, Events: traceEvents, Progress: env.Progress}
 	if env.Deep {
 		c.Events = deepTraceEvents
@@ -65,10 +57,6 @@ func tracesResult(r fleet.Report, c fleet.Config) Result {
 			Never("invalid", v.Counts.Invalid),
 		},
 		Problems: r.Problems,
-		Flags:    []string{"--dir", c.Keep},
-	}
-	if c.Duration > 0 {
-		result.Flags = append(result.Flags, "--duration", c.Duration.String())
 	}
 	for _, text := range v.Problems {
 		first, _, _ := strings.Cut(text, "\n")

@@ -8,16 +8,8 @@ import (
 	"github.com/afterlock/afterlock/internal/bench/worlds"
 )
 
-// worldStage plays programs in places that differ in many respects at once.
-type worldStage struct{}
-
-func (worldStage) Name() string { return "worlds" }
-
-func (worldStage) Description() string {
-	return "what people met: every two of file system, user, /proc, refused calls, full disks, shapes, places and company"
-}
-
-func (worldStage) Run(ctx context.Context, env Env) (Result, error) {
+// runWorlds plays programs in places that differ in many respects at once.
+func runWorlds(ctx context.Context, env Env) (Result, error) {
 	seed := uint64(1) // the same worlds everywhere, of which every shard plays its part
 	if env.Deep && env.Shard.N <= 1 {
 		seed = env.Seed
