@@ -11,18 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	_ "github.com/afterlock/afterlock/crashsim/blackbox/drivers" // the black box starts them
 	"github.com/afterlock/afterlock/internal/bench/proc"
-	"github.com/afterlock/afterlock/internal/bench/worlds"
 	"github.com/afterlock/afterlock/internal/gate"
 )
-
-// The stage worlds runs commands of this program in places of its own.
-func init() {
-	worlds.Command = func(ctx context.Context, arguments []string, out io.Writer) int {
-		return run(ctx, arguments, out, out)
-	}
-}
 
 func main() {
 	proc.Become()
@@ -98,7 +89,8 @@ Exit codes:
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newVerify(), newReplay(), newCheck(), newModel(), newClaims(), newUpstream(), newMutants(), newLs(), newRecover(), newRm())
+	root.AddCommand(newVerify(), newCheck(), newModel(), newLs(), newRecover(), newRm())
+	root.AddCommand(onLinux()...)
 	for _, cmd := range root.Commands() {
 		cmd.Args = withUsage(cmd.Args)
 	}

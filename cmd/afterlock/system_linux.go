@@ -1,16 +1,33 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/sys/unix"
 
+	_ "github.com/afterlock/afterlock/crashsim/blackbox/drivers" // the black box starts them
+	"github.com/afterlock/afterlock/internal/bench/worlds"
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/tempdir"
 )
+
+// The stage worlds runs commands of this program in places of its own.
+func init() {
+	worlds.Command = func(ctx context.Context, arguments []string, out io.Writer) int {
+		return run(ctx, arguments, out, out)
+	}
+}
+
+// onLinux are the commands that there are on Linux only.
+func onLinux() []*cobra.Command {
+	return []*cobra.Command{newReplay(), newClaims(), newUpstream(), newMutants()}
+}
 
 // runningKernel is the running one, as uname(1) has it, or "".
 func runningKernel() string {

@@ -11,17 +11,7 @@ import (
 	"github.com/afterlock/afterlock/tempdir"
 )
 
-var upstreamModes []upstreamMode
-
-func ownMounts() error { return nil }
-
-func newMutants() *cobra.Command {
-	return &cobra.Command{
-		Use:   "mutants",
-		Short: "Try mutants of the source on every check (on Linux)",
-		RunE:  func(*cobra.Command, []string) error { return errors.ErrUnsupported },
-	}
-}
+func onLinux() []*cobra.Command { return nil }
 
 // checkLimits does nothing: most stages are skipped on this system.
 func checkLimits() error { return nil }

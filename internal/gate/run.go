@@ -79,6 +79,9 @@ func Run(ctx context.Context, stages []Stage, config Config, log *slog.Logger, d
 	return report, nil
 }
 
+// tmpfs is where Linux has one that everybody may write to.
+const tmpfs = "/dev/shm"
+
 // places are the scratch directories of a run: in the directory that the user
 // chose and, if that is not in memory, in memory.
 type places []*scratch.Dir

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/afterlock/afterlock/model"
+	"github.com/afterlock/afterlock/spec"
 )
 
 // What the manifest has at least; the stage is undecided with less.
@@ -15,6 +16,9 @@ const (
 	minDigests = 90
 	minRefuted = 60
 )
+
+var modelStage = Stage{"model", "every model of the specification, explored and compared with TLC's record",
+	func(ctx context.Context, env Env) (Result, error) { return runModels(ctx, env, spec.Manifest) }}
 
 // runModels explores every model of the specification and compares it with what TLC
 // recorded in the manifest. It needs no Java and no files.

@@ -150,7 +150,7 @@ func TestWorldsStageJudgesAReport(t *testing.T) {
 }
 
 // runModels runs the stage on a manifest of two small models, changed.
-func modelStage(t *testing.T, change func(rows []model.Recorded)) (Verdict, string, []string) {
+func modelsAre(t *testing.T, change func(rows []model.Recorded)) (Verdict, string, []string) {
 	t.Helper()
 	all, err := model.ParseManifest(spec.Manifest)
 	require.NoError(t, err)
@@ -170,7 +170,7 @@ func modelStage(t *testing.T, change func(rows []model.Recorded)) (Verdict, stri
 }
 
 func TestModelStageTellsWhatDiffers(t *testing.T) {
-	verdict, _, problems := modelStage(t, func(rows []model.Recorded) {
+	verdict, _, problems := modelsAre(t, func(rows []model.Recorded) {
 		rows[0].Distinct++
 		rows[1].Length--
 	})
@@ -179,7 +179,7 @@ func TestModelStageTellsWhatDiffers(t *testing.T) {
 	assert.Contains(t, problems, "UpstreamAsShipped: states of the counterexample: TLC has 15, Go has 16")
 	assert.Contains(t, problems, "action SkipYoung fires in no model")
 
-	verdict, _, problems = modelStage(t, func(rows []model.Recorded) { rows[0].Model = "Gone" })
+	verdict, _, problems = modelsAre(t, func(rows []model.Recorded) { rows[0].Model = "Gone" })
 	assert.Equal(t, Fail, verdict)
 	assert.Contains(t, problems, "Gone: package model does not have it")
 }

@@ -32,9 +32,6 @@ var killed = []struct {
 // to talk with them, costs.
 var walksBesideUpstream = map[conformance.Where]int{conformance.Together: 20, conformance.Apart: 100, conformance.Mounts: 200, conformance.PIDs: 200}
 
-// tmpfs is where Linux has one that everybody may write to.
-const tmpfs = "/dev/shm"
-
 // A place is a model and where it is run. At is the directory that the user knows
 // it by.
 type place struct{ model, dir, at, fileSystem string }

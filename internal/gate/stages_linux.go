@@ -6,14 +6,13 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/afterlock/afterlock/spec"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
 // Stages returns the stages of the gate, in the order in which they run.
 func Stages() []Stage {
 	return []Stage{
-		{"model", "every model of the specification, explored and compared with TLC's record", func(ctx context.Context, env Env) (Result, error) { return runModels(ctx, env, spec.Manifest) }},
+		modelStage,
 		{"conformance", "every edge of the specification's graphs, executed by the library on real files", onFiles(runConformance)},
 		{"traces", "what free-running goroutines and killed processes did is a behaviour of the specification", onFiles(runTraces)},
 		{"linearizability", "histories of the layer store, from goroutines and from killed processes, judged by Porcupine", onFiles(runLinearizability)},
