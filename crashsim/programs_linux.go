@@ -18,7 +18,11 @@ func (s *Scenario) setup(p *disk.Process) error {
 		p.Make("/" + rootName + "/" + foreign)}
 	for i := range s.Deleters {
 		b := s.deletion(i)
-		errs = append(errs, p.Save("/"+b.record, world.Complete))
+		record := world.Complete
+		if len(b.layers) == 0 { // of a deletion that was cut off
+			record = world.Incomplete
+		}
+		errs = append(errs, p.Save("/"+b.record, record))
 		for v, home := range b.layers {
 			errs = append(errs, p.Mkdir("/"+home))
 			for _, name := range s.files() {

@@ -13,7 +13,7 @@ import (
 // rely on.
 type Scenario struct {
 	Deleters   int // processes that delete layers of their own
-	Victims    int // layers that each of them deletes at once
+	Victims    int // layers that each of them deletes at once; 0: they are gone already
 	Files      int // files in a layer
 	Adders     int // processes that add one layer
 	Recoverers int // processes that recover
@@ -105,8 +105,8 @@ func ParseScenario(text string) (s Scenario, err error) {
 	switch actors := s.Deleters + s.Adders + s.Recoverers; {
 	case actors == 0 || actors > maxActors:
 		return s, fmt.Errorf("scenario %q: has %d processes, expected 1 to %d", text, actors, maxActors)
-	case s.Deleters > 0 && (s.Victims == 0 || s.Deleters*s.Victims > 6):
-		return s, fmt.Errorf("scenario %q: has %d victims, expected 1 to 6", text, s.Deleters*s.Victims)
+	case s.Deleters*s.Victims > 6:
+		return s, fmt.Errorf("scenario %q: has %d victims, expected at most 6", text, s.Deleters*s.Victims)
 	}
 	return s, nil
 }
@@ -167,6 +167,11 @@ func (s *Scenario) want() world.Want {
 	for _, b := range s.batches() {
 		for _, home := range b.layers {
 			w.Layers = append(w.Layers, world.Layer{Home: home, Tree: whole, Record: b.record})
+		}
+	}
+	if s.Victims == 0 {
+		for i := range s.Deleters {
+			w.Layers = append(w.Layers, world.Layer{Home: layersName + "/gone", Record: s.deletion(i).record})
 		}
 	}
 	return w

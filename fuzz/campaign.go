@@ -21,6 +21,7 @@ type Report struct {
 	Kept       int   // programs that met a class that no other had met
 	Classes    int   // of the model Gate
 	Of         int
+	Complete   int64    // programs after which every class was met; 0: not all were
 	Problems   []string // of the first program that has any, made smaller
 	Repeat     string   // its command
 	Elapsed    time.Duration

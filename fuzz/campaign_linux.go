@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -35,7 +36,13 @@ type campaign struct {
 	Report
 	machine  *Machine
 	coverage *Coverage
-	pool     [][]byte // programs that met something new
+	pool     []kept
+}
+
+// kept is a program that met something new.
+type kept struct {
+	data  []byte
+	class int // the last that was new
 }
 
 func (c *campaign) run(ctx context.Context, begin time.Time) error {
@@ -57,7 +64,7 @@ func (c *campaign) run(ctx context.Context, begin time.Time) error {
 	}
 	random := rand.New(rand.NewPCG(c.Seed, 14))
 	for c.Report.Executions < c.Options.Executions || time.Since(begin) < c.Least {
-		err := cmp.Or(c.try(ctx, mutate(random, c.pool)), ctx.Err())
+		err := cmp.Or(c.try(ctx, c.mutate(random)), ctx.Err())
 		if err != nil || len(c.Problems) > 0 {
 			return err
 		}
@@ -77,7 +84,10 @@ func (c *campaign) try(ctx context.Context, data []byte) error {
 	if c.coverage.count > before {
 		c.Kept++
 		if !c.Blind {
-			c.pool = append(c.pool, data)
+			c.pool = append(c.pool, kept{data, c.coverage.latest})
+		}
+		if n, of := c.coverage.Reached(); n == of {
+			c.Complete = c.Report.Executions
 		}
 	}
 	if err == nil && len(problems) > 0 {
@@ -92,33 +102,57 @@ func (c *campaign) try(ctx context.Context, data []byte) error {
 }
 
 // mutate draws a program, or changes one of the pool in a few places.
-func mutate(random *rand.Rand, pool [][]byte) (data []byte) {
-	if len(pool) == 0 || random.IntN(8) == 0 {
-		data = make([]byte, 2+random.IntN(maxBytes/2))
-		for i := range data {
-			data[i] = byte(random.Uint32())
+func (c *campaign) mutate(random *rand.Rand) (data []byte) {
+	draw := func(n int) { // steps, and seldom a power loss
+		for range n {
+			b := byte(random.Uint32())
+			if b&3 == 3 && random.IntN(8) > 0 {
+				b ^= byte(1 + random.IntN(3))
+			}
+			data = append(data, b)
 		}
+	}
+	if len(c.pool) == 0 || random.IntN(64) == 0 {
+		draw(2 + random.IntN(maxBytes/2))
 		return data
 	}
-	data = append(data, pool[random.IntN(len(pool))]...)
+	data = append(data, c.choose(random)...)
 	for range 1 + random.IntN(4) {
 		at := random.IntN(len(data))
-		switch random.IntN(5) {
+		rest := slices.Clone(data[at:])
+		data = data[:at]
+		switch random.IntN(6) {
 		case 0:
-			data = append(data[:at], data[min(at+1+random.IntN(3), len(data)):]...)
+			rest = rest[min(1+random.IntN(3), len(rest)):]
 		case 1:
-			other := pool[random.IntN(len(pool))]
-			data = append(data[:at:at], other[random.IntN(len(other)):]...)
+			other := c.choose(random)
+			rest = other[random.IntN(len(other)):]
 		case 2:
-			data = append(data[:at:at], append([]byte{byte(random.Uint32())}, data[at:]...)...)
+			draw(1)
+		case 3:
+			draw(1 + random.IntN(12))
+			rest = nil
 		default:
-			data[at] = byte(random.Uint32())
+			draw(1)
+			rest = rest[1:]
 		}
-		if len(data) < 2 {
-			data = append(data, 0, 0)
+		if data = append(data, rest...); len(data) < 2 {
+			draw(2)
 		}
 	}
 	return data
+}
+
+// choose returns one of a few programs of the pool: the one whose class was met least
+// by now. What is seldom met is near what was never met.
+func (c *campaign) choose(random *rand.Rand) []byte {
+	best := c.pool[random.IntN(len(c.pool))]
+	for range 16 {
+		if other := c.pool[random.IntN(len(c.pool))]; c.coverage.hits[other.class] < c.coverage.hits[best.class] {
+			best = other
+		}
+	}
+	return best.data
 }
 
 // canary plants a failure into a program: nobody makes an fsync of what was moved

@@ -15,8 +15,9 @@ type Coverage struct {
 	Unseen bool
 
 	classes []model.Class
-	reached []bool
-	count   int
+	hits    []int // how often each class was met
+	count   int   // of those that were
+	latest  int   // the last that was met for the first time
 	steps   int64
 }
 
@@ -30,7 +31,7 @@ func NewCoverage(ctx context.Context, name string) (*Coverage, error) {
 	if err == nil && len(classes) > len(blocks) {
 		err = fmt.Errorf("%s has %d classes, and there are %d blocks", name, len(classes), len(blocks))
 	}
-	return &Coverage{classes: classes, reached: make([]bool, len(classes))}, err
+	return &Coverage{classes: classes, hits: make([]int, len(classes))}, err
 }
 
 // Step notes a step. One that is none of the model's is nothing.
@@ -42,9 +43,9 @@ func (c *Coverage) Step(m *model.Protocol, from *model.State, action uint16) {
 	if !c.Unseen {
 		c.steps += blocks[i]()
 	}
-	if !c.reached[i] {
-		c.reached[i] = true
+	if c.hits[i]++; c.hits[i] == 1 {
 		c.count++
+		c.latest = i
 	}
 }
 
@@ -54,7 +55,7 @@ func (c *Coverage) Reached() (n, of int) { return c.count, len(c.classes) }
 // Missing are the classes that were not met, in words.
 func (c *Coverage) Missing() (words []string) {
 	for i, class := range c.classes {
-		if !c.reached[i] {
+		if c.hits[i] == 0 {
 			words = append(words, class.String())
 		}
 	}

@@ -23,6 +23,7 @@ var scenarios = []string{
 	"delete=2x1x1,recover=1x2,kill=2",
 	"add=1x2,recover=2x2,kill=1,batch=2",
 	"delete=1x1x1,add=1x1,recover=1,kill=2",
+	"delete=1x0x0,recover=2x3,kill=1,batch=1",
 }
 
 // Decode makes a program of bytes, any bytes: the scenario, the durability model,

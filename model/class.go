@@ -31,6 +31,13 @@ var slotNames = func() (names []string) {
 	return names
 }()
 
+// alone are the places of a process that ends there, by how it ends, of which nothing
+// is in a trace: nobody else will ever see its file, or what it has listed.
+var alone = map[string]pcSet{
+	"CallFails": places(Unnamed, Locked),
+	"Crash":     places(Unnamed, Locked, SawLock, SawData, SawBoth),
+}
+
 // Class is the class of an action that is taken in a state.
 func (m *Protocol) Class(s *State, action uint16) Class {
 	a := &m.table[action]
@@ -63,8 +70,8 @@ func (m *Protocol) Class(s *State, action uint16) Class {
 			role--
 		}
 	}
-	if (a.Slot == "CallFails" || a.Slot == "Crash") && places(Unnamed, Locked).has(s.PC[a.p]) {
-		return 0 // nobody else will ever see that file
+	if alone[a.Slot].has(s.PC[a.p]) {
+		return 0
 	}
 	pcs := s.PC
 	for p := range pcs {

@@ -11,13 +11,14 @@ import (
 const (
 	fuzzPrograms   = 30_000
 	minFuzzCorpus  = 10
-	minFuzzClasses = 500
+	minFuzzClasses = 1500
+	minFuzzShard   = 1000 // programs
 )
 
 // runFuzz plays drawn programs on the simulated disk.
 func runFuzz(ctx context.Context, env Env) (Result, error) {
 	parts := int64(max(env.Shard.N, 1))
-	o := fuzz.Options{Seed: env.Seed*uint64(parts) + uint64(env.Shard.I), Executions: fuzzPrograms / parts, Least: env.Duration}
+	o := fuzz.Options{Seed: env.Seed*uint64(parts) + uint64(env.Shard.I), Executions: max(fuzzPrograms/parts, minFuzzShard), Least: env.Duration}
 	if env.Deep {
 		o.Executions *= 20
 	}
@@ -45,7 +46,7 @@ func runFuzz(ctx context.Context, env Env) (Result, error) {
 			AtLeast("of the corpus", int64(r.Corpus), minFuzzCorpus),
 			AtLeast("programs", r.Executions, least),
 			AtLeast("kept", int64(r.Kept), minFuzzCorpus),
-			AtLeast(fmt.Sprintf("of %d classes of the model", r.Of), int64(r.Classes), minFuzzClasses/parts),
+			AtLeast(fmt.Sprintf("of %d classes of the model", r.Of), int64(r.Classes), max(minFuzzClasses/parts, 100)),
 			AtLeast("canaries", found, 1),
 			Never("undecided", r.Undecided),
 			Never("findings", int64(len(r.Problems))),
