@@ -15,7 +15,7 @@ func TestReplayShowsTheDamageOfACounterexample(t *testing.T) {
 	require.Zero(t, code, stderr)
 	t.Log("\n" + stdout)
 	assert.Regexp(t, `(?m)^ +15 +RemoveData\(r1\) +lock-i1 is file 2; c1 locks file 1, which has no name; r1 locks file 2; v1 at home`, stdout)
-	assert.Contains(t, stdout, "20 of 20 runs: LiveKept is refuted in the observed world: live instance i1 of c1 has lost its data\n")
+	assert.Contains(t, stdout, "20 of 20 runs: LiveKept is refuted in the observed world: RemoveData(r1) leaves: lock-i1 is file 2; c1 locks file 1, which has no name; r1 locks file 2; v1 at home (files: 1)\n")
 	assert.Contains(t, stdout, "40 of 40 runs lost nothing, and recovery emptied the root\n")
 	assert.Contains(t, stdout, "RemoveData(r1): it has given up (TakeLock: the lock is held)")
 	assert.Equal(t, 1, strings.Count(stdout, "UpstreamCreateLock(c1,i1)"), "one table, of the first run")

@@ -4,6 +4,7 @@ package conformance
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/afterlock/afterlock/model"
@@ -100,17 +101,7 @@ func (s *scheduler) pathOf(to *model.State, n model.Inode) string {
 
 // refersTo says whether a name or a descriptor refers to inode n.
 func refersTo(s *model.State, n model.Inode) bool {
-	for _, m := range s.Lock {
-		if m == n {
-			return true
-		}
-	}
-	for _, m := range s.Fd {
-		if m == n {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(s.Lock[:], n) || slices.Contains(s.Fd[:], n)
 }
 
 // compareLocks compares descriptors and locks.
@@ -309,3 +300,6 @@ func (s *scheduler) placeText(p model.Place) string {
 	}
 	return "somewhere"
 }
+
+// named says whether a lock file has a name.
+func named(o *model.State, n model.Inode) bool { return slices.Contains(o.Lock[1:], n) }

@@ -38,11 +38,11 @@ func isReplayed(m *model.Model) bool {
 // ReplayCounterexample executes the counterexample of a model that must fail, on
 // the file system of a directory, as often as it is told to. Where the fault is
 // upstream's code, or that we do not heed it, the code that there is does it: after
-// each step the world has to be the state of the specification, and in the end the
-// property has to be false of the world as it was observed. Names, inodes, locks and
-// their holders, open lock files, files and replies are observed; which operation a
-// process is in is known from where it stands; used ids are the scheduler's
-// knowledge. Other faults are mutants of the library: see internal/bench/mutant.
+// each step the world has to be the state of the specification, to the one in which
+// the property is false. Names, inodes, locks and their holders, open lock files,
+// files and replies are observed; which operation a process is in is known from where
+// it stands; used ids are the scheduler's knowledge. Other faults are mutants of the
+// library: see internal/bench/mutant.
 //
 // Then the unmodified library takes the same schedule.
 //
@@ -63,7 +63,7 @@ func ReplayCounterexample(ctx context.Context, o CounterexampleOptions) (r Count
 	if err != nil {
 		return r, err
 	}
-	r.Steps = len(c.Steps) + rounds*len(c.Cycle)
+	r.Steps = len(allSteps(c))
 	begin := time.Now()
 	if r.Mutant = len(m.Protocol.Swap) > 0 || m.Protocol.LockKind != "ofd"; !r.Mutant {
 		if err := r.demonstrate(ctx, m, c, o); err != nil {
@@ -84,14 +84,11 @@ func (r *CounterexampleReport) demonstrate(ctx context.Context, m *model.Model, 
 	if err != nil {
 		return err
 	}
-	d := &demonstration{scheduler: s, m: m, Behaviour: c, out: o.Out}
 	for r.Damaged < o.Runs && err == nil && ctx.Err() == nil {
-		var damage string
-		if damage, err = d.run(); err == nil {
-			r.Damage = damage
+		if r.Damage, err = s.play(c, o.Out); err == nil {
 			r.Damaged++
 		}
-		d.out = nil
+		o.Out = nil
 	}
 	failed := done()
 	if isEnvironment(err) {
@@ -101,6 +98,15 @@ func (r *CounterexampleReport) demonstrate(ctx context.Context, m *model.Model, 
 		r.Difference = err.Error()
 	}
 	return errors.Join(failed, ctx.Err())
+}
+
+// allSteps are those of a behaviour, with its cycle as often as it goes round.
+func allSteps(b model.Behaviour) []model.Successor {
+	steps := slices.Clone(b.Steps)
+	for range rounds {
+		steps = append(steps, b.Cycle...)
+	}
+	return steps
 }
 
 func counterexampleOf(ctx context.Context, m *model.Model) (b model.Behaviour, err error) {
@@ -119,149 +125,88 @@ func counterexampleOf(ctx context.Context, m *model.Model) (b model.Behaviour, e
 	return b, nil
 }
 
-// A demonstration executes one counterexample.
-type demonstration struct {
-	*scheduler
-	m *model.Model
-	model.Behaviour
-	out   io.Writer
-	calls []string
-	last  string // what was on disk at the last row
-}
-
-// run executes it once, and returns the damage.
-func (d *demonstration) run() (damage string, err error) {
-	d.turn = 0 // which call fails, and how
-	if err := d.reset(); err != nil {
+// play executes it once: after each step the world is compared with the state. It
+// returns what the last step leaves on disk.
+func (s *scheduler) play(b model.Behaviour, out io.Writer) (damage string, err error) {
+	s.turn = 0 // which call fails, and how
+	if err := s.reset(); err != nil {
 		return "", environmentError{err}
 	}
-	for _, p := range d.procs[1:] {
+	var calls []string
+	for _, p := range s.procs[1:] {
 		p.watch = nil
 	}
-	if d.out != nil {
-		d.listen(func(_ *process, call string) {
-			if !slices.Contains(d.calls, call) {
-				d.calls = append(d.calls, call)
+	if out != nil {
+		s.listen(func(_ *process, call string) {
+			if !slices.Contains(calls, call) {
+				calls = append(calls, call)
 			}
 		})
 	}
-	from := d.Init
-	if err := d.compare(&from, &from); err != nil {
+	from, last := b.Init, s.words(&b.Init)
+	if err := s.compare(&from, &from); err != nil {
 		return "", fmt.Errorf("initial state: %w", err)
 	}
-	if err := d.row(0, "", &from); err != nil {
-		return "", err
-	}
-	steps := d.Steps
-	for range rounds {
-		steps = append(steps[:len(steps):len(steps)], d.Cycle...)
-	}
-	before := from
-	for i, step := range steps {
-		a := &d.table[step.Action]
-		d.calls = nil
-		err := d.take(a, &from, &step.State)
-		if err == nil {
-			err = d.compare(&from, &step.State)
+	row := func(i int, action, disk string) {
+		if out == nil {
+			return
 		}
-		if err != nil {
+		line := fmt.Sprintf("%4d  %-26s  %s", i, action, disk)
+		if len(calls) > 0 {
+			line += "  [" + strings.Join(calls, ", ") + "]"
+		}
+		fmt.Fprintln(out, line)
+		calls = nil
+	}
+	row(0, "", last)
+	for i, step := range allSteps(b) {
+		a := &s.table[step.Action]
+		if err := s.take(a, &from, &step.State); err != nil {
 			return "", fmt.Errorf("step %d, %s: %w", i+1, a, err)
 		}
-		if err := d.row(i+1, a.String(), &step.State); err != nil {
-			return "", err
+		if err := s.compare(&from, &step.State); err != nil {
+			return "", fmt.Errorf("step %d, %s: %w", i+1, a, err)
 		}
-		if i < len(steps)-1 && (d.out == nil || d.Endless) {
-			before, from = d.known(i, len(steps), &step.State, before), step.State
+		disk := s.words(&step.State)
+		if disk == last {
+			row(i+1, a.String(), "the same")
+		} else {
+			row(i+1, a.String(), disk)
+		}
+		from, last, damage = step.State, disk, fmt.Sprintf("%s leaves: %s", a, disk)
+	}
+	return damage, nil
+}
+
+// words says what is on disk, and who has which lock.
+func (s *scheduler) words(o *model.State) string {
+	var words []string
+	add := func(format string, args ...any) { words = append(words, fmt.Sprintf(format, args...)) }
+	for i, id := range s.config.ID {
+		if n := o.Lock[i+1]; n != model.None {
+			add("lock-%s is file %d", id, n)
+		}
+		if o.Data>>(i+1)&1 != 0 {
+			add("temp-dir-%s", id)
+		}
+	}
+	for n, p := range o.Holder {
+		if p == model.None {
 			continue
 		}
-		seen, err := d.observed(&step.State)
-		if err != nil {
-			return "", err
+		text := fmt.Sprintf("%s locks file %d", s.procs[p].name, n)
+		if !named(o, model.Inode(n)) {
+			text += ", which has no name"
 		}
-		holds, err := d.m.Holds(d.m.Properties[0], before, seen)
-		if err != nil {
-			return "", err
-		}
-		if want := i < len(steps)-1; holds != want {
-			return "", fmt.Errorf("step %d, %s: %s holds in the observed world: %t", i+1, a, d.m.Properties[0], holds)
-		}
-		if i == len(steps)-1 && !d.Endless {
-			return d.damage(&before, &seen, a), nil
-		}
-		before, from = seen, step.State
+		words = append(words, text)
 	}
-	if d.Endless {
-		return d.endless(&from)
-	}
-	return "", fmt.Errorf("no step")
-}
-
-// known is the observed world before the last step, of which a property of
-// steps speaks; before that nobody asks.
-func (d *demonstration) known(i, steps int, state *model.State, before model.State) model.State {
-	if i < steps-2 {
-		return before
-	}
-	if seen, err := d.observed(state); err == nil {
-		return seen
-	}
-	return before
-}
-
-// endless lets everybody go on who can, if the counterexample says that nothing
-// happens any more: nothing may change. In the end something has to be left.
-func (d *demonstration) endless(state *model.State) (damage string, err error) {
-	if len(d.Cycle) == 0 {
-		d.calls = nil
-		for range rounds {
-			for _, p := range d.procs[1:] {
-				if p.creator || p.at.Place != atIdle {
-					continue
-				}
-				p.free, p.order = true, order{Op: opRecover}
-				err := p.resume()
-				p.free = false
-				if err != nil {
-					return "", err
-				}
-			}
-		}
-		if err := d.compare(state, state); err != nil {
-			return "", fmt.Errorf("nothing should happen any more: %w", err)
-		}
-		if err := d.row(len(d.Steps)+1, "everybody recovers", state); err != nil {
-			return "", err
+	for x := 1; x < itemCount; x++ {
+		if o.Place[x] == model.Home || o.Place[x] > model.PlaceGone {
+			add("%s %s (files: %d)", s.world.itemNames[x], s.placeText(o.Place[x]), o.Tree[x])
 		}
 	}
-	seen, err := d.observed(state)
-	if err != nil {
-		return "", err
+	if len(words) == 0 {
+		return "nothing"
 	}
-	if holds, err := d.m.Holds(d.m.Properties[0], seen, seen); err != nil || holds {
-		return "", fmt.Errorf("%s holds in the observed world: %t (%v)", d.m.Properties[0], holds, err)
-	}
-	return d.damage(&seen, &seen, nil), nil
-}
-
-// row writes one row of the table: who does what, and what is on disk.
-func (d *demonstration) row(i int, action string, state *model.State) error {
-	if d.out == nil {
-		return nil
-	}
-	seen, err := d.observed(state)
-	if err != nil {
-		return err
-	}
-	disk := d.words(&seen)
-	shown := disk
-	if disk == d.last && i > 0 {
-		shown = "the same"
-	}
-	d.last = disk
-	line := fmt.Sprintf("%4d  %-26s  %s", i, action, shown)
-	if len(d.calls) > 0 {
-		line += "  [" + strings.Join(d.calls, ", ") + "]"
-	}
-	_, err = fmt.Fprintln(d.out, strings.TrimRight(line, " "))
-	return err
+	return strings.Join(words, "; ")
 }

@@ -89,11 +89,11 @@ type CounterexampleOptions struct {
 type CounterexampleReport struct {
 	Model      string
 	Property   string
-	Steps      int  // of a run
-	Runs       int  // wanted
-	Mutant     bool // the fault is a mutant of the library, and was not replayed
-	Damaged    int  // in which the property was refuted in the observed world
-	Damage     string
+	Steps      int    // of a run
+	Runs       int    // wanted
+	Mutant     bool   // the fault is a mutant of the library, and was not replayed
+	Damaged    int    // in which the world went where the property is false
+	Damage     string // what the last step left
 	Difference string // why the last run did not do it
 	Elapsed    time.Duration
 	Skipped    string // why nothing was run

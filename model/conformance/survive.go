@@ -76,11 +76,7 @@ func (v *survivor) run(b model.Behaviour) (lost string, err error) {
 		p.unjudged = true
 	}
 	v.current = 1
-	steps := b.Steps
-	for range rounds {
-		steps = append(steps[:len(steps):len(steps)], b.Cycle...)
-	}
-	for i, step := range steps {
+	for i, step := range allSteps(b) {
 		a := &v.schedule[step.Action]
 		if err := v.world.observe(); err != nil {
 			return "", err
