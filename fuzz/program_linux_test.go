@@ -117,7 +117,7 @@ func BenchmarkCampaign(b *testing.B) {
 			defer m.Close()
 			programs := rapid.SliceOfN(rapid.Byte(), 2, maxBytes)
 			for i := range b.N {
-				_, err := m.Run(b.Context(), Decode(programs.Example(int(seed)<<32+i)))
+				_, err := m.Run(b.Context(), Decode(programs.Example(int(seed)*100_000_000+i)))
 				require.NoError(b, err)
 			}
 			n, _ := coverage.Reached()
