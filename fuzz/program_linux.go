@@ -38,14 +38,10 @@ func Decode(data []byte) *schedule.Schedule {
 	}
 	rest := data[2:]
 	for len(rest) > 0 && rest[0]&3 != 3 {
-		step := decodeStep(rest[0])
-		if n := len(s.Steps); n > 0 && s.Steps[n-1].Process == step.Process && s.Steps[n-1].End == 0 {
-			step.Count += s.Steps[n-1].Count
-			s.Steps = s.Steps[:n-1]
-		}
-		s.Steps = append(s.Steps, step)
+		s.Steps = append(s.Steps, decodeStep(rest[0]))
 		rest = rest[1:]
 	}
+	s.Steps = merged(s.Steps)
 	for len(rest) > 0 && len(s.Losses) < maxLosses {
 		loss := schedule.Loss{At: -1}
 		if len(s.Losses) > 0 {
@@ -295,7 +291,7 @@ func size(s *schedule.Schedule) (n int) {
 	return n
 }
 
-// candidates are programs that are a little smaller, the smallest first.
+// candidates are programs that are a little smaller, or may be.
 func candidates(s *schedule.Schedule) (all []*schedule.Schedule) {
 	add := func(change func(*schedule.Schedule)) {
 		c := *s
@@ -305,32 +301,74 @@ func candidates(s *schedule.Schedule) (all []*schedule.Schedule) {
 			c.Losses[i].Lost = slices.Clone(c.Losses[i].Lost)
 		}
 		change(&c)
+		c.Steps = merged(c.Steps)
 		all = append(all, &c)
 	}
-	for i, step := range s.Steps {
+	for i := range s.Steps {
 		add(func(c *schedule.Schedule) { c.Steps = slices.Delete(c.Steps, i, i+1) })
-		if i > 0 && s.Steps[i-1].Process == step.Process && s.Steps[i-1].End == 0 {
-			add(func(c *schedule.Schedule) {
-				c.Steps[i-1].Count += step.Count
-				c.Steps[i-1].End, c.Steps[i-1].How = step.End, step.How
-				c.Steps = slices.Delete(c.Steps, i, i+1)
-			})
-		}
+	}
+	for i, step := range s.Steps {
 		if step.End != 0 {
 			add(func(c *schedule.Schedule) { c.Steps[i].End, c.Steps[i].How = 0, "" })
 		}
+		for before := i - 1; before >= 0; before-- { // a process goes on before others do
+			if s.Steps[before].Process == step.Process {
+				add(func(c *schedule.Schedule) {
+					c.Steps = slices.Insert(slices.Delete(c.Steps, i, i+1), before+1, step)
+				})
+				break
+			}
+		}
 		for _, n := range []int{step.Count / 2, step.Count - 1} {
-			if n > 0 && n < step.Count {
+			if n >= 0 && n < step.Count {
 				add(func(c *schedule.Schedule) { c.Steps[i].Count = n })
 			}
 		}
 	}
-	if n := len(s.Losses); n > 1 {
-		add(func(c *schedule.Schedule) { c.Losses = c.Losses[:n-1] })
+	for one := byte('A'); one <= 'C'; one++ { // what one process does, another one may
+		for other := byte('A'); other <= 'C'; other++ {
+			if one == other {
+				continue
+			}
+			add(func(c *schedule.Schedule) {
+				for i := range c.Steps {
+					if c.Steps[i].Process == one {
+						c.Steps[i].Process = other
+					}
+				}
+			})
+		}
 	}
-	for i, loss := range s.Losses {
-		for j := range loss.Lost {
+	for i := range s.Losses {
+		if len(s.Losses) > 1 {
+			add(func(c *schedule.Schedule) {
+				c.Losses = slices.Delete(c.Losses, i, i+1)
+				c.Losses[0].At = -1
+			})
+		}
+		for j := range s.Losses[i].Lost {
 			add(func(c *schedule.Schedule) { c.Losses[i].Lost = slices.Delete(c.Losses[i].Lost, j, j+1) })
+		}
+	}
+	for i := range s.Steps {
+		for j := range i {
+			add(func(c *schedule.Schedule) { c.Steps = slices.Delete(slices.Delete(c.Steps, i, i+1), j, j+1) })
+		}
+	}
+	return all
+}
+
+// merged joins steps of one process that follow each other, and leaves out those of
+// no calls.
+func merged(steps []schedule.Step) (all []schedule.Step) {
+	for _, step := range steps {
+		switch n := len(all); {
+		case step.Count == 0 && step.End == 0:
+		case n > 0 && all[n-1].Process == step.Process && all[n-1].End == 0:
+			step.Count += all[n-1].Count
+			all[n-1] = step
+		default:
+			all = append(all, step)
 		}
 	}
 	return all
