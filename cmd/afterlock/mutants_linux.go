@@ -195,6 +195,9 @@ func rowText(r *mutant.Row) string {
 		if !slices.Contains([]string{mutant.Killed, mutant.NotReached, mutant.Survived}, run.Verdict) {
 			text += fmt.Sprintf("; %s: %s", run.Detector, run.Verdict)
 		}
+		for _, test := range run.Skipped {
+			text += "; not run: " + test
+		}
 	}
 	return text
 }

@@ -77,9 +77,12 @@ type Run struct {
 	Verdict  string  `json:"verdict"`
 	Part     string  `json:"part,omitempty"` // the test, or the part of the stage, that killed it
 	Seconds  float64 `json:"seconds"`
-	used     float64 // of a processor
-	idle     float64 // seconds of a machine that does nothing else
-	output   string
+	// Skipped are tests that did not run, where nothing killed it: of the parts that reach the
+	// mutant, and the one that the message names.
+	Skipped []string `json:"skipped,omitempty"`
+	used    float64  // of a processor
+	idle    float64  // seconds of a machine that does nothing else
+	output  string
 }
 
 // A part is a test, or a part of a stage: how long it takes when nothing is wrong,
@@ -89,8 +92,9 @@ type part struct {
 	Seconds float64
 	Used    float64 // of a processor
 	Reached []int
-	Short   bool   // run with -test.short, since it takes long
-	Wrong   string // why it cannot be used: it fails without a mutant
+	Short   bool     // run with -test.short, since it takes long
+	Wrong   string   // why it cannot be used: it fails without a mutant
+	Skipped []string // tests of it that are not run here, each with the reason: what only they kill survives
 }
 
 // parts runs every part of a detector without a mutant, two at a time, or says
@@ -149,6 +153,21 @@ func (s *Source) parts(ctx context.Context, d Detector, log func(string)) ([]*pa
 	return all, nil
 }
 
+// skipped returns, by detector, the tests that were skipped when their parts were measured.
+func (s *Source) skipped() map[string][]string {
+	s.listing.Lock()
+	defer s.listing.Unlock()
+	all := map[string][]string{}
+	for name, parts := range s.listed {
+		for _, p := range parts {
+			if len(p.Skipped) > 0 {
+				all[name] = append(all[name], p.Skipped...)
+			}
+		}
+	}
+	return all
+}
+
 // list asks a program for its parts.
 func list(ctx context.Context, d Detector, program string) (all []*part, err error) {
 	args := []string{"list"}
@@ -175,6 +194,9 @@ func (s *Source) measure(ctx context.Context, d Detector, program string, p *par
 	if err := os.WriteFile(note, make([]byte, len(s.number)+1), 0o600); err != nil {
 		return err
 	}
+	if err := os.Chmod(note, 0o666); err != nil { // processes of other users reach mutants, too
+		return err
+	}
 	run := s.execute(ctx, d, program, []*part{p}, timeout, 3*timeout, records+"="+note)
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -188,6 +210,7 @@ func (s *Source) measure(ctx context.Context, d Detector, program string, p *par
 		p.Wrong = run.Verdict
 		log(fmt.Sprintf("%s %s: %s without a mutant: %s", d.Name, p.Name, run.Verdict, tail(run.output)))
 	}
+	p.Skipped = skipped(run.output)
 	reached, err := os.ReadFile(note)
 	for n, is := range reached {
 		if is != 0 {
@@ -195,6 +218,20 @@ func (s *Source) measure(ctx context.Context, d Detector, program string, p *par
 		}
 	}
 	return err
+}
+
+var (
+	skips  = regexp.MustCompile(`(?m)^ *--- SKIP: (\S+)`)
+	reason = regexp.MustCompile(`skipped.*`)
+)
+
+// skipped returns the tests that were skipped, by what -test.v printed, and why.
+func skipped(output string) (all []string) {
+	for _, match := range skips.FindAllStringSubmatch(output, -1) {
+		_, after, _ := strings.Cut(output, "=== RUN   "+match[1]+"\n")
+		all = append(all, match[1]+": "+reason.FindString(after))
+	}
+	return all
 }
 
 func tail(text string) string {
@@ -231,14 +268,20 @@ func (s *Source) Detect(ctx context.Context, m *Mutant, d Detector, only string,
 		return run, ctx.Err()
 	}
 	var chosen []*part
+	var notRun []string
+	named := func(p *part) bool { return m.Message != nil && strings.Contains(m.Message.String(), p.Name) }
 	for _, p := range all {
-		if p.Wrong == "" && (s.own[m] || slices.Contains(p.Reached, s.number[m])) {
+		reaches := p.Wrong == "" && (s.own[m] || slices.Contains(p.Reached, s.number[m]))
+		if reaches {
 			chosen = append(chosen, p)
+		}
+		if reaches || named(p) {
+			notRun = append(notRun, p.Skipped...)
 		}
 	}
 	// What the message names comes first; then what is fast, and about little else.
 	cost := func(p *part) float64 {
-		if m.Message != nil && strings.Contains(m.Message.String(), p.Name) {
+		if named(p) {
 			return 0
 		}
 		return p.Used * float64(len(p.Reached))
@@ -282,6 +325,9 @@ func (s *Source) Detect(ctx context.Context, m *Mutant, d Detector, only string,
 			run.Verdict = TimedOut // some had no turn
 			break
 		}
+	}
+	if run.Verdict != Killed {
+		run.Skipped = notRun
 	}
 	return run, ctx.Err()
 }
@@ -345,7 +391,7 @@ func (s *Source) execute(ctx context.Context, d Detector, program string, parts 
 		for _, p := range parts {
 			names = append(names, regexp.QuoteMeta(p.Name))
 		}
-		args = []string{"-test.run", "^(" + strings.Join(names, "|") + ")$", "-test.timeout", "5m", fmt.Sprintf("-test.short=%t", parts[0].Short)}
+		args = []string{"-test.run", "^(" + strings.Join(names, "|") + ")$", "-test.timeout", "5m", fmt.Sprintf("-test.short=%t", parts[0].Short), fmt.Sprintf("-test.v=%t", strings.HasPrefix(variable, records))}
 	} else {
 		args = []string{d.Name, parts[0].Name, dir}
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"os"
 	"os/exec"
@@ -32,7 +33,10 @@ type Matrix struct {
 	Unbuilt    int     `json:"unbuilt"`
 	Seconds    float64 `json:"seconds"` // of all runs, for readers of the file
 	Load       float64 `json:"load"`    // the highest while they ran
-	Rows       []*Row  `json:"mutants"`
+	// Skipped are, by detector, the tests that could not be run where the matrix was made:
+	// what only they kill survives in it.
+	Skipped map[string][]string `json:"skipped,omitempty"`
+	Rows    []*Row              `json:"mutants"`
 }
 
 // A Row is what detectors make of one mutant.
@@ -229,6 +233,12 @@ func (s *Source) Try(ctx context.Context, m *Matrix, o Options) error {
 			}
 		}
 	}
+	defer func() {
+		if m.Skipped == nil {
+			m.Skipped = map[string][]string{}
+		}
+		maps.Copy(m.Skipped, s.skipped())
+	}()
 	var (
 		group sync.WaitGroup
 		mu    sync.Mutex

@@ -44,6 +44,22 @@ func TestHangsEnd(t *testing.T) {
 	}
 }
 
+// A test that is not run kills nothing: a run names it, and why.
+func TestSkippedTestsAreTold(t *testing.T) {
+	if os.Getenv(records) != "" {
+		t.Run("part", func(t *testing.T) { t.Skip("skipped, because it is this test's subject") })
+		return
+	}
+	s, note := &Source{Root: t.TempDir()}, filepath.Join(t.TempDir(), "note")
+	p := &part{Name: t.Name()}
+	require.NoError(t, s.measure(t.Context(), Detector{Name: "own", Tests: "."}, os.Args[0], p, note, func(text string) { t.Log(text) }))
+	assert.Equal(t, []string{t.Name() + "/part: skipped, because it is this test's subject"}, p.Skipped)
+	assert.FileExists(t, note)
+	info, err := os.Stat(note)
+	require.NoError(t, err)
+	assert.Equal(t, os.FileMode(0o666), info.Mode(), "other users note what they reach")
+}
+
 // What a detector meets, it still meets, as the catalogue says it: of each part of a
 // stage that kills anything, one mutant. All of them is the command's.
 func TestStagesMeetMutants(t *testing.T) {
