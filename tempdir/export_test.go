@@ -59,6 +59,13 @@ func HandOn(r *Root, begin func()) {
 	r.mu.Unlock()
 }
 
+// Users calls see with how many use the root, with its mutex held.
+func Users(r *Root, see func(n int)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	see(r.users)
+}
+
 // Unlocked reports whether nobody holds the mutex of a handle.
 func Unlocked(handle any) bool {
 	mu := &sync.Mutex{}
