@@ -176,6 +176,12 @@ var answers = []answer{
 	{"usage of what cannot be opened", nil, on(kernel.OpenDirectory, data, unix.EACCES), large, measured(0, true)},
 	{"usage of what went", nil, on(kernel.OpenDirectory, data, unix.ENOENT), large, measured(0, false)},
 	{"usage of what cannot be listed", nil, on(kernel.List, "", unix.EIO), large, measured(0, true)},
+	{"a canceled usage", nil, nil, nil, func(t *testing.T, s *scene, _ *refusing) {
+		ctx, cancel := context.WithCancel(background)
+		cancel()
+		_, err := s.root.Usage(ctx, s.live.ID())
+		require.ErrorIs(t, err, context.Canceled)
+	}},
 	{"usage of no id", nil, nil, nil, func(t *testing.T, s *scene, _ *refusing) {
 		_, err := s.root.Usage(background, "../outside")
 		require.ErrorIs(t, err, tempdir.ErrForeign)

@@ -4,6 +4,7 @@ package tempdir_test
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -60,6 +61,26 @@ func (c *clockwork) look(t *testing.T, root *tempdir.Root) bool {
 func clockworkRoot(t *testing.T) (*tempdir.Root, *clockwork) {
 	c := &clockwork{links: 2}
 	return openRoot(t, kernel.With[tempdir.Option](kernel.Around(kernel.Linux(), c))), c
+}
+
+// An unchanged kernel has a root that changed long ago.
+type unchanged struct{ kernel.Kernel }
+
+func (unchanged) Stat(int) (kernel.Attributes, error) {
+	return kernel.Attributes{Mode: fs.ModeDir, Links: 2, Changed: time.Unix(1e9, 0)}, nil
+}
+
+// A look that finds nothing costs one call: it keeps nothing, and allocates nothing.
+func TestLookAtACleanRootAllocatesNothing(t *testing.T) {
+	root := openRoot(t, kernel.With[tempdir.Option](unchanged{kernel.Linux()}))
+	for dirty := true; dirty; {
+		var err error
+		_, err = root.Recover(background)
+		require.NoError(t, err)
+		dirty, err = root.MaybeDirty()
+		require.NoError(t, err)
+	}
+	require.Zero(t, testing.AllocsPerRun(100, func() { _, _ = root.MaybeDirty() }))
 }
 
 // When a root is known to be clean: a look, an empty listing after it, and a look
