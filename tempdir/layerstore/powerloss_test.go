@@ -109,10 +109,13 @@ type step struct {
 	fails  bool   // every sync of the next process fails, too
 }
 
-// refusing answers calls of the method with an errno.
-func refusing(method *string) func(call string) error {
+// refusing answers calls of the methods with an errno; those after "then" once one of
+// those before it was refused.
+func refusing(methods *string) func(call string) error {
 	return func(call string) error {
-		if refused, _, _ := strings.Cut(call, " "); strings.Contains(*method, refused) {
+		refused, _, _ := strings.Cut(call, " ")
+		if now, _, _ := strings.Cut(*methods, " then "); strings.Contains(now, refused) {
+			*methods = strings.Replace(*methods, " then ", " ", 1)
 			return map[string]error{"StageDeletion": unix.EXDEV, "Replace": unix.EINVAL}[refused]
 		}
 		return nil
@@ -332,7 +335,7 @@ var killed = []step{
 	{name: "delete", run: deleting("a"), after: "keep"},
 	{name: "delete in place", run: deleting("a"), after: "keep", refuse: "StageDeletion", next: "StageDeletion"},
 	{name: "delete by mark", run: deleting("a"), after: "keep", refuse: "Replace"},
-	{name: "save", run: labelling("keep", "x"), after: "keep=x a", next: "Replace"},
+	{name: "save", run: labelling("keep", "x"), after: "keep=x a", next: "Replace", fails: true},
 	{name: "save by mark", run: labelling("keep", "x"), after: "keep=x a", refuse: "Replace", next: "Replace", fails: true},
 }
 
@@ -346,7 +349,7 @@ var failed = []step{
 		_, err := o.store.Create(background, layerstore.Layer{ID: "new", Labels: label(long)}, someFiles(1, "new"))
 		return err
 	}, after: "keep a new=x..."},
-	{name: "delete in place by mark", run: deleting("a"), after: "keep", refuse: "StageDeletion Replace"},
+	{name: "delete in place, and forget by mark", run: deleting("a"), after: "keep", refuse: "StageDeletion then Replace"},
 }
 
 // stage makes what operations are killed, or fail, on.
@@ -367,7 +370,7 @@ func (o *outage) kill(operation step) {
 	seen := map[string]bool{}
 	for k := 0; o.loss == ""; k++ {
 		more, syncs := o.killAt(scene, start, operation, k, -1, seen)
-		for sync := 0; sync < syncs && operation.fails; sync++ {
+		for sync := 0; sync <= syncs && operation.fails; sync++ {
 			_, syncs = o.killAt(scene, start, operation, k, sync, map[string]bool{})
 		}
 		if !more {
@@ -394,7 +397,7 @@ func (o *outage) failingSync(k int, syncs *int, method *string) func(call string
 // of the effect is so whenever power is lost.
 func (o *outage) fail(operation step) {
 	scene, start := o.stage()
-	for k, syncs := 0, 1; o.loss == "" && k < syncs; k++ {
+	for k, syncs := 0, 0; o.loss == "" && k <= syncs; k++ { // until there was no k-th one
 		refused := operation.refuse
 		o.begin(scene, start)
 		o.state, o.allowed = "keep a", []string{"keep a"}
@@ -446,14 +449,14 @@ func (o *outage) killAt(scene *journal, start image, operation step, k, sync int
 	slices.Sort(all)
 	key := strings.Join(all, "")
 	if seen[key] || !o.open(-1, o.failingSync(sync, &syncs, &operation.next)) { // the kill made no difference
-		return true, 0
+		return true, -1
 	}
 	seen[key] = true
 	o.allowed = []string{"keep a", operation.after}
 	text := o.goOn(sync >= 0)
 	o.take(step{run: func(o *outage) error { _, err := o.store.Recover(background); return err }, after: text})
 	o.store.Close()
-	return true, max(syncs, 1)
+	return true, syncs
 }
 
 // The layer store's own code, where power may be lost at every call: what was promised
