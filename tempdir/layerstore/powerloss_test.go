@@ -332,7 +332,7 @@ func (o *outage) live() {
 // does something, and power may be lost while it does.
 var killed = []step{
 	{name: "create", run: making("new", "keep"), after: "keep a new"},
-	{name: "delete", run: deleting("a"), after: "keep"},
+	{name: "delete", run: deleting("a"), after: "keep", fails: true},
 	{name: "delete in place", run: deleting("a"), after: "keep", refuse: "StageDeletion", next: "StageDeletion"},
 	{name: "delete by mark", run: deleting("a"), after: "keep", refuse: "Replace"},
 	{name: "save", run: labelling("keep", "x"), after: "keep=x a", next: "Replace", fails: true},
