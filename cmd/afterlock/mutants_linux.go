@@ -198,6 +198,9 @@ func rowText(r *mutant.Row) string {
 		for _, test := range run.Skipped {
 			text += "; not run: " + test
 		}
+		if run.Left > 0 {
+			text += fmt.Sprintf("; %d parts of %s had no turn", run.Left, run.Detector)
+		}
 	}
 	return text
 }

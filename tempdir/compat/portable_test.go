@@ -77,6 +77,11 @@ func deletionAndAddition(t *testing.T) {
 	require.Empty(t, names(t, root))
 	require.Equal(t, []string{"precious"}, names(t, outside))
 	require.ErrorIs(t, td.StageDeletion(base), tempdir.ErrClosed)
+
+	td, err = compat.NewTempDir(root)
+	require.NoError(t, err)
+	require.NoError(t, os.RemoveAll(root))
+	require.ErrorIs(t, td.Cleanup(), tempdir.ErrInstanceGone)
 }
 
 func TestPortableCommitNeverReplaces(t *testing.T) {

@@ -77,9 +77,10 @@ type Run struct {
 	Verdict  string  `json:"verdict"`
 	Part     string  `json:"part,omitempty"` // the test, or the part of the stage, that killed it
 	Seconds  float64 `json:"seconds"`
-	// Skipped are tests that did not run, where nothing killed it: of the parts that reach the
-	// mutant, and the one that the message names.
+	// Where nothing killed it, Skipped are tests that did not run, of the parts that reach the
+	// mutant or that the catalogue names; and Left are parts that had no turn.
 	Skipped []string `json:"skipped,omitempty"`
+	Left    int      `json:"left,omitempty"`
 	used    float64  // of a processor
 	idle    float64  // seconds of a machine that does nothing else
 	output  string
@@ -261,6 +262,8 @@ func (s *Source) Detect(ctx context.Context, m *Mutant, d Detector, only string,
 		all = []*part{{Name: only, Reached: []int{s.number[m]}}}
 	} else if all, err = s.parts(ctx, d, log); err != nil {
 		return run, err
+	} else if m.Part != "" && m.Detector == d.Name && !slices.ContainsFunc(all, func(p *part) bool { return p.Name == m.Part }) {
+		return run, fmt.Errorf("mutant %q: %s has no part %q", m.Name, d.Name, m.Part)
 	}
 	program, err := s.detector(ctx, d, m)
 	if err != nil {
@@ -269,7 +272,9 @@ func (s *Source) Detect(ctx context.Context, m *Mutant, d Detector, only string,
 	}
 	var chosen []*part
 	var notRun []string
-	named := func(p *part) bool { return m.Message != nil && strings.Contains(m.Message.String(), p.Name) }
+	named := func(p *part) bool {
+		return m.Detector == d.Name && (p.Name == m.Part || d.Tests != "" && strings.Contains(m.Message.String(), p.Name))
+	}
 	for _, p := range all {
 		reaches := p.Wrong == "" && (s.own[m] || slices.Contains(p.Reached, s.number[m]))
 		if reaches {
@@ -279,7 +284,7 @@ func (s *Source) Detect(ctx context.Context, m *Mutant, d Detector, only string,
 			notRun = append(notRun, p.Skipped...)
 		}
 	}
-	// What the message names comes first; then what is fast, and about little else.
+	// What the catalogue names comes first; then what is fast, and about little else.
 	cost := func(p *part) float64 {
 		if named(p) {
 			return 0
@@ -327,7 +332,7 @@ func (s *Source) Detect(ctx context.Context, m *Mutant, d Detector, only string,
 		}
 	}
 	if run.Verdict != Killed {
-		run.Skipped = notRun
+		run.Skipped, run.Left = notRun, len(chosen)
 	}
 	return run, ctx.Err()
 }

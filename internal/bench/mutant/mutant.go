@@ -23,6 +23,8 @@
 // a blank or "+". An empty line is one of both. Lines that begin with "#" are
 // comments.
 //
+// "part:" says which part of a stage meets it: no mutant gets all of them.
+//
 // A mutant without a file is one that rules make (see [Enumerate]), with the reason
 // why it is equivalent, and with "change:" and what it does, as the command prints it
 // without the line's number: so that no other one is meant when the function changes.
@@ -43,6 +45,7 @@ type Mutant struct {
 	Name       string         // what it does
 	Of         string         // what it breaks
 	Detector   string         // the one that must meet it, unless it is equivalent
+	Part       string         // of it, if it is a stage: what does
 	Message    *regexp.Regexp // in what that detector prints
 	Equivalent string         // why nobody can tell it from the original
 	Change     string         // what an enumerated one does
@@ -153,6 +156,8 @@ func Parse(text string) (all []*Mutant, err error) {
 			m.Of = value
 		case "detector":
 			m.Detector = value
+		case "part":
+			m.Part = value
 		case "message":
 			if m.Message, err = regexp.Compile("(?m)" + value); err != nil {
 				return fail("%v", err)
