@@ -25,6 +25,7 @@ func newMutants() *cobra.Command {
 		run, file, work, old string
 		names                []string
 		kills, sample, procs int
+		past                 int
 		full, only, asJSON   bool
 	)
 	cmd := &cobra.Command{
@@ -75,7 +76,7 @@ amiss.`,
 				}
 				o.Detectors = append(o.Detectors, d)
 			}
-			m := &mutant.Matrix{Sample: sample}
+			m := &mutant.Matrix{Sample: sample, Past: past}
 			if old == "" {
 				old = filepath.Join(root, mutant.MatrixPath)
 			}
@@ -108,11 +109,11 @@ amiss.`,
 				}
 				work = filepath.Join(cache, "afterlock-mutants")
 			}
-			source, err := mutant.Open(cmd.Context(), root, work, m.Sample)
+			source, err := mutant.Open(cmd.Context(), root, work, m.Sample, past)
 			if err != nil {
 				return err
 			}
-			if earlier, err := mutant.ReadMatrix(file); file != "" && err == nil && earlier.Source == source.Digest && earlier.Sample == m.Sample {
+			if earlier, err := mutant.ReadMatrix(file); file != "" && err == nil && earlier.Source == source.Digest && earlier.Sample == m.Sample && earlier.Past == past {
 				m = earlier
 			}
 			o.Finished = func(m *mutant.Matrix, r *mutant.Row) error {
@@ -151,6 +152,7 @@ amiss.`,
 	flags.StringArrayVar(&names, "detector", nil, "only this `detector`; may be repeated; ./PACKAGE is one, too")
 	flags.IntVar(&kills, "kills", 1, "`number` of detectors that have to kill a mutant before no other one is tried")
 	flags.IntVar(&sample, "sample", 240, "about this `number` of the enumerated mutants, chosen by a hash of their names; 0: all")
+	flags.IntVar(&past, "past", 0, "without the enumerated mutants that --sample `number` chooses: others than those that the checks were mended by")
 	flags.IntVar(&procs, "workers", runtime.NumCPU(), "`number` of mutants at a time")
 	flags.BoolVar(&full, "full", false, "try every detector on every mutant, or --kills of them")
 	flags.BoolVar(&only, "only-kills", false, "for each detector, try mutants that it has killed until no other one kills one")

@@ -50,9 +50,10 @@ type Source struct {
 }
 
 // Open reads the source at root, enumerates its mutants, of which a sample is
-// taken, adds those of the catalogue, and makes a source in which all are. What
-// it builds is kept in work, and used again by the next one of the same source.
-func Open(ctx context.Context, root, work string, sample int) (*Source, error) {
+// taken, without that of the size past, adds those of the catalogue, and makes a
+// source in which all are. What it builds is kept in work, and used again by the
+// next one of the same source.
+func Open(ctx context.Context, root, work string, sample, past int) (*Source, error) {
 	s := &Source{Root: root, Errors: map[*Mutant]error{}, number: map[*Mutant]int{}, own: map[*Mutant]bool{}, built: map[string]bool{}, listed: map[string][]*part{}}
 	gomod, err := os.ReadFile(filepath.Join(root, "go.mod"))
 	if err != nil {
@@ -62,7 +63,7 @@ func Open(ctx context.Context, root, work string, sample int) (*Source, error) {
 	if s.Digest, err = digest(root); err != nil {
 		return nil, err
 	}
-	s.Work = filepath.Join(work, fmt.Sprintf("%.16s-%d", s.Digest, sample))
+	s.Work = filepath.Join(work, fmt.Sprintf("%.16s-%d-%d", s.Digest, sample, past))
 	if err := os.MkdirAll(s.Work, 0o755); err != nil {
 		return nil, err
 	}
@@ -76,7 +77,11 @@ func Open(ctx context.Context, root, work string, sample int) (*Source, error) {
 	}
 	s.Enumerated = len(enumerated)
 	named = s.excuse(named, enumerated)
-	enumerated = Sample(enumerated, sample)
+	var known []*Mutant
+	if past > 0 {
+		known = Sample(enumerated, past)
+	}
+	enumerated = slices.DeleteFunc(Sample(enumerated, sample), func(m *Mutant) bool { return slices.Contains(known, m) })
 	s.Sampled = len(enumerated)
 	return s, s.weave(ctx, append(named, enumerated...))
 }

@@ -27,7 +27,8 @@ const MatrixPath = "internal/bench/mutant/" + matrixFile
 type Matrix struct {
 	Commit     string  `json:"commit"`
 	Source     string  `json:"source"` // digest
-	Sample     int     `json:"sample"` // what was asked for
+	Sample     int     `json:"sample"`         // what was asked for
+	Past       int     `json:"past,omitempty"` // without the sample of this size
 	Enumerated int     `json:"enumerated"`
 	Sampled    int     `json:"sampled"`
 	Unbuilt    int     `json:"unbuilt"`
