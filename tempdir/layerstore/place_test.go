@@ -3,6 +3,7 @@
 package layerstore_test
 
 import (
+	"archive/tar"
 	"fmt"
 	"io/fs"
 	"os"
@@ -24,6 +25,36 @@ func free(t *testing.T, dir string) (blocks, inodes uint64) {
 	var s unix.Statfs_t
 	require.NoError(t, unix.Statfs(dir, &s))
 	return s.Bfree, s.Ffree
+}
+
+// Wherever in an archive the disk is full, that is what is wrong, and not the archive.
+func TestArchiveOnAFullDisk(t *testing.T) {
+	entries := []tar.Header{
+		dir("directory/a"), file("file/a", "content"), hardlink("link/a", "file/a"), symlink("symlink/a", "nowhere"),
+		{Typeflag: tar.TypeFifo, Name: "fifo/a"}, file("whiteout/.wh.a", ""), file("opaque/.wh..wh..opq", ""),
+	}
+	for _, driver := range layouts {
+		t.Run(driver.Name(), func(t *testing.T) {
+			mounted := testfs.Tmpfs(t, "nr_inodes=100")
+			s := openStore(t, filepath.Join(mounted, "store"), layerstore.WithDriver(driver))
+			create(t, s, "parent", someFiles(1, "parent"))
+			filler := filepath.Join(mounted, "filler")
+			for left := 0; ; left++ {
+				testfs.Fill(t, filler, true)
+				for n := range left {
+					require.NoError(t, os.Remove(filepath.Join(filler, fmt.Sprint(n))))
+				}
+				_, err := s.Create(background, layerstore.Layer{ID: "new", Parent: "parent"}, layerstore.Tar(archive(entries...)))
+				require.NoError(t, os.RemoveAll(filler))
+				if err == nil {
+					require.Greater(t, left, 2*len(entries))
+					return
+				}
+				require.ErrorIs(t, err, unix.ENOSPC, "%d inodes", left)
+				require.NotErrorIs(t, err, layerstore.ErrBadContent)
+			}
+		})
+	}
 }
 
 // A deletion needs neither a block nor an inode (F22), and the space comes back.

@@ -26,7 +26,7 @@ const MatrixPath = "internal/bench/mutant/" + matrixFile
 // A Matrix is what detectors make of mutants.
 type Matrix struct {
 	Commit     string  `json:"commit"`
-	Source     string  `json:"source"` // digest
+	Source     string  `json:"source"`         // digest
 	Sample     int     `json:"sample"`         // what was asked for
 	Past       int     `json:"past,omitempty"` // without the sample of this size
 	Enumerated int     `json:"enumerated"`
