@@ -73,6 +73,26 @@ func init() {
 	})
 }
 
+func init() {
+	// "hides without listings" STORE: an archive hides what cannot be listed.
+	proc.Register("hides without listings", func(arguments []string) {
+		content := layerstore.Tar(archive(file("a/b", ""), file("a/.wh..wh..opq", "")))
+		_, err := must(layerstore.Open(arguments[0])).Create(background, layerstore.Layer{ID: "new"}, content)
+		if !errors.Is(err, unix.EIO) {
+			panic(fmt.Sprint("what could not be listed is hidden: ", err))
+		}
+	})
+}
+
+// What an archive hides and nobody can list would show for ever.
+func TestWhatCannotBeListedIsNotHidden(t *testing.T) {
+	_, path := newStore(t)
+	child := proc.New("hides without listings", path)
+	testfs.Lack{Calls: map[string]syscall.Errno{"getdents64": unix.EIO}}.Command(t, child.Cmd)
+	output, err := child.CombinedOutput()
+	require.NoError(t, err, "%s", output)
+}
+
 // Which boot this is a process without /proc cannot tell; what is mounted stays
 // mounted for it, and what it mounts for the others.
 func TestMountsOfProcessesWithoutProc(t *testing.T) {
