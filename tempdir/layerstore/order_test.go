@@ -406,6 +406,17 @@ func TestOpenThatFailsLeavesNothing(t *testing.T) {
 	assert.Positive(t, stores)
 }
 
+// Nor does it make the lock file that a store has lost, before it is sure of the rest.
+func TestOpenWithoutImageStoreMakesNoLockFile(t *testing.T) {
+	s, path := newStore(t)
+	require.NoError(t, s.Close())
+	require.NoError(t, os.Remove(filepath.Join(path, "store.lock")))
+	before := testfs.Snapshot(t, path)
+	_, err := layerstore.Open(path, layerstore.Make(0o700), layerstore.ImageStore(filepath.Join(path, "layers.json")))
+	require.ErrorIs(t, err, unix.ENOTDIR)
+	require.Equal(t, before, testfs.Snapshot(t, path))
+}
+
 // What a deletion calls under the store lock is a constant, and one rename for each part
 // of a layer. Upstream makes two instances for each layer, under the lock (F26); here it
 // is one for all of them, before it.
