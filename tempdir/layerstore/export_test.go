@@ -77,3 +77,13 @@ func PathOf(s *Store) string { return s.path }
 
 // MayBeFlagged is one half of [Store.MaybeDirty].
 func MayBeFlagged(s *Store) bool { flagged, _ := s.dirty(); return flagged }
+
+// KnownByText reports whether mounts at the points say what a path is on.
+func KnownByText(path string, points ...string) bool {
+	u := &usage{}
+	for _, point := range points {
+		u.table = append(u.table, mounted{point: point})
+	}
+	_, known := u.resolveByText(path)
+	return known
+}

@@ -364,6 +364,13 @@ func asUser(t *testing.T, dir, child string, arguments ...string) error {
 	return nil
 }
 
+// In a chroot the table need not have the mount that a path is on: then nothing is known.
+func TestPathOnNoMountOfTheTable(t *testing.T) {
+	assert.True(t, layerstore.KnownByText("/a/b", "/"))
+	assert.True(t, layerstore.KnownByText("/a/b", "/a"))
+	assert.False(t, layerstore.KnownByText("/a/b", "/a/bc", "/c"))
+}
+
 // Without /proc the kernel's table comes from listmount and statmount.
 func TestLayersInUseWithoutProc(t *testing.T) {
 	testfs.Without(t, testfs.Lack{Proc: true}, func(t *testing.T) {
