@@ -1,11 +1,14 @@
 package kernel_test
 
 import (
+	"errors"
 	"os"
+	"runtime"
 	"testing"
 
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 )
 
 // The working directory in which Detach looks is a thread's that ends. It was the
@@ -22,5 +25,30 @@ func TestDetachLeavesTheWorkingDirectoryAlone(t *testing.T) {
 		now, err := os.Readlink("/proc/self/cwd")
 		require.NoError(t, err)
 		require.Equal(t, before, now)
+	}
+}
+
+// Who is on the first thread keeps it until another thread is done: or the scheduler, which
+// has one turn to give here, gives that to the first thread again, for ever.
+func TestOnThreadIsNeverTheFirst(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	before := runtime.NumGoroutine()
+	for range 300 {
+		done := make(chan error, 1)
+		go func() {
+			done <- kernel.OnThread(func() error {
+				if unix.Gettid() == unix.Getpid() {
+					return errors.New("on the first thread")
+				}
+				return nil
+			})
+		}()
+		for len(done) == 0 {
+			if runtime.NumGoroutine() > before+100 {
+				panic("one goroutine after the other is on the first thread")
+			}
+			runtime.Gosched()
+		}
+		require.NoError(t, <-done)
 	}
 }
