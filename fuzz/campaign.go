@@ -10,6 +10,7 @@ type Options struct {
 	Empty      bool          // begin without the corpus
 	Blind      bool          // keep nothing: every program is drawn anew
 	Canary     bool          // see [FuzzCanary]
+	Complete   bool          // end when every class was met
 }
 
 // A Report is what a campaign did.

@@ -64,6 +64,9 @@ func (c *campaign) run(ctx context.Context, begin time.Time) error {
 	}
 	random := rand.New(rand.NewPCG(c.Seed, 14))
 	for c.Report.Executions < c.Options.Executions || time.Since(begin) < c.Least {
+		if c.Options.Complete && c.Report.Complete > 0 {
+			return nil
+		}
 		err := cmp.Or(c.try(ctx, c.mutate(random)), ctx.Err())
 		if err != nil || len(c.Problems) > 0 {
 			return err
@@ -87,7 +90,7 @@ func (c *campaign) try(ctx context.Context, data []byte) error {
 			c.pool = append(c.pool, kept{data, c.coverage.latest})
 		}
 		if n, of := c.coverage.Reached(); n == of {
-			c.Complete = c.Report.Executions
+			c.Report.Complete = c.Report.Executions
 		}
 	}
 	if err == nil && len(problems) > 0 {

@@ -20,6 +20,7 @@ import (
 var (
 	unseen = flag.Bool("fuzz.unseen", false, "the fuzzer sees nothing of the model")
 	corpus = flag.String("fuzz.corpus", "", "`directory` of FuzzProgram's inputs, for TestClassesReached")
+	nodes  = flag.String("fuzz.root", "", "a root that FuzzRoot printed")
 	words  = flag.Bool("fuzz.missing", false, "TestClassesReached prints the classes that were not met")
 )
 
@@ -94,7 +95,7 @@ func TestClassesOfGate(t *testing.T) {
 }
 
 // BenchmarkCampaign says how many classes so many programs meet: with a pool, drawn
-// anew each time, and drawn by rapid.
+// anew each time, and drawn by rapid; and after how many every class is met.
 //
 //	go test ./fuzz -run - -bench Campaign -benchtime 30000x
 func BenchmarkCampaign(b *testing.B) {
@@ -102,7 +103,7 @@ func BenchmarkCampaign(b *testing.B) {
 		for name, o := range map[string]Options{"guided": {}, "blind": {Blind: true}} {
 			o.Seed, o.Empty = seed, true
 			b.Run(fmt.Sprintf("%s/%d", name, seed), func(b *testing.B) {
-				o.Executions = int64(b.N)
+				o.Executions, o.Complete = int64(b.N), true
 				r, err := Campaign(b.Context(), o)
 				require.NoError(b, err)
 				require.Empty(b, r.Problems)

@@ -1,6 +1,7 @@
 package fuzz
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -113,6 +114,9 @@ func FuzzRoot(f *testing.F) {
 	f.Add([]byte{1, 1, 2, 6 + 3, 8, 1, 9, 1 | 2<<5})     // orphans: a link that leads out, a mount
 	f.Add([]byte{0, 6 + 3, 1, 1, 7, 1, 8, 6 + 3, 14, 0}) // a lock file that is a link, one that is a directory
 	f.Add([]byte{0, 0, 1, 1, 2, 1 | 1<<5, 3, 0, 4, 4})   // what may not be read
+	given, err := hex.DecodeString(*nodes)
+	require.NoError(f, err)
+	f.Add(given)
 	dir := filepath.Join(testfs.InMemory(f), "d")
 	f.Fuzz(func(t *testing.T, data []byte) {
 		require.NoError(t, os.RemoveAll(dir))
@@ -123,7 +127,7 @@ func FuzzRoot(f *testing.F) {
 		words, live, release := makeHostile(dir, data)
 		defer release()
 		before := seen(t, dir)
-		say := strings.Join(words, "\n")
+		say := fmt.Sprintf("%s\nrepeat: go test ./fuzz -run FuzzRoot -fuzz.root %x", strings.Join(words, "\n"), data)
 		root, err := tempdir.Open(dir+"/root", tempdir.OrphanGrace(0))
 		require.NoError(t, err, say)
 		_, _ = root.Instances(t.Context())
