@@ -16,6 +16,7 @@ const module = "github.com/afterlock/afterlock/"
 // may import nothing; a new package has to find its place.
 var mayImport = map[string][]string{
 	"model":                          {module + "spec"},
+	"model/proof":                    {module + "model"},
 	"spec":                           {},
 	"spec/internal/bindings":         {},
 	"spec/internal/manifest":         {module + "model"},

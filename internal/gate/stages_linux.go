@@ -13,6 +13,7 @@ import (
 func Stages() []Stage {
 	return []Stage{
 		modelStage,
+		proofStage,
 		{"conformance", "every edge of the specification's graphs, executed by the library on real files", onFiles(runConformance)},
 		{"traces", "what free-running goroutines and killed processes did is a behaviour of the specification", onFiles(runTraces)},
 		{"linearizability", "histories of the layer store, from goroutines and from killed processes, judged by Porcupine", onFiles(runLinearizability)},

@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -14,7 +15,8 @@ import (
 // The model is finer in three places, and the comparison is modulo those. It counts
 // crashes and failing calls, to bound them: where a count is at its bound the formulas
 // may go on, and nothing is compared. A new inode has the lowest free number: of the
-// formulas' steps, that one is compared. A tree is a number of files: the formulas say
+// formulas' steps that one is compared; every other free number has to be allowed, and
+// no number that is not free. A tree is a number of files: the formulas say
 // of the step that removes one only that there may be more, and the choice is the one
 // that is true.
 type Bridge struct {
@@ -38,6 +40,7 @@ type Bridge struct {
 // A label is an instance of an action of the model.
 type label struct {
 	action model.Action
+	index  uint16 // of the action
 	bounds string // by which count
 	arms   []instance
 }
@@ -90,8 +93,8 @@ func newBridge(c model.Config, formula string, actions []*Action) (*Bridge, erro
 	for _, a := range actions {
 		steppers = append(steppers, a.compile())
 	}
-	for _, a := range m.Actions() {
-		l := label{action: a, bounds: map[string]string{"CallFails": "failures", "UpstreamCallFails": "failures", "Crash": "crashes"}[a.Slot]}
+	for k, a := range m.Actions() {
+		l := label{action: a, index: uint16(k), bounds: map[string]string{"CallFails": "failures", "UpstreamCallFails": "failures", "Crash": "crashes"}[a.Slot]}
 		for _, s := range steppers {
 			if s.Name == a.Name {
 				l.arms = append(l.arms, b.instance(s, a.Args))
@@ -246,13 +249,18 @@ func setPartial(s *structure, f partial, at, value uint8) {
 	s.set(f.val, value, at)
 }
 
+// isFree is Free.
+func isFree(s *model.State, k uint8) bool {
+	return !slices.Contains(s.Lock[1:], k) && !slices.Contains(s.Fd[1:], k) && (s.Parked[1]|s.Parked[2])>>(k-1)&1 == 0
+}
+
 // lowestFree is NewInode.
-func (b *Bridge) lowestFree(s *model.State) uint8 {
-	for k := uint8(1); ; k++ {
-		if !slices.Contains(s.Lock[1:], k) && !slices.Contains(s.Fd[1:], k) && (s.Parked[1]|s.Parked[2])>>(k-1)&1 == 0 {
-			return k
-		}
+func lowestFree(s *model.State) uint8 {
+	k := uint8(1)
+	for !isFree(s, k) {
+		k++
 	}
+	return k
 }
 
 // Compare compares one state of the model and every step from it.
@@ -284,14 +292,14 @@ func (b *Bridge) Compare(s model.State) {
 			differ("%s is %v by the formula", c.name, holds)
 		}
 	}
-	lowest := b.lowestFree(&s)
+	lowest := lowestFree(&s)
 	for k := range b.labels {
 		l := &b.labels[k]
 		if l.bounds == "failures" && int(s.Failures) >= b.c.MaxFailures || l.bounds == "crashes" && int(s.Crashes) >= b.c.MaxCrashes {
 			b.Bounded++
 			continue
 		}
-		b.compareLabel(&s, l, uint16(k), lowest, differ)
+		b.compareLabel(&s, l, lowest, differ)
 	}
 }
 
@@ -306,8 +314,8 @@ func (b *Bridge) same(s, t *model.State) bool {
 	}()
 }
 
-func (b *Bridge) compareLabel(s *model.State, l *label, action uint16, lowest uint8, differ func(string, ...any)) {
-	steps := b.take.Take(s, action)
+func (b *Bridge) compareLabel(s *model.State, l *label, lowest uint8, differ func(string, ...any)) {
+	steps := b.take.Take(s, l.index)
 	var met uint64 // of the steps
 	for a := range l.arms {
 		arm := &l.arms[a]
@@ -325,6 +333,14 @@ func (b *Bridge) compareLabel(s *model.State, l *label, action uint16, lowest ui
 			}
 			differ("%v by the formula %v, and not in the model,", l.action, arm)
 		})
+		for k := uint8(1); arm.free[3] && int(k) <= b.m.Inodes(); k++ {
+			b.before.variables[3] = lowest
+			could := arm.guard(b.before) != 0
+			b.before.variables[3] = k
+			if (arm.guard(b.before) != 0) != (could && isFree(s, k)) {
+				differ("%v with inode %d", arm, k)
+			}
+		}
 	}
 	if b.Edges += len(steps); met != 1<<len(steps)-1 {
 		differ("%v in the model, and not by the formulas,", l.action)
@@ -352,18 +368,29 @@ func (b *Bridge) each(s *model.State, a *instance, lowest uint8, visit func()) {
 	if x := s.Arg[a.values[0]]; x <= numbersFrom {
 		e.variables[4] = flag(s.Tree[x] > 1)
 	}
+	open, from, to := 0, a.values[0], a.values[0]+1
 	for k, v := range parameters[:3] {
 		if a.free[k] && !a.fixed[k] {
-			from, to := e.s.domain(v.sort)
-			for e.variables[k] = from; e.variables[k] < to; e.variables[k]++ {
-				if a.step(e) {
-					visit()
-				}
-			}
-			return
+			from, to = e.s.domain(v.sort)
+			open = k
 		}
 	}
-	if a.step(e) {
-		visit()
+	for value := from; value < to; value++ {
+		if e.variables[open] = value; a.step(e) {
+			visit()
+		}
 	}
+}
+
+// Explore compares every state of the model. The error is that of ctx.
+func (b *Bridge) Explore(ctx context.Context, m *model.Model) error {
+	g, err := m.Graph(ctx, model.Options{})
+	if err != nil {
+		return err
+	}
+	for k := range g.States() {
+		s, _ := g.State(k)
+		b.Compare(s)
+	}
+	return ctx.Err()
 }

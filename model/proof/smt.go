@@ -106,15 +106,6 @@ func (p *printer) declare(fs ...*function) {
 	}
 }
 
-// relation asserts the guard of the action, and what each of the functions is after
-// the step.
-func (p *printer) relation(a *Action, guard *term, fs []*function) {
-	p.assert(guard)
-	for _, t := range a.equations(fs) {
-		p.assert(t)
-	}
-}
-
 // equations say what each of the functions is after a step of the action.
 func (a *Action) equations(fs []*function) (all []*term) {
 	for _, f := range fs {
@@ -124,14 +115,14 @@ func (a *Action) equations(fs []*function) (all []*term) {
 		}
 		t := equal(f.next.of(c.args...), c.value)
 		for _, v := range slices.Backward(c.args) {
-			t = boolTermBinding(v, t)
+			t = binding(v, t)
 		}
 		all = append(all, t)
 	}
 	return all
 }
 
-func boolTermBinding(v, body *term) *term {
+func binding(v, body *term) *term {
 	return &term{op: opForall, sort: boolean, args: []*term{v, body}}
 }
 
@@ -167,7 +158,10 @@ func query(bound map[*sort][]string, hypotheses []*term, a *Action, conclusion *
 		p.assert(h)
 	}
 	if a != nil {
-		p.relation(a, a.guard, after)
+		p.assert(a.guard)
+		for _, t := range a.equations(after) {
+			p.assert(t)
+		}
 	}
 	p.assert(not(conclusion))
 	p.printf("(check-sat)\n")

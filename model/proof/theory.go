@@ -66,7 +66,9 @@ func (th *Theory) Obligations() (all []Obligation) {
 	return all
 }
 
-func (th *Theory) knows() []*term { return append(slices.Clone(th.Hypotheses), formulas(th.Clauses)...) }
+func (th *Theory) knows() []*term {
+	return append(slices.Clone(th.Hypotheses), formulas(th.Clauses)...)
+}
 
 // conclusion is what is to be shown of a step: the clauses, of the state after it,
 // that are about something that it changes, and the properties of steps that are. It

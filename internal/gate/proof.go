@@ -1,0 +1,138 @@
+package gate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/afterlock/afterlock/model"
+	"github.com/afterlock/afterlock/model/proof"
+)
+
+// What the stage counts at least.
+const (
+	minObligations  = 45
+	minClauses      = 30
+	minBridgeModels = 20
+	minBridgeStates = 200_000
+	minBridgeEdges  = 800_000
+	printedEdges    = 1000 // and as many that are none
+)
+
+var proofStage = Stage{"proof", "the protocol is safe for any number of processes: an invariant, proved by solvers, of formulas that are compared with the models", runProof}
+
+// runProof compares the formulas of package proof with the models, state by state, and
+// has what is to be proved of them proved by the solvers that are installed.
+func runProof(ctx context.Context, env Env) (result Result, err error) {
+	kinds := []string{"gate"}
+	if env.Deep {
+		kinds = model.Kinds
+	}
+	bridged, err := bridge(ctx, env, kinds, &result)
+	if err != nil {
+		return result, err
+	}
+	solvers := Solvers()
+	if len(solvers) == 0 {
+		result.Skips = append(result.Skips, Skip{"the proof by solvers", "neither z3 nor cvc5 is installed: " + InstallSolvers})
+		result.Counts = bridged
+		return result, nil
+	}
+	if !env.Deep {
+		solvers = solvers[:1]
+	}
+	th := proof.Ours()
+	obligations := th.Obligations()
+	var open int64
+	for _, s := range solvers {
+		env.Progress(s.Name)
+		total := 0.0
+		answers, err := s.Prove(ctx, obligations, func(p Proved) {
+			env.Log.Debug("asked", "solver", s.Name, "theory", p.Theory, "of", p.Name, "answer", p.Answer, "seconds", p.Seconds)
+			total += p.Seconds
+		})
+		if err != nil {
+			return result, err
+		}
+		for _, p := range answers {
+			if p.Answer != "unsat" {
+				open++
+				result.Problems = append(result.Problems, fmt.Sprintf("%s is not proved: %s says %s; afterlock proof shows why", p.Name, p.Solver, p.Answer))
+			}
+		}
+		result.Ran += fmt.Sprintf("%s: %d questions, %.1f s of it; ", s.Name, len(obligations), total)
+		differences, err := printed(ctx, s)
+		if err != nil {
+			return result, err
+		}
+		if differences > 0 {
+			result.Problems = append(result.Problems, fmt.Sprintf("%s and the evaluator differ about %d possible steps", s.Name, differences))
+		}
+	}
+	result.Ran += "every state of the models compared"
+	result.Counts = append([]Count{
+		AtLeast("clauses", int64(len(th.Clauses)), minClauses),
+		AtLeast("proved", int64(len(obligations)*len(solvers))-open, minObligations),
+		AtLeast("printed steps and others", int64(2*printedEdges*len(solvers)), 2*printedEdges),
+	}, bridged...)
+	return result, nil
+}
+
+// bridge compares the formulas with the models of the kinds.
+func bridge(ctx context.Context, env Env, kinds []string, result *Result) ([]Count, error) {
+	var models, states, edges, differences, without int64
+	for _, m := range model.Models() {
+		if m.Protocol == nil || !slices.Contains(kinds, m.Kind) {
+			continue
+		}
+		env.Progress(m.Name)
+		b, err := proof.NewBridge(m)
+		if err != nil {
+			without++
+			env.Log.Debug("not compared", "model", m.Name, "because", err)
+			continue
+		}
+		if err := b.Explore(ctx, m); err != nil {
+			return nil, err
+		}
+		models, states, edges, differences = models+1, states+int64(b.States), edges+int64(b.Edges), differences+int64(len(b.Differences))
+		for _, d := range b.Differences {
+			result.Problems = append(result.Problems, m.Name+": "+d)
+		}
+		env.Log.Debug("compared", "model", m.Name, "states", b.States, "edges", b.Edges)
+	}
+	return []Count{
+		AtLeast("models compared", models, minBridgeModels),
+		AtLeast("states", states, minBridgeStates),
+		AtLeast("edges", edges, minBridgeEdges),
+		Never("differences", differences),
+	}, nil
+}
+
+// printed asks the solver about steps of a model, and about what is none.
+func printed(ctx context.Context, s Solver) (differences int, err error) {
+	for _, name := range []string{"GateTogetherOwner", "GateMount"} {
+		m := model.Find(name)
+		g, err := m.Graph(ctx, model.Options{})
+		if err != nil {
+			return 0, err
+		}
+		text, samples, err := proof.Samples(m, g, printedEdges/2)
+		if err != nil {
+			return 0, err
+		}
+		for _, sample := range samples {
+			text += sample.Text
+		}
+		answers, err := s.Ask(ctx, text)
+		if err != nil {
+			return 0, err
+		}
+		for k := range samples {
+			if len(answers) != 2*len(samples) || answers[2*k] != "sat" || answers[2*k+1] != "unsat" {
+				differences++
+			}
+		}
+	}
+	return differences, nil
+}
