@@ -116,6 +116,9 @@ func TestDetachMounts(t *testing.T) {
 		"openat2 and proc":  {Proc: true, Calls: map[string]syscall.Errno{"openat2": unix.ENOSYS}},
 	} {
 		t.Run(lacks, func(t *testing.T) {
+			if testing.Short() && lacks != "nothing" {
+				t.Skip("skipped, because -short: mounting takes long")
+			}
 			testfs.Without(t, lack, func(t *testing.T) {
 				for name, leave := range leftovers {
 					for _, op := range []string{"recover", "remove"} {

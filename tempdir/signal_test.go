@@ -78,11 +78,13 @@ func busyRound(root *tempdir.Root, n int) {
 // fails of it, and nothing is lost.
 func TestSignalsDuringEveryCall(t *testing.T) {
 	const (
-		pace    = 50 * time.Microsecond
-		stops   = 50 // signals between two stops
-		rounds  = "30"
-		signals = "1500"
+		pace  = 50 * time.Microsecond
+		stops = 50 // signals between two stops
 	)
+	rounds, signals := "30", "1500"
+	if testing.Short() {
+		rounds, signals = "10", "300"
+	}
 	for _, kind := range testfs.Kinds() {
 		if kind.Name != "plain" && kind.Name != "fuse" || kind.Mounted && testing.Short() {
 			continue

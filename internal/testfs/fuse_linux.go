@@ -62,6 +62,9 @@ var fuseServer = sync.OnceValues(func() (string, error) {
 // call there fails with ENOTCONN.
 func FuseAt(t testing.TB, target string, mode ...string) (kill func()) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("skipped, because -short: building the FUSE server takes long")
+	}
 	needRoot(t)
 	if _, err := os.Stat("/dev/fuse"); err != nil {
 		t.Skipf("skipped, because there is no FUSE: %v", err)

@@ -42,6 +42,9 @@ func Btrfs(t testing.TB) string {
 // image makes a file system in a sparse file and mounts it by a loop device.
 func image(t testing.TB, fstype string, mib int, arguments ...string) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("skipped, because -short: making a file system takes long")
+	}
 	needRoot(t)
 	mkfs, err := exec.LookPath("mkfs." + fstype)
 	if err != nil {

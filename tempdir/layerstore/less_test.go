@@ -46,6 +46,9 @@ func TestStoreWithLess(t *testing.T) {
 	} {
 		for _, user := range []int{0, 12345} {
 			t.Run(fmt.Sprintf("%s/user %d", c.name, user), func(t *testing.T) {
+				if testing.Short() && c.name != "nothing" && c.name != "nothing new" {
+					t.Skip("skipped, because -short: what is lacking together stands for each")
+				}
 				c.lack.User = user
 				testfs.Without(t, c.lack, func(t *testing.T) {
 					for _, driver := range []layerstore.Driver{layerstore.VFS, layerstore.Overlay, layerstore.Direct} {
@@ -125,7 +128,7 @@ func TestStoreOnPoorFileSystems(t *testing.T) {
 	} {
 		for _, driver := range layouts {
 			t.Run(name+"/"+driver.Name(), func(t *testing.T) {
-				if name == "fuse" && testing.Short() {
+				if testing.Short() {
 					t.Skip("skipped, because every call goes through a server")
 				}
 				lifeOfAStore(t, filepath.Join(mount(t), "store"), driver)

@@ -484,6 +484,9 @@ func TestPowerLossAfterAKilledSave(t *testing.T)          { powerLossAfterAKill(
 func TestPowerLossAfterAKilledSaveByMark(t *testing.T)    { powerLossAfterAKill(t, 5) }
 
 func powerLoss(t *testing.T, d durability, drivers ...layerstore.Driver) {
+	if testing.Short() && d.ordered {
+		t.Skip("skipped, because -short: where nothing is ordered more can be lost")
+	}
 	t.Parallel()
 	for _, driver := range drivers {
 		o := newOutage(t, d, driver)
@@ -494,6 +497,9 @@ func powerLoss(t *testing.T, d durability, drivers ...layerstore.Driver) {
 }
 
 func TestPowerLossAfterAFailedSync(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped, because there are many syncs to fail")
+	}
 	for _, d := range []durability{unordered, ordered} {
 		o := newOutage(t, d, layerstore.VFS)
 		for _, operation := range slices.Concat(killed, failed) {
