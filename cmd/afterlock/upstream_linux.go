@@ -59,7 +59,7 @@ var upstreamModes = []upstreamMode{
 			}
 			return w.Policies(ctx, o)
 		}},
-	{"adopt", "its own tests and commands, with and without compat (words: " + strings.Join(subjects.AdoptionSteps(), ", ") + ")", "runs", (*subjects.Workshop).Adopt},
+	{"adopt", "its own tests and commands, with and without compat (words: " + strings.Join(subjects.AdoptionParts(), ", ") + ")", "runs", (*subjects.Workshop).Adopt},
 	{"patch", "the patch of docs/UPSTREAM.md on a copy, whole, without each part, and with recovery out of the locks (10 min; words: " + strings.Join(subjects.PatchParts(), ", ") + ")", "runs seconds", (*subjects.Workshop).Patch},
 }
 

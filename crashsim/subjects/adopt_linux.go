@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -17,87 +16,99 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// adoption is one run of [Workshop.Adopt].
-type adoption struct {
+// A trial is one run of [Workshop.Adopt] or of [Workshop.Patch]: variants of the
+// release beside it.
+type trial struct {
 	*Workshop
-	report *Report
-	table  *Table // what is compared, the release, compat, a remark
-	kept   int    // files
-	runs   int    // of what is timed
+	*Report
+	Run
+	table *Table   // what is compared, the release, the variant, a remark
+	steps []string // of the patch: the release, the patch, and if there is a place for it the second step
+	kept  int      // files
 }
 
-// adoptionSteps are in the order in which they are taken.
-var adoptionSteps = []struct {
+// A part is one of what a trial does.
+type part struct {
 	name string
-	root bool // only root can take it
-	take func(*adoption, context.Context) error
-}{
-	{"build", false, (*adoption).builds},
-	{"unit", false, (*adoption).unitTests},
-	{"together", false, (*adoption).together},
-	{"leftover", true, (*adoption).leftovers},
-	{"shutdown", true, (*adoption).failedPull},
-	{"hold", true, (*adoption).holds},
-	{"store", true, (*adoption).storeTests},
-	{"bats", true, (*adoption).integration},
+	root bool // only root can do it
+	do   func(*trial, context.Context) error
 }
 
-// AdoptionSteps are the names of the steps of [Workshop.Adopt].
-func AdoptionSteps() (names []string) {
-	for _, step := range adoptionSteps {
-		names = append(names, step.name)
+func namesOf(parts []part) (names []string) {
+	for _, p := range parts {
+		names = append(names, p.name)
 	}
 	return names
 }
 
-// Adopt compares the release with itself on package compat: its own tests and
-// commands, what compat is for, and times. What the tests print is in the
-// workshop's directory. A step that cannot be taken here is skipped; the error is
-// about the run as a whole: an unknown step, or the context's.
-func (w *Workshop) Adopt(ctx context.Context, o Run) (*Report, error) {
-	a := &adoption{Workshop: w, report: &Report{}, runs: cmp.Or(o.Runs, 3)}
-	a.table = a.report.Table("adoption of "+w.Module+" "+w.Version, "what", "released", "compat", "remark")
-	for _, step := range o.Words {
-		if !slices.Contains(AdoptionSteps(), step) {
-			return nil, fmt.Errorf("no step %q: they are %s", step, strings.Join(AdoptionSteps(), ", "))
+// do does the parts that are wanted, in their order. What the release's tests print
+// is in the workshop's directory. A part that cannot be done here is skipped; the error
+// is about the run as a whole: an unknown part, or the context's.
+func (t *trial) do(ctx context.Context, parts []part) (*Report, error) {
+	for _, name := range t.Words {
+		if !slices.Contains(namesOf(parts), name) {
+			return nil, fmt.Errorf("no part %q: they are %s", name, strings.Join(namesOf(parts), ", "))
 		}
 	}
-	for _, step := range adoptionSteps {
-		if len(o.Words) > 0 && !slices.Contains(o.Words, step.name) {
+	for _, p := range parts {
+		if len(t.Words) > 0 && !slices.Contains(t.Words, p.name) {
 			continue
 		}
-		fmt.Fprintf(w.log, "step %s\n", step.name)
+		fmt.Fprintf(t.log, "part %s\n", p.name)
 		var err error
-		if step.root {
+		if p.root {
 			err = onlyRoot()
 		}
 		if err == nil {
-			err = step.take(a, ctx)
+			err = p.do(t, ctx)
 		}
 		switch {
 		case ctx.Err() != nil:
-			return a.report, ctx.Err()
+			return t.Report, ctx.Err()
 		case Unavailable(err):
-			a.report.Skip(step.name, err)
+			t.Skip(p.name, err)
 		case lacks(err):
-			a.report.Lacks(1, "step "+step.name)
+			t.Lacks(1, "part "+p.name)
 		case err != nil:
-			a.report.Problem("step %s: %v", step.name, err)
+			t.Problem("part %s: %v", p.name, err)
 		}
 	}
-	return a.report, nil
+	return t.Report, nil
 }
 
-// same adds a row whose cells are to be equal, and compat's as wanted.
-func (a *adoption) same(what, released, compat, want, remark string) {
-	a.table.Row(what, released, compat, remark)
+var adoptionParts = []part{
+	{"build", false, (*trial).adoptedBuilds},
+	{"unit", false, (*trial).adoptedUnits},
+	{"together", false, (*trial).adoptedTogether},
+	{"leftover", true, (*trial).leftovers},
+	{"shutdown", true, (*trial).failedPull},
+	{"hold", true, (*trial).adoptedHolds},
+	{"store", true, (*trial).adoptedStore},
+	{"bats", true, (*trial).adoptedBats},
+}
+
+// AdoptionParts are the names of what [Workshop.Adopt] does.
+func AdoptionParts() []string { return namesOf(adoptionParts) }
+
+// Adopt compares the release with itself on package compat: its own tests and
+// commands, what compat is for, and times. See [trial.do] for its error.
+func (w *Workshop) Adopt(ctx context.Context, o Run) (*Report, error) {
+	o.Runs = cmp.Or(o.Runs, 3)
+	t := &trial{Workshop: w, Report: &Report{}, Run: o}
+	t.table = t.Table("adoption of "+w.Module+" "+w.Version, "what", "released", "compat", "remark")
+	return t.do(ctx, adoptionParts)
+}
+
+// equal adds a row whose cells are to be equal, and compat's as wanted.
+func (t *trial) equal(what, released, compat, want, remark string) {
+	t.table.Row(what, released, compat, remark)
 	if compat != want || released != compat {
-		a.report.Problem("%s: %s with the release, %s with compat, and not %s", what, released, compat, want)
+		t.Problem("%s: %s with the release, %s with compat, and not %s", what, released, compat, want)
 	}
 }
 
-func (a *adoption) builds(ctx context.Context) error {
-	if err := a.filesChanged(ctx); err != nil {
+func (t *trial) adoptedBuilds(ctx context.Context) error {
+	if err := t.filesChanged(ctx); err != nil {
 		return err
 	}
 	for _, target := range []string{"", "linux/386", "linux/arm", "linux/s390x", "freebsd/amd64", "darwin/arm64", "windows/amd64"} {
@@ -105,10 +116,10 @@ func (a *adoption) builds(ctx context.Context) error {
 		for _, variant := range []string{"released", "compat"} {
 			var err error
 			if target == "" {
-				_, err = a.Command(ctx, variant)
+				_, err = t.Command(ctx, variant)
 			} else {
 				system, architecture, _ := strings.Cut(target, "/")
-				_, err = a.Go(ctx, variant, []string{"GOOS=" + system, "GOARCH=" + architecture},
+				_, err = t.Go(ctx, variant, []string{"GOOS=" + system, "GOARCH=" + architecture},
 					"build", "-trimpath", "-tags", tags, "-o", os.DevNull, "./cmd/containers-storage")
 			}
 			said[variant] = "builds"
@@ -116,22 +127,22 @@ func (a *adoption) builds(ctx context.Context) error {
 				return err
 			} else if err != nil {
 				said[variant] = "fails"
-				fmt.Fprintln(a.log, err)
+				fmt.Fprintln(t.log, err)
 			}
 		}
-		a.same("build, "+cmp.Or(target, "here"), said["released"], said["compat"], "builds", "")
+		t.equal("build, "+cmp.Or(target, "here"), said["released"], said["compat"], "builds", "")
 	}
 	return nil
 }
 
 // filesChanged counts the Go files in which the copies differ, and looks that they
 // differ in imports alone.
-func (a *adoption) filesChanged(ctx context.Context) error {
-	released, err := a.Copy(ctx, "released")
+func (t *trial) filesChanged(ctx context.Context) error {
+	released, err := t.Copy(ctx, "released")
 	if err != nil {
 		return err
 	}
-	compat, err := a.Copy(ctx, "compat")
+	compat, err := t.Copy(ctx, "compat")
 	if err != nil {
 		return err
 	}
@@ -160,11 +171,11 @@ func (a *adoption) filesChanged(ctx context.Context) error {
 		other += max(len(new)-len(old), len(old)-len(new))
 		return nil
 	})
-	a.report.AtLeast(changed, 1, "changed files")
+	t.AtLeast(changed, 1, "changed files")
 	if other > 0 {
-		a.report.Problem("%d lines are changed that are no imports", other)
+		t.Problem("%d lines are changed that are no imports", other)
 	}
-	a.table.Row("files changed", "", fmt.Sprint(changed), "imports alone, and one requirement in go.mod")
+	t.table.Row("files changed", "", fmt.Sprint(changed), "imports alone, and one requirement in go.mod")
 	return err
 }
 
@@ -177,9 +188,9 @@ var differing = map[string]string{
 	unlockTwice: "wants a panic, gets an error: see the pull that fails in a shutdown",
 }
 
-func (a *adoption) unitTests(ctx context.Context) error {
+func (t *trial) adoptedUnits(ctx context.Context) error {
 	packages := []string{"./internal/tempdir", "./internal/staging_lockfile"}
-	run := func(variant string) (outcomes, error) { return a.tests(ctx, variant, packages...) }
+	run := func(variant string) (outcomes, error) { return t.tests(ctx, variant, packages...) }
 	released, err := run("released")
 	if err != nil {
 		return err
@@ -188,77 +199,65 @@ func (a *adoption) unitTests(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.compare("unit tests of both packages", released, compat, differing)
+	t.compare("unit tests of both packages", released, compat, differing)
 	if compat, err = run("compat-shim-ids"); err != nil {
 		return err
 	}
-	a.compare("  with ids that a release could draw", released, compat, map[string]string{unlockTwice: differing[unlockTwice]})
+	t.compare("  with ids that a release could draw", released, compat, map[string]string{unlockTwice: differing[unlockTwice]})
 	return nil
 }
 
 // together has both in one process, and each recovers beside the other's owners.
-func (a *adoption) together(ctx context.Context) error {
-	dir, err := a.Copy(ctx, "released")
+func (t *trial) adoptedTogether(ctx context.Context) error {
+	dir, err := t.Copy(ctx, "released")
 	if err != nil {
 		return err
 	}
-	if !(&tree{a.Workshop, dir}).hasInternals() {
+	if !(&tree{t.Workshop, dir}).hasInternals() {
 		return fmt.Errorf("%w: this release stages no additions", ErrUnavailable)
 	}
-	found, err := a.tests(ctx, "released-together", "-run=TestTogether", "./internal/tempdir")
+	found, err := t.tests(ctx, "released-together", "-run=TestTogether", "./internal/tempdir")
 	if err != nil {
 		return err
 	}
-	a.report.AtLeast(found.count("pass"), 2, "tests of both in one process that pass")
-	a.table.Row("both in one process", "", found.String(), "neither loses an instance")
+	t.AtLeast(found.count("pass"), 2, "tests of both in one process that pass")
+	t.table.Row("both in one process", "", found.String(), "neither loses an instance")
 	for name, outcome := range found {
 		if outcome != "pass" {
-			a.report.Problem("both in one process: %s: %s", name, outcome)
+			t.Problem("both in one process: %s: %s", name, outcome)
 		}
 	}
 	return nil
 }
 
-func (a *adoption) storeTests(ctx context.Context) error {
-	released, compat, err := both(func(variant string) (outcomes, error) {
-		return a.tests(ctx, variant, ".", "./drivers/overlay", "./drivers/vfs")
+func (t *trial) adoptedStore(ctx context.Context) error {
+	return t.same("Go tests of store, overlay, vfs", []string{"released", "compat"}, func(variant string) (outcomes, error) {
+		return t.tests(ctx, variant, storePackages...)
 	})
-	if err != nil {
-		return err
-	}
-	a.compare("Go tests of store, overlay, vfs", released, compat, nil)
-	return nil
 }
 
 // integration runs the suite of the command.
-func (a *adoption) integration(ctx context.Context) error {
-	if _, err := exec.LookPath("bats"); err != nil {
-		return fmt.Errorf("%w: there is no bats", ErrUnavailable)
-	}
+func (t *trial) adoptedBats(ctx context.Context) error {
 	for _, driver := range []string{"overlay", "vfs"} {
-		released, compat, err := both(func(variant string) (outcomes, error) { return a.bats(ctx, variant, driver) })
-		if err != nil {
+		if err := t.same("integration suite, "+driver, []string{"released", "compat", "compat-out"}, func(variant string) (outcomes, error) {
+			return t.bats(ctx, variant, driver)
+		}); err != nil {
 			return err
 		}
-		a.compare("integration suite, "+driver, released, compat, nil)
-		if compat, err = a.bats(ctx, "compat-out", driver); err != nil {
-			return err
-		}
-		a.compare("  with recovery out of the locks", released, compat, nil)
 	}
 	return nil
 }
 
 // failedPull is what a second UnlockAndDelete is in a store: the pull of a process
 // fails while another goroutine shuts the store down.
-func (a *adoption) failedPull(ctx context.Context) error {
+func (t *trial) failedPull(ctx context.Context) error {
 	said := make(map[string]string)
 	for _, variant := range []string{"released", "compat"} {
-		driver, err := a.Driver(ctx, variant)
+		driver, err := t.Driver(ctx, variant)
 		if err != nil {
 			return err
 		}
-		err = onTmpfs(ctx, a.dir, storeSize, func(dir string) error {
+		err = onTmpfs(ctx, t.dir, storeSize, func(dir string) error {
 			p, err := start(ctx, driver, dir, "failed-pull-in-shutdown")
 			if err != nil {
 				return err
@@ -277,28 +276,28 @@ func (a *adoption) failedPull(ctx context.Context) error {
 			return err
 		}
 	}
-	a.table.Row("pull that fails in a shutdown", said["released"], said["compat"], "the second UnlockAndDelete of a staging lock")
+	t.table.Row("pull that fails in a shutdown", said["released"], said["compat"], "the second UnlockAndDelete of a staging lock")
 	if said["compat"] != "the pull fails, no more" {
-		a.report.Problem("a pull that fails in a shutdown: %s with compat", said["compat"])
+		t.Problem("a pull that fails in a shutdown: %s with compat", said["compat"])
 	}
 	if said["released"] == said["compat"] {
-		a.report.Problem("the panic that explains TestUnlockAndDeleteTwice is gone from the release")
+		t.Problem("the panic that explains TestUnlockAndDeleteTwice is gone from the release")
 	}
 	return nil
 }
 
 // keep writes what tests have printed to a file, for those who keep the directory.
-func (a *adoption) keep(name string, output []byte) {
-	a.kept++
-	if err := os.WriteFile(filepath.Join(a.dir, fmt.Sprintf("%d-%s.log", a.kept, name)), output, 0o644); err != nil {
-		fmt.Fprintln(a.log, err)
+func (t *trial) keep(name string, output []byte) {
+	t.kept++
+	if err := os.WriteFile(filepath.Join(t.dir, fmt.Sprintf("%d-%s.log", t.kept, name)), output, 0o644); err != nil {
+		fmt.Fprintln(t.log, err)
 	}
 }
 
 // onDisk makes a directory for as long as do runs. Whatever is mounted below goes
 // with it.
-func (a *adoption) onDisk(do func(dir string) error) (err error) {
-	dir, err := os.MkdirTemp(a.dir, "scratch-")
+func (t *trial) onDisk(do func(dir string) error) (err error) {
+	dir, err := os.MkdirTemp(t.dir, "scratch-")
 	if err != nil {
 		return err
 	}

@@ -16,25 +16,25 @@ func TestAdoptionWantsTheSameOutcomeByName(t *testing.T) {
 	}{
 		"same":             {outcomes{"p A": "pass", "p B": "pass", "p C": "skip"}, Pass, ""},
 		"explained":        {outcomes{"p A": "pass", "p B": "fail", "p C": "skip"}, Pass, ""},
-		"not explained":    {outcomes{"p A": "fail", "p B": "pass", "p C": "skip"}, Fail, "tests: p A: pass with the release, fail with compat"},
-		"explained, gone":  {outcomes{"p A": "pass", "p C": "skip"}, Fail, "tests: p B: pass with the release, not run with compat"},
-		"skipped":          {outcomes{"p A": "skip", "p B": "pass", "p C": "skip"}, Fail, "tests: p A: pass with the release, skip with compat"},
-		"runs":             {outcomes{"p A": "pass", "p B": "pass", "p C": "pass"}, Fail, "tests: p C: skip with the release, pass with compat"},
-		"another":          {outcomes{"p A": "pass", "p B": "pass", "p C": "skip", "p D": "pass"}, Fail, "tests: p D: not run with the release, pass with compat"},
-		"the same, number": {outcomes{"p A": "pass", "p D": "pass", "p C": "skip"}, Fail, "tests: p B: pass with the release, not run with compat; tests: p D: not run with the release, pass with compat"},
+		"not explained":    {outcomes{"p A": "fail", "p B": "pass", "p C": "skip"}, Fail, "tests: p A: pass with the release, and fail here"},
+		"explained, gone":  {outcomes{"p A": "pass", "p C": "skip"}, Fail, "tests: p B: pass with the release, and not run here"},
+		"skipped":          {outcomes{"p A": "skip", "p B": "pass", "p C": "skip"}, Fail, "tests: p A: pass with the release, and skip here"},
+		"runs":             {outcomes{"p A": "pass", "p B": "pass", "p C": "pass"}, Fail, "tests: p C: skip with the release, and pass here"},
+		"another":          {outcomes{"p A": "pass", "p B": "pass", "p C": "skip", "p D": "pass"}, Fail, "tests: p D: not run with the release, and pass here"},
+		"the same, number": {outcomes{"p A": "pass", "p D": "pass", "p C": "skip"}, Fail, "tests: p B: pass with the release, and not run here; tests: p D: not run with the release, and pass here"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := &adoption{report: &Report{}}
-			a.table = a.report.Table("", "what", "released", "compat", "remark")
+			a := &trial{Report: &Report{}}
+			a.table = a.Table("", "what", "released", "compat", "remark")
 			a.compare("tests", released, c.compat, why)
-			require.Equal(t, c.want, a.report.Verdict())
-			require.Equal(t, c.reason, a.report.Because())
+			require.Equal(t, c.want, a.Verdict())
+			require.Equal(t, c.reason, a.Because())
 		})
 	}
-	a := &adoption{report: &Report{}}
-	a.table = a.report.Table("", "what", "released", "compat", "remark")
+	a := &trial{Report: &Report{}}
+	a.table = a.Table("", "what", "released", "compat", "remark")
 	a.compare("tests", outcomes{}, outcomes{}, nil)
-	require.Equal(t, Undecided, a.report.Verdict(), "no test is no pass")
+	require.Equal(t, Undecided, a.Verdict(), "no test is no pass")
 }
 
 func TestAdoptionReadsOutcomes(t *testing.T) {
@@ -62,5 +62,5 @@ func TestAdoptionReadsOutcomes(t *testing.T) {
 func TestAdoptionSteps(t *testing.T) {
 	w := &Workshop{log: t.Output()}
 	_, err := w.Adopt(t.Context(), Run{Words: []string{"build", "other"}})
-	require.ErrorContains(t, err, `no step "other": they are build, unit`)
+	require.ErrorContains(t, err, `no part "other": they are build, unit`)
 }

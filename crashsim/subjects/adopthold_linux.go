@@ -22,49 +22,47 @@ type holding struct {
 	left          int           // names that the kill left
 }
 
-// holds measures how long locks of a store are held for writing.
-func (a *adoption) holds(ctx context.Context) error {
-	variants := []string{"released-held", "compat-held", "compat-out-held"}
-	t := a.report.Table(fmt.Sprintf("How long a lock is held for writing, in a deletion and by what comes after a kill in one of %d files, median of %d [least..most] in milliseconds", heldFiles, a.runs),
-		"store", "", "released", "compat", "compat, recovery out of the locks")
+// adoptedHolds measures how long locks of a store are held for writing.
+func (t *trial) adoptedHolds(ctx context.Context) error {
+	return t.holds(ctx, []string{"released", "compat", "compat-out"}, []string{"disk", "tmpfs"}, heldTurns, t.Runs)
+}
+
+// holds measures how long locks of a store are held for writing: in deletions by
+// turns, and by what comes after a kill.
+func (t *trial) holds(ctx context.Context, variants, places []string, turns, rounds int) error {
+	table := t.Table(fmt.Sprintf("How long a lock is held for writing, in a deletion and by what comes after a kill in one of %d files, median of %d [least..most] in milliseconds", heldFiles, rounds),
+		append([]string{"store", ""}, variants...)...)
 	for _, graph := range []string{"overlay", "vfs"} {
-		for _, on := range []string{"disk", "tmpfs"} {
-			turns, err := a.byTurns(ctx, variants, graph, on)
+		for _, on := range places {
+			row := func(what string, runs map[string][]holding, of func(holding) time.Duration) {
+				cells := []any{graph + " on " + on, what}
+				for _, variant := range variants {
+					cells = append(cells, spread(runs[variant], of))
+				}
+				table.Row(cells...)
+			}
+			layers := func(h holding) time.Duration { return h.layers }
+			small, err := t.byTurns(ctx, variants, graph, on, turns)
 			if err != nil {
 				return err
 			}
-			cells := []any{graph + " on " + on, fmt.Sprintf("deletion, %d by turns: layers.lock", heldTurns)}
-			for _, variant := range variants {
-				cells = append(cells, spread(turns[variant], func(h holding) time.Duration { return h.layers }))
-			}
-			t.Row(cells...)
+			row(fmt.Sprintf("deletion, %d by turns: layers.lock", turns), small, layers)
 			runs := make(map[string][]holding)
-			for run := range a.runs {
+			for run := range rounds {
 				// One after another, so that all meet the same load, and by turns.
 				for i := range variants {
 					variant := variants[(run+i)%len(variants)]
-					h, err := a.hold(ctx, variant, graph, on)
+					h, err := t.hold(ctx, variant, graph, on)
 					if err != nil {
 						return fmt.Errorf("%s: %w", variant, err)
 					}
-					a.report.AtLeast(h.left, heldFiles/10, "names left by a kill")
+					t.AtLeast(h.left, heldFiles/10, "names left by a kill")
 					runs[variant] = append(runs[variant], h)
 				}
 			}
-			for _, row := range []struct {
-				what string
-				of   func(holding) time.Duration
-			}{
-				{"deletion of as many files", func(h holding) time.Duration { return h.deletion }},
-				{"next command after a kill: layers.lock", func(h holding) time.Duration { return h.layers }},
-				{"next command after a kill: storage.lock", func(h holding) time.Duration { return h.store }},
-			} {
-				cells = []any{graph + " on " + on, row.what}
-				for _, variant := range variants {
-					cells = append(cells, spread(runs[variant], row.of))
-				}
-				t.Row(cells...)
-			}
+			row("deletion of as many files", runs, func(h holding) time.Duration { return h.deletion })
+			row("next command after a kill: layers.lock", runs, layers)
+			row("next command after a kill: storage.lock", runs, func(h holding) time.Duration { return h.store })
 		}
 	}
 	return nil
@@ -81,12 +79,12 @@ func spread(runs []holding, of func(holding) time.Duration) string {
 }
 
 // byTurns deletes small layers in a store of each variant.
-func (a *adoption) byTurns(ctx context.Context, variants []string, graph, on string) (map[string][]holding, error) {
-	turns := make(map[string][]holding)
-	err := a.on(ctx, on, func(dir string) error {
+func (t *trial) byTurns(ctx context.Context, variants []string, graph, on string, turns int) (map[string][]holding, error) {
+	found := make(map[string][]holding)
+	err := t.on(ctx, on, func(dir string) error {
 		servers := make(map[string]*serving)
 		for _, variant := range variants {
-			driver, err := a.Driver(ctx, variant)
+			driver, err := t.Driver(ctx, variant+"-held")
 			if err == nil {
 				servers[variant], err = (&scene{filepath.Join(dir, variant), graph}).serve(ctx, driver)
 			}
@@ -95,7 +93,7 @@ func (a *adoption) byTurns(ctx context.Context, variants []string, graph, on str
 			}
 			defer servers[variant].end()
 		}
-		for turn := range heldTurns {
+		for turn := range turns {
 			for i := range variants {
 				variant := variants[(turn+i)%len(variants)]
 				server := servers[variant]
@@ -105,29 +103,29 @@ func (a *adoption) byTurns(ctx context.Context, variants []string, graph, on str
 				if _, err := server.ask("delete", "small"); err != nil {
 					return err
 				}
-				turns[variant] = append(turns[variant], holding{layers: server.held["layers.lock"]})
+				found[variant] = append(found[variant], holding{layers: server.held["layers.lock"]})
 			}
 		}
 		return nil
 	})
-	return turns, err
+	return found, err
 }
 
 // on runs do in an empty directory on disk or on a tmpfs.
-func (a *adoption) on(ctx context.Context, on string, do func(dir string) error) error {
+func (t *trial) on(ctx context.Context, on string, do func(dir string) error) error {
 	if on == "tmpfs" {
-		return onTmpfs(ctx, a.dir, storeSize, do)
+		return onTmpfs(ctx, t.dir, storeSize, do)
 	}
-	return a.onDisk(do)
+	return t.onDisk(do)
 }
 
 // hold deletes one layer, and is killed while it deletes another.
-func (a *adoption) hold(ctx context.Context, variant, graph, on string) (h holding, err error) {
-	driver, err := a.Driver(ctx, variant)
+func (t *trial) hold(ctx context.Context, variant, graph, on string) (h holding, err error) {
+	driver, err := t.Driver(ctx, variant+"-held")
 	if err != nil {
 		return h, err
 	}
-	err = a.on(ctx, on, func(dir string) error {
+	err = t.on(ctx, on, func(dir string) error {
 		killed, err := (&scene{dir, graph}).serve(ctx, driver)
 		if err != nil {
 			return err

@@ -14,18 +14,18 @@ import (
 )
 
 // leftovers are mounts that a crash left.
-func (a *adoption) leftovers(ctx context.Context) error {
+func (t *trial) leftovers(ctx context.Context) error {
 	type seen struct{ deletion, behind string }
 	said := make(map[string]seen)
 	for _, variant := range []string{"released", "compat"} {
-		binary, err := a.Command(ctx, variant)
+		binary, err := t.Command(ctx, variant)
 		if err != nil {
 			return err
 		}
 		var did seen
-		did.deletion, err = a.inStore(ctx, binary, deleteMounted)
+		did.deletion, err = t.inStore(ctx, binary, deleteMounted)
 		if err == nil {
-			did.behind, err = a.inStore(ctx, binary, recoverMounted)
+			did.behind, err = t.inStore(ctx, binary, recoverMounted)
 		}
 		if Unavailable(err) && variant != "released" { // which could do it
 			return fmt.Errorf("with %s alone: %v", variant, err)
@@ -35,10 +35,10 @@ func (a *adoption) leftovers(ctx context.Context) error {
 		}
 		said[variant] = did
 	}
-	a.same("container deleted, its mount left over", said["released"].deletion, said["compat"].deletion, "exit 0, 0 names, 0 mounts left", "")
-	a.table.Row("files behind a bind mount in a stale instance", said["released"].behind, said["compat"].behind, "after recovery; detached, never emptied")
+	t.equal("container deleted, its mount left over", said["released"].deletion, said["compat"].deletion, "exit 0, 0 names, 0 mounts left", "")
+	t.table.Row("files behind a bind mount in a stale instance", said["released"].behind, said["compat"].behind, "after recovery; detached, never emptied")
 	if want := fmt.Sprintf("%d of %d left, instance gone", precious, precious); said["compat"].behind != want {
-		a.report.Problem("files behind a bind mount in a stale instance: %s with compat", said["compat"].behind)
+		t.Problem("files behind a bind mount in a stale instance: %s with compat", said["compat"].behind)
 	}
 	return nil
 }
@@ -47,13 +47,13 @@ func (a *adoption) leftovers(ctx context.Context) error {
 // exit code.
 type commandLine func(args ...string) (output string, code int)
 
-func (a *adoption) inStore(ctx context.Context, binary string, play func(dir string, run commandLine) (string, error)) (said string, err error) {
-	err = onTmpfs(ctx, a.dir, storeSize, func(dir string) (err error) {
+func (t *trial) inStore(ctx context.Context, binary string, play func(dir string, run commandLine) (string, error)) (said string, err error) {
+	err = onTmpfs(ctx, t.dir, storeSize, func(dir string) (err error) {
 		said, err = play(dir, func(args ...string) (string, int) {
 			cmd := exec.CommandContext(ctx, binary, append([]string{"--graph", dir + "/root", "--run", dir + "/run", "--storage-driver", "overlay"}, args...)...)
 			output, err := cmd.CombinedOutput()
 			if err != nil {
-				fmt.Fprintf(a.log, "%s: %v: %s\n", args, err, output)
+				fmt.Fprintf(t.log, "%s: %v: %s\n", args, err, output)
 			}
 			return string(output), cmd.ProcessState.ExitCode()
 		})

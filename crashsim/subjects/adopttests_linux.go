@@ -55,47 +55,47 @@ const maxDiffering = 20
 
 // compare wants the same outcome of every test, whichever of the two it is of,
 // except for those that pass with the release, fail with compat, and are explained.
-func (a *adoption) compare(what string, released, compat outcomes, explained map[string]string) {
-	a.report.AtLeast(released.count("pass"), 1, what+" that pass with the release")
+func (t *trial) compare(what string, released, compat outcomes, explained map[string]string) {
+	t.AtLeast(released.count("pass"), 1, what+" that pass with the release")
 	remark := "the same, by name"
 	names := differences(released, compat)
 	if len(names) > 0 {
 		remark = fmt.Sprintf("all but %d the same, by name", len(names))
 	}
-	a.table.Row(what, released.String(), compat.String(), remark)
+	t.table.Row(what, released.String(), compat.String(), remark)
 	what = strings.TrimSpace(what)
 	for i, name := range names {
 		if i == maxDiffering {
-			a.report.Problem("%s: %d more differ", what, len(names)-i)
+			t.Problem("%s: %d more differ", what, len(names)-i)
 			break
 		}
 		theirs, ours := cmp.Or(released[name], "not run"), cmp.Or(compat[name], "not run")
 		why := explained[name]
 		if why == "" || theirs != "pass" || ours != "fail" {
-			a.report.Problem("%s: %s: %s with the release, %s with compat", what, name, theirs, ours)
+			t.Problem("%s: %s: %s with the release, and %s here", what, name, theirs, ours)
 		}
-		a.table.Row("  "+name, theirs, ours, why)
+		t.table.Row("  "+name, theirs, ours, why)
 	}
 }
 
 // tests runs the Go tests of packages of a variant. The names are without the
 // directories of this run.
-func (a *adoption) tests(ctx context.Context, variant string, packages ...string) (outcomes, error) {
-	dir, err := a.Copy(ctx, variant)
+func (t *trial) tests(ctx context.Context, variant string, packages ...string) (outcomes, error) {
+	dir, err := t.Copy(ctx, variant)
 	if err != nil {
 		return nil, err
 	}
 	var found outcomes
-	err = a.onDisk(func(temporary string) (err error) {
-		output, failure := a.Go(ctx, variant, []string{"TMPDIR=" + temporary},
+	err = t.onDisk(func(temporary string) (err error) {
+		output, failure := t.Go(ctx, variant, []string{"TMPDIR=" + temporary},
 			append([]string{"test", "-json", "-count=1", "-timeout=30m", "-tags", tags}, packages...)...)
-		a.keep(variant, output)
-		if found, err = parseTests(output, a.Module+"/", dir); len(found) == 0 {
+		t.keep(variant, output)
+		if found, err = parseTests(output, t.Module+"/", dir); len(found) == 0 {
 			return fmt.Errorf("no test was run: %w", cmp.Or(failure, err, errors.New("there is none")))
 		}
 		for name, outcome := range found {
 			if outcome == "fail" && !strings.Contains(name, " ") { // a package: nobody knows what the rest would say
-				a.report.Short = append(a.report.Short, fmt.Sprintf("not all tests of %s are run with %s", name, variant))
+				t.Short = append(t.Short, fmt.Sprintf("not all tests of %s are run with %s", name, variant))
 			}
 		}
 		return err
@@ -131,34 +131,44 @@ func parseTests(output []byte, module, dir string) (outcomes, error) {
 	return found, nil
 }
 
-// both runs something with the release and with compat.
-func both(run func(variant string) (outcomes, error)) (released, compat outcomes, err error) {
-	if released, err = run("released"); err != nil {
-		return nil, nil, err
+// storePackages are those of the store whose tests are run.
+var storePackages = []string{".", "./drivers/overlay", "./drivers/vfs"}
+
+// same runs tests with each variant, and compares what came of them with the first's.
+func (t *trial) same(what string, variants []string, run func(variant string) (outcomes, error)) error {
+	released, err := run(variants[0])
+	for _, variant := range variants[1:] {
+		var found outcomes
+		if err == nil {
+			found, err = run(variant)
+		}
+		if err != nil {
+			return err
+		}
+		t.compare(what+", "+variant, released, found, nil)
 	}
-	compat, err = run("compat")
-	return released, compat, err
+	return err
 }
 
-func (a *adoption) bats(ctx context.Context, variant, driver string) (outcomes, error) {
-	if err := onlyRoot(); err != nil { // for Patch
-		return nil, err
+func (t *trial) bats(ctx context.Context, variant, driver string) (outcomes, error) {
+	if _, err := exec.LookPath("bats"); err != nil {
+		return nil, fmt.Errorf("%w: there is no bats", ErrUnavailable)
 	}
-	command, err := a.Command(ctx, variant)
+	command, err := t.Command(ctx, variant)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := a.Copy(ctx, variant)
+	dir, err := t.Copy(ctx, variant)
 	if err != nil {
 		return nil, err
 	}
 	var found outcomes
-	err = a.onDisk(func(temporary string) error {
+	err = t.onDisk(func(temporary string) error {
 		cmd := exec.CommandContext(ctx, "bats", "--tap", ".")
 		cmd.Dir = filepath.Join(dir, "tests")
 		cmd.Env = append(os.Environ(), "STORAGE_BINARY="+command, "STORAGE_DRIVER="+driver, "TMPDIR="+temporary, "BATS_TMPDIR="+temporary)
 		output, failure := cmd.Output()
-		a.keep(variant+"-bats-"+driver, output)
+		t.keep(variant+"-bats-"+driver, output)
 		planned := 0
 		if found, planned = parseTAP(string(output)); len(found) == 0 || len(found) != planned {
 			return fmt.Errorf("%d of %d tests were run: %v", len(found), planned, failure)

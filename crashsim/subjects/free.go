@@ -39,6 +39,10 @@ func again(r *Report, round, lost, done, least int) bool {
 // "variant/moment", and reports who loses data. Its error matches [ErrUnavailable]
 // if that cannot be done here; see [Workshop.Steered].
 func (w *Workshop) Schedule(ctx context.Context, r *Report, variants []string, runs int, log io.Writer) error {
+	return w.schedule(ctx, r, variants, runs, log, func(variant string, moments []SteeredMoment) { judgeSteered(r, variant, moments) })
+}
+
+func (w *Workshop) schedule(ctx context.Context, r *Report, variants []string, runs int, log io.Writer, judge func(variant string, moments []SteeredMoment)) error {
 	table := r.Table("Schedule: the models' counterexamples, steered call by call on commands of the store; runs in which data was lost",
 		"variant", "moment", "runs", "recovery met it", "played to the end", "failed puts", "incomplete layers")
 	for _, variant := range variants {
@@ -48,21 +52,21 @@ func (w *Workshop) Schedule(ctx context.Context, r *Report, variants []string, r
 			return err
 		}
 		for i := range steered.Moments {
-			example := &steered.Moments[i].Example
-			*example = strings.ReplaceAll(*example, w.dir+"/", "")
+			m := &steered.Moments[i]
+			m.Example = strings.ReplaceAll(m.Example, w.dir+"/", "")
+			table.Row(variant, m.Name, m.Runs, m.Met, m.Played, m.Failed, m.Incomplete)
 		}
-		judgeSteered(r, table, variant, steered)
+		judge(variant, steered.Moments)
 		r.Note("%s plays the counterexample of %s", variant, steered.Model)
 	}
 	return nil
 }
 
-// judgeSteered adds the rows of a variant, and what they mean.
-func judgeSteered(r *Report, table *Table, variant string, steered SteeredReport) {
-	r.AtLeast(len(steered.Moments), 1, "moments of the schedule on "+variant)
+// judgeSteered says what the moments of a variant mean.
+func judgeSteered(r *Report, variant string, moments []SteeredMoment) {
+	r.AtLeast(len(moments), 1, "moments of the schedule on "+variant)
 	variant, _, _ = strings.Cut(variant, "/")
-	for _, m := range steered.Moments {
-		table.Row(variant, m.Name, m.Runs, m.Met, m.Played, m.Failed, m.Incomplete)
+	for _, m := range moments {
 		r.AtLeast(m.Runs, 1, "runs of the schedule on "+variant+", "+m.Name)
 		if m.Lost() > 0 {
 			r.Problem("%s: the schedule loses data in %d of %d runs, %s: %s; repeat: %s", variant, m.Lost(), m.Runs, m.Name, m.Example, m.Repeat)
@@ -75,22 +79,21 @@ func judgeSteered(r *Report, table *Table, variant string, steered SteeredReport
 	}
 }
 
-// A put fleet is processes of two kinds on one store.
-type putFleet struct {
-	released, compat int // processes
+// A put fleet is processes of one variant, or of two, on one store.
+type putFleet []kindOf
+
+type kindOf struct {
+	variant   string
+	processes int
 }
 
 func (f putFleet) String() string {
-	switch {
-	case f.compat == 0:
-		return fmt.Sprintf("%d released", f.released)
-	case f.released == 0:
-		return fmt.Sprintf("%d compat", f.compat)
+	var words []string
+	for _, kind := range f {
+		words = append(words, fmt.Sprintf("%d %s", kind.processes, kind.variant))
 	}
-	return fmt.Sprintf("%d released, %d compat", f.released, f.compat)
+	return strings.Join(words, ", ")
 }
-
-var putFleets = []putFleet{{released: 8}, {compat: 8}, {released: 1, compat: 7}, {released: 4, compat: 4}}
 
 // puts are those of the processes of one kind.
 type puts struct {
@@ -134,31 +137,29 @@ func lacks(err error) bool {
 	return other > 0
 }
 
-// judgePuts adds a fleet's row for each kind, and what it means.
-func judgePuts(r *Report, table *Table, fleet putFleet, released, compat puts) {
-	for _, kind := range []struct {
-		name      string
-		processes int
-		puts
-	}{{"released", fleet.released, released}, {"compat", fleet.compat, compat}} {
-		if kind.processes == 0 {
+// judgePuts adds a fleet's row for each variant and, if it has to lose nothing, what
+// it means.
+func judgePuts(r *Report, table *Table, fleet putFleet, did []puts, safe bool) {
+	for i, kind := range fleet {
+		p := did[i]
+		table.Row(fleet.String(), kind.variant, p.tried, p.failed, p.incomplete, p.undeleted)
+		if !safe {
 			continue
 		}
-		table.Row(fleet.String(), kind.name, kind.tried, kind.failed, kind.incomplete, kind.undeleted)
 		least := leastPuts
-		if fleet.released > 0 && fleet.compat > 0 {
+		if len(fleet) > 1 {
 			least = leastInFleet
 		}
-		r.Lacks(kind.other, "puts of "+kind.name)
-		if kind.lost() == 0 {
-			r.AtLeast(kind.tried, least, fmt.Sprintf("puts of %s in a fleet of %s", kind.name, fleet))
+		r.Lacks(p.other, "puts of "+kind.variant)
+		if p.lost() == 0 {
+			r.AtLeast(p.tried, least, fmt.Sprintf("puts of %s in a fleet of %s", kind.variant, fleet))
 			continue
 		}
-		blame := kind.name
-		if fleet.released == 1 && fleet.compat > 0 {
-			blame = "compat" // a process of the release that is alone has nobody else beside it
+		blame := kind.variant
+		if kind.processes == 1 && len(fleet) > 1 {
+			blame = fleet[1].variant // a process of the release that is alone has nobody else beside it
 		}
-		r.Problem("%s: %s of %s puts of %s are lost in a fleet of %s: %s", blame, Number(kind.lost()), Number(kind.tried), kind.name, fleet, kind.example)
+		r.Problem("%s: %s of %s puts of %s are lost in a fleet of %s: %s", blame, Number(p.lost()), Number(p.tried), kind.variant, fleet, p.example)
 	}
 }
 

@@ -38,16 +38,7 @@ func (w *Workshop) Fixed(ctx context.Context, o Run) (*Report, error) {
 	if _, err := os.Stat(filepath.Join(dir, "internal", "tempdir")); err != nil {
 		return r, fmt.Errorf("%w: this release has no internal/tempdir, which the race is in", ErrUnavailable)
 	}
-	variants := []string{"released", "compat"}
-	drivers := map[string]string{}
-	for _, variant := range variants {
-		path, err := w.Driver(ctx, variant)
-		if err != nil {
-			return r, err
-		}
-		drivers[variant] = path
-	}
-	switch err := w.Schedule(ctx, r, variants, cmp.Or(o.Runs, 50), o.Log); {
+	switch err := w.Schedule(ctx, r, []string{"released", "compat"}, cmp.Or(o.Runs, 50), o.Log); {
 	case ctx.Err() != nil:
 		return r, ctx.Err()
 	case Unavailable(err):
@@ -55,32 +46,50 @@ func (w *Workshop) Fixed(ctx context.Context, o Run) (*Report, error) {
 	case err != nil: // of a release that makes other calls
 		r.Short = append(r.Short, "the schedule was not played: "+err.Error())
 	}
-	err = w.freePuts(ctx, r, drivers, o)
-	if err == nil {
-		err = w.freeInstances(ctx, r, o)
+	always := func(putFleet) bool { return true }
+	if err := w.puts(ctx, r, o, []putFleet{{{"released", 8}}, {{"compat", 8}}, {{"released", 1}, {"compat", 7}}, {{"released", 4}, {"compat", 4}}}, always); err != nil {
+		return r, err
 	}
-	return r, err
+	if !(&tree{w, dir}).hasInternals() {
+		r.Skip("instances", errors.New("this release has no package that stages additions"))
+		return r, nil
+	}
+	pairs := [][2]string{{"released", "released"}, {"released", "compat"}, {"compat", "released"}, {"compat", "compat"}}
+	return r, w.instances(ctx, r, o, pairs, func([2]string) bool { return true })
 }
 
-// freePuts runs the fleets that put layers.
-func (w *Workshop) freePuts(ctx context.Context, r *Report, drivers map[string]string, o Run) error {
+// puts runs fleets that put layers. Those that are safe have to lose nothing.
+func (w *Workshop) puts(ctx context.Context, r *Report, o Run, fleets []putFleet, safe func(putFleet) bool) error {
 	table := r.Table(fmt.Sprintf("Puts: processes that put, read back and delete layers in one overlay store on tmpfs, %g s a fleet", o.Seconds),
 		"fleet", "kind", "puts", "failed", "incomplete", "not deleted")
-	for _, fleet := range putFleets {
-		var released, compat puts
-		for round := 0; again(r, round, released.lost()+compat.lost(), released.tried+compat.tried, leastPuts); round++ {
-			fmt.Fprintf(o.Log, "puts: %s, %g s\n", fleet, o.Seconds)
-			if err := onTmpfs(ctx, o.Dir, storeSize, func(dir string) error { return fleet.run(ctx, drivers, dir, o.Seconds, &released, &compat) }); err != nil {
+	for _, fleet := range fleets {
+		drivers := map[string]string{}
+		for _, kind := range append(fleet, kindOf{"released", 0}) {
+			path, err := w.Driver(ctx, kind.variant)
+			if err != nil {
 				return err
 			}
+			drivers[kind.variant] = path
 		}
-		judgePuts(r, table, fleet, released, compat)
+		did := make([]puts, len(fleet))
+		lost, tried := 0, 0
+		for round := 0; round == 0 || safe(fleet) && again(r, round, lost, tried, leastPuts); round++ {
+			fmt.Fprintf(o.Log, "puts: %s, %g s\n", fleet, o.Seconds)
+			if err := onTmpfs(ctx, o.Dir, storeSize, func(dir string) error { return fleet.run(ctx, drivers, dir, o.Seconds, did) }); err != nil {
+				return err
+			}
+			lost, tried = 0, 0
+			for _, p := range did {
+				lost, tried = lost+p.lost(), tried+p.tried
+			}
+		}
+		judgePuts(r, table, fleet, did, safe(fleet))
 	}
 	return nil
 }
 
 // run runs the fleet once, and adds to what its kinds have done.
-func (f putFleet) run(ctx context.Context, drivers map[string]string, dir string, seconds float64, released, compat *puts) error {
+func (f putFleet) run(ctx context.Context, drivers map[string]string, dir string, seconds float64, did []puts) error {
 	// One opens the store before the others do: the driver's kernel features are tested
 	// then. It is the release: what that can and another cannot is the other's failure.
 	first, err := start(ctx, drivers["released"], dir, "list")
@@ -91,16 +100,15 @@ func (f putFleet) run(ctx context.Context, drivers map[string]string, dir string
 		return fmt.Errorf("%w: no overlay store can be made: %w", ErrUnavailable, err)
 	}
 	var processes []*process
-	for i := range f.released + f.compat {
-		kind := "released"
-		if i >= f.released {
-			kind = "compat"
+	var kinds []int // of the processes
+	for kind := range f {
+		for range f[kind].processes {
+			p, err := start(ctx, drivers[f[kind].variant], dir, "stress", fmt.Sprint(seconds))
+			if err != nil {
+				return errors.Join(err, killAll(processes))
+			}
+			processes, kinds = append(processes, p), append(kinds, kind)
 		}
-		p, err := start(ctx, drivers[kind], dir, "stress", fmt.Sprint(seconds))
-		if err != nil {
-			return errors.Join(err, killAll(processes))
-		}
-		processes = append(processes, p)
 	}
 	for i, p := range processes {
 		n, err := p.numbers(4)
@@ -108,37 +116,23 @@ func (f putFleet) run(ctx context.Context, drivers map[string]string, dir string
 			return errors.Join(err, killAll(processes[i+1:]))
 		}
 		example, other := errorLines(p.losses(dir))
-		did := puts{tried: n[0], failed: n[1], incomplete: n[2], undeleted: n[3], other: other, example: example}
-		if i < f.released {
-			released.add(did)
-		} else {
-			compat.add(did)
-		}
+		did[kinds[i]].add(puts{tried: n[0], failed: n[1], incomplete: n[2], undeleted: n[3], other: other, example: example})
 	}
 	return nil
 }
 
-// freeInstances runs creators beside recoverers, of each kind.
-func (w *Workshop) freeInstances(ctx context.Context, r *Report, o Run) error {
-	dir, err := w.Copy(ctx, "released")
-	if err != nil {
-		return err
-	}
-	if !(&tree{w, dir}).hasInternals() {
-		r.Skip("instances", errors.New("this release has no package that stages additions"))
-		return nil
-	}
-	seconds := o.Seconds / 4
-	table := r.Table(fmt.Sprintf("Instances: 2 processes that stage and commit, 2 that recover, one of either killed again and again, %g s a pair", seconds),
+// instances runs creators beside recoverers, of each pair. Those that are safe have to
+// lose nothing.
+func (w *Workshop) instances(ctx context.Context, r *Report, o Run, pairs [][2]string, safe func(pair [2]string) bool) error {
+	o.Seconds /= 4
+	table := r.Table(fmt.Sprintf("Instances: 2 processes that stage and commit, 2 that recover, one of either killed again and again, %g s a pair", o.Seconds),
 		"creators", "recoverers", "instances", "lost", "incomplete", "recoveries", "kills", "data left")
-	for _, creators := range []string{"released", "compat"} {
-		for _, recoverers := range []string{"released", "compat"} {
-			did, err := w.pair(ctx, r, creators, recoverers, Run{Seconds: seconds, Dir: o.Dir, Log: o.Log}, true)
-			if err != nil {
-				return err
-			}
-			judgeInstances(r, table, creators, recoverers, did, true)
+	for _, pair := range pairs {
+		did, err := w.pair(ctx, r, pair[0], pair[1], o, safe(pair))
+		if err != nil {
+			return err
 		}
+		judgeInstances(r, table, pair[0], pair[1], did, safe(pair))
 	}
 	return nil
 }

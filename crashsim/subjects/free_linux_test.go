@@ -59,7 +59,7 @@ func TestAdoptionOnAFullDisk(t *testing.T) {
 	report, err := w.Adopt(t.Context(), Run{Words: []string{"build"}})
 	require.NoError(t, err)
 	require.Equal(t, Undecided, report.Verdict(), report.Because())
-	require.Contains(t, report.Because(), "1 step build failed because the machine")
+	require.Contains(t, report.Because(), "1 part build failed because the machine")
 }
 
 // Root in a container may not mount.
@@ -84,30 +84,30 @@ func TestOnlyRootThatMayMount(t *testing.T) {
 }
 
 func TestAFleetCountsForEachKind(t *testing.T) {
-	fleet := putFleet{released: 1, compat: 2}
+	fleet := putFleet{{"released", 1}, {"compat", 2}}
 	drivers := map[string]string{
 		"released": fakeDriver(t, `[ "$5" = list ] && echo ok 5 0 && exit; echo "rename `+"$2"+`/x: no such file or directory" >&2; echo ok 5 10 1 2 3`),
 		"compat":   fakeDriver(t, `echo "no space left on device" >&2; echo ok 5 20 1 0 0`),
 	}
 	dir := t.TempDir()
-	var released, compat puts
-	require.NoError(t, fleet.run(t.Context(), drivers, dir, 1, &released, &compat))
-	assert.Equal(t, puts{tried: 10, failed: 1, incomplete: 2, undeleted: 3, example: "rename graph/x: no such file or directory"}, released)
-	assert.Equal(t, puts{tried: 40, failed: 2, other: 2}, compat)
-	assert.Equal(t, 6, released.lost())
-	assert.Zero(t, compat.lost())
+	did := make([]puts, 2)
+	require.NoError(t, fleet.run(t.Context(), drivers, dir, 1, did))
+	assert.Equal(t, puts{tried: 10, failed: 1, incomplete: 2, undeleted: 3, example: "rename graph/x: no such file or directory"}, did[0])
+	assert.Equal(t, puts{tried: 40, failed: 2, other: 2}, did[1])
+	assert.Equal(t, 6, did[0].lost())
+	assert.Zero(t, did[1].lost())
 
 	// One that dies is no count of 0, and one that cannot what the release can is no
 	// machine that cannot.
 	for script, want := range map[string]string{`exit 0`: "driver [stress 1]", `echo error: no overlay here; exit 1`: "no overlay here"} {
 		drivers["compat"] = fakeDriver(t, script)
-		err := fleet.run(t.Context(), drivers, dir, 1, &released, &compat)
+		err := fleet.run(t.Context(), drivers, dir, 1, did)
 		assert.ErrorContains(t, err, want)
 		assert.NotErrorIs(t, err, ErrUnavailable)
 	}
 
 	drivers["released"] = fakeDriver(t, `echo error: no overlay here; exit 1`)
-	err := fleet.run(t.Context(), drivers, dir, 1, &released, &compat)
+	err := fleet.run(t.Context(), drivers, dir, 1, did)
 	assert.ErrorIs(t, err, ErrUnavailable)
 	assert.ErrorContains(t, err, "no overlay here")
 }

@@ -13,26 +13,26 @@ func TestPutsAreJudgedByWhoLostThem(t *testing.T) {
 	some := puts{tried: leastInFleet}
 	lost := puts{tried: 3901, failed: 23, example: "rename: no such file or directory"}
 	for _, c := range []struct {
-		name             string
-		fleet            putFleet
-		released, compat puts
-		verdict          Verdict
-		because          string
+		name    string
+		fleet   putFleet
+		did     []puts
+		verdict Verdict
+		because string
 	}{
-		{"nothing done", putFleet{8, 0}, puts{}, puts{}, Undecided, "0 puts of released in a fleet of 8 released"},
-		{"too little done", putFleet{0, 8}, puts{}, puts{tried: leastPuts - 1}, Undecided, "1999 puts of compat in a fleet of 8 compat, at least 2000 expected"},
-		{"fixed", putFleet{8, 0}, enough, puts{}, Pass, ""},
-		{"fleet", putFleet{4, 4}, some, some, Pass, ""},
-		{"one kind took no part", putFleet{1, 7}, puts{}, enough, Undecided, "0 puts of released"},
-		{"not fixed", putFleet{8, 0}, lost, puts{}, Fail, "released: 23 of 3,901 puts of released are lost in a fleet of 8 released: rename"},
-		{"compat loses", putFleet{0, 8}, puts{}, lost, Fail, "compat: 23 of 3,901 puts of compat are lost in a fleet of 8 compat"},
-		{"compat takes it", putFleet{1, 7}, lost, enough, Fail, "compat: 23 of 3,901 puts of released are lost in a fleet of 1 released, 7 compat"},
-		{"not whole", putFleet{8, 0}, puts{tried: 9, incomplete: 1}, puts{}, Fail, "released: 1 of 9 puts"},
-		{"not deleted", putFleet{8, 0}, puts{tried: 9, undeleted: 1}, puts{}, Fail, "released: 1 of 9 puts"},
-		{"a full disk is no loss", putFleet{8, 0}, puts{tried: 5000, failed: 7, other: 7}, puts{}, Undecided, "7 puts of released failed because the machine"},
+		{"nothing done", putFleet{{"released", 8}}, []puts{{}}, Undecided, "0 puts of released in a fleet of 8 released"},
+		{"too little done", putFleet{{"compat", 8}}, []puts{{tried: leastPuts - 1}}, Undecided, "1999 puts of compat in a fleet of 8 compat, at least 2000 expected"},
+		{"fixed", putFleet{{"released", 8}}, []puts{enough}, Pass, ""},
+		{"fleet", putFleet{{"released", 4}, {"compat", 4}}, []puts{some, some}, Pass, ""},
+		{"one kind took no part", putFleet{{"released", 1}, {"compat", 7}}, []puts{{}, enough}, Undecided, "0 puts of released"},
+		{"not fixed", putFleet{{"released", 8}}, []puts{lost}, Fail, "released: 23 of 3,901 puts of released are lost in a fleet of 8 released: rename"},
+		{"compat loses", putFleet{{"compat", 8}}, []puts{lost}, Fail, "compat: 23 of 3,901 puts of compat are lost in a fleet of 8 compat"},
+		{"compat takes it", putFleet{{"released", 1}, {"compat", 7}}, []puts{lost, enough}, Fail, "compat: 23 of 3,901 puts of released are lost in a fleet of 1 released, 7 compat"},
+		{"not whole", putFleet{{"released", 8}}, []puts{{tried: 9, incomplete: 1}}, Fail, "released: 1 of 9 puts"},
+		{"not deleted", putFleet{{"released", 8}}, []puts{{tried: 9, undeleted: 1}}, Fail, "released: 1 of 9 puts"},
+		{"a full disk is no loss", putFleet{{"released", 8}}, []puts{{tried: 5000, failed: 7, other: 7}}, Undecided, "7 puts of released failed because the machine"},
 	} {
 		var r Report
-		judgePuts(&r, r.Table("puts", "fleet", "kind", "puts", "failed", "incomplete", "not deleted"), c.fleet, c.released, c.compat)
+		judgePuts(&r, r.Table("puts", "fleet", "kind", "puts", "failed", "incomplete", "not deleted"), c.fleet, c.did, true)
 		assert.Equal(t, c.verdict, r.Verdict(), c.name)
 		assert.Contains(t, r.Because(), c.because, c.name)
 	}
@@ -86,7 +86,8 @@ func TestTheScheduleIsJudgedByWhoLostData(t *testing.T) {
 		{"not fixed", []SteeredMoment{{Name: "unpack", Runs: 9, Played: 9, Failed: 6, Incomplete: 3, Example: "gone", Repeat: "again"}}, Fail, "released: the schedule loses data in 9 of 9 runs, unpack: gone; repeat: again"},
 	} {
 		var r Report
-		judgeSteered(&r, r.Table("schedule", "variant", "moment", "runs", "met", "played", "failed", "incomplete"), "released/unpack", SteeredReport{Model: "UpstreamAsShipped", Moments: c.moments})
+		r.Table("schedule", "run").Row("once")
+		judgeSteered(&r, "released/unpack", c.moments)
 		assert.Equal(t, c.verdict, r.Verdict(), c.name)
 		assert.Contains(t, r.Because(), c.because, c.name)
 	}

@@ -38,7 +38,7 @@ func TestAPatchThatLosesFailsAndSoDoesABlindCheck(t *testing.T) {
 		"released loses, freely": {"released", false, 3, 20, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := &patching{Report: &Report{}}
+			p := &trial{Report: &Report{}}
 			p.judge("schedule", c.variant, c.loses, c.lost, c.runs, "a file")
 			assert.Equal(t, c.want, strings.Join(p.Problems, "; "))
 		})
