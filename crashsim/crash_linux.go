@@ -94,47 +94,65 @@ func (c *crasher) power(n int, base *disk.Tree, log *disk.Log, at int) (err erro
 	return err
 }
 
-// recover makes the tree that the last crash of the path left, checks it, runs
-// recovery on it and checks again.
-func (c *crasher) recover(n int, base *disk.Tree, hash uint64, first bool) error {
-	l, last := c.levels[n], c.path[n]
+// lose makes the tree that a crash leaves of base: the set of what survives.
+func (l *level) lose(base *disk.Tree, log *disk.Log, set uint64) error {
 	if err := l.reset(base); err != nil {
 		return err
 	}
-	for i := range last.log.Len() {
-		if last.set>>i&1 != 0 {
-			l.disk.Redo(last.log.Change(i))
+	for i := range log.Len() {
+		if set>>i&1 != 0 {
+			l.disk.Redo(log.Change(i))
 		}
+	}
+	return nil
+}
+
+// recover checks the tree that a crash has left, runs recovery on it and, if that comes
+// to its end, checks again. Nothing is checked if nobody hears of it.
+func (l *level) recover(want world.Want, ends bool, found func(world.Finding)) {
+	check := func() {
+		if found != nil {
+			for _, f := range world.Check(look(l.disk), &want) {
+				found(f)
+			}
+		}
+	}
+	check()
+	l.disk.Freeze(&l.tree)
+	l.disk.Record()
+	a := l.actors[0]
+	err := a.run()
+	if found == nil {
+		return
+	}
+	if err != nil {
+		found(world.Finding{Claim: world.CallsSucceed, Path: "recovery", Detail: a.says(err)})
+	}
+	if !ends {
+		return
+	}
+	if open := a.process.Open(); open != 1 {
+		found(world.Finding{Claim: world.CallsSucceed, Path: "recovery", Detail: fmt.Sprintf("has %d descriptors open at its end, not 1", open)})
+	}
+	want.NoOrphans, want.Recovered = true, true
+	check()
+}
+
+// recover recovers from the last crash of the path, and crashes that.
+func (c *crasher) recover(n int, base *disk.Tree, hash uint64, first bool) error {
+	l, last := c.levels[n], c.path[n]
+	if err := l.lose(base, last.log, last.set); err != nil {
+		return err
 	}
 	if l.disk.Hash() != hash {
 		return fmt.Errorf("crashsim: a tree that is not the one its hash was of; this is a fault of the simulator")
 	}
-	report := func(f world.Finding) {
-		if first {
-			c.found(f, c.path[:n+1], hash)
-		}
-	}
+	var found func(world.Finding)
 	if first {
-		for _, f := range world.Check(look(l.disk), &c.want) {
-			report(f)
-		}
+		found = func(f world.Finding) { c.found(f, c.path[:n+1], hash) }
 	}
-	l.disk.Freeze(&l.tree)
-	l.disk.Record()
 	c.counts.Recoveries++
-	if err := l.actors[0].run(); err != nil {
-		report(world.Finding{Claim: world.CallsSucceed, Path: "recovery", Detail: l.actors[0].says(err)})
-	}
-	if first {
-		if open := l.actors[0].process.Open(); open != 1 {
-			report(world.Finding{Claim: world.CallsSucceed, Path: "recovery", Detail: fmt.Sprintf("has %d descriptors open at its end, not 1", open)})
-		}
-		after := c.want
-		after.NoOrphans, after.Recovered = true, true
-		for _, f := range world.Check(look(l.disk), &after) {
-			report(f)
-		}
-	}
+	l.recover(c.want, true, found)
 	if n+1 == len(c.levels) {
 		return nil
 	}

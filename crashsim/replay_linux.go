@@ -227,22 +227,12 @@ func (p *Player) crash(losses []schedule.Loss, loose bool) error {
 		for _, place := range cut.Lost {
 			out.printf("  lost: %d, %s\n", place, words(&journal[place]))
 		}
-		if err := l.reset(base); err != nil {
+		if err := l.lose(base, &l.log, set); err != nil {
 			return err
-		}
-		for i := range l.log.Len() {
-			if set>>i&1 != 0 {
-				l.disk.Redo(l.log.Change(i))
-			}
 		}
 		if out.w != nil {
 			l.disk.Walk(func(f disk.Found) { out.printf("  on disk: %s\n", f.Path) })
 		}
-		for _, f := range world.Check(look(l.disk), &p.c.want) {
-			p.e.found(f)
-		}
-		l.disk.Freeze(&l.tree)
-		l.disk.Record()
 		end := -1 // of the journal, where the next crash comes
 		if n+1 < len(losses) {
 			end = losses[n+1].At
@@ -255,16 +245,7 @@ func (p *Player) crash(losses []schedule.Loss, loose bool) error {
 				}
 			}
 		}
-		if err := a.run(); err != nil {
-			p.e.found(world.Finding{Claim: world.CallsSucceed, Path: "recovery", Detail: l.actors[0].says(err)})
-		}
-		if end < 0 {
-			after := p.c.want
-			after.NoOrphans, after.Recovered = true, true
-			for _, f := range world.Check(look(l.disk), &after) {
-				p.e.found(f)
-			}
-		}
+		l.recover(p.c.want, end < 0, p.e.found)
 		base, on = &l.tree, l.disk
 	}
 	return nil

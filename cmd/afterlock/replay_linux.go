@@ -35,8 +35,10 @@ var replayers = map[string]replayer{
 	"conformance":    replayConformance,
 	"counterexample": replayCounterexample,
 	"box":            replayWith(blackbox.Replay),
-	"crash":          replayWith(fuzz.Replay),
-	"world":          replayWorld,
+	"crash": replayWith(func(ctx context.Context, text, _ string, out io.Writer) (int, error) {
+		return fuzz.Replay(ctx, text, out)
+	}),
+	"world": replayWith(worlds.Replay),
 }
 
 func newReplay() *cobra.Command {
@@ -128,22 +130,14 @@ func replayConformance(ctx context.Context, how *schedule.Schedule, o replayOpti
 }
 
 // replayWith is for those that say how many findings they have written.
-func replayWith(replay func(ctx context.Context, text string, out io.Writer) (findings int, err error)) replayer {
-	return func(ctx context.Context, how *schedule.Schedule, _ replayOptions, out io.Writer) error {
-		findings, err := replay(ctx, how.String(), out)
+func replayWith(replay func(ctx context.Context, text, dir string, out io.Writer) (findings int, err error)) replayer {
+	return func(ctx context.Context, how *schedule.Schedule, o replayOptions, out io.Writer) error {
+		findings, err := replay(ctx, how.String(), o.dir, out)
 		if err == nil && findings > 0 {
 			return failed()
 		}
 		return err
 	}
-}
-
-func replayWorld(ctx context.Context, how *schedule.Schedule, o replayOptions, out io.Writer) error {
-	findings, err := worlds.Replay(ctx, how.String(), o.dir, out)
-	if err == nil && findings > 0 {
-		return failed()
-	}
-	return err
 }
 
 func replayCounterexample(ctx context.Context, how *schedule.Schedule, o replayOptions, out io.Writer) error {

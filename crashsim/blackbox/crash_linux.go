@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 )
 
 // A state is what is on disk after a crash.
@@ -36,52 +37,32 @@ func (c *campaign) traceProgram(w *worker, p *program) (*trace, error) {
 		return nil, err
 	}
 	t := &trace{program: p}
-	disk, text, changed := p.scene, p.scene.text(), false
-	seen := make(map[string]bool)
-	look := func() error {
-		if !changed {
-			return nil
+	text, seen := "", make(map[string]bool)
+	after, answer, ok, err := w.follow(d, p.scene, func(k int, disk tree, fresh bool) error {
+		if fresh {
+			text = disk.text()
 		}
-		var err error
-		disk, err = w.look()
-		text, changed = disk.text(), false
-		return err
-	}
-	for d.busy() {
-		if err := look(); err != nil {
-			return nil, err
-		}
-		t.calls, t.texts = append(t.calls, d.at.call.name), append(t.texts, text)
-		path := []int{len(t.calls)}
+		mutating := d.at.call.mutating()
+		t.calls, t.texts, t.mutating = append(t.calls, d.at.call.name), append(t.texts, text), append(t.mutating, mutating)
 		if !seen[text] {
 			seen[text] = true
-			t.states = append(t.states, state{disk, path})
+			t.states = append(t.states, state{disk, []int{k}})
 		}
-		t.mutating = append(t.mutating, d.at.call.mutating())
-		if d.at.call.mutating() {
-			if err := c.crashPoint(w, p, disk, path); err != nil {
-				return nil, err
-			}
-			changed = true
+		if mutating {
+			return c.crashPoint(w, p, disk, []int{k})
 		}
-		if err := w.super.step(d); err != nil {
-			return nil, err
-		}
-	}
-	answer, ok, err := w.end(d)
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	if err := look(); err != nil {
-		return nil, err
-	}
-	t.texts = append(t.texts, text)
+	t.texts = append(t.texts, after.text())
 	how := killed(p, len(t.calls)+1)
 	if !ok {
 		c.problem(how, fmt.Sprintf("%s, undisturbed: %s", p.name, answer))
 	}
-	c.problems(how, p.judge(disk, true, ok))
-	c.count(func(r *Report) { r.Programs++; r.Calls += len(t.calls) })
+	c.problems(how, p.judge(after, true, ok))
+	c.count(func(r *Report) { r.Programs++ })
 	return t, nil
 }
 
@@ -170,33 +151,18 @@ func (c *campaign) recoverWatched(w *worker, p *program, from state) (found []st
 	if err != nil {
 		return nil, err
 	}
-	changed, disk := false, from.tree
-	for k := 1; d.busy(); k++ {
-		if changed {
-			if disk, err = w.look(); err != nil {
-				return nil, err
-			}
-			changed = false
-		}
+	after, answer, ok, err := w.follow(d, from.tree, func(k int, disk tree, _ bool) error {
 		if d.at.call.mutating() {
-			found = append(found, state{disk, append(append([]int{}, from.path...), k)})
-			changed = true
+			found = append(found, state{disk, append(slices.Clone(from.path), k)})
 		}
-		if err := d.super.step(d); err != nil {
-			return nil, err
-		}
-	}
-	answer, ok, err := w.end(d)
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
 	how := killed(p, from.path...)
 	if !ok {
 		c.problem(how, "the recovery after the crash: "+answer)
-	}
-	after, err := w.look()
-	if err != nil {
-		return nil, err
 	}
 	c.problems(how, p.judge(from.tree, false, false))
 	c.problems(how, p.judgeRecovery(from.tree, after, false))

@@ -42,9 +42,6 @@ func (c *campaign) failProgram(w *worker, p *program, errno unix.Errno) error {
 	c.count(func(r *Report) {
 		r.Faults += faulted
 		r.Refused += refused
-		if errno == errnos[0] {
-			r.FaultedCalls += faulted
-		}
 	})
 	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/afterlock/afterlock/internal/bench/proc"
+	"github.com/afterlock/afterlock/internal/testfs"
 )
 
 // built is the afterlock command, built once for all tests. An ordinary user, who
@@ -43,7 +44,7 @@ func buildCommand(ctx context.Context) {
 	if built.command = os.Getenv(commandVariable); built.command != "" {
 		return
 	}
-	if built.dir, built.err = os.MkdirTemp(memory(), "afterlock-box-"); built.err != nil {
+	if built.dir, built.err = os.MkdirTemp("", "afterlock-box-"); built.err != nil {
 		return
 	}
 	built.command = filepath.Join(built.dir, "afterlock")
@@ -60,13 +61,10 @@ func (w *worker) watch(t *testing.T, p *program, tell func(at *stop)) {
 	require.NoError(t, w.prepare(p.scene))
 	d, err := w.begin(p)
 	require.NoError(t, err)
-	for d.busy() {
+	_, _, _, err = w.follow(d, p.scene, func(int, tree, bool) error {
 		tell(d.at)
-		require.NoError(t, w.super.step(d))
-	}
-	_, _, err = w.end(d)
-	require.NoError(t, err)
-	_, err = w.look()
+		return nil
+	})
 	require.NoError(t, err)
 }
 
@@ -77,10 +75,8 @@ func newCampaign(t testing.TB) (*campaign, *worker) {
 	if built.err != nil {
 		t.Skipf("skipped, because the command cannot be built: %v", built.err)
 	}
-	dir, err := os.MkdirTemp(memory(), "afterlock-box-")
-	require.NoError(t, err)
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	c := &campaign{Options: Options{Workers: 1, Seed: 1, Command: built.command}}
+	dir := testfs.InMemory(t)
+	c := &campaign{Options: Options{Dir: dir, Workers: 1, Seed: 1, Command: built.command}}
 	t.Cleanup(c.close)
 	if err := c.openWorkers(dir); err != nil {
 		t.Skipf("skipped, because processes cannot be supervised here: %v", err)

@@ -61,6 +61,22 @@ func (w *worker) playString(c *contest, schedule string, watch func(letter byte,
 	return m, problems, err
 }
 
+// played notes what came of a match, and counts it.
+func (c *campaign) played(m *match, problems []string, count func(r *Report) (root, store *int)) {
+	c.problems(m.schedule(), problems)
+	c.count(func(r *Report) {
+		root, store := count(r)
+		if m.contest.second == nil {
+			*root++
+		} else {
+			*store++
+		}
+		if m.lost {
+			r.Lost++
+		}
+	})
+}
+
 // random plays n schedules of the contest. The i-th depends on the seed and on i
 // alone.
 func (c *campaign) random(ctx context.Context, contest *contest, n int) error {
@@ -69,18 +85,7 @@ func (c *campaign) random(ctx context.Context, contest *contest, n int) error {
 		if err != nil {
 			return err
 		}
-		c.problems(m.schedule(), problems)
-		c.count(func(r *Report) {
-			if contest.second == nil {
-				r.Schedules++
-			} else {
-				r.StoreSchedules++
-			}
-			r.ScheduleCalls += m.calls
-			if m.lost {
-				r.Lost++
-			}
-		})
+		c.played(m, problems, func(r *Report) (root, store *int) { return &r.Schedules, &r.StoreSchedules })
 		return nil
 	})
 }
@@ -150,18 +155,7 @@ func (c *campaign) preempted(ctx context.Context, contest *contest, preemptions 
 			if err != nil {
 				return err
 			}
-			c.problems(m.schedule(), problems)
-			c.count(func(r *Report) {
-				if contest.second == nil {
-					r.Exhaustive++
-				} else {
-					r.StoreExhaustive++
-				}
-				r.ScheduleCalls += m.calls
-				if m.lost {
-					r.Lost++
-				}
-			})
+			c.played(m, problems, func(r *Report) (root, store *int) { return &r.Exhaustive, &r.StoreExhaustive })
 			if otherEnded || preemptions == 1 {
 				return nil // longer ones are the same
 			}

@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/testfs"
 )
 
 func TestAnErrorSaysWhereAndWhy(t *testing.T) {
@@ -46,7 +48,7 @@ func repeat(t *testing.T, problem, wants string) {
 	_, spec, ok := strings.Cut(problem, "; afterlock replay ")
 	require.True(t, ok, problem)
 	var out bytes.Buffer
-	again := &campaign{Options: Options{Dir: memory(), Workers: 1, Command: built.command}}
+	again := &campaign{Options: Options{Dir: testfs.InMemory(t), Workers: 1, Command: built.command}}
 	problems, err := again.replay(t.Context(), spec, &out)
 	assert.NoError(t, err)
 	assert.Positive(t, problems)

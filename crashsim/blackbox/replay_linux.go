@@ -35,11 +35,11 @@ func played(c *contest, letters []byte) *schedule.Schedule {
 
 func (m *match) schedule() *schedule.Schedule { return played(m.contest, m.played) }
 
-// Replay repeats what was printed with a problem, shows every call, and returns
+// Replay repeats what was printed with a problem, in a directory, shows every call, and returns
 // how many problems there are. The error says that the schedule cannot be read or
 // played.
-func Replay(ctx context.Context, text string, out io.Writer) (problems int, err error) {
-	return (&campaign{Options: Options{Workers: 1, Deep: true}}).replay(ctx, text, out)
+func Replay(ctx context.Context, text, dir string, out io.Writer) (problems int, err error) {
+	return (&campaign{Options: Options{Dir: dir, Workers: 1, Deep: true}}).replay(ctx, text, out)
 }
 
 func (c *campaign) replay(ctx context.Context, text string, out io.Writer) (problems int, err error) {

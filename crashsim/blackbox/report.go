@@ -7,9 +7,9 @@ import "time"
 func DriverRole(name string) string { return "blackbox driver " + name }
 
 // Options choose what is run. The zero value is a run of about ten seconds on
-// two processors, in memory.
+// two processors, in memory. Dir must be given.
 type Options struct {
-	Dir     string // existing directory for a scratch directory; "": in memory, where there is a tmpfs
+	Dir     string // existing directory for a scratch directory
 	Seed    uint64 // of the random schedules
 	Workers int    // at a time; 0: one for each processor
 	Command string // path of the afterlock command, which has the drivers; "": this program, which has to import package drivers, and call proc.Become
@@ -27,7 +27,6 @@ type Options struct {
 // A Report is what [Run] did and found. All counts are of this shard.
 type Report struct {
 	Programs int // programs that were run, see programs
-	Calls    int // calls of one run of each of them
 
 	CrashPoints  int // mutating calls of the programs before which the disk was copied, and the copy recovered by another process
 	NestedPoints int // mutating calls of recoveries before which the disk was looked at
@@ -35,15 +34,13 @@ type Report struct {
 	Kills        int // real SIGKILLs of a program, one before each of its calls, in a store each of its mutating ones unless deep, each recovered
 	NestedKills  int // real SIGKILLs of a recovery, each finished by a third process
 
-	FaultedCalls int // calls that were answered with an errno, over all programs
-	Faults       int // the same times the errnos
-	Refused      int // of Faults: the program reported an error; it did its work in the rest
+	Faults  int // runs in which a call was answered with an errno
+	Refused int // of Faults: the program reported an error; it did its work in the rest
 
 	Schedules       int // of three processes of tempdir, at random
 	Exhaustive      int // schedules of two processes of tempdir with at most two preemptions: all there are
 	StoreSchedules  int // of three processes of a layer store, at random: one deletes, one adds, one recovers
 	StoreExhaustive int // schedules of the two of them that delete and add, with one preemption: all there are
-	ScheduleCalls   int // calls that the schedules were made of
 	Lost            int // schedules after which something live was lost or something was left
 
 	FixtureRandom int // random schedules until the fixture lost data; 0: it did not

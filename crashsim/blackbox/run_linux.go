@@ -43,9 +43,6 @@ func (c *campaign) run(ctx context.Context) (Report, error) {
 
 // in does the work with a scratch directory, and cleans up.
 func (c *campaign) in(work func(dir string) error) error {
-	if c.Dir == "" {
-		c.Dir = memory()
-	}
 	dir, err := os.MkdirTemp(c.Dir, "afterlock-box-")
 	if err != nil {
 		return err
@@ -56,16 +53,6 @@ func (c *campaign) in(work func(dir string) error) error {
 	}
 	defer c.close()
 	return work(dir)
-}
-
-// memory is a directory in memory, or else the one for temporary files.
-func memory() string {
-	const shared = "/dev/shm"
-	var info unix.Statfs_t
-	if unix.Statfs(shared, &info) == nil && info.Type == unix.TMPFS_MAGIC && unix.Access(shared, unix.W_OK) == nil {
-		return shared
-	}
-	return os.TempDir()
 }
 
 // sampledStates is of how many states of a store one has its recovery killed for

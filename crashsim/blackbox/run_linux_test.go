@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/afterlock/afterlock/internal/testfs"
 )
 
 func TestNoCrashNoErrnoAndNoScheduleLosesAnything(t *testing.T) {
@@ -16,7 +18,7 @@ func TestNoCrashNoErrnoAndNoScheduleLosesAnything(t *testing.T) {
 	newCampaign(t) // builds, or skips
 	// A third of every enumeration, of the programs "replace", "rm", and four of the
 	// layer store among others. The gate's stage does all of it.
-	c := &campaign{Options: Options{Dir: memory(), Seed: 1, Command: built.command, ShardI: 3, ShardN: 3}}
+	c := &campaign{Options: Options{Dir: testfs.InMemory(t), Seed: 1, Command: built.command, ShardI: 3, ShardN: 3}}
 	r, err := c.run(t.Context())
 	require.NoError(t, err)
 	t.Logf("%+v", r)

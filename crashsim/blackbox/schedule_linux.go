@@ -73,9 +73,8 @@ const letters = "OAB"
 type match struct {
 	worker    *worker
 	contest   *contest
-	processes []*process // in the order of letters
-	played    []byte     // so far
-	calls     int
+	processes []*process           // in the order of letters
+	played    []byte               // so far
 	answers   [len(letters)]string // errors
 	ended     [len(letters)]bool   // has ended a command
 	lost      bool                 // something live was lost, or something was left
@@ -138,7 +137,6 @@ func (m *match) step(i int) (bool, error) {
 	if d.idle() {
 		return true, m.settle(i, m.worker.super.command(d, m.commandOf(i)...))
 	}
-	m.calls++
 	if m.watch != nil {
 		m.watch(letters[i], m.worker.super.resolve(d.at).String())
 	}

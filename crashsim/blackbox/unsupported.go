@@ -15,4 +15,4 @@ var errNoLinux = fmt.Errorf("%w: seccomp user notification needs Linux on amd64 
 func Run(context.Context, Options) (Report, error) { return Report{}, errNoLinux }
 
 // Replay returns an error that matches [errors.ErrUnsupported].
-func Replay(context.Context, string, io.Writer) (int, error) { return 0, errNoLinux }
+func Replay(context.Context, string, string, io.Writer) (int, error) { return 0, errNoLinux }

@@ -152,6 +152,33 @@ func (w *worker) end(d *process) (answer string, ok bool, err error) {
 	return answer, d.code == 0, nil
 }
 
+// follow runs a process that works on the scene, which is the tree disk, to its end. It
+// calls before, before each call, with the disk, and whether that is fresh: the last
+// call may have changed it.
+func (w *worker) follow(d *process, disk tree, before func(k int, disk tree, fresh bool) error) (after tree, answer string, ok bool, err error) {
+	fresh, changed := true, false
+	for k := 1; d.busy(); k++ {
+		if changed {
+			if disk, err = w.look(); err != nil {
+				return nil, "", false, err
+			}
+			fresh = true
+		}
+		if err := before(k, disk, fresh); err != nil {
+			return nil, "", false, err
+		}
+		fresh, changed = false, d.at.call.mutating()
+		if err := d.super.step(d); err != nil {
+			return nil, "", false, err
+		}
+	}
+	if answer, ok, err = w.end(d); err != nil {
+		return nil, "", false, err
+	}
+	after, err = w.look()
+	return after, answer, ok, err
+}
+
 // kill kills the process, and forgets it.
 func (w *worker) kill(d *process) {
 	d.super.kill(d)
