@@ -311,11 +311,13 @@ func candidates(s *schedule.Schedule) (all []*schedule.Schedule) {
 		if step.End != 0 {
 			add(func(c *schedule.Schedule) { c.Steps[i].End, c.Steps[i].How = 0, "" })
 		}
-		for before := i - 1; before >= 0; before-- { // a process goes on before others do
-			if s.Steps[before].Process == step.Process {
-				add(func(c *schedule.Schedule) {
-					c.Steps = slices.Insert(slices.Delete(c.Steps, i, i+1), before+1, step)
-				})
+		same := func(other schedule.Step) bool { return other.Process == step.Process }
+		if after := slices.IndexFunc(s.Steps[i+1:], same); after >= 0 { // a process waits until it goes on anyway
+			add(func(c *schedule.Schedule) { c.Steps = slices.Insert(slices.Delete(c.Steps, i, i+1), i+after, step) })
+		}
+		for before := i - 1; before >= 0; before-- { // or goes on before others do
+			if same(s.Steps[before]) {
+				add(func(c *schedule.Schedule) { c.Steps = slices.Insert(slices.Delete(c.Steps, i, i+1), before+1, step) })
 				break
 			}
 		}

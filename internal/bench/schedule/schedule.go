@@ -134,6 +134,9 @@ func (l Loss) String() string {
 // Parse reads a schedule. The error is an [*Error].
 func Parse(text string) (*Schedule, error) {
 	s, err := parse(modern(text))
+	if err == nil && modern(s.String()) != s.String() {
+		err = fmt.Errorf("without the slash at its end it is one that former versions printed, and cannot be read")
+	}
 	if err != nil {
 		return nil, &Error{text, err.Error()}
 	}

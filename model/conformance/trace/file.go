@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 )
 
@@ -77,7 +78,7 @@ func decode(path string, content []byte) (*Trace, error) {
 	if have := uint64(len(content)-headerBytes) / recordBytes; have < n {
 		return nil, fmt.Errorf("%s: truncated: %d of %d events", path, have, n)
 	}
-	t := &Trace{Path: path, Files: int(h.files), Dropped: int(min(h.next-n, 1<<62)), Events: make([]Event, 0, n)}
+	t := &Trace{Path: path, Files: int(h.files), Dropped: int(min(h.next-n, math.MaxInt32)), Events: make([]Event, 0, n)}
 	for ticket := range n {
 		at := headerBytes + ticket*recordBytes
 		var w words
