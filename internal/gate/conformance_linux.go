@@ -20,14 +20,6 @@ var (
 	deepModels  = []string{"GateAddition", "GateFallback", "GateGoroutines", "GateInspect", "GateRelease", "GateRefinementTwo", "GateTwoCreators"}
 )
 
-// killed are the models of which some crash edges run in the scratch directory
-// with processes that are really killed, and how many: the kernel has to do what
-// all the other crash edges take for granted.
-var killed = []struct {
-	model string
-	kills int
-}{{"GateRefinement", 60}, {"GateOrphan", 40}}
-
 // walksBesideUpstream says of how many walks one is taken: to start processes, and
 // to talk with them, costs.
 var walksBesideUpstream = map[conformance.Where]int{conformance.Together: 20, conformance.Apart: 100, conformance.Mounts: 200, conformance.PIDs: 200}
@@ -124,20 +116,6 @@ func runConformance(ctx context.Context, env Env) (Result, error) {
 		result.Skipped, result.Because = true, result.Skips[0].Why
 		return result, nil
 	}
-	var kills int64
-	for _, k := range killed {
-		env.Progress(k.model + ", with processes that are killed")
-		r, err := conformance.Kill(ctx, conformance.Options{Model: k.model, Dir: env.Scratch}, k.kills)
-		if err != nil {
-			return skipIfUnsupported(result, err)
-		}
-		kills += r.Crashes
-		sum.Crashes += r.Crashes
-		sum.Injected = max(sum.Injected, r.Injected)
-		if d := r.Divergence; d != nil {
-			result.Problems = append(result.Problems, fmt.Sprintf("on %s, with processes: %s", todo[0].fileSystem, d))
-		}
-	}
 	fleets := map[conformance.Where]int64{} // steps
 	for _, where := range conformance.Wheres {
 		n := walksBesideUpstream[where]
@@ -170,7 +148,6 @@ func runConformance(ctx context.Context, env Env) (Result, error) {
 		AtLeast("steps", sum.Steps, sum.EdgesRun),
 		AtLeast("states compared", sum.Compared, sum.Steps),
 		AtLeast("crashes", sum.Crashes, 100),
-		AtLeast("of them by SIGKILL", kills, 100),
 		AtLeast("pairs of call and errno", sum.Injected, failing),
 		AtLeast("disabled actions refused by the kernel", sum.Refused, 100),
 		AtLeast("by where the code stands", sum.Elsewhere, 1000),

@@ -164,9 +164,6 @@ func (w *world) makeTree(path string, x model.Item) error {
 	if err := makeFiles(path, w.files); err != nil {
 		return err
 	}
-	if w.remote {
-		return nil
-	}
 	return w.follow(x, path)
 }
 

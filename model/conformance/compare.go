@@ -147,11 +147,11 @@ func (s *scheduler) compareLocks(to *model.State, differs func(string, ...any)) 
 			differs("file %d has a POSIX lock of process %d, and not that of %s", n, by, s.procs[holder].name)
 		case held && s.procs[holder].lock >= 0:
 			// It is the holder's own lock if nobody else's is in its way.
-			own, err := s.procs[holder].holdsLock()
+			other, _, err := lockedFor(s.procs[holder].lock)
 			if err != nil {
 				return err
 			}
-			if !own {
+			if other {
 				differs("file %d is locked, and not by %s as in the specification", n, s.procs[holder].name)
 			}
 		}

@@ -162,7 +162,7 @@ func TestTheFixtureIsTheModelOfUpstream(t *testing.T) {
 				require.NoError(t, err)
 				require.Equal(t, model.Holds, checked.Verdict)
 			}
-			r, err := execute(context.Background(), m, Options{Dir: scratch(t)}, 0)
+			r, err := execute(context.Background(), m, Options{Dir: scratch(t)})
 			require.NoError(t, err)
 			if d := r.Divergence; d != nil {
 				t.Fatalf("%s\n%s", d, d.Schedule)

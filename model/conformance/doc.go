@@ -12,7 +12,8 @@
 // is judged: errors by errno and kind, reports of Recover by what happened.
 //
 //   - A crash abandons the logical process where it stands; its descriptors are
-//     closed as the kernel would close them. [Kill] lets the kernel do it.
+//     closed as the kernel would close them: that it does is what stages traces and
+//     blackbox see, whose processes are killed.
 //   - A failing call is made to fail: each time another call of the step, with
 //     another errno.
 //   - In every state the actions that the specification disables are tried. Most

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/internal/bench/proc"
-	"github.com/afterlock/afterlock/model"
 )
 
 // A forked runs a process as an operating system process of its own, because
@@ -33,13 +32,6 @@ type job struct {
 	Files    int
 	Creator  bool
 	Rechecks bool
-
-	// For the library.
-	Library bool              `json:",omitempty"`
-	Dir     string            `json:",omitempty"`
-	Names   [itemCount]string // of trees
-	Victims model.Item        `json:",omitempty"`
-	TmpFile bool              `json:",omitempty"`
 }
 
 // A turn lets it go on: to its next operation, or into the call that it stands
@@ -58,14 +50,6 @@ func (p *process) turn() turn {
 }
 
 func (f *forked) start(p *process) (stop, error) {
-	if err := f.fork(p, job{Root: p.world.rootPath(0), Homes: p.world.homes, Files: p.world.files, Creator: p.creator, Rechecks: f.rechecks}); err != nil {
-		return stop{}, err
-	}
-	return f.halted(p)
-}
-
-// fork starts the operating system process, and tells it its job.
-func (f *forked) fork(p *process, j job) error {
 	f.present = proc.New(forkedRole)
 	f.present.Env = append(f.present.Env, "GOMAXPROCS=1")
 	attr := &syscall.SysProcAttr{Cloneflags: f.where.cloneflags()}
@@ -77,13 +61,18 @@ func (f *forked) fork(p *process, j job) error {
 	f.present.SysProcAttr = attr
 	if err := f.present.Start(); err != nil {
 		f.present = nil
-		return environmentError{err}
+		return stop{}, environmentError{err}
 	}
 	p.pid = f.present.Process.Pid
-	if err := f.present.Send(j); err != nil {
-		return environmentError{err}
+	if err := f.present.Send(p.job(f.rechecks)); err != nil {
+		return stop{}, environmentError{err}
 	}
-	return nil
+	return f.halted(p)
+}
+
+// job is what upstream's code is told that runs the process.
+func (p *process) job(rechecks bool) job {
+	return job{Root: p.world.rootPath(0), Homes: p.world.homes, Files: p.world.files, Creator: p.creator, Rechecks: rechecks}
 }
 
 func (f *forked) resume(p *process) (stop, error) {
@@ -98,20 +87,12 @@ func (f *forked) resume(p *process) (stop, error) {
 
 // halted waits until the process stands, and looks at what it has open.
 func (f *forked) halted(p *process) (at stop, err error) {
-	if err := f.read(p, &at); err != nil {
-		return at, err
-	}
-	return at, p.look()
-}
-
-// read reads what the process says.
-func (f *forked) read(p *process, into any) error {
-	if err := f.present.Receive(into); err != nil {
+	if err := f.present.Receive(&at); err != nil {
 		gone := f.present
 		f.kill(p)
-		return fmt.Errorf("%s ends: %w: %s", p.name, err, gone.Said())
+		return at, fmt.Errorf("%s ends: %w: %s", p.name, err, gone.Said())
 	}
-	return nil
+	return at, p.look()
 }
 
 // look finds the lock file that an operating system process has open.

@@ -18,7 +18,7 @@ import (
 
 // Roles of processes.
 const (
-	forkedRole    = "conformance process"       // takes upstream's steps, or ours
+	forkedRole    = "conformance process"       // takes upstream's steps
 	namespaceRole = "conformance in namespaces" // runs a model
 )
 
@@ -41,10 +41,6 @@ func serve() error {
 	c := &child{talk: talk}
 	if err := proc.Parent.Receive(&c.job); err != nil {
 		return err
-	}
-	if c.Library {
-		serveLibrary(c)
-		return nil
 	}
 	return c.live(upstream.Options{})
 }

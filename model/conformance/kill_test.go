@@ -4,80 +4,61 @@ package conformance
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/model"
 )
 
-// The kernel does what a crash of a logical process takes for granted.
-func TestTheKernelClosesWhatTheKilledHadOpen(t *testing.T) {
-	kills := 40
-	if testing.Short() {
-		kills = 10
-	}
-	for _, name := range []string{"GateRefinementFallback", "GateOrphan"} {
-		r, err := Kill(context.Background(), Options{Model: name, Dir: scratch(t)}, kills)
-		require.NoError(t, err)
-		if d := r.Divergence; d != nil {
-			t.Fatalf("%s\n%s", d, d.Schedule)
-		}
-		assert.EqualValues(t, kills, r.Crashes)
-		assert.Greater(t, r.Compared, r.Steps)
-		t.Logf("%s: %d crash edges, %d steps in %v", name, r.Walks, r.Steps, r.Elapsed)
-	}
-}
-
-// An immortal lives on after it was killed.
+// An immortal process has its lock after it was killed.
 type immortal struct {
-	forkedLibrary
-	alive []forked
+	coroutine
+	alive []int
 }
 
 func (i *immortal) kill(p *process) {
-	i.alive = append(i.alive, forked{present: i.present})
-	i.present, p.lock, p.open = nil, -1, nil
+	if p.lock >= 0 {
+		fd, err := unix.Dup(p.lock)
+		if err == nil {
+			i.alive = append(i.alive, fd)
+		}
+	}
+	i.coroutine.kill(p)
 }
 
-// It is seen if it does not.
 func TestALockThatOutlivesItsProcessIsSeen(t *testing.T) {
 	m := model.Find("GateOrphan")
 	g, err := m.Graph(context.Background(), model.Options{})
 	require.NoError(t, err)
 	seen := 0
-	for _, w := range crashWalks(g, g.Edges()) {
-		last := len(w) - 1
-		state := 0
-		for _, k := range w[:last] {
-			state = int(g.Out(state)[k].To)
-		}
+	for state := 0; seen < 5; state++ {
 		from, _ := g.State(state)
-		s, done, err := open(scratch(t), m)
-		require.NoError(t, err)
-		victim := s.table[g.Out(state)[w[last]].Action].proc
-		// It holds the lock of a file that has a name.
-		if n := from.Fd[victim]; n == model.None || from.Holder[n] != victim || !named(&from, n) {
+		for k, e := range g.Out(state) {
+			victim := model.Proc(0)
+			if a := g.Actions[e.Action]; a.Slot == "Crash" {
+				table, err := steps(m.Protocol, g.Actions)
+				require.NoError(t, err)
+				victim = table[e.Action].proc
+			}
+			// It holds the lock of a file that has a name.
+			if n := from.Fd[victim]; victim == 0 || n == model.None || from.Holder[n] != victim || !named(&from, n) {
+				continue
+			}
+			s, done, err := open(scratch(t), m)
+			require.NoError(t, err)
+			i := new(immortal)
+			s.procs[victim].runner = i
+			_, _, failure := (&run{m: m, g: g, visited: make([]atomic.Bool, g.States())}).walk(s, append(shortest(g, state), uint16(k)))
+			assert.ErrorContains(t, failure, "is locked, and not in the specification")
+			for _, fd := range i.alive {
+				assert.NoError(t, unix.Close(fd))
+			}
 			require.NoError(t, done())
-			continue
-		}
-		p := s.procs[victim]
-		i := new(immortal)
-		for _, q := range s.procs[1:] {
-			q.runner, q.forked = new(forkedLibrary), true
-		}
-		p.runner = i
-		_, _, failure := (&run{m: m, g: g}).walk(s, w)
-		assert.ErrorContains(t, failure, "is locked, and not in the specification")
-		for _, f := range i.alive {
-			f.kill(p)
-		}
-		p.runner = &i.forkedLibrary
-		require.NoError(t, done())
-		if seen++; seen == 5 {
-			break
+			seen++
 		}
 	}
-	assert.Equal(t, 5, seen)
 }

@@ -62,7 +62,6 @@ type process struct {
 	bad      string
 
 	mutant   func(kernel.Kernel) kernel.Kernel // of the tests: what its code does that ours does not
-	forked   bool                              // it runs ours, in an operating system process of its own
 	upstream bool                              // it runs upstream's code
 	mixed    bool                              // some others do
 	grace    time.Duration                     // of rule 13

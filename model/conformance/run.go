@@ -28,45 +28,11 @@ func Run(ctx context.Context, o Options) (report Report, err error) {
 	if m == nil || m.Protocol == nil || m.Symmetry != "" {
 		return report, fmt.Errorf("no model of the protocol without symmetry is called %q", o.Model)
 	}
-	return execute(ctx, m, o, 0)
+	return execute(ctx, m, o)
 }
 
-// Kill executes crash edges of a model's state graph with operating system
-// processes, one for each process of the model: the one that crashes is killed
-// by SIGKILL, and the kernel closes what it had open. n edges are tried, spread
-// evenly over the graph, each on a shortest walk; after every step the world is
-// compared with the state, and so it is seen that the kernel dropped the locks.
-//
-// A program that calls it calls [proc.Become] first thing. The error is as for
-// [Run].
-func Kill(ctx context.Context, o Options, n int) (report Report, err error) {
-	m := model.Find(o.Model)
-	if m == nil || m.Protocol == nil || m.Symmetry != "" || len(m.Protocol.Upstream)+len(m.Protocol.Mounted) > 0 || m.Protocol.Pid != "Apart" {
-		return report, fmt.Errorf("no model of processes of ours alone is called %q", o.Model)
-	}
-	return execute(ctx, m, o, n)
-}
-
-// crashWalks are n shortest walks over crash edges each, or as many as there are, in
-// the order of the states that they leave.
-func crashWalks(g *model.Graph, n int) (walks []walk) {
-	for state := range g.States() {
-		for k, e := range g.Out(state) {
-			if g.Actions[e.Action].Slot == "Crash" {
-				walks = append(walks, append(shortest(g, state), uint16(k)))
-			}
-		}
-	}
-	n = min(n, len(walks))
-	for i := range n {
-		walks[i] = walks[i*len(walks)/n]
-	}
-	return walks[:n]
-}
-
-// execute is Run for a model that need not be in the manifest, or Kill if there are
-// kills.
-func execute(ctx context.Context, m *model.Model, o Options, kills int) (report Report, err error) {
+// execute is Run for a model that need not be in the manifest.
+func execute(ctx context.Context, m *model.Model, o Options) (report Report, err error) {
 	report.Model = m.Name
 	if len(m.Protocol.Mounted) > 0 {
 		if refused := mayMount(o.Dir); isEnvironment(refused) {
@@ -80,7 +46,7 @@ func execute(ctx context.Context, m *model.Model, o Options, kills int) (report 
 		return report, err
 	}
 	report.States, report.Edges = int64(g.States()), int64(g.Edges())
-	r := &run{Options: o, m: m, g: g, kills: kills, next: newPlanner(g).next, begin: time.Now(),
+	r := &run{Options: o, m: m, g: g, next: newPlanner(g).next, begin: time.Now(),
 		first: make([]int, g.States()), visited: make([]atomic.Bool, g.States()), covered: make([]bool, g.Edges()), injected: map[injection]int64{}}
 	for state, edges := 0, 0; state < g.States(); state++ {
 		r.first[state] = edges
@@ -94,16 +60,6 @@ func execute(ctx context.Context, m *model.Model, o Options, kills int) (report 
 		// Between fork and exec a child has what this process has open, and so
 		// the locks that another worker's process has just dropped.
 		workers = 1
-	}
-	if kills > 0 {
-		walks := crashWalks(g, kills)
-		r.next = func() (w walk) {
-			if len(walks) > 0 {
-				w, walks = walks[0], walks[1:]
-			}
-			return w
-		}
-		r.visited, workers = nil, 1
 	}
 	var group sync.WaitGroup
 	for range workers {
@@ -129,7 +85,6 @@ type run struct {
 	g     *model.Graph
 	begin time.Time
 	first []int // number of a state's first edge
-	kills int   // that processes are made for; 0: the processes are coroutines
 
 	mu         sync.Mutex
 	next       func() walk   // nil: there is none left
@@ -152,11 +107,6 @@ func (r *run) work(ctx context.Context) (err error) {
 			err = failed
 		}
 	}()
-	if r.kills > 0 {
-		for _, p := range s.procs[1:] {
-			p.runner, p.forked = new(forkedLibrary), true
-		}
-	}
 	var last walk
 	for n := 1; ctx.Err() == nil; n++ {
 		w := r.take(s)
@@ -292,7 +242,7 @@ func (r *run) walk(s *scheduler, w walk) (at, edge int, err error) {
 
 // refuse tries the disabled actions of a state, the first time.
 func (r *run) refuse(s *scheduler, state int, at *model.State) error {
-	if r.visited == nil || r.visited[state].Swap(true) {
+	if r.visited[state].Swap(true) {
 		return nil
 	}
 	out := r.g.Out(state)

@@ -192,8 +192,8 @@ func (s *scheduler) leaked() (names []string, err error) {
 
 // isForked says whether the process is one of the operating system.
 func (p *process) isForked() bool {
-	_, in := p.runner.(*together)
-	return p.forked || p.upstream && !in
+	_, is := p.runner.(*forked)
+	return is
 }
 
 func (s *scheduler) killAll() {

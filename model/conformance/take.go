@@ -61,10 +61,7 @@ func (s *scheduler) take(a *step, from, to *model.State) error {
 		return p.command()
 	case "StageAddition":
 		p.order = s.orderOf(a)
-		if err := p.command(); err != nil || !p.forked {
-			return err
-		}
-		return s.followAddition(a.item, from.ID[a.proc])
+		return p.command()
 	case "Return":
 		return p.returns()
 	case "OpenDirectory":

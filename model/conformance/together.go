@@ -23,8 +23,7 @@ type together struct {
 }
 
 func (c *together) start(p *process) (stop, error) {
-	j := job{Root: p.world.rootPath(0), Homes: p.world.homes, Files: p.world.files, Creator: p.creator, Rechecks: c.rechecks}
-	caller := &child{job: j, talk: func(at stop) turn {
+	caller := &child{job: p.job(c.rechecks), talk: func(at stop) turn {
 		p.pause(at)
 		return p.turn()
 	}}

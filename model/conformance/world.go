@@ -29,7 +29,6 @@ type world struct {
 	homeFd  int
 	tmpFile bool
 	files   int
-	remote  bool       // of a forked process, which observes nothing
 	victims model.Item // the first of them; the others come before
 
 	homes     [itemCount]string

@@ -40,9 +40,6 @@ func parts() (all []part) {
 			return diverged(conformance.Run(ctx, conformance.Options{Model: name, Dir: dir}))
 		}})
 	}
-	all = append(all, part{"edges", "kills", func(ctx context.Context, dir string) ([]string, error) {
-		return diverged(conformance.Kill(ctx, conformance.Options{Model: "GateRefinement", Dir: dir}, 20))
-	}})
 	all = append(all, part{"crash", "disk", func(ctx context.Context, dir string) ([]string, error) {
 		r, err := crashsim.Run(ctx, crashsim.Options{First: true})
 		return r.Problems(), err
