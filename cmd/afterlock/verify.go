@@ -187,10 +187,9 @@ func verify(cmd *cobra.Command, stages []gate.Stage, config gate.Config, asJSON,
 	}
 	fmt.Fprintf(stderr, "seed %d\n", config.Seed)
 	// A live line and a log would write over each other.
-	display, finish := gate.NewDisplay(stderr, verbose)
+	display := gate.NewDisplay(stderr, verbose)
 	begin := time.Now()
 	report, err := gate.Run(cmd.Context(), stages, config, log, display)
-	finish()
 	if err != nil {
 		return err
 	}

@@ -4,26 +4,29 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync/atomic"
-
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
+	"sync"
+	"time"
 )
 
-// NewDisplay returns a display for out: a live line for every stage if out is a
-// terminal and plain is not set, else a plain line when a stage starts and one
-// when it ends. Call finish when all stages have ended, before anything else is
-// written to out.
-func NewDisplay(out io.Writer, plain bool) (display Display, finish func()) {
-	if plain || !isTerminal(out) {
-		return plainDisplay{out}, func() {}
-	}
-	live := &liveDisplay{progress: mpb.New(mpb.WithOutput(out), mpb.WithAutoRefresh())}
-	return live, live.progress.Wait
+// A Display shows what goes on while stages run: a line when one starts and one when it
+// ends; on a terminal, what it does meanwhile, too, in a line that is written over. What
+// cannot be written is lost: the closing table says it all again.
+type Display struct {
+	out  io.Writer
+	live bool
+
+	mu    sync.Mutex
+	shown time.Time // when the line was written last
+}
+
+// NewDisplay returns a display for out, without a line that is written over if plain is
+// set, or out no terminal.
+func NewDisplay(out io.Writer, plain bool) *Display {
+	return &Display{out: out, live: !plain && isTerminal(out)}
 }
 
 // isTerminal reports whether out is a character device, which is near enough:
-// a live line does no harm to any other.
+// a line that is written over does no harm to any other.
 func isTerminal(out io.Writer) bool {
 	file, ok := out.(*os.File)
 	if !ok {
@@ -33,51 +36,37 @@ func isTerminal(out io.Writer) bool {
 	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
-// A plainDisplay is for logs. What it cannot write is lost: the closing table
-// says it all again.
-type plainDisplay struct{ out io.Writer }
-
-func (d plainDisplay) Started(stage Stage) {
+func (d *Display) started(stage Stage) {
 	fmt.Fprintf(d.out, "%s: started: %s\n", stage.Name, stage.Description)
 }
 
-func (plainDisplay) Progress(Stage, string) {}
+const (
+	overLine  = "\r\x1b[K" // to its start, and nothing is in it
+	liveWidth = 76
+	livePause = 100 * time.Millisecond
+)
 
-func (d plainDisplay) Finished(stage Stage, outcome Outcome) {
-	fmt.Fprintf(d.out, "%s: %s in %.1f s: %s\n", stage.Name, marked(outcome), outcome.Elapsed.Seconds(), summary(outcome))
-}
-
-// summary is what a stage has to say for itself when it ends.
-func summary(outcome Outcome) string {
-	if outcome.Because != "" {
-		return "because " + outcome.Because
+// progress shows a line of what a stage does, now and then. It may be called at any
+// rate and from any goroutine.
+func (d *Display) progress(stage Stage, text string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.live && time.Since(d.shown) > livePause {
+		d.shown = time.Now()
+		line := []rune(stage.Name + ": " + text)
+		fmt.Fprint(d.out, overLine, string(line[:min(len(line), liveWidth)]))
 	}
-	return joinCounts(outcome.Counts)
 }
 
-// A liveDisplay is for people: a line a stage that is drawn anew while it runs.
-type liveDisplay struct {
-	progress *mpb.Progress
-	bar      *mpb.Bar
-	text     *atomic.Value // of the running stage; a string
-}
-
-func (d *liveDisplay) Started(stage Stage) {
-	text := &atomic.Value{}
-	text.Store("started")
-	d.text = text
-	d.bar = d.progress.New(0, mpb.SpinnerStyle(),
-		mpb.BarWidth(1),
-		mpb.BarFillerClearOnComplete(),
-		mpb.PrependDecorators(decor.Name(stage.Name, decor.WC{W: 12, C: decor.DindentRight})),
-		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return text.Load().(string) })),
-	)
-}
-
-func (d *liveDisplay) Progress(_ Stage, text string) { d.text.Store(text) }
-
-func (d *liveDisplay) Finished(_ Stage, outcome Outcome) {
-	d.text.Store(fmt.Sprintf("%s in %.1f s: %s", marked(outcome), outcome.Elapsed.Seconds(), summary(outcome)))
-	d.bar.SetTotal(-1, true)
-	d.bar.Wait()
+func (d *Display) finished(stage Stage, outcome Outcome) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.live {
+		fmt.Fprint(d.out, overLine)
+	}
+	said := joinCounts(outcome.Counts)
+	if outcome.Because != "" {
+		said = "because " + outcome.Because
+	}
+	fmt.Fprintf(d.out, "%s: %s in %.1f s: %s\n", stage.Name, marked(outcome), outcome.Elapsed.Seconds(), said)
 }

@@ -41,11 +41,10 @@ func runFakes(t *testing.T, ctx context.Context, fakes ...fake) (Report, string)
 		stages = append(stages, f.stage())
 	}
 	var out bytes.Buffer
-	display, finish := NewDisplay(&out, false)
+	display := NewDisplay(&out, false)
 	dir := t.TempDir()
 	report, err := Run(ctx, stages, Config{Seed: 42, Dir: dir}, slog.New(slog.DiscardHandler), display)
 	require.NoError(t, err)
-	finish()
 	left, err := os.ReadDir(dir)
 	require.NoError(t, err)
 	assert.Empty(t, left)
@@ -230,6 +229,16 @@ func TestStagesHaveNamesAndDescriptions(t *testing.T) {
 		seen[stage.Name] = true
 	}
 	assert.NotEmpty(t, seen)
+}
+
+func TestLiveDisplayWritesOverItsLine(t *testing.T) {
+	var out bytes.Buffer
+	d := &Display{out: &out, live: true}
+	stage := fake{name: "x"}.stage()
+	d.progress(stage, strings.Repeat("layers ", 20))
+	d.progress(stage, "too soon after the other")
+	d.finished(stage, Outcome{Verdict: Pass, Counts: work})
+	assert.Equal(t, overLine+"x: "+strings.Repeat("layers ", 20)[:liveWidth-3]+overLine+"x: pass in 0.0 s: 7 things\n", out.String())
 }
 
 func TestPlainDisplaySaysWhenStagesStartAndEnd(t *testing.T) {

@@ -13,14 +13,6 @@ import (
 	"github.com/afterlock/afterlock/internal/scratch"
 )
 
-// A Display shows what goes on while stages run. Its methods are called from
-// one goroutine, Progress from any.
-type Display interface {
-	Started(stage Stage)
-	Progress(stage Stage, text string)
-	Finished(stage Stage, outcome Outcome)
-}
-
 // former are stages of earlier versions, and which stage does now what they did.
 var former = map[string]string{"race": "traces"}
 
@@ -54,7 +46,7 @@ func Select(all []Stage, names []string) ([]Stage, error) {
 // Run runs the stages one after the other, all of them, whatever the verdicts,
 // and reports. When ctx is done, the running stage and those after it are
 // undecided. The error says that there is no directory to work in.
-func Run(ctx context.Context, stages []Stage, config Config, log *slog.Logger, display Display) (Report, error) {
+func Run(ctx context.Context, stages []Stage, config Config, log *slog.Logger, display *Display) (Report, error) {
 	report := Report{Seed: config.Seed, Stages: []Outcome{}}
 	begin := time.Now()
 	places, err := openPlaces(ctx, config.Dir)
@@ -62,13 +54,13 @@ func Run(ctx context.Context, stages []Stage, config Config, log *slog.Logger, d
 		return report, err
 	}
 	for _, stage := range stages {
-		display.Started(stage)
+		display.started(stage)
 		outcome := runStage(ctx, stage, Env{
 			Config: config, Scratch: places.scratch(), Memory: places.memory(),
 			Log:      log.With("stage", stage.Name),
-			Progress: func(text string) { display.Progress(stage, text) },
+			Progress: func(text string) { display.progress(stage, text) },
 		})
-		display.Finished(stage, outcome)
+		display.finished(stage, outcome)
 		report.Stages = append(report.Stages, outcome)
 	}
 	if err := places.close(); err != nil {

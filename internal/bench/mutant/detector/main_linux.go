@@ -109,10 +109,8 @@ func whole(ctx context.Context, name, dir string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	display, finish := gate.NewDisplay(os.Stderr, true)
-	defer finish()
 	config := gate.Config{Dir: dir, Seed: 1, Duration: 2 * time.Second, AllowSkips: true}
-	report, err := gate.Run(ctx, stages, config, slog.New(slog.DiscardHandler), display)
+	report, err := gate.Run(ctx, stages, config, slog.New(slog.DiscardHandler), gate.NewDisplay(os.Stderr, true))
 	if err != nil {
 		return nil, err
 	}
