@@ -49,7 +49,7 @@ var upstreamModes = []upstreamMode{
 			r := &subjects.Report{}
 			return r, w.Schedule(ctx, r, o.Words, cmp.Or(o.Runs, 1), o.Log)
 		}},
-	{"older", "older releases, and Debian's podman and buildah, on one store with the newest and with compat (2 min; words: some of them, or chroot=DIRECTORY of a system with another podman)", "", (*subjects.Workshop).Older},
+	{"older", "older releases, and Debian's podman and buildah, on one store with the newest and with compat (2 min; words: some of them)", "", (*subjects.Workshop).Older},
 	{"killed", "a process that deletes or puts, and ends, killed with its group at each mutating call, and what a server makes of it (5 min; words: VARIANT/DRIVER/ERRAND/POINT, or how one begins)", "", (*subjects.Workshop).Killed},
 	{"policy", "who waits when a store recovers, and until when space is taken: one trace with kills, under each policy (20 min; words: policies, or \"trace\" to print it)", "runs seed",
 		func(w *subjects.Workshop, ctx context.Context, o subjects.Run) (*subjects.Report, error) {

@@ -47,7 +47,7 @@ func (w *Workshop) Older(ctx context.Context, o Run) (*Report, error) {
 	releases := append([]Options{{Module: w.Module, Version: w.Version}}, olderReleases...)
 	for _, word := range o.Words {
 		known := slices.ContainsFunc(releases, func(release Options) bool { return strings.HasPrefix(release.Version, word) })
-		if !known && !strings.HasPrefix("podman", word) && !strings.HasPrefix(word, "chroot=") {
+		if !known && !strings.HasPrefix("podman", word) {
 			return r, fmt.Errorf("no release %q", word)
 		}
 	}
@@ -92,20 +92,10 @@ func (w *Workshop) Older(ctx context.Context, o Run) (*Report, error) {
 			r.Skip("podman and buildah of Debian 12", err)
 		}
 	}
-	for _, word := range o.Words {
-		if root, found := strings.CutPrefix(word, "chroot="); found {
-			other, err := chrooted(ctx, root, o.Dir)
-			if err != nil {
-				return r, err
-			}
-			debian = append(debian, other)
-		}
-	}
 	f := &fleet{w, o.Dir, log, pullers}
 	return r, errors.Join(f.exchanges(ctx, r, binaries),
 		f.besides(ctx, r, "What commands of a release do to live instances of compat and to pulls in progress", olders),
-		f.besides(ctx, r, "What commands of Podman and Buildah do to them", debian),
-		f.places(ctx, r, append(olders, debian...)))
+		f.besides(ctx, r, "What commands of Podman and Buildah do to them", debian))
 }
 
 // leftByEnded returns the paths that begin so, and go on with the number of a process
@@ -197,85 +187,6 @@ func (f *fleet) besides(ctx context.Context, r *Report, title string, olders []o
 	}
 	r.AtLeast(done, len(olders)*len(layouts), "commands beside live instances")
 	return nil
-}
-
-// rootPlaces are where a store could have the instances of driver overlay.
-var rootPlaces = []string{"overlay/tempdirs", "overlay/l/tempdirs", "overlay/staging/tempdirs", guardedStaging, "overlay-layers/tmp"}
-
-// guardedStaging is a directory of a partial pull whose lock file cannot be locked,
-// since it is a directory.
-const guardedStaging = "overlay/staging/guarded"
-
-// places says which of them survive the older programs, and to which the kernel
-// renames from overlay/, which is mounted upon itself.
-func (f *fleet) places(ctx context.Context, r *Report, olders []older) error {
-	if len(olders) == 0 {
-		return nil
-	}
-	columns := []string{"place of instances", "rename from overlay/"}
-	for _, o := range olders {
-		columns = append(columns, o.name+": "+strings.Join(o.cleans, ", "))
-	}
-	t := r.Table("Another place?", columns...)
-	for _, place := range rootPlaces {
-		row := []any{place}
-		for _, o := range olders {
-			b, renamed, err := f.place(ctx, o, place)
-			if err != nil {
-				return fmt.Errorf("%s, %s: %w", o.name, place, err)
-			}
-			if len(row) == 1 {
-				row = append(row, renamed)
-			}
-			if place == "overlay/l/tempdirs" {
-				b.judge(r, fmt.Sprintf("%s of %s", strings.Join(o.cleans, ", "), o.name), nil)
-				if renamed != "done" {
-					r.Problem("a rename from overlay/ to %s: %s", place, renamed)
-				}
-			}
-			row = append(row, b.String())
-		}
-		t.Row(row...)
-	}
-	return nil
-}
-
-// place tries one place beside the commands of a program that clean up.
-func (f *fleet) place(ctx context.Context, o older, place string) (b beside, renamed string, err error) {
-	s, err := f.newShared(layouts[0])
-	if err != nil {
-		return b, "", err
-	}
-	defer func() { err = errors.Join(err, s.remove()) }()
-	if place == guardedStaging {
-		if err := os.MkdirAll(filepath.Join(s.graph, place, "staging.lock"), 0o700); err != nil {
-			return b, "", err
-		}
-	}
-	one, err := liveIn(s.graph, place)
-	if err != nil {
-		return b, "", err
-	}
-	victim := filepath.Join(s.graph, "overlay", "victim")
-	if _, err := output(s.storage(ctx, f.pullers["released"], "create-layer")); err != nil {
-		return b, "", err
-	}
-	if err := os.Mkdir(victim, 0o700); err != nil {
-		return b, "", err
-	}
-	renamed = "done"
-	if err := os.Rename(victim, filepath.Join(s.graph, place, "victim")); err != nil {
-		renamed = errors.Unwrap(err).Error()
-	}
-	for _, words := range append(o.prepare[:1:1], o.cleans...) {
-		if _, err := output(o.command(ctx, s, words)); err != nil {
-			return b, "", err
-		}
-	}
-	if b.why = one.finish(); b.why != nil {
-		b.lost = []string{place}
-	}
-	return b, renamed, nil
 }
 
 // A beside is what a command did to what lives: its exit code, and the lost.

@@ -76,8 +76,6 @@ func TestAnUnknownReleaseIsAnError(t *testing.T) {
 		_, err := w.Older(t.Context(), Run{Words: []string{word}})
 		require.EqualError(t, err, `no release "`+word+`"`)
 	}
-	var r Report
-	require.NoError(t, (&fleet{}).places(t.Context(), &r, nil))
 }
 
 func TestWhatAKilledRunLeftIsFound(t *testing.T) {

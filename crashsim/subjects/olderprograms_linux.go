@@ -9,9 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // olderReleases are those that share a store with the workshop's. The first does
@@ -30,7 +27,6 @@ type older struct {
 	command func(ctx context.Context, s *shared, words string) *exec.Cmd
 	prepare []string // puts something into the store
 	actions []action
-	cleans  []string                          // the commands that remove most
 	loses   func(l layout, a action) []string // what is known to be lost
 }
 
@@ -79,8 +75,7 @@ func releaseAs(version, path string, knows bool) older {
 		actions: append(commands("layers", "delete-layer other", "check", repair, "gc", "shutdown"),
 			action{words: "shutdown", title: "shutdown, which unmounts overlay/", noStaging: true},
 			action{words: "mount upper", title: "mount upper, links of layers lost", unlinked: true}),
-		cleans: []string{"gc", "shutdown"},
-		loses:  losesInstances(),
+		loses: losesInstances(),
 	}
 	if !knows {
 		o.loses = losesInstances("gc", repair)
@@ -88,22 +83,14 @@ func releaseAs(version, path string, knows bool) older {
 	return o
 }
 
-// engine runs podman or buildah on the store, by another program if there is one. If
-// it is alone, it has mounts of its own.
-func engine(alone bool, by ...string) func(ctx context.Context, s *shared, words string) *exec.Cmd {
-	return func(ctx context.Context, s *shared, words string) *exec.Cmd {
-		args := strings.Fields(strings.ReplaceAll(words, "BASE", s.base))
-		line := append(slices.Clone(by), args[0], "--root", s.graph, "--runroot", s.run, "--storage-driver", s.driver)
-		if args[0] == "podman" {
-			line = append(line, "--tmpdir", filepath.Join(s.run, "tmp"))
-		}
-		line = append(line, args[1:]...)
-		cmd := exec.CommandContext(ctx, line[0], line[1:]...)
-		if alone {
-			cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: unix.CLONE_NEWNS}
-		}
-		return cmd
+// engine runs podman or buildah on the store.
+func engine(ctx context.Context, s *shared, words string) *exec.Cmd {
+	args := strings.Fields(strings.ReplaceAll(words, "BASE", s.base))
+	line := []string{"--root", s.graph, "--runroot", s.run, "--storage-driver", s.driver}
+	if args[0] == "podman" {
+		line = append(line, "--tmpdir", filepath.Join(s.run, "tmp"))
 	}
+	return exec.CommandContext(ctx, args[0], append(line, args[1:]...)...)
 }
 
 // losesInstances is what a program loses that takes overlay/tempdirs for a layer.
@@ -130,7 +117,7 @@ func debians(ctx context.Context) ([]older, error) {
 	}
 	return []older{{
 		name:    "podman 4.3.1, buildah 1.28.2",
-		command: engine(false),
+		command: engine,
 		prepare: []string{
 			"podman import -q BASE/content.tar localhost/base:1",
 			"podman build -q --network=host --isolation=chroot -t localhost/derived:1 BASE/context",
@@ -140,7 +127,6 @@ func debians(ctx context.Context) ([]older, error) {
 			"podman images", "podman build -q --network=host --isolation=chroot -t localhost/more:1 BASE/context",
 			"buildah from scratch", "buildah commit -q working localhost/committed:1", "buildah rm working",
 			"podman rmi -f localhost/derived:1", "buildah rmi --prune", "podman system prune -af"),
-		cleans: []string{"podman system prune -af"},
 		// Every shutdown of its store removes overlay/staging.
 		loses: func(l layout, _ action) []string {
 			if l.driver == "overlay" {
@@ -149,38 +135,4 @@ func debians(ctx context.Context) ([]older, error) {
 			return nil
 		},
 	}}, nil
-}
-
-// chrooted is the Podman of another system, whose directory that is, such as
-//
-//	debootstrap --include=podman,crun trixie DIRECTORY
-//
-// makes: 5.4.2, the last before instances were known. What it needs is mounted there,
-// for this process and those that it starts only.
-func chrooted(ctx context.Context, root, scratch string) (older, error) {
-	if err := os.MkdirAll(filepath.Join(root, scratch), 0o700); err != nil {
-		return older{}, err
-	}
-	binds := [][2]string{{root, root}} // the root of a system is a mount
-	for _, dir := range []string{"/dev", "/proc", "/run", "/sys", scratch} {
-		binds = append(binds, [2]string{dir, filepath.Join(root, dir)})
-	}
-	for _, bind := range binds {
-		if err := unix.Mount(bind[0], bind[1], "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
-			return older{}, fmt.Errorf("%w: mount %s at %s: %w", ErrUnavailable, bind[0], bind[1], err)
-		}
-	}
-	version, err := exec.CommandContext(ctx, "chroot", root, "podman", "--version").Output()
-	if err != nil {
-		return older{}, fmt.Errorf("%w: podman in %s: %w", ErrUnavailable, root, err)
-	}
-	const repair = "podman system check -r"
-	return older{
-		name:    strings.TrimSpace(string(version)),
-		command: engine(true, "chroot", root), // what it leaves mounted ends with it
-		prepare: []string{"podman import -q BASE/content.tar localhost/base:1"},
-		actions: commands("podman images", "podman system check", repair, "podman rmi -f localhost/base:1", "podman system prune -af"),
-		cleans:  []string{repair},
-		loses:   losesInstances(repair),
-	}, nil
 }
