@@ -198,7 +198,11 @@ func (b *builder) finish() error {
 				return err
 			}
 		}
-		if err := b.root.Chmod(d.name, d.mode); err != nil {
+		f, err := b.root.Open(d.name) // by name it takes Linux 6.6, or /proc
+		if err == nil {
+			err = errors.Join(f.Chmod(d.mode), f.Close())
+		}
+		if err != nil {
 			return err
 		}
 		b.root.Chtimes(d.name, d.time, d.time)

@@ -68,15 +68,16 @@ func (s *Store) takeLock(ctx context.Context, exclusive bool) (*held, error) {
 // noLock stands for the descriptor of a lock file that there is not.
 const noLock = -1
 
-// openLock opens the lock file. Readers need not be able to write to it; on a file
-// system that nobody can write to, they need none.
+// openLock opens the lock file. Readers need not be able to write to it, nor the space
+// to copy it up from a lower layer; on a file system that nobody can write to, they need
+// none.
 func (s *Store) openLock(exclusive bool) (fd int, err error) {
 	fd, err = s.disk.OpenLock(s.file(lockFile), false)
 	if exclusive {
 		return fd, err
 	}
 	switch err {
-	case unix.EROFS, unix.EACCES, unix.EPERM:
+	case unix.EROFS, unix.EACCES, unix.EPERM, unix.ENOSPC, unix.EDQUOT:
 		fd, err = s.disk.OpenLockToRead(s.file(lockFile))
 	}
 	if err == unix.ENOENT {

@@ -278,7 +278,7 @@ func eachSource(t *testing.T, dirs []string, visit func(ast.Node)) {
 var forgiven = regexp.MustCompile(`^Disk.Close |^Disk.Replace |^Disk.StatMetadata \S*save:|(rest|roomFor):|overwrite:\d+ \S*saveByMark:|(move|unfinished):\d+ \S*exclusively:|checkAddition:\d+ .*exclusively:`)
 
 // answered are errnos that have an answer: the operation does what it is to do.
-var answered = regexp.MustCompile(`^Disk\.(MakeDirectory (EEXIST|ENOENT) |OpenLock EROFS .*\bopen:|OpenLock (EROFS|EACCES|EPERM) .*openLock:.*shared:|TakeLock EAGAIN .*awaitLock:|StatMetadata ENOENT .*hasMetadata:)`)
+var answered = regexp.MustCompile(`^Disk\.(MakeDirectory (EEXIST|ENOENT) |OpenLock EROFS .*\bopen:|OpenLock (EROFS|EACCES|EPERM|ENOSPC|EDQUOT) .*openLock:.*shared:|TakeLock EAGAIN .*awaitLock:|StatMetadata ENOENT .*hasMetadata:)`)
 
 // secondTry is what a creation does before it tries again, with whatever success.
 var secondTry = regexp.MustCompile(`finishFlagged:\d+ \S*Create:`)

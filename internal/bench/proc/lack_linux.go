@@ -21,6 +21,8 @@ type Lack struct {
 	Proc bool
 	// User is who is running, user and group; 0 is who runs the process.
 	User int
+	// Hidden are attributes that statx does not tell, neither as set nor as known.
+	Hidden uint64
 }
 
 // Keys of Lack.Calls whose numbers differ between processors.
@@ -68,12 +70,61 @@ func (l Lack) Apply() error {
 		return fmt.Errorf("no new privileges: %w", err)
 	}
 	head := unix.SockFprog{Len: uint16(len(program)), Filter: &program[0]}
-	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&head)))
+	flags := uintptr(unix.SECCOMP_FILTER_FLAG_TSYNC)
+	if l.Hidden != 0 {
+		flags |= unix.SECCOMP_FILTER_FLAG_TSYNC_ESRCH | unix.SECCOMP_FILTER_FLAG_NEW_LISTENER
+	}
+	listener, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&head)))
 	if errno != 0 {
 		return fmt.Errorf("seccomp: %w", errno)
 	}
+	if l.Hidden != 0 {
+		go l.hide(listener)
+	}
 	return nil
 }
+
+// hide answers to statx in this process as a kernel does that does not know the hidden
+// attributes. It makes the call itself, with a bit in the flags that the filter sees and
+// the kernel does not, and takes the attributes out of the result.
+func (l Lack) hide(listener uintptr) {
+	type call struct {
+		id       uint64
+		_, _     uint32
+		_        [16]byte
+		argument [6]uint64
+	}
+	type answer struct {
+		id           uint64
+		value        int64
+		errno, flags int32
+	}
+	for {
+		var c call
+		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, listener, unix.SECCOMP_IOCTL_NOTIF_RECV, uintptr(unsafe.Pointer(&c))); errno != 0 {
+			if errno == unix.EINTR || errno == unix.ENOENT {
+				continue
+			}
+			return
+		}
+		var s unix.Statx_t
+		a := answer{id: c.id}
+		_, _, errno := unix.Syscall6(unix.SYS_STATX, uintptr(c.argument[0]), uintptr(c.argument[1]), uintptr(c.argument[2]|exempt<<32), uintptr(c.argument[3]), uintptr(unsafe.Pointer(&s)), 0)
+		if a.errno = -int32(errno); errno == 0 {
+			s.Attributes, s.Attributes_mask = s.Attributes&^l.Hidden, s.Attributes_mask&^l.Hidden
+			local := unix.Iovec{Base: (*byte)(unsafe.Pointer(&s))}
+			local.SetLen(int(unsafe.Sizeof(s)))
+			remote := unix.RemoteIovec{Base: uintptr(c.argument[4]), Len: int(unsafe.Sizeof(s))}
+			if _, err := unix.ProcessVMWritev(unix.Getpid(), []unix.Iovec{local}, []unix.RemoteIovec{remote}, 0); err != nil {
+				a.errno = -int32(unix.EFAULT)
+			}
+		}
+		_, _, _ = unix.Syscall(unix.SYS_IOCTL, listener, unix.SECCOMP_IOCTL_NOTIF_SEND, uintptr(unsafe.Pointer(&a)))
+	}
+}
+
+// exempt is the high half of the flags of a statx that the filter lets pass.
+const exempt = 1
 
 // filter is the seccomp program, see seccomp(2).
 func (l Lack) filter() (program []unix.SockFilter, err error) {
@@ -87,6 +138,15 @@ func (l Lack) filter() (program []unix.SockFilter, err error) {
 	low := uint32(0) // where the low half of an argument is
 	if probe := uint16(1); *(*byte)(unsafe.Pointer(&probe)) == 0 {
 		low = 4
+	}
+	if l.Hidden != 0 {
+		if unsafe.Sizeof(uintptr(0)) < 8 {
+			return nil, fmt.Errorf("hide attributes of statx: %w", unix.ENOTSUP) // arguments have no high half
+		}
+		program = append(program,
+			unix.SockFilter{Code: load}, unix.SockFilter{Code: equal, K: unix.SYS_STATX, Jf: 3},
+			unix.SockFilter{Code: load, K: argument + 8*2 + 4 - low}, unix.SockFilter{Code: equal, K: exempt, Jt: 1},
+			unix.SockFilter{Code: answer, K: unix.SECCOMP_RET_USER_NOTIF})
 	}
 	for _, key := range slices.Sorted(maps.Keys(l.Calls)) {
 		var name string

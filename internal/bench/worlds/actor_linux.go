@@ -34,13 +34,15 @@ type job struct {
 
 // A step is what it answers, and waits for a line before it goes on.
 type step struct {
-	What   string
-	Failed bool
-	Err    string
-	Kinds  []string
-	Effect layerstore.Effect
-	Text   string
-	Leaked int
+	What    string
+	Failed  bool
+	Err     string
+	Kinds   []string
+	Reasons []string // "KIND:ERRNO", of every failure in the error, either of which may be ""
+	Demand  bool     // flags were to be cleared and mounts detached
+	Effect  layerstore.Effect
+	Text    string
+	Leaked  int
 }
 
 // kinds are what an error may be told to be, by name.
@@ -54,6 +56,55 @@ var kinds = map[string]error{
 	"layerstore.ErrLeftover": layerstore.ErrLeftover, "ErrDamaged": layerstore.ErrDamaged, "ErrCorrupt": layerstore.ErrCorrupt,
 	"ErrUnsupported": errors.ErrUnsupported, "ErrPermission": fs.ErrPermission, "ErrNotExist": fs.ErrNotExist,
 	"ErrExist": fs.ErrExist, "DeadlineExceeded": context.DeadlineExceeded,
+	"ErrNothingStaged": tempdir.ErrNothingStaged, "ErrLayerExists": layerstore.ErrLayerExists,
+	"ErrNoParent": layerstore.ErrNoParent, "ErrUnrecorded": layerstore.ErrUnrecorded,
+}
+
+// reasons are those of an error, see [step]: what it says about a helper, or that
+// something is left, is none.
+func reasons(err error) (all []string) {
+	reason := func(kind, err error) []string {
+		name, code := "", ""
+		for _, n := range slices.Sorted(maps.Keys(kinds)) {
+			if kind == kinds[n] || kind != nil && name == "" && errors.Is(kind, kinds[n]) {
+				name = n // the narrowest
+			}
+		}
+		if errno := syscall.Errno(0); errors.As(err, &errno) {
+			code = unix.ErrnoName(errno)
+		}
+		return []string{name + ":" + code}
+	}
+	for _, kind := range kinds {
+		if err == kind {
+			return reason(err, nil)
+		}
+	}
+	switch e := err.(type) {
+	case *tempdir.LeftoverError:
+		for _, one := range e.Reasons {
+			all = append(all, reasons(one)...)
+		}
+	case *tempdir.Error:
+		all = reason(e.Kind, e.Err)
+	case *layerstore.Error:
+		if e.Kind != nil && e.Kind != layerstore.ErrLeftover || e.Err == nil {
+			return reason(e.Kind, e.Err)
+		}
+		all = reasons(e.Err)
+	case syscall.Errno:
+		all = reason(nil, e)
+	case interface{ Unwrap() []error }:
+		for _, one := range e.Unwrap() {
+			all = append(all, reasons(one)...)
+		}
+	case interface{ Unwrap() error }:
+		all = reasons(e.Unwrap())
+	default:
+		all = reason(err, err)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 // patience is how long a program may take: far more than any needs.
@@ -91,7 +142,9 @@ func act([]string) {
 
 type actor struct {
 	job
-	ctx context.Context
+	ctx    context.Context
+	demand bool // this is the second attempt, see onDemand
+	staged bool // the first one has moved the victim
 }
 
 // lockLikeUpstream makes this process an owner of upstream's, too. The descriptor
@@ -114,7 +167,8 @@ func (a *actor) lack() error {
 			return fmt.Errorf("mount a subset of /proc: %w", err)
 		}
 	}
-	l := bench.Lack{Calls: maps.Clone(refusals[a.World.value(refuse)]), Proc: a.World.is(proc, "none")}
+	refused := a.World.value(refuse)
+	l := bench.Lack{Calls: maps.Clone(refusals[refused]), Hidden: hidden[refused], Proc: a.World.is(proc, "none")}
 	if l.Calls == nil {
 		l.Calls = map[string]syscall.Errno{}
 	}
@@ -152,8 +206,9 @@ func (a *actor) say(s step) {
 
 // did says how a step ended, and reports whether it succeeded.
 func (a *actor) did(what string, err error) bool {
-	s := step{What: what, Failed: err != nil}
+	s := step{What: what, Failed: err != nil, Demand: a.demand}
 	if err != nil {
+		s.Reasons = reasons(err)
 		s.Err, s.Effect = err.Error(), layerstore.EffectOf(err)
 		for _, name := range slices.Sorted(maps.Keys(kinds)) {
 			if errors.Is(err, kinds[name]) {
@@ -176,11 +231,28 @@ func (a *actor) turn() {
 }
 
 func (a *actor) options() (options []tempdir.Option) {
-	options = append(options, tempdir.OrphanGrace(0))
+	grace := time.Duration(0)
+	if a.World.is(rootIs, "orphaned") {
+		grace = 24 * time.Hour // the default
+	} else {
+		options = append(options, tempdir.OrphanGrace(0))
+	}
 	if !a.World.is(upstream, "none") {
-		options = append(options, tempdir.MixedFleet(time.Minute, 0))
+		options = append(options, tempdir.MixedFleet(time.Minute, grace))
+	}
+	if a.demand {
+		options = append(options, tempdir.ClearFlags(), tempdir.DetachMounts())
 	}
 	return options
+}
+
+// onDemand makes an attempt, and a second one that clears flags and detaches mounts if
+// the first one met some.
+func (a *actor) onDemand(attempt func() error) {
+	if err := attempt(); errors.Is(err, unix.EPERM) || errors.Is(err, tempdir.ErrMountPoint) {
+		a.demand = true
+		_ = attempt()
+	}
 }
 
 func (a *actor) run() {
@@ -191,13 +263,19 @@ func (a *actor) run() {
 	case "cli-rm", "cli-recover", "cli-ls":
 		a.command()
 	case "remove":
-		a.did("remove", remove(a.ctx, a.Victim, a.options()...))
+		a.onDemand(a.remove)
 		a.turn()
-	case "store-create", "store-delete", "store-recover":
+	case "store-create", "store-delete", "store-recover", "store-list", "overlay-create", "overlay-delete":
 		a.layers()
 	default:
-		a.instances()
+		a.onDemand(a.instances)
 	}
+}
+
+func (a *actor) remove() error {
+	err := remove(a.ctx, a.Victim, a.options()...)
+	a.did("remove", err)
+	return err
 }
 
 // rm becomes rm, which is what ours is measured by; modes that are in the way are
@@ -216,62 +294,93 @@ func (a *actor) command() {
 	if a.Program == "cli-rm" {
 		arguments[1] = a.Victim
 	}
-	var out bytes.Buffer
-	code := Command(a.ctx, arguments, &out)
-	s := step{What: "command", Failed: code != 0, Text: out.String()}
-	if s.Failed {
-		s.Err = fmt.Sprintf("exit code %d: %s", code, out.String())
-		s.Kinds = []string{fmt.Sprint(code)}
+	for _, a.demand = range []bool{false, true} {
+		if a.demand && a.Program != "cli-ls" {
+			arguments = append(arguments, "--clear-flags")
+		}
+		var out bytes.Buffer
+		code := Command(a.ctx, arguments, &out)
+		s := step{What: "command", Failed: code != 0, Text: out.String(), Demand: a.demand}
+		if s.Failed {
+			s.Err = fmt.Sprintf("exit code %d: %s", code, out.String())
+			s.Kinds = []string{fmt.Sprint(code)}
+		}
+		a.say(s)
+		if !strings.Contains(s.Err, tempdir.ErrImmutable.Error()) {
+			return
+		}
 	}
-	a.say(s)
 }
 
-// instances are the programs that use a root.
-func (a *actor) instances() {
+// instances are the programs that use a root. They return the error that a second
+// attempt could mend.
+func (a *actor) instances() (failed error) {
 	options := a.options()
-	if a.Program == "delete" || a.Program == "add" {
+	deletes := a.Program == "delete" || a.Program == "release"
+	if deletes || a.Program == "add" {
 		options = append(options, tempdir.Make(0o700))
 	}
-	staged := false
 	root, err := tempdir.Open(a.Root, options...)
 	if a.did("open", err) {
-		switch a.Program {
-		case "delete", "add":
-			dir, err := root.Create()
-			if a.did("create", err) {
+		switch {
+		case a.Program == "recover" || a.staged:
+			if !a.demand {
 				a.turn()
-				if a.Program == "add" {
-					a.add(dir)
-				} else {
-					staged = a.did("stage", dir.StageDeletion(a.Victim))
-				}
-				a.did("close", dir.Close(a.ctx))
 			}
-		case "recover":
+			_, failed = root.Recover(a.ctx)
+			a.did("recover", failed)
+		case a.Program == "list":
 			a.turn()
-			_, err := root.Recover(a.ctx)
-			a.did("recover", err)
-		case "list":
+			a.list(root)
+		default:
+			dir, err := root.Create()
+			if !a.did("create", err) {
+				break
+			}
 			a.turn()
-			found, err := root.Instances(a.ctx)
-			text := ""
-			for _, instance := range found {
-				text += instance.Name + "\n"
+			if deletes {
+				failed = dir.StageDeletion(a.Victim)
+				a.staged = a.did("stage", failed)
+			} else {
+				a.add(dir)
 			}
-			listed := a.did("instances", err)
-			dirty, err := root.MaybeDirty()
-			if a.did("look", err) && listed {
-				a.say(step{What: "listed", Text: fmt.Sprint(text, "dirty ", dirty)})
+			if a.Program == "release" {
+				a.did("release", dir.Release())
+				_, err = root.Recover(a.ctx)
+				a.did("recover", err)
+			} else {
+				err = dir.Close(a.ctx)
+				a.did("close", err)
 			}
+			failed = errors.Join(failed, err)
 		}
 		a.did("close root", root.Close())
 	}
-	if a.Program == "delete" && !staged {
-		a.did("remove", remove(a.ctx, a.Victim, a.options()...))
+	if deletes && !a.staged {
+		failed = errors.Join(failed, a.remove())
+	}
+	return failed
+}
+
+// list looks at a root.
+func (a *actor) list(root *tempdir.Root) {
+	found, err := root.Instances(a.ctx)
+	text := ""
+	for _, instance := range found {
+		text += instance.Name + "\n"
+	}
+	listed := a.did("instances", err)
+	dirty, err := root.MaybeDirty()
+	if a.did("look", err) && listed {
+		a.say(step{What: "listed", Text: fmt.Sprint(text, "dirty ", dirty)})
 	}
 }
 
-// add puts a tree in place.
+// closedTop is the mode of what is added, which an ordinary user has to change to move
+// it: many images have it.
+const closedTop = 0o555
+
+// add puts a tree in place, after it could not be put where something is.
 func (a *actor) add(dir *tempdir.Dir) {
 	addition, err := dir.StageAddition()
 	if err == nil {
@@ -280,34 +389,88 @@ func (a *actor) add(dir *tempdir.Dir) {
 	if err == nil {
 		err = os.WriteFile(filepath.Join(addition.Path(), "d", "f"), []byte("added"), 0o644)
 	}
+	if err == nil {
+		err = os.Chmod(addition.Path(), closedTop)
+	}
 	if err != nil {
 		a.did("build", err)
 		return
 	}
+	a.did("commit over", addition.Commit(a.Victim))
 	a.did("commit", addition.Commit(a.Added))
 }
 
 // layers are the programs of the layer store.
 func (a *actor) layers() {
-	options := []layerstore.Option{layerstore.OrphanGrace(0)}
-	if !a.World.is(proc, "full") || a.World[refuse] != 0 {
-		options = append(options, layerstore.CountsOnly())
+	options := []layerstore.Option{layerstore.WithDriver(layouts[layout(a.Program)])}
+	if !a.World.is(rootIs, "orphaned") {
+		options = append(options, layerstore.OrphanGrace(0))
 	}
-	store, err := layerstore.Open(a.Store, options...)
-	if !a.did("open", err) {
+	if a.Program == "store-list" {
+		options = append(options, layerstore.WithoutRecovery())
+		if a.World.is(fileSystem, "readonly") && !a.World.is(alias, "bind") { // where it needs neither a lock file nor a root
+			a.listLayers("bare", filepath.Join(a.Store, "..", "bare"), options)
+		}
+		a.listLayers("layers", a.Store, options)
 		return
 	}
-	a.turn()
-	switch a.Program {
-	case "store-create":
-		_, err := store.Create(a.ctx, layerstore.Layer{ID: "added"}, layerstore.Directory(filepath.Join(a.Store, "..", "content")))
-		a.did("layer created", err)
-	case "store-delete":
-		_, err := store.Delete(a.ctx, "base")
-		a.did("layer deleted", err)
-	case "store-recover":
-		_, err := store.Recover(a.ctx)
-		a.did("recover", err)
+	a.onDemand(func() (failed error) {
+		if a.demand {
+			options = append(options, layerstore.ClearFlags())
+		}
+		store, err := layerstore.Open(a.Store, options...)
+		if !a.did("open", err) {
+			return err
+		}
+		if !a.demand {
+			a.turn()
+		}
+		switch a.Program {
+		case "store-create", "overlay-create":
+			content := layerstore.Directory(filepath.Join(a.Store, "..", "content"))
+			_, err := store.Create(a.ctx, layerstore.Layer{ID: "kept"}, content)
+			a.did("layer created again", err)
+			layer := layerstore.Layer{ID: "added", Labels: labels}
+			if a.Program == "overlay-create" {
+				layer.Parent = "kept"
+			}
+			_, failed = store.Create(a.ctx, layer, content)
+			a.did("layer created", failed)
+		case "store-delete", "overlay-delete":
+			_, failed = store.Delete(a.ctx, "base")
+			if errors.Is(failed, layerstore.ErrLayerUnknown) && a.demand {
+				_, failed = store.Recover(a.ctx)
+				a.did("recover", failed)
+				break
+			}
+			a.did("layer deleted", failed)
+		case "store-recover":
+			_, failed = store.Recover(a.ctx)
+			a.did("recover", failed)
+		}
+		a.did("close store", store.Close())
+		return failed
+	})
+}
+
+// listLayers reads a store.
+func (a *actor) listLayers(what, path string, options []layerstore.Option) {
+	store, err := layerstore.Open(path, options...)
+	if !a.did("open "+what, err) {
+		return
+	}
+	layers, err := store.List(a.ctx)
+	text := ""
+	for _, layer := range layers {
+		text += layer.ID + "\n"
+	}
+	if err == nil {
+		var content []byte
+		content, err = store.ReadFile(a.ctx, "kept", "f")
+		text += string(content)
+	}
+	if a.did("list "+what, err) {
+		a.say(step{What: "listed layers", Text: text})
 	}
 	a.did("close store", store.Close())
 }

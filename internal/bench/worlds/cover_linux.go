@@ -9,7 +9,7 @@ import (
 // them together, but for those that are refused. It is deterministic.
 type cover struct {
 	sizes   [dimensions]int
-	t       int
+	sets    []set
 	wanted  map[partial]bool // combinations that no world had yet
 	order   []partial        // of wanted, as they are to be met
 	refused []partial
@@ -17,34 +17,57 @@ type cover struct {
 	random  *rand.Rand
 }
 
-// newCover covers the combinations of t values, 2 or 3.
-func newCover(sizes [dimensions]int, t int, seed uint64) *cover {
-	c := &cover{sizes: sizes, t: t, wanted: map[partial]bool{}, random: rand.New(rand.NewPCG(seed, 14))}
+// newCover covers the combinations of t values, 2 or 3, and those of more sets.
+func newCover(sizes [dimensions]int, t int, seed uint64, more ...set) *cover {
+	c := &cover{sizes: sizes, wanted: map[partial]bool{}, random: rand.New(rand.NewPCG(seed, 14))}
+	var choose func(chosen []int, from int)
+	choose = func(chosen []int, from int) {
+		if len(chosen) == t {
+			c.sets = append(c.sets, set{slices.Clone(chosen), make([][]int8, t)})
+			return
+		}
+		for d := from; d < dimensions; d++ {
+			choose(append(chosen, d), d+1)
+		}
+	}
+	choose(nil, 0)
+	for _, s := range more {
+		if len(s.dimensions) > t {
+			c.sets = append(c.sets, s)
+		}
+	}
 	c.combinations(func(p partial) {
-		c.wanted[p] = true
-		c.order = append(c.order, p)
+		if !c.wanted[p] {
+			c.wanted[p] = true
+			c.order = append(c.order, p)
+		}
 	})
 	c.random.Shuffle(len(c.order), func(i, j int) { c.order[i], c.order[j] = c.order[j], c.order[i] })
 	return c
 }
 
-// combinations yields every combination of t values.
+// combinations yields every combination that is to be met.
 func (c *cover) combinations(yield func(partial)) {
-	var choose func(p partial, from, left int)
-	choose = func(p partial, from, left int) {
-		if left == 0 {
+	var choose func(p partial, s set, from int)
+	choose = func(p partial, s set, from int) {
+		if from == len(s.dimensions) {
 			yield(p)
 			return
 		}
-		for d := from; d < dimensions; d++ {
+		d, values := s.dimensions[from], s.values[from]
+		if values == nil {
 			for v := range c.sizes[d] {
-				with := p
-				with[d] = int8(v)
-				choose(with, d+1, left-1)
+				values = append(values, int8(v))
 			}
 		}
+		for _, v := range values {
+			p[d] = v
+			choose(p, s, from+1)
+		}
 	}
-	choose(nothing, 0, c.t)
+	for _, s := range c.sets {
+		choose(nothing, s, 0)
+	}
 }
 
 var nothing = func() (p partial) {
@@ -164,26 +187,9 @@ func (c *cover) values(p partial, d int) (allowed []int) {
 
 // gain counts the wanted combinations of p with its value of d.
 func (c *cover) gain(p partial, d int) (n int) {
-	for a := range p {
-		if a == d || p[a] == open {
-			continue
-		}
-		one := nothing
-		one[d], one[a] = p[d], p[a]
-		if c.t == 2 {
-			if c.wanted[one] {
-				n++
-			}
-			continue
-		}
-		for b := range a {
-			if b == d || p[b] == open {
-				continue
-			}
-			two := one
-			if two[b] = p[b]; c.wanted[two] {
-				n++
-			}
+	for _, s := range c.sets {
+		if slices.Contains(s.dimensions, d) && c.wanted[p.of(s.dimensions)] {
+			n++
 		}
 	}
 	return n
@@ -191,23 +197,9 @@ func (c *cover) gain(p partial, d int) (n int) {
 
 // had are the wanted combinations that the world has.
 func (c *cover) had(w World) (found []partial) {
-	p := w.partial()
-	for d := range p {
-		for a := range d {
-			one := nothing
-			one[d], one[a] = p[d], p[a]
-			if c.t == 2 {
-				if c.wanted[one] {
-					found = append(found, one)
-				}
-				continue
-			}
-			for b := range a {
-				two := one
-				if two[b] = p[b]; c.wanted[two] {
-					found = append(found, two)
-				}
-			}
+	for _, s := range c.sets {
+		if one := w.partial().of(s.dimensions); c.wanted[one] {
+			found = append(found, one)
 		}
 	}
 	return found

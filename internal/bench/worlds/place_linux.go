@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -141,27 +142,52 @@ type site struct {
 	added  string // what is added, or the layer's files
 
 	before  tree            // of the victim
+	under   *os.File        // the victim that is behind a mount
+	sealed  *os.File        // what is a read-only subvolume
+	content tree            // of a new layer
 	outside map[string]tree // what nobody may touch
+	used    map[string]tree // and no deletion of a layer
 	keep    []string        // mounts that are no obstacle
 	held    []*os.File      // what keeps a lock, or reaches what is detached
 	undo    []func()        // in the opposite order
 	dead    bool            // the victim was put into a stale instance
 }
 
-const staleID = "0123456789abcdef0123456789abcdef"
+// Ids of instances whose names are written here, not by the library: a stale one, one
+// of a stranger, an orphan of a stranger, and a live one whose lock file is gone.
+const (
+	staleID    = "0123456789abcdef0123456789abcdef"
+	strangerID = "123456789abcdef0123456789abcdef0"
+	orphanID   = "23456789abcdef0123456789abcdef01"
+	liveID     = "3456789abcdef0123456789abcdef012"
+)
+
+// Layouts of the layer store, and labels of its layers, which take more than a block.
+var (
+	layouts = map[string]layerstore.Driver{"vfs": layerstore.VFS, "overlay": layerstore.Overlay}
+	labels  = map[string]string{"label": strings.Repeat("x", 9000)}
+)
+
+// layout is the one of a program of the layer store.
+func layout(program string) string {
+	if strings.HasPrefix(program, "overlay-") {
+		return "overlay"
+	}
+	return "vfs"
+}
 
 // build makes the site of the world, up to what keeps others from building: the
 // obstacles come with obstruct. The error matches errRefused if the kernel or the
 // machine will not have it so.
 func (v *volumes) build(ctx context.Context, w World, n int) (s *site, err error) {
-	s = &site{World: w, outside: map[string]tree{}}
+	s = &site{World: w, outside: map[string]tree{}, used: map[string]tree{}}
 	if strings.HasPrefix(w.value(program), "cli-") && Command == nil {
 		return s, refused("this program has no commands", unix.ENOSYS)
 	}
 	if !v.mounted && !w.is(user, "self") {
 		return s, refused("become another user", unix.EPERM)
 	}
-	if w.is(fileSystem, "here") && w.is(shape, "immutable") {
+	if w.is(fileSystem, "here") && w.is(shape, "immutable", "frozen", "pinned", "locked") {
 		return s, refused("what a killed run leaves could not be removed", unix.EPERM)
 	}
 	if !v.mounted && w.is(shape, "closed") {
@@ -232,31 +258,35 @@ func (s *site) directories(context.Context) error {
 	if s.is(fileSystem, "overlay") {
 		s.store = filepath.Join(s.dir, "merged")
 	}
-	for _, dir := range []string{"s", "merged", "lower", "upper", "work", "other", "canary/d", "a", "."} {
+	for _, dir := range []string{"s", "merged", "lower", "upper", "work", "other", "canary/d", "a", "u", "lowest", "."} {
 		if err := os.MkdirAll(filepath.Join(s.dir, dir), 0o755); err != nil {
 			return err
 		}
 	}
-	for _, name := range []string{"canary/f", "canary/d/f"} {
+	for _, name := range []string{"canary/f", "canary/d/f", "uf"} {
 		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(name), 0o644); err != nil {
 			return err
 		}
 	}
-	s.root, s.victim, s.added = filepath.Join(s.store, "root"), filepath.Join(s.store, "v"), filepath.Join(s.store, "new")
+	s.root, s.victim, s.added = filepath.Join(s.store, "root"), filepath.Join(s.store, "p", "v"), filepath.Join(s.store, "p", "new")
 	if s.ofStore() {
-		s.added = filepath.Join(s.store, "ls", "vfs", "dir", "added")
+		s.added = s.layer("added")
+	} else if s.is(place, "mount") && s.dead {
+		s.root = filepath.Join(s.store, "p", "root")
 	}
-	switch {
-	case s.is(place, "lower") && !s.is(fileSystem, "overlay"):
+	if s.is(place, "lower") && !s.is(fileSystem, "overlay") {
 		return refused("only overlays have a lower layer", unix.EINVAL)
-	case s.is(place, "mount") && s.ofStore():
-	case s.is(place, "mount"):
-		s.victim = filepath.Join(s.store, "m", "v")
-		if s.dead {
-			s.root = filepath.Join(s.store, "m", "root")
-		}
 	}
 	return nil
+}
+
+// home is the directory of the store's layers, and layer that of one of them.
+func (s *site) home() string {
+	return filepath.Join(s.store, "ls", map[string]string{"vfs": "vfs/dir", "overlay": "overlay"}[layout(s.value(program))])
+}
+
+func (s *site) layer(id string) string {
+	return filepath.Join(s.home(), id, map[string]string{"overlay": "diff"}[layout(s.value(program))])
 }
 
 // mounts makes the store and the victim, and the mounts that are part of the place:
@@ -265,10 +295,11 @@ func (s *site) mounts(ctx context.Context) error {
 	if s.is(place, "lower") {
 		lower := *s
 		lower.store = filepath.Join(s.dir, "lower")
-		lower.victim, lower.root = filepath.Join(lower.store, "v"), filepath.Join(lower.store, "root")
+		lower.victim, lower.root = filepath.Join(lower.store, "p", "v"), filepath.Join(lower.store, "root")
 		if err := errors.Join(lower.own(lower.store), lower.prepare(ctx)); err != nil {
 			return err
 		}
+		s.content = lower.content
 		s.root, s.victim = s.store+strings.TrimPrefix(lower.root, lower.store), s.store+strings.TrimPrefix(lower.victim, lower.store)
 	}
 	if s.is(fileSystem, "overlay") {
@@ -288,9 +319,6 @@ func (s *site) mounts(ctx context.Context) error {
 	}
 	if s.is(place, "mount") && !s.ofStore() {
 		if err := s.mount(filepath.Join(s.dir, "other"), filepath.Dir(s.victim), "", unix.MS_BIND, ""); err != nil {
-			return err
-		}
-		if err := s.own(filepath.Dir(s.victim)); err != nil {
 			return err
 		}
 	}
@@ -340,7 +368,11 @@ func (s *site) owner() int {
 }
 
 // ofStore reports whether the program works in a layer store.
-func (s *site) ofStore() bool { return strings.HasPrefix(s.value(program), "store-") }
+func (s *site) ofStore() bool { return ofStore(s.value(program)) }
+
+func ofStore(program string) bool {
+	return strings.HasPrefix(program, "store-") || strings.HasPrefix(program, "overlay-")
+}
 
 // prepare makes the victim: a tree, in an instance whose owner is dead if there is to
 // be one, or a layer.
@@ -348,7 +380,7 @@ func (s *site) prepare(ctx context.Context) error {
 	err := error(nil)
 	if s.ofStore() {
 		err = s.layers(ctx)
-	} else {
+	} else if err = errors.Join(os.MkdirAll(filepath.Dir(s.victim), 0o755), s.own(filepath.Dir(s.victim))); err == nil {
 		err = s.plant(s.victim)
 	}
 	if err == nil && s.dead {
@@ -361,7 +393,7 @@ func (s *site) own(path string) error { return os.Lchown(path, s.owner(), s.owne
 
 // roots makes the root, where something is to be in it, and gives ids of projects.
 func (s *site) roots(context.Context) error {
-	if !s.ofStore() && (s.is(place, "project") || !s.is(upstream, "none")) {
+	if !s.ofStore() && !s.plainRoot() {
 		if err := errors.Join(os.MkdirAll(s.root, 0o700), s.own(s.root)); err != nil {
 			return err
 		}
@@ -370,6 +402,11 @@ func (s *site) roots(context.Context) error {
 		return refused("set a project id", errors.Join(setProject(s.root, 5), setProject(s.victim, 7)))
 	}
 	return nil
+}
+
+// plainRoot reports whether the program may make the root.
+func (s *site) plainRoot() bool {
+	return !s.is(place, "project") && s.is(upstream, "none") && s.is(rootIs, "own")
 }
 
 // stale moves the victim into an instance that nobody owns; the names are written
@@ -386,65 +423,135 @@ func (s *site) stale() error {
 		return refused("put the victim into an instance", err)
 	}
 	s.victim = to
+	if s.is(shape, "closed") {
+		return os.Chmod(data, 0)
+	}
 	return nil
 }
 
-// layers makes the store with one layer, which store-recover finds in an instance.
+// layers makes the store with two layers, one of which is the victim; store-recover finds
+// that in an instance, and another one flagged. There is a second store, which has
+// nothing that a reader does not need.
 func (s *site) layers(ctx context.Context) error {
-	at := filepath.Join(s.store, "ls")
-	content := filepath.Join(s.store, "content")
-	err := errors.Join(os.Mkdir(content, 0o755), os.WriteFile(filepath.Join(content, "f"), []byte("added"), 0o644))
-	err = errors.Join(err, s.own(content), s.own(filepath.Join(content, "f")))
-	if err != nil {
+	at, content := filepath.Join(s.store, "ls"), filepath.Join(s.store, "content")
+	err := os.Mkdir(content, 0o755)
+	for name, mode := range map[string]os.FileMode{"f": 0o644, "program": 0o755 | os.ModeSetuid, "secret": 0o400} {
+		path := filepath.Join(content, name)
+		err = errors.Join(err, os.WriteFile(path, []byte("added"), 0o600), s.own(path), os.Chmod(path, mode), os.Chtimes(path, longAgo, longAgo))
+	}
+	if err = errors.Join(err, s.own(content), os.Chmod(content, closedTop)); err != nil {
 		return err
 	}
-	store, err := layerstore.Open(at, layerstore.Make(0o755))
-	if err != nil {
+	if s.content, err = look(content); err != nil {
 		return err
 	}
-	s.root, s.victim = filepath.Join(at, "tempdirs"), filepath.Join(at, "vfs", "dir", "base")
-	if s.is(program, "store-recover") {
-		s.victim = filepath.Join(at, "v")
-	} else {
-		_, err = store.Create(ctx, layerstore.Layer{ID: "base"}, layerstore.Empty())
-		err = errors.Join(err, os.Remove(s.victim))
-	}
-	if err = errors.Join(err, store.Close()); err != nil {
-		return err
-	}
-	if s.is(place, "mount") {
-		if err := s.mount(filepath.Join(s.dir, "other"), filepath.Join(at, "vfs", "dir"), "", unix.MS_BIND, ""); err != nil {
+	s.outside[content] = s.content
+	if s.is(program, "store-list") {
+		if err := s.makeStore(ctx, filepath.Join(s.store, "bare"), content, "kept"); err != nil {
+			return err
+		}
+		err := errors.Join(os.Remove(filepath.Join(s.store, "bare", "store.lock")), os.RemoveAll(filepath.Join(s.store, "bare", "tempdirs")))
+		if err != nil {
 			return err
 		}
 	}
-	if err := filepath.Walk(at, func(path string, _ os.FileInfo, err error) error { return errors.Join(err, s.own(path)) }); err != nil {
+	ids := []string{"kept", "base"}
+	if s.is(program, "store-recover") {
+		ids[1] = "flagged"
+	}
+	if err := s.makeStore(ctx, at, content, ids...); err != nil {
 		return err
 	}
-	if !s.is(shape, "file", "symlink") {
-		return s.plant(s.victim)
+	s.root, s.victim = filepath.Join(at, "tempdirs"), s.layer("base")
+	if s.dead {
+		s.victim = filepath.Join(at, "v")
 	}
-	if err := errors.Join(os.Mkdir(s.victim, 0o755), s.own(s.victim), s.plant(filepath.Join(s.victim, "x"))); err != nil {
+	if s.is(program, "store-recover") {
+		file := filepath.Join(at, "layers.json")
+		text, err := os.ReadFile(file)
+		text = []byte(strings.Replace(string(text), `"id":"flagged",`, `"id":"flagged","incomplete":true,`, 1))
+		if err = errors.Join(err, os.WriteFile(file, text, 0o600)); err != nil {
+			return err
+		}
+	}
+	if s.is(place, "mount") {
+		if err := s.mount(filepath.Join(s.dir, "other"), s.home(), "", unix.MS_BIND, ""); err != nil {
+			return err
+		}
+		err := os.MkdirAll(s.layer("kept"), 0o755)
+		err = errors.Join(err, os.WriteFile(filepath.Join(s.layer("kept"), "f"), []byte("added"), 0o644))
+		if layout(s.value(program)) == "overlay" {
+			err = errors.Join(err, os.Mkdir(filepath.Join(s.home(), "l"), 0o755))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	err = errors.Join(os.RemoveAll(s.victim), os.MkdirAll(filepath.Dir(s.victim), 0o755))
+	if err != nil {
 		return err
 	}
-	s.before, err = look(s.victim)
+	if err := s.ownAll(at); err != nil {
+		return err
+	}
+	if s.is(shape, "file", "symlink") {
+		err = errors.Join(os.Mkdir(s.victim, 0o755), s.own(s.victim), s.plant(filepath.Join(s.victim, "x")))
+		if err == nil {
+			s.before, err = look(s.victim)
+		}
+	} else {
+		err = s.plant(s.victim)
+	}
+	if err == nil {
+		s.outside[s.layer("kept")], err = look(s.layer("kept"))
+	}
 	return err
 }
 
-// neighbours are instances of upstream in the root: a stale one, and one that is
-// live as long as this process has its lock.
-func (s *site) neighbours(context.Context) error {
-	if s.is(upstream, "none") {
-		return nil
+// longAgo is a time that nothing has by chance.
+var longAgo = time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
+
+// makeStore makes a layer store with layers of the content.
+func (s *site) makeStore(ctx context.Context, at, content string, ids ...string) error {
+	store, err := layerstore.Open(at, layerstore.Make(0o755), layerstore.WithDriver(layouts[layout(s.value(program))]))
+	if err != nil {
+		return err
 	}
-	data := filepath.Join(s.root, "temp-dir-42")
-	for _, step := range []error{
-		os.WriteFile(filepath.Join(s.root, "lock-42"), nil, 0o600), os.MkdirAll(filepath.Join(data, "0-x"), 0o700),
-		os.WriteFile(filepath.Join(data, "0-x", "f"), []byte("upstream"), 0o600),
-		s.own(filepath.Join(s.root, "lock-42")), s.own(data), s.own(filepath.Join(data, "0-x")), s.own(filepath.Join(data, "0-x", "f")),
-	} {
-		if step != nil {
-			return step
+	for _, id := range ids {
+		_, made := store.Create(ctx, layerstore.Layer{ID: id}, layerstore.Directory(content))
+		err = errors.Join(err, made)
+	}
+	if err == nil { // the metadata grows by an operation that leaves it as it will be
+		err = store.Save(ctx, "kept", labels)
+	}
+	if s.is(use, "held") && err == nil && len(ids) > 1 && ids[1] == "base" {
+		_, err = store.Mount(ctx, "base")
+	}
+	return errors.Join(err, store.Close(), s.ownAll(at))
+}
+
+// ownAll gives everything that is there to the owner of the store, with its mode.
+func (s *site) ownAll(dir string) error {
+	return filepath.Walk(dir, func(path string, info os.FileInfo, err error) error {
+		if err == nil {
+			err = s.own(path)
 		}
+		if err == nil && info.Mode()&(os.ModeSetuid|os.ModeSymlink) == os.ModeSetuid {
+			err = os.Chmod(path, info.Mode())
+		}
+		return err
+	})
+}
+
+// neighbours are instances in the root that are not the program's: of upstream, a stale
+// one, and one that is live as long as this process has its lock; and those that the
+// world's root has.
+func (s *site) neighbours(context.Context) error {
+	if err := s.strangers(); err != nil || s.is(upstream, "none") {
+		return err
+	}
+	if err := s.instance("42", s.owner(), true); err != nil {
+		return err
 	}
 	if s.is(upstream, "live") {
 		f, err := os.OpenFile(filepath.Join(s.root, "lock-42"), os.O_RDWR, 0)
@@ -455,6 +562,59 @@ func (s *site) neighbours(context.Context) error {
 		if err := posixLock(f); err != nil {
 			return refused("lock", err)
 		}
+	}
+	return nil
+}
+
+// instance makes one of a user, with data in it.
+func (s *site) instance(id string, owner int, lock bool) (err error) {
+	data := filepath.Join(s.root, "temp-dir-"+id)
+	paths := []string{data, filepath.Join(data, "0-x"), filepath.Join(data, "0-x", "f")}
+	if lock {
+		paths = append(paths, filepath.Join(s.root, "lock-"+id))
+		err = os.WriteFile(paths[3], nil, 0o600)
+	}
+	err = errors.Join(err, os.MkdirAll(paths[1], 0o700), os.WriteFile(paths[2], []byte("of somebody"), 0o600))
+	for _, path := range paths {
+		if err == nil {
+			err = os.Lchown(path, owner, owner)
+		}
+	}
+	return err
+}
+
+// strangers makes of the root what the world's is.
+func (s *site) strangers() error {
+	switch s.value(rootIs) {
+	case "others":
+		err := errors.Join(os.Chmod(s.root, 0o777|os.ModeSticky), s.instance(strangerID, stranger, true), s.instance(orphanID, stranger, false))
+		if s.is(program, "cli-rm") { // what rm would have in this directory, as whoever it is
+			for _, uid := range []int{0, s.owner()} {
+				squatted := filepath.Join(filepath.Dir(s.victim), fmt.Sprint(".afterlock-", uid))
+				if err == nil && !exists(squatted) {
+					err = errors.Join(os.Mkdir(squatted, 0o755), os.Lchown(squatted, stranger, stranger))
+				}
+			}
+		}
+		if err != nil || s.is(user, "self") || s.is(company, "recoverer") { // who is root
+			return err
+		}
+		for _, id := range []string{strangerID, orphanID} {
+			data := filepath.Join(s.root, "temp-dir-"+id)
+			if s.outside[data], err = look(data); err != nil {
+				return err
+			}
+		}
+	case "exposed":
+		return os.Chmod(s.root, 0o707)
+	case "orphaned":
+		if err := s.instance(liveID, s.owner(), false); err != nil {
+			return err
+		}
+		data := filepath.Join(s.root, "temp-dir-"+liveID)
+		var err error
+		s.outside[data], err = look(data)
+		return err
 	}
 	return nil
 }

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -37,7 +40,7 @@ func (s *site) plant(at string) error {
 	case "symlink":
 		p.do(".", func(path string) error { return os.Symlink(filepath.Join(s.dir, "canary"), path) })
 		return p.end()
-	case "subvolumes":
+	case "subvolumes", "sealed":
 		p.do(".", func(path string) error {
 			return refused("make a subvolume", subvolume(filepath.Dir(path), filepath.Base(path)))
 		})
@@ -45,6 +48,9 @@ func (s *site) plant(at string) error {
 		p.dir(".")
 	}
 	p.file("f")
+	p.mode("f", 0o755|os.ModeSetuid)
+	p.file("secret")
+	p.mode("secret", 0)
 	p.dir("d")
 	p.file("d/f")
 	p.do("link", func(path string) error { return os.Symlink("../../canary/d", path) })
@@ -68,6 +74,9 @@ func (s *site) plant(at string) error {
 		}
 	case "mounts", "livefuse", "deadfuse":
 		p.dir(behind)
+	case "sealed":
+		p.do("sub", func(path string) error { return subvolume(filepath.Dir(path), filepath.Base(path)) })
+		p.file("sub/f")
 	case "deep":
 		p.dir("deep" + strings.Repeat("/d", depth))
 	case "wide":
@@ -96,13 +105,15 @@ func (s *site) plant(at string) error {
 	case "acl":
 		p.do("d", func(path string) error { return refused("set an ACL", setACL(path)) })
 	}
-	p.end()
 	if s.is(shape, "closed") {
 		for name, mode := range map[string]os.FileMode{"0300": 0o300, "0555": 0o555, "0000": 0, ".": 0o555} {
-			p.do(name, func(path string) error { return os.Chmod(path, mode) })
+			p.mode(name, mode)
 		}
 	}
-	return p.err
+	if !s.is(place, "beside") { // trees of images are such
+		p.mode(".", 0o555)
+	}
+	return p.end()
 }
 
 // end keeps what was made.
@@ -111,6 +122,13 @@ func (p *planter) end() error {
 		p.s.before, p.err = look(p.at)
 	}
 	return p.err
+}
+
+// mode changes the mode of what was made, and its times.
+func (p *planter) mode(name string, mode os.FileMode) {
+	if path := filepath.Join(p.at, name); p.err == nil {
+		p.err = errors.Join(os.Chmod(path, mode), os.Chtimes(path, longAgo, longAgo))
+	}
 }
 
 // A planter makes names below at, until one cannot be made.
@@ -157,6 +175,11 @@ func (s *site) obstruct() error {
 			return err
 		}
 	}
+	if s.is(shape, "immutable", "frozen", "pinned", "locked") {
+		if err := refused("set a flag", setFlag(s.flagged(), unix.STATX_ATTR_IMMUTABLE)); err != nil {
+			return err
+		}
+	}
 	if s.is(fileSystem, "readonly") {
 		if err := s.mount(s.dir, s.dir, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 			return err
@@ -165,9 +188,19 @@ func (s *site) obstruct() error {
 			return refused("remount", err)
 		}
 	}
+	if err := s.occupy(); err != nil {
+		return err
+	}
 	at := filepath.Join(s.victim, behind)
+	if s.is(shape, "mounted", "deadvictim") {
+		at = s.victim
+		if s.under, err = os.Open(at); err != nil {
+			return err
+		}
+		s.held = append(s.held, s.under)
+	}
 	switch s.value(shape) {
-	case "mounts":
+	case "mounts", "mounted":
 		if err := unix.Mount("tmpfs", at, "tmpfs", 0, "size=1m,mode=755"); err != nil {
 			return refused("mount", err)
 		}
@@ -179,23 +212,92 @@ func (s *site) obstruct() error {
 			return err
 		}
 		s.held = append(s.held, dir)
-		path := fmt.Sprintf("/proc/self/fd/%d/.", dir.Fd())
-		if s.outside[path], err = look(path); err != nil {
-			return err
+		if path := byDescriptor(dir); !s.is(company, "writer") {
+			s.outside[path], err = look(path)
 		}
+		return err
 	case "livefuse":
 		output, err := exec.Command("bindfs", filepath.Join(s.dir, "canary"), at).CombinedOutput()
 		if err != nil {
 			return refused("bindfs "+string(output), err)
 		}
-	case "deadfuse":
+	case "deadfuse", "deadvictim":
 		if err := refused("mount fuse", deadFUSE(at)); err != nil {
 			return err
 		}
-	case "immutable":
-		if err := refused("set a flag", setFlag(filepath.Join(s.victim, "d", "f"), unix.STATX_ATTR_IMMUTABLE)); err != nil {
+	case "sealed":
+		if s.sealed, err = os.Open(filepath.Join(s.victim, "sub")); err != nil {
 			return err
 		}
+		if err := refused("make a subvolume read-only", seal(s.sealed, true)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// flagged is what is immutable.
+func (s *site) flagged() string {
+	switch s.value(shape) {
+	case "frozen":
+		return s.victim
+	case "pinned":
+		if s.ofStore() && !s.dead {
+			return s.home()
+		}
+		return filepath.Dir(s.victim)
+	case "locked": // what has to be written
+		if s.ofStore() {
+			return filepath.Join(s.store, "ls", "layers.json")
+		} else if s.dead {
+			return filepath.Join(s.root, "lock-"+staleID)
+		}
+	}
+	return filepath.Join(s.victim, "d", "f")
+}
+
+// byDescriptor is a path to what is open, wherever it is.
+func byDescriptor(f *os.File) string { return fmt.Sprintf("/proc/self/fd/%d/.", f.Fd()) }
+
+// occupy uses the victim, or what is beside it, in another place.
+func (s *site) occupy() error {
+	canary, at := filepath.Join(s.dir, "canary"), filepath.Join(s.dir, "u")
+	dir, name := filepath.Split(s.victim)
+	switch s.value(use) {
+	case "nobody", "held":
+		return nil
+	case "whole", "part":
+		what := s.victim
+		if s.is(use, "part") && !s.is(shape, "file", "symlink") {
+			what = filepath.Join(what, "d")
+		}
+		info, err := os.Lstat(what)
+		if err == nil && !info.IsDir() {
+			at += "f"
+		}
+		if err == nil {
+			err = refused("bind mount", unix.Mount(what, at, "", unix.MS_BIND, ""))
+		}
+		if err != nil {
+			return err
+		}
+	default:
+		lower := map[string]string{"overlay": s.victim, "relative": name, "unrelated": filepath.Base(canary)}[s.value(use)]
+		if s.is(use, "unrelated") {
+			if dir = s.dir; s.ofStore() {
+				dir, lower = s.home(), strings.TrimPrefix(s.layer("kept"), s.home()+"/")
+			}
+		}
+		mount := exec.Command("mount", "-t", "overlay", "overlay", "-o", "lowerdir="+lower+":"+filepath.Join(s.dir, "lowest"), at)
+		mount.Dir = dir
+		if output, err := mount.CombinedOutput(); err != nil {
+			return refused("an overlay of it: "+strings.TrimSpace(string(output)), err)
+		}
+	}
+	if s.is(program, "store-delete", "overlay-delete") && !s.is(use, "unrelated") && !s.is(company, "writer") {
+		var err error
+		s.used[at], err = look(at)
+		return err
 	}
 	return nil
 }
@@ -209,12 +311,18 @@ func (s *site) lift() {
 	for _, at := range s.keep {
 		keep[at] = true
 	}
-	for _, at := range mountsBelow(s.dir) {
-		if !keep[at] && filepath.Base(at) == behind && at != filepath.Join(s.store, behind) {
+	for _, at := range slices.Backward(mountsBelow(s.dir)) {
+		if !keep[at] && !strings.HasPrefix(at, filepath.Join(s.dir, "a")+"/") {
 			_ = unix.Unmount(at, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
 		}
 	}
 	clearFlags(s.store)
+	if s.sealed != nil {
+		_ = seal(s.sealed, false)
+	}
+	if s.is(rootIs, "exposed") {
+		_ = os.Chmod(s.root, 0o700)
+	}
 	_ = os.RemoveAll(filepath.Join(s.dir, "full"))
 }
 
@@ -287,6 +395,15 @@ func subvolume(dir, name string) error {
 	return ioctl(f, 0x5000940e, unsafe.Pointer(&arguments)) // BTRFS_IOC_SUBVOL_CREATE
 }
 
+// seal makes a subvolume read-only, or writable again.
+func seal(f *os.File, readOnly bool) error {
+	flags := uint64(0)
+	if readOnly {
+		flags = 2 // BTRFS_SUBVOL_RDONLY
+	}
+	return ioctl(f, 0x4008941a, unsafe.Pointer(&flags)) // BTRFS_IOC_SUBVOL_SETFLAGS
+}
+
 // setProject gives the directory a project id that what is made in it inherits.
 func setProject(path string, id uint32) error {
 	f, err := os.Open(path)
@@ -326,12 +443,17 @@ func setFlag(path string, flag int) error {
 	return unix.IoctlSetPointerInt(int(f.Fd()), unix.FS_IOC_SETFLAGS, old&^unix.STATX_ATTR_IMMUTABLE|flag)
 }
 
+// flagIsSet reports whether what is at the path is immutable.
+func flagIsSet(path string) bool {
+	var x unix.Statx_t
+	return unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, 0, &x) == nil && x.Attributes&unix.STATX_ATTR_IMMUTABLE != 0
+}
+
 // clearFlags makes what is below dir removable.
 func clearFlags(dir string) {
 	_ = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
-		if err == nil && e.Type().IsRegular() {
-			var x unix.Statx_t
-			if unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, 0, &x) == nil && x.Attributes&unix.STATX_ATTR_IMMUTABLE != 0 {
+		if err == nil && (e.Type().IsRegular() || e.IsDir()) {
+			if flagIsSet(path) {
 				_ = setFlag(path, 0)
 			}
 		}
@@ -366,20 +488,34 @@ func mountsBelow(dir string) (found []string) {
 	return found
 }
 
-// A tree is what is below a directory, by path: type, and content or destination.
-type tree map[string]string
+// A tree is what is below a directory, by path.
+type tree map[string]seen
+
+// A seen is everything that can be seen of one name.
+type seen struct {
+	Type       string
+	Mode       os.FileMode
+	UID, GID   uint32
+	Modified   int64  // ns
+	Content    string // of a file or a link, or the number of a device
+	Attributes string // the extended ones
+}
 
 // look describes what is at and below the path, which need not be there. It does
 // not look behind mounts that a shape has.
-func look(path string) (seen tree, err error) {
-	seen = tree{}
+func look(path string) (all tree, err error) {
+	all = tree{}
 	err = filepath.WalkDir(path, func(at string, e fs.DirEntry, err error) error {
 		name, _ := filepath.Rel(path, at)
 		if errors.Is(err, fs.ErrNotExist) && (e == nil || name != ".") {
 			return nil // by now
 		}
+		if errors.Is(err, unix.ENOTCONN) {
+			all[name] = seen{Type: "a dead mount"}
+			return nil
+		}
 		if filepath.Base(at) == behind {
-			seen[name] = "d"
+			all[name] = seen{Type: "a mount"}
 			return fs.SkipDir
 		}
 		if err != nil {
@@ -389,41 +525,66 @@ func look(path string) (seen tree, err error) {
 		if err != nil {
 			return nil // gone by now
 		}
-		what := info.Mode().Type().String()
+		stat := info.Sys().(*syscall.Stat_t)
+		one := seen{
+			Type: info.Mode().Type().String()[:1], Mode: info.Mode() &^ fs.ModeType, UID: stat.Uid, GID: stat.Gid,
+			Modified: info.ModTime().UnixNano(), Attributes: attributes(at),
+		}
 		switch {
 		case strings.HasPrefix(e.Name(), "lock-"): // to close it would drop a lock of this process
 		case info.Mode().IsRegular():
 			content, err := os.ReadFile(at)
-			if err != nil {
+			if err != nil && !errors.Is(err, fs.ErrPermission) { // whose owner may not read it either
 				return err
 			}
-			what += string(content)
+			one.Content = string(content)
 		case info.Mode()&fs.ModeSymlink != 0:
-			to, _ := os.Readlink(at)
-			what += to
+			one.Content, _ = os.Readlink(at)
 		case info.Mode()&fs.ModeDevice != 0:
-			what += fmt.Sprint(info.Sys().(*syscall.Stat_t).Rdev)
+			one.Content = fmt.Sprint(stat.Rdev)
 		}
-		seen[name] = what
+		all[name] = one
 		return nil
 	})
-	return seen, err
+	return all, err
 }
 
-// modes are the permissions of what is at and below the path, as far as they can be seen.
-func modes(path string) tree {
-	seen := tree{}
-	_ = filepath.WalkDir(path, func(at string, e fs.DirEntry, err error) error {
-		if e == nil || filepath.Base(at) == behind {
-			return nil
+// attributes are the extended ones, as text.
+func attributes(path string) string {
+	names := make([]byte, 1000)
+	n, err := unix.Llistxattr(path, names)
+	if err != nil {
+		return ""
+	}
+	var all []string
+	for name := range strings.SplitSeq(string(names[:n]), "\x00") {
+		value := make([]byte, 1000)
+		if n, err := unix.Lgetxattr(path, name, value); err == nil && name != "" {
+			all = append(all, fmt.Sprintf("%s=%q", name, value[:n]))
 		}
-		if info, err := e.Info(); err == nil {
-			name, _ := filepath.Rel(path, at)
-			seen[name] = info.Mode().String()
-		}
-		return nil
-	})
-	return seen
+	}
+	slices.Sort(all)
+	return strings.Join(all, " ")
+}
+
+// with returns the tree with another state of one name.
+func (t tree) with(name string, change func(*seen)) tree {
+	t = maps.Clone(t)
+	if one, ok := t[name]; ok {
+		change(&one)
+		t[name] = one
+	}
+	return t
+}
+
+// bare is the tree without what a copy does not have, or has by chance.
+func (t tree) bare() tree {
+	all := tree{}
+	for name, one := range t {
+		one.UID, one.GID, one.Modified, one.Attributes = 0, 0, 0, ""
+		all[name] = one
+	}
+	return all
 }
 
 // differs says how b differs from a, or nothing.
@@ -433,7 +594,7 @@ func differs(a, b tree) string {
 		case !ok:
 			return fmt.Sprintf("%q is missing", name)
 		case got != what:
-			return fmt.Sprintf("%q is %q, not %q", name, short(got), short(what))
+			return fmt.Sprintf("%q is %s, not %s", name, got, what)
 		}
 	}
 	for name := range b {
@@ -444,9 +605,10 @@ func differs(a, b tree) string {
 	return ""
 }
 
-func short(text string) string {
-	if len(text) > 40 {
-		return text[:40] + "..."
+func (s seen) String() string {
+	content := s.Content
+	if len(content) > 40 {
+		content = content[:40] + "..."
 	}
-	return text
+	return fmt.Sprintf("%s%v %d:%d %v %q %s", s.Type, s.Mode, s.UID, s.GID, time.Unix(0, s.Modified).UTC(), content, s.Attributes)
 }

@@ -1,11 +1,11 @@
 package worlds
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,12 +24,12 @@ import (
 // A game is one program in one world.
 type game struct {
 	*site
-	findings []string
-	modes    tree   // of the victim
-	layout   tree   // of the store before the program, for those that change nothing
-	last     step   // that failed
-	created  bool   // the layer was
-	end      func() // of the company
+	findings  []string
+	layout    tree   // of the store before the program, for those that change nothing
+	last      step   // that failed
+	created   bool   // the layer was
+	elsewhere bool   // the last failure is about another world
+	end       func() // of the company
 }
 
 func (g *game) find(format string, arguments ...any) {
@@ -52,12 +52,11 @@ func (v *volumes) play(ctx context.Context, w World, n int) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if g.is(program, "list", "cli-ls") {
+	if g.is(program, "list", "cli-ls", "store-list") {
 		if g.layout, err = look(s.store); err != nil {
 			return nil, err
 		}
 	}
-	g.modes = modes(s.victim)
 	err = v.run(ctx, s, w.value(program), func(said step) {
 		if said.What == "ready" {
 			g.end = g.accompany(ctx)
@@ -73,8 +72,9 @@ func (v *volumes) play(ctx context.Context, w World, n int) ([]string, error) {
 		}
 		g.find("%v", err)
 	}
-	if g.last.Failed && g.unobstructed() {
-		g.find("%s failed, and nothing is in the way: %s", g.last.What, g.last.Err)
+	g.untouched(s.used)
+	if g.layout != nil && g.is(company, "nobody", "reader") {
+		g.untouched(map[string]tree{s.store: g.layout})
 	}
 	s.lift()
 	g.after(ctx)
@@ -163,49 +163,63 @@ func (v *volumes) run(ctx context.Context, s *site, program string, judge func(s
 }
 
 // whole reports how the tree at path differs from the victim.
-func (g *game) whole(path string) string {
+func (g *game) whole(path string, before tree) string {
 	if g.is(company, "writer") {
 		return "" // somebody changes it
+	}
+	if g.under != nil {
+		path = byDescriptor(g.under)
 	}
 	seen, err := look(path)
 	if err != nil {
 		return err.Error()
 	}
-	return differs(g.before, seen)
+	return differs(before, seen)
 }
 
 // judge looks at the disk while the program waits.
 func (g *game) judge(s step) {
 	if s.Failed {
 		g.last = s
-		if len(s.Kinds) == 0 {
-			g.find("%s: an error without kind or errno: %s", s.What, s.Err)
-		}
 		if slices.Contains(s.Kinds, "ErrVictimGone") && exists(g.victim) && s.What != "commit" {
 			g.find("%s: says that the victim is gone, and it is there: %s", s.What, s.Err)
-		}
-		if slices.ContainsFunc(s.Kinds, func(kind string) bool { return kind == "ErrInstanceGone" || kind == "ErrRootGone" }) && !g.is(company, "cleaner") {
-			g.find("%s: says that somebody broke the protocol: %s", s.What, s.Err)
 		}
 		if slices.Contains(s.Kinds, "DeadlineExceeded") {
 			g.find("%s: not done after %v: %s", s.What, patience, s.Err)
 		}
+		// What other worlds have mounted at this moment is in the kernel's table, too.
+		g.elsewhere = slices.Contains(s.Kinds, "ErrMounted") && !strings.Contains(s.Err, g.dir+"/")
+		if why := unexplained(g.World, s); why != "" && !g.elsewhere {
+			g.find("%s failed, and nothing in this world explains %s: %s", s.What, why, s.Err)
+		}
+	}
+	if s.Demand && g.is(shape, "pinned") && g.is(user, "self") && exists(g.flagged()) && !flagIsSet(g.flagged()) {
+		g.find("%s: a flag of the directory was cleared, and is not set again", s.What)
+	}
+	must := func(kind string) {
+		if !s.Failed {
+			g.find("%s: nil, and not %s", s.What, kind)
+		}
 	}
 	switch s.What {
+	case "open":
+		if g.is(rootIs, "exposed") {
+			must("ErrExposed")
+		}
+	case "create":
+		if s.Failed && !s.Demand && !g.dead && len(g.instances()) > 0 && !g.is(space, "noblocks", "noinodes", "quota") {
+			g.find("create: failed (%s), and leaves %v", s.Err, g.instances())
+		}
 	case "stage":
 		switch {
 		case s.Failed:
-			if d := cmp.Or(g.whole(g.victim), differs(g.modes, modes(g.victim))); d != "" && !g.is(company, "writer") {
+			if d := g.whole(g.victim, g.before); d != "" && !s.Demand {
 				g.find("stage failed (%s) and the victim is not intact: %s", s.Err, d)
 			}
 		case exists(g.victim):
 			g.find("stage: nil, and the victim is there")
-		default:
-			if data, _ := filepath.Glob(filepath.Join(g.root, "temp-dir-*", "0-*")); len(data) > 0 && !g.is(company, "cleaner") {
-				if d := g.whole(data[len(data)-1]); d != "" && !strings.HasPrefix(filepath.Base(filepath.Dir(data[len(data)-1])), "temp-dir-42") {
-					g.find("stage: nil, and what is staged is not intact: %s", d)
-				}
-			}
+		case !s.Demand:
+			g.staged()
 		}
 	case "remove":
 		if !s.Failed && exists(g.victim) {
@@ -215,26 +229,43 @@ func (g *game) judge(s step) {
 		if !s.Failed && len(g.instances()) > 0 && !g.is(company, "cleaner", "recoverer") {
 			g.find("%s: nil, and %v is there", s.What, g.instances())
 		}
+		if s.What == "recover" && !s.Failed && g.is(program, "store-recover") && exists(g.layer("flagged")) {
+			g.find("recover: nil, and a flagged layer is there")
+		}
+	case "commit over":
+		must("fs.ErrExist")
+		if d := g.whole(g.victim, g.before); d != "" {
+			g.find("a commit (%s) has changed what was there: %s", s.Err, d)
+		}
 	case "commit":
 		seen, err := look(g.added)
+		want := tree{".": {Type: "d", Mode: closedTop}, "d": {Type: "d", Mode: 0o755}, "d/f": {Type: "-", Mode: 0o644, Content: "added"}}
 		switch {
 		case s.Failed && exists(g.added) && !slices.Contains(s.Kinds, "ErrUnrestored"):
 			g.find("commit failed (%s), and the destination is there", s.Err)
-		case !s.Failed && (err != nil || differs(tree{".": "d---------", "d": "d---------", "d/f": "----------added"}, seen) != ""):
-			g.find("commit: nil, and the destination is %v, %v", seen, err)
+		case !s.Failed && (err != nil || differs(want, seen.bare()) != ""):
+			g.find("commit: nil, and the destination: %s, %v", differs(want, seen.bare()), err)
 		}
 	case "layer deleted":
 		if !s.Failed && exists(g.victim) {
 			g.find("layer deleted: nil, and its files are there")
 		}
+		if g.is(use, "whole", "part", "overlay", "relative", "held") || g.is(shape, "mounts", "mounted", "livefuse", "deadfuse", "deadvictim") {
+			must("ErrMounted")
+			if s.Effect == layerstore.TookEffect {
+				g.find("layer deleted: it is used, and the deletion took effect: %s", s.Err)
+			}
+		}
 		if s.Failed && s.Effect == layerstore.NoEffect {
-			if d := g.whole(g.victim); d != "" {
+			if d := g.whole(g.victim, g.before); d != "" {
 				g.find("layer deleted failed without effect (%s), and the layer is not intact: %s", s.Err, d)
 			}
 		}
 		if s.Failed && s.Effect == layerstore.TookEffect && !slices.Contains(s.Kinds, "layerstore.ErrLeftover") && !slices.Contains(s.Kinds, "ErrLeftover") {
 			g.find("layer deleted: took effect, and does not say that something is left: %s", s.Err)
 		}
+	case "layer created again":
+		must("ErrLayerExists")
 	case "layer created":
 		g.created = !s.Failed
 	case "command":
@@ -250,9 +281,28 @@ func (g *game) judge(s step) {
 		if exists(filepath.Join(g.root, "lock-"+staleID)) && (!strings.Contains(s.Text, staleID) || !strings.Contains(s.Text, "dirty true")) {
 			g.find("list: the instance is not in %q", s.Text)
 		}
+	case "listed layers":
+		if !strings.HasPrefix(s.Text, "kept\n") || !strings.HasSuffix(s.Text, "added") {
+			g.find("list: the layer is not in %q", s.Text)
+		}
 	case "end":
 		if s.Leaked > 0 {
 			g.find("%d descriptors more than before", s.Leaked)
+		}
+	}
+}
+
+// staged looks for the victim in an instance of ours: it was made writable to be moved.
+func (g *game) staged() {
+	entries, _ := filepath.Glob(filepath.Join(g.root, "temp-dir-*", "0-v"))
+	if len(entries) == 0 || g.is(company, "cleaner") {
+		return
+	}
+	moved := entries[len(entries)-1]
+	writable := func(one *seen) { one.Mode |= 0o200 }
+	if d := g.whole(moved, g.before); d != "" {
+		if d = g.whole(moved, g.before.with(".", writable)); d != "" {
+			g.find("stage: nil, and what is staged is not intact: %s", d)
 		}
 	}
 }
@@ -261,7 +311,9 @@ func (g *game) judge(s step) {
 func (g *game) instances() (names []string) {
 	entries, _ := os.ReadDir(g.root)
 	for _, e := range entries {
-		if name := e.Name(); name != "lock-42" && name != "temp-dir-42" && !strings.HasPrefix(name, ".fuse_hidden") { // libfuse renames what is open
+		name := e.Name()
+		_, id, _ := strings.Cut(strings.TrimPrefix(name, "temp-"), "-")
+		if !slices.Contains([]string{"42", strangerID, orphanID, liveID}, id) && !strings.HasPrefix(name, ".fuse_hidden") { // libfuse renames what is open
 			names = append(names, name)
 		}
 	}
@@ -273,9 +325,9 @@ func exists(path string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// after judges when the program has ended and the obstacles are lifted.
-func (g *game) after(ctx context.Context) {
-	for path, before := range g.outside {
+// untouched judges trees that nobody may touch.
+func (g *game) untouched(trees map[string]tree) {
+	for path, before := range trees {
 		seen, err := look(path)
 		if err != nil {
 			g.find("outside: %v", err)
@@ -283,17 +335,14 @@ func (g *game) after(ctx context.Context) {
 			g.find("outside, %s: %s", strings.TrimPrefix(path, g.dir), d)
 		}
 	}
-	if g.layout != nil && g.is(company, "nobody", "reader") {
-		seen, err := look(g.store)
-		if err != nil {
-			g.find("%v", err)
-		} else if d := differs(g.layout, seen); d != "" {
-			g.find("a program that only looks has changed the store: %s", d)
-		}
-	}
+}
+
+// after judges when the program has ended and the obstacles are lifted.
+func (g *game) after(ctx context.Context) {
+	g.untouched(g.outside)
 	if g.is(upstream, "live") {
 		data, err := os.ReadFile(filepath.Join(g.root, "temp-dir-42", "0-x", "f"))
-		if err != nil || string(data) != "upstream" {
+		if err != nil || string(data) != "of somebody" {
 			g.find("the data of a live instance of upstream: %q, %v", data, err)
 		}
 	}
@@ -310,37 +359,46 @@ func (g *game) layersAfter(ctx context.Context) {
 		return
 	}
 	defer store.Close()
-	base, err := store.Exists(ctx, "base")
-	added, err2 := store.Exists(ctx, "added")
-	if err := errors.Join(err, err2); err != nil {
+	layers, err := store.List(ctx)
+	if err != nil {
 		g.find("list the store afterwards: %v", err)
 		return
 	}
-	deleted := g.is(program, "store-delete") && (!g.last.Failed || g.last.What != "layer deleted" && g.last.What != "open" || g.last.Effect == layerstore.TookEffect)
-	if base == deleted && !g.dead && !(g.last.Failed && g.last.Effect == layerstore.MayHaveEffect) {
+	listed := map[string]layerstore.Layer{}
+	for _, layer := range layers {
+		listed[layer.ID] = layer
+	}
+	_, base := listed["base"]
+	added, isAdded := listed["added"]
+	if !maps.Equal(listed["kept"].Labels, labels) {
+		g.find("a layer that nobody touched is listed as %.100v", listed["kept"])
+	}
+	perhaps := g.last.Failed && g.last.Effect == layerstore.MayHaveEffect
+	deleted := g.is(program, "store-delete", "overlay-delete") && (!g.last.Failed || g.last.What != "layer deleted" && g.last.What != "open" || g.last.Effect == layerstore.TookEffect)
+	if base == deleted && !g.dead && !perhaps {
 		g.find("the layer is listed: %v, and its deletion said: %s", base, g.last.Err)
 	}
-	if added != g.created && !(g.last.Failed && g.last.Effect == layerstore.MayHaveEffect) {
-		g.find("the new layer is listed: %v, and its creation said: %s", added, g.last.Err)
+	if isAdded != g.created && !perhaps {
+		g.find("the new layer is listed: %v, and its creation said: %s", isAdded, g.last.Err)
 	}
-	if seen, err := look(g.added); g.created && (err != nil || differs(tree{".": "d---------", "f": "----------added"}, seen) != "") {
-		g.find("the new layer: %v, %v", seen, err)
-	} else if d := differs(tree{".": "drwxr-xr-x", "f": "-rw-r--r--"}, modes(g.added)); g.created && d != "" {
-		g.find("the new layer: %s", d)
+	if !g.created {
+		return
 	}
-}
-
-// unobstructed reports whether there is no reason for any failure: a world in which all
-// fails shows nothing.
-func (g *game) unobstructed() bool {
-	return !g.is(fileSystem, "readonly") && g.is(space, "free") && g.is(proc, "full") && g.is(refuse, "nothing") &&
-		g.is(shape, "plain", "deep", "wide", "hardlinks", "names", "special", "acl", "file", "symlink") &&
-		g.is(place, "beside") && g.is(alias, "none", "symlink") && g.is(upstream, "none", "stale") && g.is(company, "nobody")
+	if parent := map[bool]string{true: "kept"}[g.is(program, "overlay-create")]; added.Parent != parent || !maps.Equal(added.Labels, labels) {
+		g.find("the new layer is listed as %.100v", added)
+	}
+	seen, err := look(g.added)
+	if d := differs(g.content, seen); err != nil || d != "" {
+		g.find("the new layer: %s, %v", d, err)
+	}
 }
 
 // comparable reports whether rm could be asked to do the same in the same world.
 func (g *game) comparable() bool {
-	if g.is(refuse, "ofdlocks-ENOLCK") && !g.is(program, "delete", "remove", "cli-rm") {
+	if g.elsewhere {
+		return false
+	}
+	if g.is(refuse, withoutLocks...) && !g.is(program, "delete", "remove", "release", "cli-rm") {
 		return false // there is no recovery, and no layer store, without locks
 	}
 	if g.is(fileSystem, "readonly") && g.ofStore() {
@@ -355,7 +413,10 @@ func (g *game) comparable() bool {
 	if g.is(fileSystem, "fuse") && g.is(company, "reader") {
 		return false // libfuse renames what is open, and keeps its directory: no reader is there for rm
 	}
-	return g.is(program, "delete", "remove", "cli-rm", "store-delete", "recover", "cli-recover", "store-recover") &&
+	if g.is(rootIs, "exposed") && !g.is(program, "delete", "remove", "cli-rm", "release") || g.ofStore() && !g.is(use, "nobody", "unrelated") {
+		return false // that is refused, for good reasons
+	}
+	return g.is(program, "delete", "remove", "release", "cli-rm", "store-delete", "overlay-delete", "recover", "cli-recover", "store-recover") &&
 		g.is(space, "free", "noblocks", "noinodes", "quota") && g.is(company, "nobody", "reader") && g.is(upstream, "none")
 }
 
@@ -415,6 +476,9 @@ func (g *game) finishStore(ctx context.Context) {
 		return
 	}
 	defer store.Close()
+	if g.is(use, "held") {
+		_ = store.Unmount(ctx, "base")
+	}
 	if _, err = store.Recover(ctx); err != nil {
 		g.find("recovery of the store afterwards, without an obstacle: %v", err)
 	}
@@ -430,6 +494,9 @@ func (g *game) finishStore(ctx context.Context) {
 	}
 	if exists(g.victim) {
 		g.find("left after all: the layer's files")
+	}
+	if g.is(program, "store-recover") && exists(g.layer("flagged")) {
+		g.find("left after all: a flagged layer")
 	}
 }
 

@@ -31,9 +31,8 @@ func init() { bench.Register(roleStage, serve) }
 // and nothing runs on, whatever happens.
 // An ordinary user mounts nothing: what needs that is refused.
 func Run(ctx context.Context, o Options) (Report, error) {
-	p := bench.New(roleStage)
-	p.SysProcAttr = namespaces()
-	if err := p.Start(); err != nil {
+	p, err := start(o)
+	if err != nil {
 		return Report{}, err
 	}
 	stop := context.AfterFunc(ctx, func() {
@@ -41,21 +40,68 @@ func Run(ctx context.Context, o Options) (Report, error) {
 		time.AfterFunc(lastPatience, p.Shoot) // what it runs may be stuck
 	})
 	defer stop()
-	err := p.Send(o)
-	for err == nil {
+	for {
 		var said answer
-		if err = p.Receive(&said); err == nil {
-			if said.Report != nil {
-				p.Shut()
-				return *said.Report, errors.Join(said.error(), p.Wait())
-			}
-			if o.Progress != nil {
-				o.Progress(said.Progress)
-			}
+		if err := p.Receive(&said); err != nil {
+			p.Kill()
+			return Report{}, fmt.Errorf("the process of the worlds: %w: %s", errors.Join(err, ctx.Err()), p.Said())
+		}
+		if said.Report != nil {
+			p.Shut()
+			return *said.Report, errors.Join(said.error(), p.Wait())
+		}
+		if o.Progress != nil {
+			o.Progress(said.Progress)
 		}
 	}
-	p.Kill()
-	return Report{}, fmt.Errorf("the process of the worlds: %w: %s", errors.Join(err, ctx.Err()), p.Said())
+}
+
+// start starts the process that plays.
+func start(o Options) (*bench.Process, error) {
+	p := bench.New(roleStage)
+	p.SysProcAttr = namespaces()
+	if err := p.Start(); err != nil {
+		return nil, err
+	}
+	if err := p.Send(o); err != nil {
+		p.Kill()
+		return nil, fmt.Errorf("the process of the worlds: %w: %s", err, p.Said())
+	}
+	return p, nil
+}
+
+// A Player plays one world after the other, in file systems that it makes once. Its
+// methods may not be called concurrently.
+type Player struct{ process *bench.Process }
+
+// NewPlayer starts one. Dir is as in [Options].
+func NewPlayer(dir string) (*Player, error) {
+	p, err := start(Options{Dir: dir, Many: true})
+	return &Player{p}, err
+}
+
+// Play plays the world and returns what is wrong, reduced to the fewest values that show
+// it, with the command that repeats it. The error matches errors.ErrUnsupported where
+// there is no such world here.
+func (p *Player) Play(w World) (findings []string, err error) {
+	if err := p.process.Send(w.String()); err != nil {
+		return nil, fmt.Errorf("the process of the worlds: %w: %s", err, p.process.Said())
+	}
+	for {
+		var said answer
+		if err := p.process.Receive(&said); err != nil {
+			return nil, fmt.Errorf("the process of the worlds: %w: %s", err, p.process.Said())
+		}
+		if said.Report != nil {
+			return said.Report.Findings, said.error()
+		}
+	}
+}
+
+// Close ends the player.
+func (p *Player) Close() error {
+	p.process.Shut()
+	return p.process.Wait()
 }
 
 // namespaces are those of the process that plays.
@@ -93,11 +139,6 @@ func (unsupported) Is(target error) bool { return target == errors.ErrUnsupporte
 func serve([]string) {
 	var o Options
 	bench.Fail(bench.Parent.Receive(&o))
-	ctx, cancel := context.WithCancel(context.Background())
-	go func() {
-		bench.Parent.Await() // the parent is done with it, or gone
-		cancel()
-	}()
 	var mu sync.Mutex
 	o.Progress = func(text string) {
 		mu.Lock()
@@ -109,14 +150,31 @@ func serve([]string) {
 		_ = bench.Parent.Send(answer{Report: &Report{Findings: []string{finding}}})
 		os.Exit(0)
 	}
-	report, err := run(ctx, o)
-	said := answer{Report: &report}
-	if err != nil {
-		said.Err, said.Unsupported = err.Error(), errors.Is(err, errors.ErrUnsupported)
+	say := func(report Report, err error) {
+		said := answer{Report: &report}
+		if err != nil {
+			said.Err, said.Unsupported = err.Error(), errors.Is(err, errors.ErrUnsupported)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		bench.Fail(bench.Parent.Send(said))
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	bench.Fail(bench.Parent.Send(said))
+	if o.Many {
+		s, err := newSearch(o)
+		bench.Fail(err)
+		for bench.Parent.Receive(&o.World) == nil {
+			s.report = &Report{}
+			err := s.one(context.Background(), o.World, true)
+			say(*s.report, err)
+		}
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		bench.Parent.Await() // the parent is done with it, or gone
+		cancel()
+	}()
+	say(run(ctx, o))
 }
 
 // prepare makes the place for volumes: a directory that every user can reach.
@@ -133,22 +191,24 @@ func prepare(o Options) (*volumes, error) {
 	)
 }
 
-func run(ctx context.Context, o Options) (r Report, err error) {
+func newSearch(o Options) (*search, error) {
 	unix.Umask(0o022)
 	v, err := prepare(o)
 	if err != nil {
-		return r, fmt.Errorf("make a place for worlds: %w", err)
+		return nil, fmt.Errorf("make a place for worlds: %w", err)
 	}
-	s := &search{volumes: v, Options: o, report: &r, causes: map[partial]string{}}
+	return &search{volumes: v, Options: o, report: &Report{}, causes: map[partial]string{}}, nil
+}
+
+func run(ctx context.Context, o Options) (Report, error) {
+	s, err := newSearch(o)
+	if err != nil {
+		return Report{}, err
+	}
+	r := s.report
 	if o.World != "" {
-		w, err := Parse(o.World)
-		if err != nil {
-			return r, err
-		}
-		if why := s.one(ctx, w); why != nil {
-			return r, why
-		}
-		return r, nil
+		err := s.one(ctx, o.World, false)
+		return *r, err
 	}
 	var sizes [dimensions]int
 	for d := range sizes {
@@ -158,7 +218,11 @@ func run(ctx context.Context, o Options) (r Report, err error) {
 	if o.Deep {
 		t = 3
 	}
-	s.cover = newCover(sizes, t, o.Seed)
+	var more []set
+	for _, text := range together {
+		more = append(more, parseSet(text))
+	}
+	s.cover = newCover(sizes, t, o.Seed, more...)
 	r.Combinations = len(s.cover.order)
 	for s.batch(ctx) {
 	}
@@ -175,7 +239,7 @@ func run(ctx context.Context, o Options) (r Report, err error) {
 	slices.Sort(r.Values)
 	slices.Sort(r.Refused)
 	r.Possible = r.Combinations - s.gone()
-	return r, ctx.Err()
+	return *r, ctx.Err()
 }
 
 // A search draws worlds and plays them, several at a time.
@@ -228,7 +292,7 @@ func (s *search) batch(ctx context.Context) (more bool) {
 	}
 	next := make(chan *played)
 	var wait sync.WaitGroup
-	for range runtime.GOMAXPROCS(0) {
+	for range 2 * runtime.GOMAXPROCS(0) { // who makes a file system durable waits
 		wait.Go(func() {
 			for p := range next {
 				s.play(ctx, p)
@@ -286,6 +350,7 @@ func (s *search) note(w World, findings []string) {
 	}
 	line := fmt.Sprintf("%s: %s; repeat: afterlock replay %s", w, strings.Join(findings, "; "), w)
 	if !slices.Contains(s.report.Findings, line) {
+		s.Progress(line)
 		s.report.Findings = append(s.report.Findings, line)
 	}
 }
@@ -311,7 +376,7 @@ func (s *search) cause(ctx context.Context, w World, err error) (partial, string
 	for _, d := range []int{program, fileSystem} {
 		values := Dimensions[d].Values
 		if d == program {
-			values = []string{"delete", "recover", "store-delete"} // what is prepared for a program is one of three
+			values = []string{"delete", "recover", "store-delete", "overlay-delete"} // what is prepared for a program is one of these
 		}
 		if !s.matters(ctx, w, d, values) {
 			w[d], p[d] = 0, open
@@ -369,13 +434,20 @@ func (s *search) reduce(ctx context.Context, w World, findings []string) (World,
 	return w, findings
 }
 
-// one plays a world that was given.
-func (s *search) one(ctx context.Context, w World) error {
+// one plays a world that was given, and reduces it if that is wanted.
+func (s *search) one(ctx context.Context, text string, reduced bool) error {
+	w, err := Parse(text)
+	if err != nil {
+		return err
+	}
 	findings, err := s.try(ctx, w)
 	if err != nil {
 		return fmt.Errorf("%s: %w", w, err)
 	}
 	s.report.Worlds = 1
+	if len(findings) > 0 && reduced {
+		w, findings = s.reduce(ctx, w, findings)
+	}
 	if len(findings) > 0 {
 		s.note(w, findings)
 	}

@@ -21,6 +21,8 @@ const (
 	alias
 	upstream
 	company
+	rootIs
+	use
 	dimensions
 )
 
@@ -33,7 +35,11 @@ type Dimension struct {
 
 // Dimensions are what a world is made of.
 var Dimensions = [dimensions]Dimension{
-	program: {"program", []string{"delete", "remove", "add", "recover", "list", "cli-rm", "cli-recover", "cli-ls", "store-create", "store-delete", "store-recover"}},
+	// Of the layer store in one of two layouts, from "store-create" on.
+	program: {"program", []string{
+		"delete", "remove", "release", "add", "recover", "list", "cli-rm", "cli-recover", "cli-ls",
+		"store-create", "store-delete", "store-recover", "store-list", "overlay-create", "overlay-delete",
+	}},
 	// Of the volume; "here" is the directory that the stage was given.
 	fileSystem: {"fs", []string{"here", "tmpfs", "ext4", "nojournal", "xfs", "btrfs", "overlay", "fuse", "readonly"}},
 	// An ordinary user owns what is deleted. Root of a name space is that user
@@ -50,6 +56,42 @@ var Dimensions = [dimensions]Dimension{
 	alias:    {"alias", []string{"none", "symlink", "bind"}},
 	upstream: {"upstream", []string{"none", "stale", "live", "sameprocess"}},
 	company:  {"company", []string{"nobody", "reader", "recoverer", "writer", "cleaner"}},
+	// Others: everybody may put things into it, and into the victim's directory, and somebody
+	// did. Exposed: and take them away. Orphaned: a live instance has lost its lock file.
+	rootIs: {"root", []string{"own", "others", "exposed", "orphaned"}},
+	// Who uses the victim, which matters to a layer store. Unrelated: something else is
+	// used, by a name that leads to it from the victim's directory.
+	use: {"use", []string{"nobody", "whole", "part", "overlay", "relative", "unrelated", "held"}},
+}
+
+// together are three dimensions whose values, all or some, are to meet: most of what
+// people met was an ordinary user's, or what the kernel does not tell.
+var together = []string{
+	"program user=ordinary|namespace shape=closed|foreign|acl|mounted|deadvictim",
+	"program user=ordinary|namespace place=mount|lower|project",
+	"program=delete|release|remove|recover|store-delete|cli-rm refuse=mountroot-hidden|flags-hidden|statx-ENOSYS shape=immutable|frozen|pinned|mounts|mounted",
+}
+
+// A set is dimensions, and values of them that are to meet; nil: all.
+type set struct {
+	dimensions []int
+	values     [][]int8
+}
+
+// parseSet reads one of together.
+func parseSet(text string) (s set) {
+	for word := range strings.FieldsSeq(text) {
+		name, values, some := strings.Cut(word, "=")
+		d := slices.IndexFunc(Dimensions[:], func(d Dimension) bool { return d.Name == name })
+		var numbers []int8
+		for value := range strings.SplitSeq(values, "|") {
+			if some {
+				numbers = append(numbers, int8(slices.Index(Dimensions[d].Values, value)))
+			}
+		}
+		s.dimensions, s.values = append(s.dimensions, d), append(s.values, numbers)
+	}
+	return s
 }
 
 // A World is a value of each dimension, by number.
@@ -71,6 +113,18 @@ func (w World) String() string {
 	return (&schedule.Schedule{Kind: "world", Program: w.value(program), World: strings.Join(w.settings(), ",")}).String()
 }
 
+// has reports whether the world has all values of a text: DIMENSION=VALUE|VALUE ...
+func (w World) has(text string) bool {
+	for word := range strings.FieldsSeq(text) {
+		name, values, _ := strings.Cut(word, "=")
+		d := slices.IndexFunc(Dimensions[:], func(d Dimension) bool { return d.Name == name })
+		if !w.is(d, strings.Split(values, "|")...) {
+			return false
+		}
+	}
+	return true
+}
+
 // settings are the values that are not plain, as text.
 func (w World) settings() (words []string) {
 	for d := range w {
@@ -79,6 +133,15 @@ func (w World) settings() (words []string) {
 		}
 	}
 	return words
+}
+
+// FromBytes makes a world of any bytes: one for each dimension, and what is missing is
+// plain.
+func FromBytes(data []byte) (w World) {
+	for d := range min(len(data), dimensions) {
+		w[d] = data[d] % byte(len(Dimensions[d].Values))
+	}
+	return w
 }
 
 // Parse reads what String writes.
@@ -127,6 +190,15 @@ func (p partial) in(w partial) bool {
 		}
 	}
 	return true
+}
+
+// of is p without other dimensions than those of the set.
+func (p partial) of(set []int) partial {
+	only := nothing
+	for _, d := range set {
+		only[d] = p[d]
+	}
+	return only
 }
 
 // values counts them.

@@ -22,6 +22,7 @@ type Options struct {
 	Seed           uint64
 	Deep           bool              // every three values instead of every two
 	World          string            // only this one, as [World.String] writes it
+	Many           bool              // those of a [Player]
 	First          bool              // end soon after the first finding
 	Limit          int               // of the worlds; 0: none
 	ShardI, ShardN int               // only every ShardN-th world, from ShardI
