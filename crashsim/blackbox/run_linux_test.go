@@ -16,25 +16,24 @@ func TestNoCrashNoErrnoAndNoScheduleLosesAnything(t *testing.T) {
 		t.Skip("skipped, because it takes ten seconds")
 	}
 	newCampaign(t) // builds, or skips
-	// A third of every enumeration, of the programs "replace", "rm", and four of the
-	// layer store among others. The gate's stage does all of it.
-	c := &campaign{Options: Options{Dir: testfs.InMemory(t), Seed: 1, Command: built.command, ShardI: 3, ShardN: 3}}
+	// A sixth of every enumeration. The gate's stage does all of it.
+	c := &campaign{Options: Options{Dir: testfs.InMemory(t), Seed: 1, Command: built.command, ShardI: 6, ShardN: 6}}
 	r, err := c.run(t.Context())
 	require.NoError(t, err)
 	t.Logf("%+v", r)
 	assert.Empty(t, r.Problems)
 	assert.Equal(t, len(programs()), r.Programs)
-	assert.Greater(t, r.CrashPoints, 300)
-	assert.Greater(t, r.NestedPoints, 2000)
-	assert.Greater(t, r.States, 150)
-	assert.Greater(t, r.Kills, 200)
-	assert.Greater(t, r.NestedKills, 300)
-	assert.Greater(t, r.Faults, 700)
+	assert.Greater(t, r.CrashPoints, 150)
+	assert.Greater(t, r.NestedPoints, 1000)
+	assert.Greater(t, r.States, 75)
+	assert.Greater(t, r.Kills, 100)
+	assert.Greater(t, r.NestedKills, 150)
+	assert.Greater(t, r.Faults, 300)
 	assert.Greater(t, r.Refused, 150)
-	assert.Equal(t, 2*randomSchedules/3, r.Schedules)
-	assert.Greater(t, r.Exhaustive, 200)
+	assert.Equal(t, 2*(randomSchedules/6), r.Schedules)
+	assert.Greater(t, r.Exhaustive, 100)
 	assert.Zero(t, r.Lost)
-	assert.Equal(t, 4*(storeSchedules/3), r.StoreSchedules)
-	assert.Greater(t, r.StoreExhaustive, 150)
+	assert.Equal(t, 4*(storeSchedules/6), r.StoreSchedules)
+	assert.Greater(t, r.StoreExhaustive, 75)
 	assert.NotZero(t, r.FixtureRandom)
 }

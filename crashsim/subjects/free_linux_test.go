@@ -45,6 +45,9 @@ func TestAWorkshopWhereNoProgramCanBeStarted(t *testing.T) {
 
 // A full disk is no verdict on the release.
 func TestAdoptionOnAFullDisk(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped with -short, because it copies and builds the store")
+	}
 	w := released(t)
 	if onlyRoot() != nil {
 		t.Skip("skipped, because this user cannot mount")

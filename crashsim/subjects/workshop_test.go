@@ -6,7 +6,11 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/afterlock/afterlock/internal/bench/proc"
 )
+
+func TestMain(m *testing.M) { proc.Main(m) } // many files
 
 // released opens the workshop of a release that is in the module cache.
 func released(t *testing.T) *Workshop {
@@ -19,6 +23,9 @@ func released(t *testing.T) *Workshop {
 }
 
 func TestEveryVariantCanBeMadeOfTheNewestRelease(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped with -short, because it copies the store a dozen times")
+	}
 	w := released(t)
 	for variant := range variants {
 		_, err := w.Copy(t.Context(), variant)

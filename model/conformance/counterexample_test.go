@@ -146,7 +146,7 @@ func TestTheFixtureIsTheModelOfUpstream(t *testing.T) {
 		})},
 	}
 	if !testing.Short() {
-		models = append(models, model.Find("UpstreamAsShipped"), model.Find("UpstreamCommit"), model.Find("UpstreamFailedCleanup"),
+		models = append(models, model.Find("UpstreamCommit"), model.Find("UpstreamFailedCleanup"),
 			&model.Model{Name: "killed", Protocol: config(func(c *model.Config) {
 				c.Repaired, c.Victim, c.MaxCrashes = c.Upstream, nil, 1
 			})})

@@ -11,7 +11,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/afterlock/afterlock/internal/bench/proc"
 )
+
+func TestMain(m *testing.M) { proc.Main(m) } // large files
 
 // Every mutant that the catalogue excuses is one that the rules make, and the same.
 func TestExcused(t *testing.T) {

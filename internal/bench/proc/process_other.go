@@ -19,3 +19,5 @@ func executable() string {
 }
 
 func pipe() (read, write *os.File, err error) { return os.Pipe() }
+
+func memory() string { return "" }
