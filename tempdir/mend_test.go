@@ -90,7 +90,7 @@ func TestWhatWasMendedIsChangedBack(t *testing.T) {
 	root := openRoot(t, tempdir.ClearFlags())
 	dir, err := root.Create()
 	require.NoError(t, err)
-	victim := makeLayer(t, filepath.Join(elsewhere(t), "victim"))
+	victim := makeLayer(t, filepath.Join(testfs.Elsewhere(t), "victim"))
 	t.Run("flags", func(t *testing.T) {
 		k := newTap()
 		blocked, err := openAt(t, root.Path(), tempdir.ClearFlags(), kernel.With[tempdir.Option](k)).Create()

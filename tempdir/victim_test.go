@@ -25,29 +25,9 @@ func (s *scene) refused(t testing.TB, path string, reasons ...error) {
 	require.Equal(t, before, testfs.Snapshot(t, filepath.Dir(s.root.Path())))
 }
 
-// elsewhere is a directory on another file system.
-func elsewhere(t testing.TB) string {
-	t.Helper()
-	if os.Geteuid() == 0 {
-		return testfs.Tmpfs(t, "")
-	}
-	var there, here unix.Stat_t
-	require.NoError(t, unix.Stat(t.TempDir(), &here))
-	for _, parent := range []string{"/dev/shm", "/var/tmp"} {
-		if dir, err := os.MkdirTemp(parent, "afterlock"); err == nil {
-			t.Cleanup(func() { os.RemoveAll(dir) })
-			if require.NoError(t, unix.Stat(dir, &there)); there.Dev != here.Dev {
-				return dir
-			}
-		}
-	}
-	t.Skip("skipped, because there is no other file system")
-	return ""
-}
-
 func TestVictimOnAnotherFileSystem(t *testing.T) {
 	s := newScene(t)
-	victim := makeLayer(t, filepath.Join(elsewhere(t), "victim"))
+	victim := makeLayer(t, filepath.Join(testfs.Elsewhere(t), "victim"))
 	s.refused(t, victim, tempdir.ErrCrossDevice, unix.EXDEV)
 	requireLayer(t, victim)
 	_, err := s.unharmed(t)
@@ -57,7 +37,7 @@ func TestVictimOnAnotherFileSystem(t *testing.T) {
 
 func TestDestinationOnAnotherFileSystem(t *testing.T) {
 	s := newScene(t)
-	destination := filepath.Join(elsewhere(t), "destination")
+	destination := filepath.Join(testfs.Elsewhere(t), "destination")
 	addition, err := s.live.StageAddition()
 	require.NoError(t, err)
 	makeLayer(t, addition.Path())

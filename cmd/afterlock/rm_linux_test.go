@@ -206,7 +206,7 @@ func TestFlagsAreClearedWhereAsked(t *testing.T) {
 }
 
 func TestRmUsesTheRootItIsGiven(t *testing.T) {
-	dir, elsewhere := t.TempDir(), testfs.InMemory(t)
+	dir, elsewhere := t.TempDir(), testfs.Elsewhere(t)
 	root := filepath.Join(dir, "root")
 	for root, why := range map[string]string{root: "no such file", elsewhere: "device|mount"} {
 		tree(t, dir+"/tree")

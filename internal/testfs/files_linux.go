@@ -116,6 +116,27 @@ func InMemory(t testing.TB) string {
 	return dir
 }
 
+// Elsewhere returns a directory on another file system than t.TempDir, or skips the
+// test.
+func Elsewhere(t testing.TB) string {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		return Tmpfs(t, "")
+	}
+	var there, here unix.Stat_t
+	require.NoError(t, unix.Stat(t.TempDir(), &here))
+	for _, parent := range []string{"/dev/shm", "/var/tmp"} {
+		if dir, err := os.MkdirTemp(parent, "afterlock"); err == nil {
+			t.Cleanup(func() { os.RemoveAll(dir) })
+			if require.NoError(t, unix.Stat(dir, &there)); there.Dev != here.Dev {
+				return dir
+			}
+		}
+	}
+	t.Skip("skipped, because there is no other file system")
+	return ""
+}
+
 // Fill makes files in the new directory dir until the file system has no block left
 // or, if inodes is set, no inode.
 func Fill(t testing.TB, dir string, inodes bool) {
