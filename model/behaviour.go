@@ -49,7 +49,7 @@ func (m *Model) Holds(property string, from, to State) (holds bool, err error) {
 			err = fmt.Errorf("%v", reason)
 		}
 	}()
-	p := newProtocol(*m.Protocol, m.Formula, "", []string{property})
+	p := newProtocol(*m.Protocol, noScheme, m.Formula, "", []string{property})
 	switch {
 	case property == goneInTheEnd:
 		for i := ID(1); i <= p.ids; i++ {

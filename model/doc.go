@@ -11,6 +11,7 @@
 //	LockThenData.tla     lockthendata.go, invariants.go, protocol_live.go, refinement.go
 //	Upstream.tla         upstream.go
 //	MC.tla               protocol.go, symmetry.go
+//	Peers.tla            peers.go
 //	Mutants*.tla         mutants_owner.go, mutants_recover.go
 //	Probes.tla           probes.go
 //	TempDir.tla          tempdir.go

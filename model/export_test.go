@@ -11,7 +11,7 @@ import (
 // with its digest. The change is in Go only, so the digest has to tell.
 func PlantDifference(ctx context.Context, m *Model, slot string, spares func(s *State, p uint8) bool) (*Report, error) {
 	changed := *m
-	sys := newProtocol(*m.Protocol, m.Formula, m.Symmetry, m.Properties)
+	sys := newProtocol(*m.Protocol, noScheme, m.Formula, m.Symmetry, m.Properties)
 	for i, a := range sys.table {
 		if a.Slot == slot {
 			do := sys.do[i]

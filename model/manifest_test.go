@@ -2,6 +2,7 @@ package model_test
 
 import (
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -49,12 +50,19 @@ func TestEveryModelIsAsTLCRecordedIt(t *testing.T) {
 			require.NotNil(t, m, "the manifest has a model that this package has not")
 			got, err := m.Check(t.Context(), model.Options{}, want.Digest != nil)
 			require.NoError(t, err)
-			assert.Empty(t, want.Differences(got))
+			differences := want.Differences(got)
+			assert.Empty(t, differences)
 			assert.Equal(t, want.Digest == nil, got.Digest == nil)
 			reports = append(reports, got)
 			c := got.Counterexample
 			if c == nil {
 				return
+			}
+			if len(differences) > 0 {
+				var table strings.Builder
+				_, err := c.WriteTo(&table)
+				require.NoError(t, err)
+				t.Errorf("%s is refuted:\n%s", got.Property, table.String())
 			}
 			assert.Len(t, c.States, got.Length)
 			if assert.Equal(t, got.Property == "GoneInTheEnd", c.Loop != nil); c.Loop != nil {

@@ -10,7 +10,8 @@ import (
 )
 
 // A Model is one model of the specification: what a .cfg file says, under the
-// same name. Exactly one of Protocol, What, Store, Save, Readers and Power is set.
+// same name. Exactly one of Protocol, Peers, What, Store, Save, Readers and
+// Power is set.
 type Model struct {
 	Name    string
 	Kind    string // as in spec/README.md: gate, large, liveness and so on
@@ -22,6 +23,7 @@ type Model struct {
 	Properties []string
 
 	Protocol *Config
+	Peers    *PeersConfig
 	What     *WhatConfig
 	Store    *StoreConfig
 	Save     *SaveConfig
@@ -79,6 +81,8 @@ func (m *Model) Swap() map[string]string {
 	switch {
 	case m.Protocol != nil:
 		return m.Protocol.Swap
+	case m.Peers != nil:
+		return m.Peers.Swap
 	case m.What != nil:
 		return m.What.Swap
 	case m.Store != nil:
@@ -94,7 +98,9 @@ func (m *Model) Swap() map[string]string {
 func (m *Model) system() system {
 	switch {
 	case m.Protocol != nil:
-		return newProtocol(*m.Protocol, m.Formula, m.Symmetry, m.Properties)
+		return newProtocol(*m.Protocol, noScheme, m.Formula, m.Symmetry, m.Properties)
+	case m.Peers != nil:
+		return newPeers(*m.Peers, m.Formula, m.Properties)
 	case m.What != nil:
 		for _, name := range m.Properties {
 			if name != "OwnedIsStaged" {

@@ -49,12 +49,14 @@ type Protocol struct {
 	tmpFile, mixedFleet                     bool
 	orphanGrace, mayRelease                 bool
 	lockKind                                lockKind
+	scheme                                  scheme
 	pid, rootName, copyOf                   [maxProcs + 1]uint8
 	sameProcess                             [maxProcs + 1]uint8
 	maxCrashes, maxFailures                 uint8
 	notOnDisk, noLockFile                   bool // swapped for Fresh
 	leaseRunsOut, forgotten                 bool // swapped for CanLock, Free
 	recovererCreates                        bool // swapped for OpenCreates
+	anyAge                                  bool // swapped for TooOld
 
 	procNames, idNames, itemNames []string // from 0
 	symmetry                      []permutation
@@ -64,9 +66,9 @@ type Protocol struct {
 // newProtocol makes a protocol. formula is SPECIFICATION; LiveSpec has the steps
 // of Spec, MixedLiveSpec those of MixedSpec. It panics on what has no place in a
 // state, since configurations are part of this package or its tests.
-func newProtocol(c Config, formula, symmetry string, properties []string) *Protocol {
+func newProtocol(c Config, of scheme, formula, symmetry string, properties []string) *Protocol {
 	m := &Protocol{
-		Config: c, tmpFile: c.TmpFile, mixedFleet: c.MixedFleet,
+		Config: c, scheme: of, tmpFile: c.TmpFile, mixedFleet: c.MixedFleet,
 		orphanGrace: c.OrphanGrace, mayRelease: c.MayRelease,
 		creators: uint8(len(c.Creator)), ids: uint8(len(c.ID)), files: uint8(c.Files),
 		maxCrashes: uint8(c.MaxCrashes), maxFailures: uint8(c.MaxFailures),
@@ -109,6 +111,7 @@ func newProtocol(c Config, formula, symmetry string, properties []string) *Proto
 	m.leaseRunsOut = c.Swap["CanLock"] == "LeaseRunsOut"
 	m.forgotten = c.Swap["Free"] == "Forgotten"
 	m.recovererCreates = c.Swap["OpenCreates"] == "RecovererCreates"
+	m.anyAge = c.Swap["TooOld"] == "AnyAge"
 	m.symmetry = m.permutations(symmetry)
 	m.start, m.unpack, m.write, m.tabled.procs = m.init(), unpack, m.textOf, m.procNames
 	if m.key = pack; len(m.symmetry) > 0 {
@@ -212,7 +215,11 @@ func (m *Protocol) arguments(of domain) [][]string {
 
 // buildTable makes the instances of the actions.
 func (m *Protocol) buildTable(formula string) {
-	for _, s := range slices.Concat(next, more[strings.Replace(formula, "MixedLive", "Mixed", 1)]) {
+	all := slices.Concat(next, more[strings.Replace(formula, "MixedLive", "Mixed", 1)])
+	if m.scheme != noScheme {
+		all = peerNext
+	}
+	for _, s := range all {
 		for _, name := range s.names {
 			m.add(name, m.Config.Swap, m.arguments(s.of)...)
 		}

@@ -26,7 +26,7 @@ func NewProtocol(c Config, formula string) (m *Protocol, err error) {
 	}()
 	switch formula {
 	case Spec, SweptSpec, CleanedSpec, MixedSpec:
-		return newProtocol(c, formula, "", nil), nil
+		return newProtocol(c, noScheme, formula, "", nil), nil
 	}
 	return nil, fmt.Errorf("model: no formula %q", formula)
 }

@@ -6,6 +6,7 @@ package model
 // environment are the actions that are no steps of a process.
 var environment = map[string]bool{
 	"CallFails": true, "UpstreamCallFails": true, "Crash": true, "Mount": true, "Sweep": true, "TakesLockFile": true,
+	"PeerCommitFails": true,
 }
 
 // fair: condition p-1 is WF(Step(p)); after those, SF(WholeList(p, i)).
@@ -23,7 +24,7 @@ func (m *Protocol) fair() (of func(from Key, action uint16, to Key) uint64, all,
 			return 0
 		}
 		satisfied := uint64(1) << (a.p - 1)
-		if a.Slot == "List" {
+		if a.Slot == "List" || a.Slot == "PeerList" {
 			var s, n State
 			unpack(from, &s)
 			unpack(to, &n)

@@ -38,9 +38,12 @@ func (t *step) List(p Proc, i ID) {
 	}
 }
 
-// wholeList is WholeList: does a step of List that leads to pc miss nothing?
+// wholeList is WholeList: does a step of List that leads to pc miss nothing? For
+// peers it is PeerWholeList.
 func (m *Protocol) wholeList(s *State, i ID, pc PC) bool {
 	switch {
+	case m.scheme != noScheme:
+		return pc != SawLock || !has(s.Data, i)
 	case s.Lock[i] == None:
 		return pc == SawData
 	case has(s.Data, i) && m.mixedFleet:

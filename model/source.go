@@ -35,7 +35,7 @@ type place struct {
 }
 
 // Kinds are the kinds of models, in the order of the manifest.
-var Kinds = []string{"gate", "large", "liveness", "power", "mixed", "store", "harmless", "mustfail", "probe"}
+var Kinds = []string{"gate", "large", "liveness", "power", "mixed", "peers", "store", "harmless", "mustfail", "probe"}
 
 // definitions are the constants that are bound to a definition that is no mutant.
 var definitions = []string{"Pid", "Package", "RootName"}
@@ -151,6 +151,13 @@ var modules = []module{
 		config:     func(m *Model) any { m.Protocol = &Config{}; return m.Protocol },
 	},
 	{
+		names:    []string{"Peers"},
+		formulas: []string{"PeerSpec", "PeerLiveSpec"},
+		swaps:    []string{"TooOld AnyAge"},
+		hasNone:  true,
+		config:   func(m *Model) any { m.Peers = &PeersConfig{}; return m.Peers },
+	},
+	{
 		names: []string{"MCTempDir"}, formulas: []string{Spec}, hasNone: true,
 		config: func(m *Model) any { m.What = &WhatConfig{}; return m.What },
 	},
@@ -179,6 +186,7 @@ var values = map[string][]string{
 	"Pid":        {"Apart", "Together", "ListerTogether", "Server"},
 	"Package":    {"OneCopy", "TwoCopies"},
 	"RootName":   {"OneName", "TwoNames"},
+	"Scheme":     schemes[1:],
 	"Durability": {"ordered", "perDirectory", "weak"},
 	"Syncs":      {"flag", "record", "data", "here"},
 }
@@ -209,8 +217,10 @@ func (s *Source) Model() (m *Model, err error) {
 	}
 	m = &Model{Name: s.Name, Kind: s.Kind, Purpose: s.Purpose, Formula: s.Formula, Symmetry: s.Symmetry, Properties: s.Properties}
 	config, left := reflect.ValueOf(of.config(m)).Elem(), map[string]bool{}
-	for i := range config.NumField() {
-		left[config.Type().Field(i).Name] = true
+	for _, field := range reflect.VisibleFields(config.Type()) {
+		if !field.Anonymous {
+			left[field.Name] = true
+		}
 	}
 	if delete(left, "Swap"); of.hasNone {
 		left["None"] = true

@@ -24,6 +24,7 @@ func (m *Protocol) buildProperties(names []string) {
 		"TypeOK": m.TypeOK, "MixedTypeOK": m.MixedTypeOK, "LiveKept": m.LiveKept, "OurLiveKept": m.OurLiveKept,
 		"LiveIsLocked": m.LiveIsLocked, "OneOwner": m.OneOwner, "DataHasLock": m.DataHasLock, "LockKept": m.LockKept,
 		"ReachableWhole": m.ReachableWhole, "RepliesTrue": m.RepliesTrue, "NeverLost": m.NeverLost,
+		"RecordedKept": m.RecordedKept,
 	}
 	steps := m.probes()
 	steps["UnlinkedByHolder"], steps["LookingChangesNothing"], steps["TempDirSpec"] = m.UnlinkedByHolder, m.LookingChangesNothing, m.refined()

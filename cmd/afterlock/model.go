@@ -29,7 +29,8 @@ func newModel() *cobra.Command {
 		Short: "Explore models of the specification, without Java",
 		Long: `Model explores models of the specification and compares each with what TLC
 recorded in spec/manifest.json: verdict, refuted property, states, depth, length
-of the counterexample, and a digest of every state and every labelled edge.
+of the counterexample, and a digest of every state and every labelled edge. Where
+one differs, its counterexample is printed.
 
 Without names it lists the models.
 
@@ -55,8 +56,11 @@ interrupted.`,
 				return listModels(cmd.OutOrStdout(), rows, o.asJSON)
 			}
 			for _, name := range names {
-				if !slices.ContainsFunc(rows, func(r model.Recorded) bool { return r.Model == name }) || model.Find(name) == nil {
+				if model.Find(name) == nil {
 					return fmt.Errorf("no model %q; afterlock model lists them", name)
+				}
+				if !slices.ContainsFunc(rows, func(r model.Recorded) bool { return r.Model == name }) {
+					rows = append(rows, model.Recorded{Model: name}) // a new one
 				}
 			}
 			if o.all {
@@ -113,8 +117,11 @@ func checkModels(cmd *cobra.Command, rows []model.Recorded, o modelOptions) erro
 			return err
 		}
 		r := modelReport{report, time.Since(begin).Seconds(), row.Differences(report)}
+		if row.Verdict == "" {
+			r.Differences = []string{"TLC has not seen it yet: scripts/tlc --record " + row.Model}
+		}
 		differs = differs || len(r.Differences) > 0
-		if !o.trace {
+		if !o.trace && len(r.Differences) == 0 {
 			r.Counterexample = nil
 		}
 		reports = append(reports, r)

@@ -8,6 +8,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/afterlock/afterlock/model"
 )
 
 func TestModelComparesWithTLC(t *testing.T) {
@@ -18,6 +20,16 @@ func TestModelComparesWithTLC(t *testing.T) {
 	assert.Regexp(t, `(?m)^UpstreamAsShipped +LiveKept in 16 `, stdout)
 	assert.Regexp(t, `(?m)^ +action +c1 +r1 +disk$`, stdout)
 	assert.Regexp(t, `(?m)^16 +RemoveData\(r1\) `, stdout)
+}
+
+// What is not as recorded comes with its counterexample.
+func TestModelPrintsAnUnexpectedCounterexample(t *testing.T) {
+	cmd, out := newModel(), strings.Builder{}
+	cmd.SetContext(t.Context())
+	cmd.SetOut(&out)
+	assert.Error(t, checkModels(cmd, []model.Recorded{{Model: "UpstreamAsShipped", Verdict: model.Holds}}, modelOptions{}))
+	assert.Contains(t, out.String(), "UpstreamAsShipped: verdict: TLC has holds, Go has refuted\n")
+	assert.Regexp(t, `(?m)^16 +RemoveData\(r1\) `, out.String())
 }
 
 func TestModelListsAndPrintsJSON(t *testing.T) {

@@ -49,7 +49,7 @@ func runModels(ctx context.Context, env Env, manifest []byte) (Result, error) {
 			return result, err
 		}
 		for _, line := range row.Differences(report) {
-			complain("%s: %s", row.Model, line)
+			complain("%s: %s; afterlock model %s shows it", row.Model, line, row.Model)
 		}
 		reports = append(reports, report)
 		states += report.Distinct

@@ -1,9 +1,12 @@
 package manifest
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/afterlock/afterlock/model"
 )
 
 // Disk says in words what is on disk in a state, and who has which lock.
@@ -133,4 +136,79 @@ func states(n int) string {
 		return "1 state"
 	}
 	return fmt.Sprintf("%d states", n)
+}
+
+// A scheme is a row of the table of peers: the models called Peers, the name, and
+// perhaps a property; and others.
+type scheme struct {
+	name, title string
+	models      []string
+}
+
+var schemes = []scheme{
+	{"Ours", "this project", []string{"Gate", "Liveness"}},
+	{"Upstream", "upstream as released", []string{"UpstreamAsShipped", "UpstreamTwoOwners", "UpstreamNoLockFile", "UpstreamCommit",
+		"UpstreamLosesDirectory", "UpstreamUnlinksStranger", "UpstreamFailedCleanup"}},
+	{"Ostree", "ostree, `staging-<boot>-XXXXXX`", []string{"PeersOstreeTwo"}},
+	{"Earlier", "the same, what an earlier boot left", nil},
+	{"Aged", "the same, if a lock file in use can age out", nil},
+	{"Inside", "upstream's older `staging/`", nil},
+	{"Together", "the same, cleaned up by the owner's process", nil},
+	{"Flock", "`flock` on the directory", nil},
+	{"Checked", "the same, and the name is checked", nil},
+	{"Native", "containerd, `rm-<id>`", nil},
+	{"Cleaned", "the same, cleaned up later", nil},
+}
+
+// compared are the columns of that table.
+var compared = []string{"LiveKept", "OneOwner", "DataHasLock", "ReachableWhole", "NeverLost", "UnlinkedByHolder", "GoneInTheEnd"}
+
+// Peers renders what holds of each scheme, with the number of states of the largest
+// model in which it does, or the length of the counterexample. Where a database says
+// what is live, RecordedKept stands for LiveKept.
+func Peers(rows []Row) string {
+	var b strings.Builder
+	b.WriteString("| scheme | `" + strings.Join(compared, "` | `") + "` |\n|" + strings.Repeat(" --- |", len(compared)+1) + "\n")
+	for _, s := range schemes {
+		cells, holds := map[string]string{}, map[string]int{}
+		for _, row := range rows {
+			property := strings.TrimPrefix(row.Model, "Peers"+s.name)
+			switch {
+			case !slices.Contains(s.models, row.Model) && property != "" && property != row.Property:
+			case row.Verdict == Refuted:
+				column := strings.Replace(row.Property, "RecordedKept", "LiveKept", 1)
+				cells[column] = fmt.Sprintf("[%s](COUNTEREXAMPLES.md#%s)", states(row.Length), strings.ToLower(row.Model))
+			default:
+				for _, property := range row.Properties {
+					holds[property] = max(holds[property], row.Distinct)
+				}
+			}
+		}
+		b.WriteString("| " + s.title)
+		for _, property := range compared {
+			cell := cmp.Or(cells[property], "–")
+			if cells[property] == "" && holds[property] > 0 {
+				cell = fmt.Sprintf("holds (%d)", holds[property])
+			}
+			b.WriteString(" | " + cell)
+		}
+		b.WriteString(" |\n")
+	}
+	return b.String()
+}
+
+// Sizes renders how many models of each kind there are, and what TLC took for them.
+func Sizes(rows []Row) string {
+	var b strings.Builder
+	b.WriteString("| kind | models | distinct states | seconds |\n| --- | --- | --- | --- |\n")
+	for _, kind := range append(slices.Clone(model.Kinds), "all") {
+		models, distinct, seconds := 0, 0, 0.0
+		for _, row := range rows {
+			if kind == "all" || kind == row.Kind {
+				models, distinct, seconds = models+1, distinct+row.Distinct, seconds+row.Seconds
+			}
+		}
+		fmt.Fprintf(&b, "| %s | %d | %d | %.0f |\n", kind, models, distinct, seconds)
+	}
+	return b.String()
 }

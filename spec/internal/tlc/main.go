@@ -37,7 +37,8 @@ var (
 func main() {
 	flag.Usage = func() {
 		fmt.Fprintln(flag.CommandLine.Output(), "usage: scripts/tlc [flags] [MODEL|KIND ...]\n"+
-			"Kinds: "+strings.Join(model.Kinds, " ")+". None means all.")
+			"Kinds: "+strings.Join(model.Kinds, " ")+". None means all.\n"+
+			"By hand, in a copy of spec/, for TLC leaves files there: "+plain("$TLA2TOOLS_JAR", "MODEL.cfg", "MODULE"))
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -121,9 +122,8 @@ func run(ctx context.Context, jar string, wanted []string) error {
 		}
 		if len(complaints) > 0 {
 			wrong++
-			if seen.Verdict == manifest.Refuted && row.Verdict == manifest.Holds {
-				printSteps(seen)
-			}
+			printSteps(seen)
+			fmt.Printf("    in a copy of %s: %s\n", *dir, plain(jar, row.Config, row.Module))
 		}
 		if *record { // after every model, so that a long run can be cut off
 			if err := save(recorded, configs); err != nil {
@@ -138,8 +138,13 @@ func run(ctx context.Context, jar string, wanted []string) error {
 	return nil
 }
 
-// printSteps prints the counterexample of a model that was to hold: a line for
-// each state.
+// plain is the command that runs TLC on a model by hand.
+func plain(jar, config, module string) string {
+	return fmt.Sprintf("java -cp %s tlc2.TLC -workers 1 -config %s %s.tla", jar, config, module)
+}
+
+// printSteps prints the counterexample of a model that is not as expected, if there
+// is one: a line for each state.
 func printSteps(seen manifest.Row) {
 	for i, step := range seen.Steps {
 		disk := step.Disk
