@@ -177,7 +177,7 @@ func Peers(rows []Row) string {
 			case !slices.Contains(s.models, row.Model) && property != "" && property != row.Property:
 			case row.Verdict == Refuted:
 				column := strings.Replace(row.Property, "RecordedKept", "LiveKept", 1)
-				cells[column] = fmt.Sprintf("[%s](COUNTEREXAMPLES.md#%s)", states(row.Length), strings.ToLower(row.Model))
+				cells[column] = fmt.Sprintf("refuted, [%s](COUNTEREXAMPLES.md#%s)", states(row.Length), strings.ToLower(row.Model))
 			default:
 				for _, property := range row.Properties {
 					holds[property] = max(holds[property], row.Distinct)
