@@ -13,6 +13,33 @@ import (
 	"github.com/afterlock/afterlock/internal/bench/schedule"
 )
 
+// Options are what a campaign does.
+type Options struct {
+	Seed       uint64
+	Executions int64         // how many programs are run
+	Least      time.Duration // and how long at least
+	Empty      bool          // begin without the corpus
+	Blind      bool          // keep nothing: every program is drawn anew
+	Canary     bool          // see [FuzzCanary]
+	Complete   bool          // end when every class was met
+}
+
+// A Report is what a campaign did.
+type Report struct {
+	Corpus     int      // programs that it began with
+	Executions int64    // with those
+	Undecided  int64    // of them, without a verdict of the model
+	Steps      int64    // of the model Gate that they took
+	Kept       int      // programs that met a class that no other had met
+	Classes    int      // of the model Gate
+	Of         int      // that a trace can show
+	Hidden     int      // that none can
+	Complete   int64    // programs after which every class was met; 0: not all were
+	Problems   []string // of the first program that has any, made smaller
+	Repeat     string   // its command
+	Elapsed    time.Duration
+}
+
 // Campaign runs the corpus, and then programs that are drawn or made of those that
 // met a new class of the model Gate. It is the fuzzer of the gate, which has no Go
 // toolchain; "go test -fuzz" sees the code besides. It ends with the first program
@@ -28,6 +55,7 @@ func Campaign(ctx context.Context, o Options) (Report, error) {
 	err = c.run(ctx, begin)
 	c.Undecided, c.Steps, c.Elapsed = c.machine.Undecided, coverage.steps, time.Since(begin)
 	c.Classes, c.Of = coverage.Reached()
+	c.Hidden = coverage.Hidden
 	return c.Report, err
 }
 

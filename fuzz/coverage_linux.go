@@ -13,6 +13,8 @@ import (
 type Coverage struct {
 	// Unseen makes the fuzzer see nothing of it.
 	Unseen bool
+	// Hidden are the classes that no trace shows.
+	Hidden int
 
 	classes []model.Class
 	hits    []int // how often each class was met
@@ -27,11 +29,11 @@ func NewCoverage(ctx context.Context, name string) (*Coverage, error) {
 	if m == nil {
 		return nil, fmt.Errorf("no model is called %q", name)
 	}
-	classes, err := m.Classes(ctx)
+	classes, unseen, err := m.Classes(ctx)
 	if err == nil && len(classes) > len(blocks) {
 		err = fmt.Errorf("%s has %d classes, and there are %d blocks", name, len(classes), len(blocks))
 	}
-	return &Coverage{classes: classes, hits: make([]int, len(classes))}, err
+	return &Coverage{Hidden: unseen, classes: classes, hits: make([]int, len(classes))}, err
 }
 
 // Step notes a step. One that is none of the model's is nothing.

@@ -9,5 +9,5 @@
 //
 // Go's fuzzer sees which blocks of code an input runs, and not which states of the
 // model it meets. So each class of states and actions of the model has a block of
-// its own, see [Classes].
+// its own, see [model.Class] and [Coverage].
 package fuzz

@@ -89,6 +89,7 @@ func TestClassesOfGate(t *testing.T) {
 	require.NoError(t, err)
 	assert.Empty(t, r.Problems)
 	assert.Equal(t, 1718, r.Of)
+	assert.Equal(t, 130, r.Hidden)
 	assert.Zero(t, r.Undecided)
 	assert.Equal(t, int64(2000), r.Executions)
 	assert.Greater(t, r.Classes, 500, "%+v", r)

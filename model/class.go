@@ -31,15 +31,22 @@ var slotNames = func() (names []string) {
 	return names
 }()
 
-// alone are the places of a process that ends there, by how it ends, of which nothing
-// is in a trace: nobody else will ever see its file, or what it has listed.
-var alone = map[string]pcSet{
+// hidden are the places at which the end of a process is in no trace, by how it ends:
+// nobody else will ever see its file, or what it has listed.
+var hidden = map[string]pcSet{
 	"CallFails": places(Unnamed, Locked),
 	"Crash":     places(Unnamed, Locked, SawLock, SawData, SawBoth),
 }
 
-// Class is the class of an action that is taken in a state.
+// Class is the class of an action that is taken in a state; 0 if no trace shows it.
 func (m *Protocol) Class(s *State, action uint16) Class {
+	if a := &m.table[action]; hidden[a.Slot].has(s.PC[a.p]) {
+		return 0
+	}
+	return m.class(s, action)
+}
+
+func (m *Protocol) class(s *State, action uint16) Class {
 	a := &m.table[action]
 	var there, role Class
 	for i := ID(1); i <= m.ids; i++ {
@@ -70,9 +77,6 @@ func (m *Protocol) Class(s *State, action uint16) Class {
 			role--
 		}
 	}
-	if alone[a.Slot].has(s.PC[a.p]) {
-		return 0
-	}
 	pcs := s.PC
 	for p := range pcs {
 		pcs[p] = m.visible(Proc(p), pcs[p])
@@ -98,29 +102,35 @@ func (m *Protocol) visible(p Proc, pc PC) PC {
 	return pc
 }
 
-// Classes are the classes of all steps of the model, in order. The error is the
-// context's, or says that it is no model of the protocol.
-func (m *Model) Classes(ctx context.Context) (all []Class, err error) {
+// Classes are the classes of all steps of the model that a trace can show, in order,
+// and how many there are besides. The error is the context's, or says that it is no
+// model of the protocol.
+func (m *Model) Classes(ctx context.Context) (all []Class, unseen int, err error) {
 	g, err := m.Graph(ctx, Options{})
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	p, ok := g.sys.(*Protocol)
 	if !ok {
-		return nil, fmt.Errorf("%s is no model of the protocol", m.Name)
+		return nil, 0, fmt.Errorf("%s is no model of the protocol", m.Name)
 	}
-	seen := make(map[Class]bool)
+	shown := make(map[Class]bool) // false: by no step yet
 	for i := range g.States() {
 		s, _ := g.State(i)
 		for _, e := range g.Out(i) {
-			if c := p.Class(&s, e.Action); c != 0 && !seen[c] {
-				seen[c] = true
-				all = append(all, c)
-			}
+			c := p.class(&s, e.Action)
+			shown[c] = shown[c] || p.Class(&s, e.Action) != 0
+		}
+	}
+	for c, is := range shown {
+		if is {
+			all = append(all, c)
+		} else {
+			unseen++
 		}
 	}
 	slices.Sort(all)
-	return all, nil
+	return all, unseen, nil
 }
 
 // String is the class in words.

@@ -8,15 +8,15 @@ import (
 )
 
 func TestClasses(t *testing.T) {
-	all, err := Find("GateRefinementTwo").Classes(t.Context())
+	all, unseen, err := Find("GateRefinementTwo").Classes(t.Context())
 	require.NoError(t, err)
-	assert.Equal(t, 192, len(all))
+	assert.Equal(t, []int{192, 2}, []int{len(all), unseen})
 	var words []string
 	for _, c := range all {
 		words = append(words, c.String())
 	}
 	assert.Contains(t, words, "Crash(creator), processes [verified inside], on disk [lock file, data]")
 	assert.NotContains(t, words, "Crash(creator), processes [], on disk []")
-	_, err = Find("LayerStore").Classes(t.Context())
+	_, _, err = Find("LayerStore").Classes(t.Context())
 	assert.ErrorContains(t, err, "no model of the protocol")
 }
