@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +17,6 @@ import (
 
 func newCheck() *cobra.Command {
 	var (
-		asText  bool
 		html    string
 		timeout time.Duration
 	)
@@ -26,7 +24,7 @@ func newCheck() *cobra.Command {
 		Use:   "check FILE",
 		Short: "Judge a file that verify has saved",
 		Long: `Check judges a file that verify has saved, once more. The first line of the
-file says what it is: a trace, in its binary or its text form, or a history.
+file says what it is: a trace, or a history. Both are text.
 
 A trace is valid if some interleaving of its calls is a behaviour of the
 specification. If none is, check prints the longest prefix that is one, the
@@ -40,7 +38,6 @@ Check writes Porcupine's picture of it beside the file.
 Exit codes: 0 valid or ok, 1 invalid or illegal, 2 not a file that can be
 judged, 3 undecided.`,
 		Example: `  afterlock check afterlock-trace-7-0
-  afterlock check --text afterlock-trace-7-0 > trace.txt
   afterlock check --html picture.html afterlock-history-7`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -51,7 +48,7 @@ judged, 3 undecided.`,
 			case timeout < 0:
 				return fmt.Errorf("--timeout %v: a history cannot take less than nothing", timeout)
 			case trace.IsTrace(kind):
-				return checkTrace(cmd.Context(), cmd.OutOrStdout(), args[0], asText)
+				return checkTrace(cmd.Context(), cmd.OutOrStdout(), args[0])
 			case linearizability.IsHistory(kind):
 				if html == "" {
 					html = args[0] + ".html"
@@ -62,7 +59,6 @@ judged, 3 undecided.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.BoolVar(&asText, "text", false, "print a trace as text, and do not judge it")
 	flags.StringVar(&html, "html", "", "`file` for the picture of a history (default: beside it, with .html)")
 	flags.DurationVar(&timeout, "timeout", 0, "how long a history may take to be judged (default: 10s)")
 	return cmd
@@ -107,17 +103,10 @@ func judged(wrong, undecided bool) error {
 	return nil
 }
 
-func checkTrace(ctx context.Context, out io.Writer, path string, asText bool) error {
+func checkTrace(ctx context.Context, out io.Writer, path string) error {
 	t, err := trace.Open(path)
 	if err != nil {
 		return err
-	}
-	if asText {
-		w := bufio.NewWriter(out)
-		if err := t.WriteText(w); err != nil {
-			return err
-		}
-		return w.Flush()
 	}
 	begin := time.Now()
 	r, err := trace.Validate(ctx, t)

@@ -3,14 +3,11 @@ package main
 import (
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
-
-	"github.com/afterlock/afterlock/model/conformance/trace"
 )
 
 const fixtures = "../../model/conformance/trace/testdata"
@@ -52,24 +49,6 @@ func TestCheckJudgesAHistoryAndDrawsIt(t *testing.T) {
 	}
 }
 
-func TestCheckPrintsATraceAsText(t *testing.T) {
-	text, err := os.ReadFile(filepath.Join(fixtures, "order-ok.txt"))
-	require.NoError(t, err)
-	read, err := trace.Decode("order-ok.txt", text)
-	require.NoError(t, err)
-	path := filepath.Join(t.TempDir(), "binary")
-	require.NoError(t, os.WriteFile(path, read.Encode(), 0o600))
-	stdout, stderr, code := call(t, "check", "--text", path)
-	require.Zero(t, code, stderr)
-	var want []string // without the comments
-	for line := range strings.Lines(string(text)) {
-		if !strings.HasPrefix(line, "#") {
-			want = append(want, line)
-		}
-	}
-	assert.Equal(t, strings.Join(want, ""), stdout)
-}
-
 func TestCheckRefusesWhatItCannotRead(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, content string) string {
@@ -84,7 +63,6 @@ func TestCheckRefusesWhatItCannotRead(t *testing.T) {
 		{"/dev/zero", "is not a regular file"},
 		{write("empty", ""), "the first line is that of no file that verify saves"},
 		{write("other", "hello\n"), "the first line is that of no file that verify saves"},
-		{write("truncated", "afterlock trace binary 1\n"), "truncated: 25 bytes"},
 		{write("corrupt", "afterlock trace text 1\nfiles 2\n0 p1 says\n"), "line 3: "},
 		{filepath.Join(dir, "missing"), "no such file"},
 		{dir, "is a directory"},

@@ -24,12 +24,7 @@ const (
 var kindNames = [kinds]string{"", "call", "return", "found", "gone", "orphan"}
 
 // String is the kind in the text form.
-func (k Kind) String() string {
-	if k < kinds {
-		return kindNames[k]
-	}
-	return "kind " + strconv.Itoa(int(k))
-}
+func (k Kind) String() string { return kindNames[k] }
 
 // A Name is which sort of name an event is about.
 type Name uint8
@@ -41,7 +36,6 @@ const (
 	EntryName      // temp-dir-<id>/<n>-<hint>, or <n>-<hint> below a data directory
 	RootName       // "."
 	OtherName
-	nameSorts
 )
 
 // An ID is the 128 bits of an id.
@@ -85,7 +79,7 @@ func (e *Event) String() string {
 	fmt.Fprintf(&b, "p%d %v", e.Process, e.Kind)
 	if e.Kind <= Found {
 		b.WriteByte(' ')
-		b.WriteString(methodName(e.Method))
+		b.WriteString(e.Method.String())
 	}
 	field := func(name string, n int64) { fmt.Fprintf(&b, " %s=%d", name, n) }
 	switch e.Name {
@@ -134,11 +128,4 @@ func (e *Event) String() string {
 		}
 	}
 	return b.String()
-}
-
-func methodName(m kernel.Method) string {
-	if int(m) < kernel.Methods {
-		return m.String()
-	}
-	return "method-" + strconv.Itoa(int(m))
 }

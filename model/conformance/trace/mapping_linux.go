@@ -21,9 +21,6 @@ func Create(path string, events, files int) (*Recording, error) {
 		return nil, err
 	}
 	defer file.Close()
-	if _, err := file.Write(header(events, files)); err != nil {
-		return nil, err
-	}
 	size := headerBytes + int64(events)*recordBytes
 	if err = unix.Fallocate(int(file.Fd()), 0, 0, size); errors.Is(err, unix.EOPNOTSUPP) {
 		err = file.Truncate(size)
@@ -31,41 +28,33 @@ func Create(path string, events, files int) (*Recording, error) {
 	if err != nil {
 		return nil, fmt.Errorf("record to %s: %d bytes: %w", path, size, err)
 	}
-	return mapRecording(path, file)
+	return mapRecording(path, file, files)
 }
 
-// Attach maps a recording that another process has made with [Create].
+// Attach maps a recording that another process has made with [Create], to record.
 func Attach(path string) (*Recording, error) {
 	file, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	return mapRecording(path, file)
+	return mapRecording(path, file, 0)
 }
 
-func mapRecording(path string, file *os.File) (*Recording, error) {
+func mapRecording(path string, file *os.File, files int) (*Recording, error) {
 	info, err := file.Stat()
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() < headerBytes || (info.Size()-headerBytes)%recordBytes != 0 {
+	if info.Size() <= headerBytes || (info.Size()-headerBytes)%recordBytes != 0 {
 		return nil, fmt.Errorf("%s: not a recording: %d bytes", path, info.Size())
 	}
 	mapping, err := unix.Mmap(int(file.Fd()), 0, int(info.Size()), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	if err != nil {
 		return nil, fmt.Errorf("map %s: %w", path, err)
 	}
-	r := &Recording{path: path, mapping: mapping, next: (*uint64)(unsafe.Pointer(&mapping[nextAt]))}
-	capacity := (len(mapping) - headerBytes) / recordBytes
-	if h, err := parseHeader(mapping); err != nil || h.capacity != uint64(capacity) {
-		unix.Munmap(mapping)
-		return nil, fmt.Errorf("%s: not a recording that is being made: %w", path, err)
-	}
-	if capacity > 0 {
-		r.records = unsafe.Slice((*words)(unsafe.Pointer(&mapping[headerBytes])), capacity)
-	}
-	return r, nil
+	records := unsafe.Slice((*words)(unsafe.Pointer(&mapping[headerBytes])), (len(mapping)-headerBytes)/recordBytes)
+	return &Recording{path: path, files: files, mapping: mapping, next: (*uint64)(unsafe.Pointer(&mapping[0])), records: records}, nil
 }
 
 // Close gives the mapping up. Nobody may record after that.

@@ -2,24 +2,16 @@ package trace
 
 import (
 	"encoding/binary"
-	"fmt"
 
 	"github.com/afterlock/afterlock/internal/kernel"
 )
 
-// A recording is a header of one page and records of one cache line each, all
+// A recording is a page with the next ticket, and records of one cache line each, all
 // numbers little endian.
 const (
-	binaryMagic = "afterlock trace binary 1\n"
-
 	headerBytes = 4096
-	capacityAt  = 64  // uint64: how many records there is room for
-	filesAt     = 72  // uint64: how many files every tree has
-	nextAt      = 128 // uint64: the next ticket, on a cache line of its own
-
 	recordBytes = 64
 
-	// maxRecords bounds what a header can make a reader believe.
 	maxRecords = 1 << 32
 )
 
@@ -60,7 +52,7 @@ func (w *words) checksum(ticket uint64) uint64 {
 }
 
 // unpack is the inverse of pack.
-func (w *words) unpack(ticket uint64) (e Event, err error) {
+func (w *words) unpack(ticket uint64) (e Event) {
 	e = Event{
 		Ticket: ticket, Kind: Kind(w[1]), Method: kernel.Method(w[1] >> 8), Name: Name(w[1] >> 16), Links: uint8(w[1] >> 24),
 		Process: uint32(w[1] >> 32), Errno: Errno(w[2]), Entry: int32(w[2] >> 32),
@@ -73,24 +65,7 @@ func (w *words) unpack(ticket uint64) (e Event, err error) {
 	} else {
 		e.Inode = w[7]
 	}
-	switch {
-	case e.Kind == 0 || e.Kind >= kinds:
-		return e, fmt.Errorf("there is no %v", e.Kind)
-	case int(e.Method) >= kernel.Methods:
-		return e, fmt.Errorf("there is no method %d", e.Method)
-	case e.Name >= nameSorts:
-		return e, fmt.Errorf("there is no sort of name %d", e.Name)
-	}
-	return e, nil
-}
-
-// header is the first page of a recording.
-func header(capacity, files int) []byte {
-	h := make([]byte, headerBytes)
-	copy(h, binaryMagic)
-	binary.LittleEndian.PutUint64(h[capacityAt:], uint64(capacity))
-	binary.LittleEndian.PutUint64(h[filesAt:], uint64(files))
-	return h
+	return e
 }
 
 // parseName tells what name is, and its id or number. It allocates nothing.

@@ -3,7 +3,6 @@ package trace
 import (
 	"encoding/hex"
 	"fmt"
-	"os"
 	"sync/atomic"
 )
 
@@ -12,6 +11,7 @@ import (
 type Recording struct {
 	trace   *Trace // of one that is in memory; the rest is not used then
 	path    string
+	files   int // in every tree
 	mapping []byte
 	next    *uint64 // in the mapping
 	records []words // in the mapping
@@ -54,27 +54,23 @@ func (r *Recording) Dropped() int {
 	return int(max(atomic.LoadUint64(r.next), uint64(len(r.records)))) - len(r.records)
 }
 
-// Save copies what was recorded so far to a new file, for [Open].
-func (r *Recording) Save(path string) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(r.mapping[:headerBytes+r.Len()*recordBytes])
-	if failed := file.Close(); err == nil {
-		err = failed
-	}
-	if err != nil {
-		os.Remove(path)
-	}
-	return err
-}
-
 // Trace reads what was recorded so far. Call it when nobody records any more, or
 // the last events may be holes.
 func (r *Recording) Trace() (*Trace, error) {
 	if r.trace != nil {
 		return r.trace, nil
 	}
-	return decode(r.path, r.mapping[:headerBytes+r.Len()*recordBytes])
+	n := r.Len()
+	t := &Trace{Path: r.path, Files: r.files, Dropped: r.Dropped(), Events: make([]Event, 0, n)}
+	for ticket := range uint64(n) {
+		switch w := &r.records[ticket]; w[0] {
+		case 0:
+			t.Holes++ // begun, and never committed
+		case w.checksum(ticket):
+			t.Events = append(t.Events, w.unpack(ticket))
+		default:
+			return nil, fmt.Errorf("%s: corrupt: event %d has a wrong checksum", r.path, ticket)
+		}
+	}
+	return t, nil
 }

@@ -4,16 +4,27 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"strconv"
 	"strings"
 
 	"github.com/afterlock/afterlock/internal/kernel"
 )
 
-// The text form is for people: one event a line, in the order of tickets.
+// A Trace is what a recording holds.
+type Trace struct {
+	Path    string
+	Files   int // how many files every tree has
+	Events  []Event
+	Holes   int // records that a kill has cut off, and that say nothing
+	Dropped int // events after the mapping was full
+}
+
+// magic begins a file with a trace: one event a line, in the order of tickets.
 //
 //	afterlock trace text 1
 //	files 2
@@ -25,28 +36,51 @@ import (
 //	4 p1 gone
 //
 // Ids may be short: the bytes that are left out are 0.
-const textMagic = "afterlock trace text 1\n"
+const magic = "afterlock trace text 1\n"
 
-// WriteText writes the text form of a trace.
+// IsTrace says whether a file that begins so is a trace.
+func IsTrace(beginning []byte) bool { return bytes.HasPrefix(beginning, []byte(magic)) }
+
+// WriteText writes the trace as a file has it.
 func (t *Trace) WriteText(w io.Writer) error {
-	b := fmt.Appendf(nil, "%sfiles %d\n", textMagic, t.Files)
-	if t.Dropped > 0 {
-		b = fmt.Appendf(b, "dropped %d\n", t.Dropped)
+	b := bufio.NewWriter(w)
+	fmt.Fprintf(b, "%sfiles %d\n", magic, t.Files)
+	if t.Holes+t.Dropped > 0 {
+		fmt.Fprintf(b, "holes %d\ndropped %d\n", t.Holes, t.Dropped)
 	}
 	for i := range t.Events {
-		b = fmt.Appendf(b, "%d %v\n", t.Events[i].Ticket, &t.Events[i])
-		if len(b) > 1<<15 {
-			if _, err := w.Write(b); err != nil {
-				return err
-			}
-			b = b[:0]
-		}
+		fmt.Fprintf(b, "%d %v\n", t.Events[i].Ticket, &t.Events[i])
 	}
-	_, err := w.Write(b)
+	return b.Flush()
+}
+
+// Save writes the trace to a new file, for [Open].
+func (t *Trace) Save(path string) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	if err = errors.Join(t.WriteText(file), file.Close()); err != nil {
+		os.Remove(path)
+	}
 	return err
 }
 
-func decodeText(path string, content []byte) (*Trace, error) {
+// Open reads a trace that [Trace.Save] has written, or somebody else. The error names
+// path and reason.
+func Open(path string) (*Trace, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return Decode(path, content)
+}
+
+// Decode reads a trace from memory; path is for its errors.
+func Decode(path string, content []byte) (*Trace, error) {
+	if !IsTrace(content) {
+		return nil, fmt.Errorf("%s: not a trace: the first line is not %q", path, magic[:len(magic)-1])
+	}
 	t := &Trace{Path: path}
 	lines := bufio.NewScanner(bytes.NewReader(content))
 	for number := 1; lines.Scan(); number++ {
@@ -70,7 +104,7 @@ func decodeText(path string, content []byte) (*Trace, error) {
 
 func (t *Trace) parseLine(words []string) error {
 	switch words[0] {
-	case "files", "dropped":
+	case "files", "holes", "dropped":
 		if len(words) != 2 {
 			return fmt.Errorf("%s needs a number", words[0])
 		}
@@ -78,6 +112,8 @@ func (t *Trace) parseLine(words []string) error {
 		switch {
 		case err != nil:
 			return fmt.Errorf("%s %q: not a number", words[0], words[1])
+		case words[0] == "holes":
+			t.Holes = int(n)
 		case words[0] == "dropped":
 			t.Dropped = int(n)
 		case n < 1 || n > maxFiles:

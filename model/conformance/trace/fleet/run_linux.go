@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -210,13 +211,14 @@ func (r *Report) judge(ctx context.Context, recording *trace.Recording, shared m
 	return err
 }
 
-// save copies the trace to where it stays.
+// save writes the trace to where it stays.
 func save(recording *trace.Recording, c Config) (string, error) {
-	for i := range 1000 {
+	t, err := recording.Trace()
+	for i := 0; i < 1000 && err == nil; i++ {
 		path := filepath.Join(c.Keep, fmt.Sprintf("afterlock-trace-%d-%d", c.Seed, i))
-		if err := recording.Save(path); !os.IsExist(err) {
+		if err := t.Save(path); !os.IsExist(err) {
 			return path, err
 		}
 	}
-	return "", fmt.Errorf("%w: %s is full of traces", ErrEnvironment, c.Keep)
+	return "", cmp.Or(err, fmt.Errorf("%w: %s is full of traces", ErrEnvironment, c.Keep))
 }
