@@ -154,6 +154,29 @@ var answers = []answer{
 		require.ErrorIs(t, err, unix.ENOLCK)
 		require.Len(t, rootNames(t, s.root), len(names)+1, "it is the holder's")
 	}},
+	{"a stranger's file has the name of a lock file that this process may not lock", nil, all(acting(kernel.LockHolder, func(s *scene) {
+		for _, lock := range must(filepath.Glob(s.lock("*"))) {
+			if lock != s.lock(s.live.ID()) && lock != s.lock(staleID) {
+				must(0, os.Remove(lock))
+				must(0, os.WriteFile(lock, []byte("another's"), 0o600))
+			}
+		}
+	}), on(kernel.OpenUnnamed, "", unix.EOPNOTSUPP), on(kernel.TakeLock, "", unix.ENOLCK)), nil, func(t *testing.T, s *scene, _ *refusing) {
+		names := rootNames(t, s.root)
+		_, err := s.root.Create()
+		require.ErrorIs(t, err, unix.ENOLCK)
+		require.Len(t, rootNames(t, s.root), len(names)+1, "it is the stranger's")
+	}},
+	{"what may not be removed is made removable once", nil, func(s *scene, c *kernel.Call) error {
+		err := on(kernel.RemoveEntry, "passwd", unix.EACCES)(s, c)
+		if err != nil {
+			s.noted["thrice"], s.noted["twice"], s.noted["once"] = s.noted["twice"], s.noted["once"], true
+		}
+		return err
+	}, nil, func(t *testing.T, s *scene, k *refusing) {
+		recovered(tempdir.Failed, unix.EACCES)(t, s, k)
+		require.Equal(t, map[string]bool{"once": true, "twice": true, "thrice": false}, s.noted)
+	}},
 	{"no lock is to be had, which says nothing about files without a name", nil, all(on(kernel.TakeLock, "", unix.EPERM), on(kernel.CreateLock, "", unix.EIO)), nil, func(t *testing.T, s *scene, _ *refusing) {
 		_, err := s.root.Create()
 		require.ErrorIs(t, err, unix.EPERM)

@@ -294,10 +294,16 @@ func (k *tap) Before(c *kernel.Call) error {
 			return err
 		}
 	}
-	if c.Method == kernel.Close {
+	var now unix.Stat_t
+	switch c.Method {
+	case kernel.Close:
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		delete(k.open, c.Fd)
+	case kernel.ChangeMode: // whatever has to be mended, others are let in nowhere
+		if unix.Fstatat(c.Dir, c.Name, &now, unix.AT_SYMLINK_NOFOLLOW) == nil && uint32(c.Mode)&0o077&^now.Mode != 0 {
+			panic(fmt.Sprintf("%s had the mode %o, and gets %o", c.Name, now.Mode&0o777, c.Mode))
+		}
 	}
 	return nil
 }

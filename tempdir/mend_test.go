@@ -132,6 +132,7 @@ func TestModeThatWasMendedIsChangedBack(t *testing.T) {
 		require.NoError(t, os.Chmod(parent, 0o755))
 		require.ErrorIs(t, err, fs.ErrPermission)
 		requireMode(t, victim, 0o577)
+		require.NoError(t, os.Chmod(victim, 0o500))
 		k.take()
 		require.NoError(t, dir.StageDeletion(victim))
 		calls := k.take()
