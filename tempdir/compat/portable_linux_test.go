@@ -1,6 +1,7 @@
 package compat_test
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -65,8 +66,10 @@ func TestPortableStaysOnTheFileSystem(t *testing.T) {
 	require.NoError(t, err)
 	addition, err := td.StageAddition()
 	require.NoError(t, err)
-	merged := filepath.Join(addition.Path, "merged")
+	open := filepath.Join(addition.Path, "open")
+	merged := filepath.Join(open, "merged")
 	require.NoError(t, os.MkdirAll(merged, 0o700))
+	require.NoError(t, os.Chmod(open, 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(addition.Path, "file"), nil, 0o600))
 	testfs.MountAt(t, "tmpfs", merged, "tmpfs", "size=1m")
 	require.NoError(t, os.Chmod(addition.Path, 0o500))
@@ -83,6 +86,9 @@ func TestPortableStaysOnTheFileSystem(t *testing.T) {
 	info, err := os.Stat(addition.Path)
 	require.NoError(t, err)
 	require.Equal(t, fs.FileMode(0o700), info.Mode().Perm(), "for its owner alone")
+	info, err = os.Stat(open)
+	require.NoError(t, err)
+	require.Equal(t, fs.FileMode(0o755), info.Mode().Perm(), "which was in nobody's way")
 	require.NoError(t, compat.RecoverStaleDirs(root), "the store loads")
 	require.FileExists(t, precious)
 	require.NoError(t, unix.Unmount(merged, 0))
@@ -108,6 +114,11 @@ func TestPortableAsOrdinaryUser(t *testing.T) {
 // opened is not what was looked at.
 func TestPortableDirectoryThatIsReplaced(t *testing.T) {
 	portably(t)
+	t.Run("by a directory", func(t *testing.T) { replaced(t, true) })
+	t.Run("by a file", func(t *testing.T) { replaced(t, false) })
+}
+
+func replaced(t *testing.T, directory bool) {
 	root, elsewhere := t.TempDir(), t.TempDir()
 	td, err := compat.NewTempDir(root)
 	require.NoError(t, err)
@@ -117,6 +128,10 @@ func TestPortableDirectoryThatIsReplaced(t *testing.T) {
 	for _, path := range []string{victim, other} {
 		require.NoError(t, os.MkdirAll(path, 0o700))
 		require.NoError(t, os.WriteFile(filepath.Join(path, "file"), nil, 0o600))
+	}
+	stays := filepath.Join(victim, "file")
+	if !directory {
+		other, stays = filepath.Join(other, "file"), victim
 	}
 	replace := sync.OnceFunc(func() {
 		check(os.Rename(victim, filepath.Join(elsewhere, "victim")))
@@ -130,8 +145,9 @@ func TestPortableDirectoryThatIsReplaced(t *testing.T) {
 	})
 	err = td.Cleanup()
 	restore()
-	require.ErrorIs(t, err, tempdir.ErrForeign)
-	require.FileExists(t, filepath.Join(victim, "file"))
+	require.ErrorIs(t, err, tempdir.ErrLeftover)
+	require.Equal(t, directory, errors.Is(err, tempdir.ErrForeign))
+	require.FileExists(t, stays)
 	require.NoError(t, compat.RecoverStaleDirs(root))
 }
 

@@ -242,6 +242,13 @@ func TestPortableLeftoverFailsNobody(t *testing.T) {
 	restore()
 	require.NoError(t, compat.RecoverStaleDirs(root))
 	require.Empty(t, names(t, root))
+	restore = compat.SwapLock(func(*os.File) error { return errors.New("no lock is available") })
+	_, err = compat.NewTempDir(root)
+	require.ErrorContains(t, err, "no lock is available")
+	restore()
+	require.NoError(t, os.Symlink("loop", filepath.Join(root, "loop")))
+	_, err = compat.RecoverStaleDirsReport(filepath.Join(root, "loop"))
+	require.Error(t, err, "a root that cannot be told is no empty one")
 }
 
 // TestDroppedIsLive: what nobody refers to any more is not stale while its

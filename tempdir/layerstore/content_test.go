@@ -40,6 +40,8 @@ func TestArchives(t *testing.T) {
 		{"the layer itself", []tar.Header{dir("./"), file("a", "1")}, []string{"a: 1"}},
 		{"a later entry replaces", []tar.Header{file("a", "1"), file("a", "2"), dir("b"), file("b", "3")}, []string{"a: 2", "b: 3"}},
 		{"a file replaces a tree", []tar.Header{file("a/b/c", "1"), file("a", "2")}, []string{"a: 2"}},
+		{"every type replaces a tree", []tar.Header{file("a/b", "1"), symlink("a", "x"), file("c/b", "1"), {Typeflag: tar.TypeFifo, Name: "c"}, file("d/b", "1"), file("e", "2"), hardlink("d", "e")},
+			[]string{"a -> x", "c p---------", "d: 2", "e: 2"}},
 		{"links may point anywhere", []tar.Header{symlink("a", "/etc/passwd"), symlink("b", "../../..")},
 			[]string{"a -> /etc/passwd", "b -> ../../.."}},
 		{"a file replaces a link, and not what it points to", []tar.Header{file("a", "1"), symlink("b", "a"), file("b", "2")},

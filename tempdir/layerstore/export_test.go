@@ -49,6 +49,9 @@ func PerhapsUsed(s *Store, id, point string) string {
 	return why
 }
 
+// MountOf is the mount that a directory is on, as the table numbers it.
+var MountOf = mountOf
+
 // OpenSlice is how long Open recovers.
 const OpenSlice = openSlice
 

@@ -388,6 +388,11 @@ func TestLayersInUseWithoutProc(t *testing.T) {
 		}
 		_, err := m.s.Delete(background, "bystander")
 		require.NoError(t, err)
+		first, known := layerstore.MountOf(m.dir)
+		require.True(t, known)
+		other, known := layerstore.MountOf(second)
+		require.True(t, known)
+		require.NotEqual(t, first, other)
 	})
 }
 

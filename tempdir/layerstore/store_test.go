@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
@@ -175,9 +176,15 @@ func TestCloseTouchesNothingOfOthers(t *testing.T) {
 	_, err = openStore(t, path).Recover(background)
 	require.NoError(t, err)
 	assert.Equal(t, before, leftovers(path), "the instance of a live receipt")
+	open, err := proc.OpenDescriptors()
+	require.NoError(t, err)
 	_, err = s.List(background)
 	assert.ErrorIs(t, err, layerstore.ErrClosed)
+	assert.ErrorIs(t, s.Save(background, "a", nil), layerstore.ErrClosed)
+	_, err = s.Load(background)
+	assert.ErrorIs(t, err, layerstore.ErrClosed)
 	assert.ErrorIs(t, s.Close(), layerstore.ErrClosed)
+	assert.Empty(t, must(open.Leaked()))
 
 	require.NoError(t, other.Close()) // the receipt outlives even its own handle
 	_, err = receipt.Finish(background)
