@@ -206,8 +206,10 @@ var answers = []answer{
 		require.ErrorIs(t, err, context.Canceled)
 	}},
 	{"usage of no id", nil, nil, nil, func(t *testing.T, s *scene, _ *refusing) {
-		_, err := s.root.Usage(background, "../outside")
+		require.NoError(t, os.Mkdir(s.data("foreign"), 0o700))
+		usage, err := s.root.Usage(background, "foreign")
 		require.ErrorIs(t, err, tempdir.ErrForeign)
+		require.Zero(t, usage)
 	}},
 	{"a type that is not listed cannot be looked at, once", nil, func(s *scene, c *kernel.Call) error {
 		if c.Method == kernel.StatName && c.Name == "lock-"+staleID && !s.noted["asked"] {

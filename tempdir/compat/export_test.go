@@ -41,6 +41,9 @@ func PortableCreateLock(dir, name string) error {
 	return err
 }
 
+// SystemClearFlags is what the portable code clears flags with.
+var SystemClearFlags = systemClearFlags
+
 // SwapClearFlags makes the portable code clear flags with do until restore is called.
 func SwapClearFlags(do func(dir *os.Root, name string, info fs.FileInfo) bool) (restore func()) {
 	old := clearFlags

@@ -77,23 +77,28 @@ func init() {
 }
 
 func init() {
-	// "hides without listings" STORE: an archive hides what cannot be listed.
-	proc.Register("hides without listings", func(arguments []string) {
+	// "creates without" STORE PARENT: an archive that hides what is below, on the parent.
+	proc.Register("creates without", func(arguments []string) {
 		content := layerstore.Tar(archive(file("a/b", ""), file("a/.wh..wh..opq", "")))
-		_, err := must(layerstore.Open(arguments[0])).Create(background, layerstore.Layer{ID: "new"}, content)
+		_, err := must(layerstore.Open(arguments[0])).Create(background, layerstore.Layer{ID: "new", Parent: arguments[1]}, content)
 		if !errors.Is(err, unix.EIO) {
-			panic(fmt.Sprint("what could not be listed is hidden: ", err))
+			panic(fmt.Sprint("what could not be read is hidden, or copied: ", err))
 		}
 	})
 }
 
-// What an archive hides and nobody can list would show for ever.
-func TestWhatCannotBeListedIsNotHidden(t *testing.T) {
-	_, path := newStore(t)
-	child := proc.New("hides without listings", path)
-	testfs.Lack{Calls: map[string]syscall.Errno{"getdents64": unix.EIO}}.Command(t, child.Cmd)
-	output, err := child.CombinedOutput()
-	require.NoError(t, err, "%s", output)
+// What an archive hides and nobody can list would show for ever; and what of a parent
+// cannot be read is no empty file or link.
+func TestWhatCannotBeReadFailsACreation(t *testing.T) {
+	s, path := newStore(t)
+	create(t, s, "links", layerstore.Tar(archive(symlink("a", "b"))))
+	create(t, s, "files", layerstore.Tar(archive(file("a", "b"))))
+	for parent, call := range map[string]string{"": "getdents64", "files": "getdents64", "links": "readlinkat"} {
+		child := proc.New("creates without", path, parent)
+		testfs.Lack{Calls: map[string]syscall.Errno{call: unix.EIO}}.Command(t, child.Cmd)
+		output, err := child.CombinedOutput()
+		require.NoError(t, err, "%s: %s", call, output)
+	}
 }
 
 // Which boot this is a process without /proc cannot tell; what is mounted stays

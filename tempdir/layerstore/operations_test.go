@@ -344,6 +344,11 @@ func (th *theatre) play(t *testing.T, f *faulty, o operation) (has, wrong string
 		}
 	}
 	said := err
+	if said != nil {
+		if lines := strings.Split(said.Error(), "\n"); len(lines) != len(slices.Compact(slices.Sorted(slices.Values(lines)))) {
+			return "", fmt.Sprintf("it says the same twice: %v", said)
+		}
+	}
 	if f != nil {
 		f.said = said
 	}

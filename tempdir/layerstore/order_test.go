@@ -388,6 +388,9 @@ func TestOpenThatFailsLeavesNothing(t *testing.T) {
 			}))
 			s, err := layerstore.Open(path, append(c.options(), order, layerstore.Make(0o700), layerstore.WithoutRecovery())...)
 			if err == nil {
+				if failed != "" {
+					require.Regexp(t, `^Disk\.(Close|StatMetadata|WriteSpare|Replace|OpenLock)$`, failed, "without a word")
+				}
 				require.NoError(t, s.Close())
 			} else {
 				if _, missing := os.Stat(filepath.Join(path, "layers.json")); missing != nil {

@@ -180,13 +180,13 @@ func (l Lack) filter() (program []unix.SockFilter, err error) {
 
 // numbers are calls by name.
 var numbers = map[string]uint32{
-	"close": unix.SYS_CLOSE, "faccessat": unix.SYS_FACCESSAT, "fchmod": unix.SYS_FCHMOD, "fchmodat": unix.SYS_FCHMODAT,
+	"close": unix.SYS_CLOSE, "faccessat": unix.SYS_FACCESSAT, "fchdir": unix.SYS_FCHDIR, "fchmod": unix.SYS_FCHMOD, "fchmodat": unix.SYS_FCHMODAT,
 	"fchmodat2": unix.SYS_FCHMODAT2, "fchownat": unix.SYS_FCHOWNAT,
 	"fcntl": wide(221, 221, 4220, unix.SYS_FCNTL), "fstatfs": wide(269, 267, 4256, unix.SYS_FSTATFS),
 	"fsync": unix.SYS_FSYNC, "getdents64": unix.SYS_GETDENTS64, "ioctl": unix.SYS_IOCTL, "linkat": unix.SYS_LINKAT,
 	"listmount": unix.SYS_LISTMOUNT, "mkdirat": unix.SYS_MKDIRAT, "mount": unix.SYS_MOUNT,
 	"name_to_handle_at": unix.SYS_NAME_TO_HANDLE_AT, "openat": unix.SYS_OPENAT, "openat2": unix.SYS_OPENAT2,
-	"pwrite64": unix.SYS_PWRITE64, "renameat2": unix.SYS_RENAMEAT2, "statmount": unix.SYS_STATMOUNT,
+	"pwrite64": unix.SYS_PWRITE64, "readlinkat": unix.SYS_READLINKAT, "renameat2": unix.SYS_RENAMEAT2, "statmount": unix.SYS_STATMOUNT,
 	"statx": unix.SYS_STATX, "symlinkat": unix.SYS_SYMLINKAT, "umount2": unix.SYS_UMOUNT2, "unlinkat": unix.SYS_UNLINKAT,
 	"unshare": unix.SYS_UNSHARE, "utimensat": unix.SYS_UTIMENSAT, "write": unix.SYS_WRITE,
 }
