@@ -292,7 +292,7 @@ func TestDetachWhateverTheKernelLacks(t *testing.T) {
 				here, outside := t.TempDir(), makeLayer(t, t.TempDir())
 				require.NoError(t, os.Mkdir(filepath.Join(here, "mounted"), 0o700))
 				testfs.Bind(t, outside, filepath.Join(here, "mounted"))
-				t.Chdir(here)
+				require.NoError(t, os.Chdir(here)) // of this process alone, which may not go back
 				k := kernel.Linux()
 				fd, err := k.OpenParent(outside)
 				require.NoError(t, err)

@@ -220,3 +220,19 @@ func TestSaveWithoutExchange(t *testing.T) {
 		assert.Equal(t, "y", labels(t, path))
 	})
 }
+
+// A save by mark that was cut off, and its metadata file taken away: the next save makes it
+// anew first, and goes over that.
+func TestSaveOverAMetadataFileThatIsGone(t *testing.T) {
+	refuse := refused{}
+	s, path := newStore(t, refuse.options()...)
+	create(t, s, "base", someFiles(1, "base"))
+	refuse["Disk.Replace"], refuse["Disk.ReadMetadata"] = unix.EINVAL, unix.EINVAL // which ends it after the mark
+	require.NoError(t, s.Save(background, "base", label("new")))
+	delete(refuse, "Disk.ReadMetadata")
+	require.NoError(t, os.Remove(filepath.Join(path, "layers.json")))
+	require.NoError(t, openStore(t, path, refuse.options()...).Save(background, "base", label("newer")))
+	layer, err := openStore(t, path).Layer(background, "base")
+	require.NoError(t, err)
+	require.Equal(t, label("newer"), layer.Labels)
+}

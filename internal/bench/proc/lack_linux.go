@@ -1,6 +1,7 @@
 package proc
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"runtime"
@@ -160,7 +161,7 @@ func (l Lack) filter() (program []unix.SockFilter, err error) {
 			_, err = fmt.Sscan(name, &number)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("the number of the call %q is not known here", name)
+			return nil, fmt.Errorf("%w: %q", ErrNoNumber, name)
 		}
 		refuse := []unix.SockFilter{{Code: answer, K: unix.SECCOMP_RET_ERRNO | uint32(l.Calls[key])}}
 		if operator != 0 {
@@ -177,6 +178,9 @@ func (l Lack) filter() (program []unix.SockFilter, err error) {
 	}
 	return append(program, unix.SockFilter{Code: answer, K: unix.SECCOMP_RET_ALLOW}), nil
 }
+
+// ErrNoNumber is of a call that has no name here: a mistake of who lacks it.
+var ErrNoNumber = errors.New("no number is known of the call")
 
 // numbers are calls by name.
 var numbers = map[string]uint32{
