@@ -487,8 +487,8 @@ func (s *site) layers(ctx context.Context) error {
 			return err
 		}
 	}
-	err = errors.Join(os.RemoveAll(s.victim), os.MkdirAll(filepath.Dir(s.victim), 0o755))
-	if err != nil {
+	raze(s.victim)
+	if err := os.MkdirAll(filepath.Dir(s.victim), 0o755); err != nil {
 		return err
 	}
 	if err := s.ownAll(at); err != nil {

@@ -282,7 +282,7 @@ type played struct {
 // batch draws some worlds and plays them, and reports whether there may be more.
 func (s *search) batch(ctx context.Context) (more bool) {
 	var batch []*played
-	for len(batch) < batchSize && (s.Limit == 0 || s.drawn < s.Limit) {
+	for len(batch) < batchSize && (s.Limit == 0 || s.report.Worlds+len(batch) < s.Limit) {
 		w, met, ok := s.cover.next()
 		if !ok {
 			break
@@ -382,7 +382,8 @@ func (s *search) cause(ctx context.Context, w World, err error) (partial, string
 			w[d], p[d] = 0, open
 		}
 	}
-	return p, strings.Join(strings.Fields(strings.ReplaceAll(why, errRefused.Error()+": ", "")), " ")
+	why = strings.NewReplacer(errRefused.Error()+": ", "", s.images+"/", "", s.base+"/", "").Replace(why)
+	return p, strings.Join(strings.Fields(why), " ")
 }
 
 // matters reports whether a world that is refused is not with one of these values of

@@ -24,7 +24,7 @@ type Options struct {
 	World          string            // only this one, as [World.String] writes it
 	Many           bool              // those of a [Player]
 	First          bool              // end soon after the first finding
-	Limit          int               // of the worlds; 0: none
+	Limit          int               // of the worlds that are played; 0: none
 	ShardI, ShardN int               // only every ShardN-th world, from ShardI
 	Progress       func(text string) `json:"-"`
 
