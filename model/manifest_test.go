@@ -77,7 +77,7 @@ func TestEveryModelIsAsTLCRecordedIt(t *testing.T) {
 	}
 	assert.Empty(t, model.NeverFire(reports), "actions that fire in no model")
 	if !testing.Short() {
-		assert.Equal(t, 46, behaviours)
+		assert.GreaterOrEqual(t, behaviours, 46)
 		assert.Greater(t, lassos, 8)
 	}
 }

@@ -221,7 +221,7 @@ func check(ctx context.Context, jar string, row manifest.Row) (manifest.Row, err
 		row.Length = len(out.steps)
 		row.Loop = out.loop
 		if row.Property == "" {
-			return row, fmt.Errorf("TLC ended with exit code %d:\n%s", out.exit, out.text)
+			return row, fmt.Errorf("TLC ended with exit code %d:\n%s", out.exit, out.text[max(0, strings.Index(out.text, "Error: ")):])
 		}
 		if out, err = tlc(ctx, jar, row.Module, checks.ReplaceAllString(string(config), ""), dump); err != nil {
 			return row, err
