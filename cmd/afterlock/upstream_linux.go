@@ -23,8 +23,7 @@ import (
 )
 
 // An upstreamMode is what the command does if the flag of its name is given; the
-// first, which has no name, if none is. One that prints something else than a
-// report does so and returns nil.
+// first, which has no name, if none is.
 type upstreamMode struct {
 	name, help string
 	flags      string // those of modeFlags that it knows
@@ -51,14 +50,7 @@ var upstreamModes = []upstreamMode{
 		}},
 	{"older", "older releases, and Debian's podman and buildah, on one store with the newest and with compat (2 min; words: some of them)", "", (*subjects.Workshop).Older},
 	{"killed", "a process that deletes or puts, and ends, killed with its group at each mutating call, and what a server makes of it (5 min; words: VARIANT/DRIVER/ERRAND/POINT, or how one begins)", "", (*subjects.Workshop).Killed},
-	{"policy", "who waits when a store recovers, and until when space is taken: one trace with kills, under each policy (20 min; words: policies, or \"trace\" to print it)", "runs seed",
-		func(w *subjects.Workshop, ctx context.Context, o subjects.Run) (*subjects.Report, error) {
-			if slices.Equal(o.Words, []string{"trace"}) {
-				_, err := fmt.Fprint(o.Out, o.Trace())
-				return nil, err
-			}
-			return w.Policies(ctx, o)
-		}},
+	{"policy", "who waits when a store recovers, and until when space is taken: one trace with kills, under each policy (20 min; words: policies)", "runs seed", (*subjects.Workshop).Policies},
 	{"adopt", "its own tests and commands, with and without compat (words: " + strings.Join(subjects.AdoptionParts(), ", ") + ")", "runs", (*subjects.Workshop).Adopt},
 	{"patch", "the patch of docs/UPSTREAM.md on a copy, whole, without each part, and with recovery out of the locks (10 min; words: " + strings.Join(subjects.PatchParts(), ", ") + ")", "runs seconds", (*subjects.Workshop).Patch},
 }
@@ -117,7 +109,7 @@ cannot do it.`,
 			if err := ownMounts(); err != nil {
 				return err
 			}
-			o.Words, o.Out, o.Log = args, cmd.OutOrStdout(), cmd.ErrOrStderr()
+			o.Words, o.Log = args, cmd.ErrOrStderr()
 			return upstream(cmd, mode, options, o, keep, asJSON)
 		},
 	}
@@ -193,9 +185,6 @@ func upstream(cmd *cobra.Command, mode upstreamMode, options subjects.Options, o
 	if err == nil {
 		d.Version = w.Version
 		report, err = mode.run(w, ctx, o)
-		if err == nil && report == nil {
-			return nil
-		}
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()

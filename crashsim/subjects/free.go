@@ -16,7 +16,6 @@ type Run struct {
 	Seed    uint64    // of what is drawn
 	Dir     string    // an existing directory, for the mount points of stores, where overlay can be mounted
 	Log     io.Writer // progress
-	Out     io.Writer // for what is no report
 }
 
 // What has to be done for "nobody lost anything". The released store loses one of

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -59,15 +58,6 @@ func (c TraceCommand) String() string {
 		text += fmt.Sprintf(", killed when %d of %d directories are left", c.Left, c.Layer.Directories())
 	}
 	return text
-}
-
-func (t Trace) String() string {
-	var text strings.Builder
-	fmt.Fprintf(&text, "seed %d: %d commands, %d layers in use, %d victims\n", t.Seed, len(t.Commands), len(t.Base), len(t.Victims))
-	for _, c := range t.Commands {
-		fmt.Fprintln(&text, c)
-	}
-	return text.String()
 }
 
 // Duration is when the last command starts.

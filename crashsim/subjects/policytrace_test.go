@@ -11,9 +11,10 @@ import (
 
 // A short trace, to be read.
 func ExampleNewTrace() {
-	fmt.Print(subjects.NewTrace(1, 24, 2))
+	for _, c := range subjects.NewTrace(1, 24, 2).Commands {
+		fmt.Println(c)
+	}
 	// Output:
-	// seed 1: 24 commands, 6 layers in use, 2 victims
 	// 0.00 s, lane 5: list
 	// 0.02 s, lane 5: mount base0 (202 names)
 	// 0.06 s, lane 4: list

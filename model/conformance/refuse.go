@@ -25,12 +25,9 @@ func (s *scheduler) refuse(state *model.State, enabled func(action int) bool) er
 		p := s.procs[a.proc]
 		switch {
 		case p == nil || a.Slot == "Crash" || a.Slot == "CallFails":
-			// The environment's: what disables them is a bound of the model.
-			s.counts.Bounded++
-			continue
+			continue // the environment's: what disables them is a bound of the model
 		case p.upstream && p.at.Call == a.Slot:
-			s.counts.Bounded++ // with another id
-			continue
+			continue // with another id
 		case (a.Slot == "LinkLock" || a.Slot == "CreateLock") && !p.creator && p.at.Name != lockPrefix+s.world.ids[a.id]:
 			s.counts.Elsewhere++ // an adopter's name is that of the data it saw
 			continue
@@ -45,8 +42,6 @@ func (s *scheduler) refuse(state *model.State, enabled func(action int) bool) er
 		if tried {
 			s.counts.Refused++
 			called = true
-		} else {
-			s.counts.Bounded++
 		}
 	}
 	if !called {

@@ -23,7 +23,6 @@ type Counts struct {
 	Crashes   int64 // steps that killed
 	Refused   int64 // disabled actions whose call was made and refused
 	Elsewhere int64 // disabled actions before which the code does not stand
-	Bounded   int64 // disabled by a bound of the model alone, and not tried
 }
 
 func (c *Counts) add(d Counts) {
@@ -33,13 +32,11 @@ func (c *Counts) add(d Counts) {
 	c.Crashes += d.Crashes
 	c.Refused += d.Refused
 	c.Elsewhere += d.Elsewhere
-	c.Bounded += d.Bounded
 }
 
 // A Report is what a run found.
 type Report struct {
 	Model    string
-	States   int64
 	Edges    int64 // of the state graph
 	EdgesRun int64 // executed
 	Counts
@@ -52,7 +49,6 @@ type Report struct {
 
 // Add adds the numbers of another run. Injected is then the larger of the two.
 func (r *Report) Add(other Report) {
-	r.States += other.States
 	r.Edges += other.Edges
 	r.EdgesRun += other.EdgesRun
 	r.Counts.add(other.Counts)

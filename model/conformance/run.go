@@ -45,7 +45,7 @@ func execute(ctx context.Context, m *model.Model, o Options) (report Report, err
 	if err != nil {
 		return report, err
 	}
-	report.States, report.Edges = int64(g.States()), int64(g.Edges())
+	report.Edges = int64(g.Edges())
 	r := &run{Options: o, m: m, g: g, next: newPlanner(g).next, begin: time.Now(),
 		first: make([]int, g.States()), visited: make([]atomic.Bool, g.States()), covered: make([]bool, g.Edges()), injected: map[injection]int64{}}
 	for state, edges := 0, 0; state < g.States(); state++ {

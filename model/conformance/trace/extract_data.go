@@ -15,7 +15,6 @@ func (x *extraction) stageDeletion(p *process, call, ret *Event) {
 		kind = opStage
 	case ret.Errno == enoent:
 		kind = opStageMissing
-		x.counts.Missing++
 	case ret.Errno == eexist:
 		return // somebody put a name there; the next number is tried
 	}

@@ -85,7 +85,7 @@ func extract(t *Trace) (*extraction, error) {
 			}
 		}
 	}
-	x.counts.Holes, x.counts.Dropped = int64(t.Holes), int64(t.Dropped)
+	x.counts.Dropped = int64(t.Dropped)
 	return x, nil
 }
 

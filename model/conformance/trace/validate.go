@@ -26,15 +26,12 @@ const (
 type Counts struct {
 	Events     int64 // recorded
 	Dropped    int64 // not recorded, because the mapping was full
-	Holes      int64 // records that a kill has cut off
 	CutOff     int64 // calls that a kill has cut off
 	Gone       int64 // processes that were reaped
 	Instances  int64 // ids that were judged
-	Orphans    int64 // of them, put into the root without lock file
 	Adoptions  int64 // orphans that got a lock file
 	Ghosts     int64 // rechecks that found another file, or none
 	Busy       int64 // locks that were held
-	Missing    int64 // victims that were gone
 	Operations int64 // calls that the model has something to say about
 	Configs    int64 // states that were looked at
 	Most       int64 // states that one point of a trace allowed
@@ -149,9 +146,6 @@ func (a *Validator) work(v *validation, next <-chan *partition) {
 		sum.Operations += int64(len(p.ops))
 		sum.Configs += int64(y.made)
 		sum.Most = max(sum.Most, int64(y.most))
-		if p.orphan {
-			sum.Orphans++
-		}
 		if f != nil {
 			found = append(found, *f)
 		}
@@ -161,7 +155,6 @@ func (a *Validator) work(v *validation, next <-chan *partition) {
 	v.report.Instances += sum.Instances
 	v.report.Operations += sum.Operations
 	v.report.Configs += sum.Configs
-	v.report.Orphans += sum.Orphans
 	v.report.Most = max(v.report.Most, sum.Most)
 	v.found = append(v.found, found...)
 }
