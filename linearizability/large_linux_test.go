@@ -19,7 +19,7 @@ func TestLargeLayersLoseNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("skipped, because it makes layers of many files")
 	}
-	r, err := Run(t.Context(), Config{Dir: testfs.InMemory(t), Seed: 1, Processes: 8, Files: 300})
+	r, err := Run(t.Context(), Config{Dir: testfs.InMemory(t), Seed: 1, Processes: 5, Files: 150})
 	require.NoError(t, err)
 	t.Logf("%+v", r)
 	assert.Empty(t, r.Problems)

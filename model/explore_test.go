@@ -15,7 +15,7 @@ import (
 func TestNothingDependsOnTheNumberOfWorkers(t *testing.T) {
 	names := []string{"GateSwept", "Rule1PublishLocked", "UpstreamCommit", "Rule12MissingDataFails", "PowerWeak"}
 	if !testing.Short() {
-		names = append(names, "GateRefinementTwo", "Rule7RemembersNumber", "StoreNoFlag")
+		names = append(names, "GateRefinementTwo", "StoreNoFlag")
 	}
 	for _, name := range names {
 		m := model.Find(name)

@@ -23,7 +23,7 @@ func manifest(t *testing.T) []model.Recorded {
 
 // Up to so many states a model is explored here; afterlock verify explores all of
 // them. More of those that are refuted: each is about a rule of its own.
-const small, smallIfRefuted = 30_000, 135_000
+const small, smallIfRefuted = 30_000, 60_000
 
 // isSmall reports whether a model is explored here: with -short, up to 8,000 states.
 func isSmall(row model.Recorded) bool {
@@ -77,7 +77,7 @@ func TestEveryModelIsAsTLCRecordedIt(t *testing.T) {
 	}
 	assert.Empty(t, model.NeverFire(reports), "actions that fire in no model")
 	if !testing.Short() {
-		assert.GreaterOrEqual(t, behaviours, 46)
+		assert.Greater(t, behaviours, 40)
 		assert.Greater(t, lassos, 8)
 	}
 }

@@ -76,12 +76,3 @@ func TestCheckRefusesWhatItCannotRead(t *testing.T) {
 	assert.Equal(t, 2, code)
 	assert.Contains(t, stderr, "--timeout -1s: a history cannot take less than nothing")
 }
-
-func TestClaimsSaysWhichFsyncKeepsHalfALayerOutOfReach(t *testing.T) {
-	if testing.Short() {
-		t.Skip("skipped, because it tries every set of fsyncs")
-	}
-	stdout, stderr, code := call(t, "claims")
-	assert.Zero(t, code, stderr)
-	assert.Regexp(t, `(?m)^deletion +reachable-whole +none +data +data +ordered$`, stdout)
-}

@@ -51,7 +51,7 @@ func TestOneEventMoved(t *testing.T) {
 	trace.Events = trace.Events[:min(len(trace.Events), 4000)]
 	verdict, text := verdictOf(t, trace)
 	require.Equal(t, Valid, verdict, text)
-	moves := 2000
+	moves := 1000
 	if testing.Short() {
 		moves = 200
 	}
