@@ -179,8 +179,8 @@ func TestModelStageTellsWhatDiffers(t *testing.T) {
 		rows[1].Length--
 	})
 	assert.Equal(t, Fail, verdict)
-	assert.Contains(t, problems, "GateOrphan: distinct states: TLC has 3168, Go has 3167")
-	assert.Contains(t, problems, "UpstreamAsShipped: states of the counterexample: TLC has 15, Go has 16")
+	assert.Contains(t, problems, "GateOrphan: distinct states: TLC has 3168, Go has 3167; afterlock model GateOrphan shows it")
+	assert.Contains(t, problems, "UpstreamAsShipped: states of the counterexample: TLC has 15, Go has 16; afterlock model UpstreamAsShipped shows it")
 	assert.Contains(t, problems, "action SkipYoung fires in no model")
 
 	verdict, _, problems = modelsAre(t, func(rows []model.Recorded) { rows[0].Model = "Gone" })
