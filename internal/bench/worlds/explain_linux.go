@@ -46,6 +46,7 @@ var excuses = []excuse{
 	{"shape=immutable|frozen|pinned|locked refuse=flags-hidden|statx-ENOSYS|statx-EACCES|everything-of-a-sandbox", "", ":EPERM"},
 	{"shape=mounts|mounted|livefuse|deadfuse|deadvictim", "", "ErrMountPoint ErrMounted"},
 	{"shape=locked program=store-create|store-delete|store-recover|overlay-create|overlay-delete", "", ":EPERM"},
+	{"shape=locked space=quota|noblocks|noinodes", "", ":EDQUOT :ENOSPC"}, // to exchange it, after which it cannot be written over
 	{"shape=sealed", "", "ErrReadOnly"},
 
 	{"root=others user=namespace", "recover,command", ":EACCES"}, // whose owner has no id here

@@ -267,6 +267,11 @@ func (s *search) gone() (n int) {
 // the next: a number of its own, so that the same worlds are drawn on any machine.
 const batchSize = 16
 
+// learning is how many worlds are drawn before shards stop to learn what is refused: up to
+// then each looks at the worlds of the others, and after that at its own, so that all
+// draw the same.
+const learning = 1000
+
 // A played is what became of a world.
 type played struct {
 	World
@@ -276,7 +281,7 @@ type played struct {
 	refused  partial
 	why      string // it is refused
 	err      error
-	probed   bool // it is another shard's
+	others   bool // it is another shard's
 }
 
 // batch draws some worlds and plays them, and reports whether there may be more.
@@ -288,7 +293,7 @@ func (s *search) batch(ctx context.Context) (more bool) {
 			break
 		}
 		s.drawn++
-		batch = append(batch, &played{World: w, met: met, probed: s.ShardN > 1 && s.drawn%s.ShardN != s.ShardI-1})
+		batch = append(batch, &played{World: w, met: met, others: s.ShardN > 1 && s.drawn%s.ShardN != s.ShardI-1})
 	}
 	next := make(chan *played)
 	var wait sync.WaitGroup
@@ -312,15 +317,17 @@ func (s *search) batch(ctx context.Context) (more bool) {
 			s.note(p.World, []string{"no world can be built: " + p.why})
 			return false
 		case p.why != "":
-			s.cover.refuse(p.refused)
 			s.causes[p.refused] = p.why
-			s.cover.putBack(p.met)
+			if s.learns() {
+				s.cover.refuse(p.refused)
+				s.cover.putBack(p.met)
+			}
 		case p.err != nil:
 			s.note(p.World, []string{"not judged: " + p.err.Error()})
 		case len(p.findings) > 0:
 			s.note(p.reduced, p.findings)
 			fallthrough
-		case !p.probed:
+		case !p.others:
 			s.report.Worlds++
 		}
 	}
@@ -328,11 +335,15 @@ func (s *search) batch(ctx context.Context) (more bool) {
 	return len(batch) > 0 && !(s.First && len(s.report.Findings) > 0)
 }
 
+// learns reports whether a world that is refused has something to say about the next.
+func (s *search) learns() bool { return s.ShardN <= 1 || s.drawn <= learning }
+
 // play plays the world, and looks for what is behind what it finds.
 func (s *search) play(ctx context.Context, p *played) {
-	if p.probed {
+	switch {
+	case p.others && s.learns():
 		p.err = s.probe(ctx, p.World)
-	} else {
+	case !p.others:
 		p.findings, p.err = s.try(ctx, p.World)
 	}
 	switch {
