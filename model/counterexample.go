@@ -140,3 +140,13 @@ func (c *Counterexample) WriteTo(w io.Writer) (int64, error) {
 	n, err := io.WriteString(w, b.String())
 	return int64(n), err
 }
+
+// Trace is steps from a state as a counterexample has them, whoever found them.
+func (m *Protocol) Trace(s State, steps ...Successor) *Counterexample {
+	c := newCounterexample(m)
+	c.add(m, noAction, pack(&s))
+	for i := range steps {
+		c.add(m, int(steps[i].Action), pack(&steps[i].State))
+	}
+	return c
+}

@@ -89,7 +89,7 @@ Exit codes:
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.AddCommand(newVerify(), newCheck(), newModel(), newLs(), newRecover(), newRm())
+	root.AddCommand(newVerify(), newCheck(), newModel(), newProof(), newLs(), newRecover(), newRm())
 	root.AddCommand(onLinux()...)
 	for _, cmd := range root.Commands() {
 		cmd.Args = withUsage(cmd.Args)

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/afterlock/afterlock/model"
 	"github.com/afterlock/afterlock/model/proof"
 )
 
@@ -104,4 +106,63 @@ func (s Solver) Prove(ctx context.Context, all []proof.Obligation, each func(Pro
 	close(todo)
 	group.Wait()
 	return answers, errors.Join(append(errs, ctx.Err())...)
+}
+
+// A Break is an action that does not keep a clause.
+type Break struct {
+	Action         string                `json:"action"`
+	Clause         string                `json:"clause"`
+	Says           string                `json:"says"`
+	Counterexample *model.Counterexample `json:"counterexample,omitempty"`
+	Unshown        string                `json:"unshown,omitempty"` // why there is none
+}
+
+// Breaks finds out which clauses are not kept where an action is not proved, and a
+// smallest counterexample for the first of each action.
+func (s Solver) Breaks(ctx context.Context, th *proof.Theory, open []Proved) (all []Break, err error) {
+	for _, p := range open {
+		questions, clauses := th.Each(p.Name)
+		answers, err := s.Prove(ctx, questions, func(Proved) {})
+		if err != nil {
+			return nil, err
+		}
+		first := true
+		for i, a := range answers {
+			if a.Answer == "unsat" {
+				continue
+			}
+			b := Break{Action: p.Name, Clause: clauses[i].Name, Says: clauses[i].Says}
+			if first {
+				if b.Counterexample, b.Unshown, err = s.show(ctx, th, p.Name, clauses[i]); err != nil {
+					return nil, err
+				}
+				first = b.Counterexample == nil
+			}
+			all = append(all, b)
+		}
+	}
+	return all, nil
+}
+
+// show asks for counterexamples of growing size.
+func (s Solver) show(ctx context.Context, th *proof.Theory, action string, c proof.Clause) (*model.Counterexample, string, error) {
+	unshown := "no counterexample of the sizes that a model has"
+	a := th.Actions[slices.IndexFunc(th.Actions, func(a *proof.Action) bool { return a.String() == action })]
+	for _, size := range proof.Sizes {
+		for pid := range 2 {
+			lines, err := s.Ask(ctx, th.Counterexample(a, c, size, pid))
+			if err != nil {
+				return nil, "", err
+			}
+			if lines[0] != "sat" {
+				continue
+			}
+			shown, err := th.Shown(a, c, pid, lines[1:])
+			if err == nil {
+				return shown, "", nil
+			}
+			unshown = err.Error()
+		}
+	}
+	return nil, unshown, nil
 }

@@ -42,7 +42,7 @@ var invariant = []Clause{
 	{Name: "HasFile", Says: "whoever is past opening has a descriptor", formula: whoIs("opened unnamed created looking"+heldPCs, func(p *term) *term { return fd.is(p) })},
 	{Name: "HolderHasFile", Says: "a holder has a descriptor", formula: each(proc, func(p *term) *term { return implies(holds.of(p), fd.is(p)) })},
 	{Name: "HolderPlaces", Says: "who holds a lock is past TakeLock, and not yet past Close", formula: each(proc, func(p *term) *term {
-		return implies(holds.of(p), in(p, "closing"+heldPCs))
+		return implies(holds.of(p), in(p, "closing stuck"+heldPCs))
 	})},
 	{Name: "CreatorPlaces", Says: "a creator never lists, opens or claims", formula: whoIs("sawLock sawData sawBoth opened looking claimed", recoverer)},
 	{Name: "RecovererPlaces", Says: "a recoverer never has an open directory, nor is about to", formula: whoIs("named"+openPCs, func(p *term) *term { return creator.of(p) })},

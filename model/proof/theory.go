@@ -1,6 +1,12 @@
 package proof
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/afterlock/afterlock/model"
+)
 
 // A Theory is what is proved: that under its hypotheses the invariant is inductive,
 // and implies the properties.
@@ -12,6 +18,8 @@ type Theory struct {
 	Clauses    []Clause
 	Properties []Clause
 	Steps      []Clause
+
+	swap map[string]string // definitions that the actions are mutants of
 }
 
 // assumptions are those of Kernel.tla that a sort does not say.
@@ -34,6 +42,33 @@ func Ours() *Theory {
 	}
 }
 
+// Of is the theory of a model in which something is swapped, or locks are of another
+// kind: what is proved without a rule. The error says what there is no formula for.
+func Of(m *model.Model) (*Theory, error) {
+	if m.Protocol == nil {
+		return nil, fmt.Errorf("%s is no model of the protocol", m.Name)
+	}
+	actions, err := swapped(m.Protocol.Swap)
+	if err != nil {
+		return nil, err
+	}
+	mixed := strings.HasPrefix(m.Formula, "Mixed")
+	th := Ours()
+	th.Name, th.Says, th.swap = m.Name, m.Purpose, m.Protocol.Swap
+	th.Hypotheses = append(slices.Clone(assumptions), forall(proc, ours))
+	for is, t := range map[*term]bool{posixLocks: m.Protocol.LockKind != "ofd", hasTable: m.Protocol.LockKind == "table"} {
+		th.Hypotheses = append(th.Hypotheses, equal(is, boolean.value(fmt.Sprint(t))))
+	}
+	if mixed {
+		return nil, fmt.Errorf("%s: no theory of mixed fleets", m.Name)
+	}
+	others := append(strangers(), theirs(fresh)...)
+	th.Actions = slices.DeleteFunc(actions, func(a *Action) bool {
+		return slices.ContainsFunc(others, func(o *Action) bool { return o.Name == a.Name })
+	})
+	return th, nil
+}
+
 // Actions are those of Next in LockThenData.tla.
 func Actions() []*Action { return slices.Concat(create(fresh), remove(), recovery(), environment()) }
 
@@ -42,6 +77,16 @@ type Obligation struct {
 	Theory string `json:"theory"`
 	Name   string `json:"name"` // Init, an action, or a property
 	Text   string `json:"-"`    // SMT-LIB: unsat is the proof
+}
+
+// Different are the obligations that the proof of our processes does not have: those
+// that remain of a mutant.
+func (th *Theory) Different() []Obligation {
+	proved := map[string]bool{}
+	for _, o := range Ours().Obligations() {
+		proved[o.Text] = true
+	}
+	return slices.DeleteFunc(th.Obligations(), func(o Obligation) bool { return proved[o.Text] })
 }
 
 func formulas(clauses []Clause) (all []*term) {
@@ -64,6 +109,54 @@ func (th *Theory) Obligations() (all []Obligation) {
 		add(c.Name, query(nil, th.knows(), nil, c.formula))
 	}
 	return all
+}
+
+// Each has one obligation for each clause of an action: which of them are open.
+func (th *Theory) Each(action string) (all []Obligation, clauses []Clause) {
+	for _, a := range th.Actions {
+		if a.String() != action {
+			continue
+		}
+		for _, c := range slices.Concat(th.Clauses, th.Steps) {
+			t := th.conclusion(a, []Clause{c}, nil)
+			if slices.ContainsFunc(th.Steps, func(s Clause) bool { return s.Name == c.Name }) {
+				t = th.conclusion(a, nil, []Clause{c})
+			}
+			if t != nil {
+				all = append(all, Obligation{th.Name, action + " " + c.Name, query(nil, th.knows(), a, t)})
+				clauses = append(clauses, c)
+			}
+		}
+	}
+	return all, clauses
+}
+
+// Alone has the obligations of one clause, or of a property: none if it has no such.
+func (th *Theory) Alone(clause string) (all []Obligation) {
+	for _, a := range th.Actions {
+		of, clauses := th.Each(a.String())
+		for i, c := range clauses {
+			if c.Name == clause {
+				all = append(all, of[i])
+			}
+		}
+	}
+	for _, c := range th.Properties {
+		if c.Name == clause && len(all) == 0 {
+			all = append(all, Obligation{th.Name, c.Name, query(nil, th.knows(), nil, c.formula)})
+		}
+	}
+	return all
+}
+
+// Names are those of the clauses and properties.
+func (th *Theory) Names() (names []string) {
+	for _, c := range slices.Concat(th.Clauses, th.Properties, th.Steps) {
+		if !slices.Contains(names, c.Name) {
+			names = append(names, c.Name)
+		}
+	}
+	return names
 }
 
 func (th *Theory) knows() []*term {

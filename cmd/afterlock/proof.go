@@ -1,0 +1,132 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/afterlock/afterlock/internal/gate"
+	"github.com/afterlock/afterlock/model"
+	"github.com/afterlock/afterlock/model/proof"
+)
+
+func newProof() *cobra.Command {
+	var (
+		clause, mutant, smt, solver string
+		asJSON                      bool
+	)
+	cmd := &cobra.Command{
+		Use:   "proof",
+		Short: "Prove the protocol safe for any number of processes, with z3 or cvc5",
+		Long: `Proof gives a solver what is to be proved of the protocol: the first state has the
+invariant, each action keeps it, and each property follows from it. Each line is one
+question; unsat is the proof.
+
+With --mutant NAME, a model of the specification that swaps an action for a mutant or
+has another kind of lock, it asks what is not the same then, and says which action breaks which clause, with a
+state in which all clauses hold and the step after which one does not: found by the
+solver, and taken by the model.
+
+It needs z3 or cvc5: ` + gate.InstallSolvers + `
+
+Exit codes: 0 all is proved, 1 something is not, 2 usage, or there is no solver, 3
+interrupted.`,
+		Example: `  afterlock proof
+  afterlock proof --clause ActingIsNamed
+  afterlock proof --mutant Rule2Recoverer
+  afterlock proof --smt DIRECTORY`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			th := proof.Ours()
+			if mutant != "" {
+				m := model.Find(mutant)
+				if m == nil {
+					return fmt.Errorf("no model %q; afterlock model lists them", mutant)
+				}
+				var err error
+				if th, err = proof.Of(m); err != nil {
+					return err
+				}
+			}
+			all := th.Obligations()
+			if mutant != "" {
+				all = th.Different()
+			}
+			if clause != "" {
+				if all = th.Alone(clause); len(all) == 0 {
+					return fmt.Errorf("no clause %q; there are: %s", clause, strings.Join(th.Names(), ", "))
+				}
+			}
+			if smt != "" {
+				return writeObligations(smt, all)
+			}
+			solvers := gate.Solvers()
+			if solver != "" {
+				solvers = slices.DeleteFunc(solvers, func(s gate.Solver) bool { return s.Name != solver })
+			}
+			if len(solvers) == 0 {
+				return errors.New("there is no solver; " + gate.InstallSolvers)
+			}
+			answers, err := solvers[0].Prove(cmd.Context(), all, func(gate.Proved) {})
+			if err != nil {
+				return err
+			}
+			return writeProof(cmd, th, solvers[0], answers, asJSON)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&clause, "clause", "", "only this `clause` of the invariant: one question for each action")
+	flags.StringVar(&mutant, "mutant", "", "the proof of this `model`, which has a mutant in place of an action")
+	flags.StringVar(&smt, "smt", "", "write the questions to this `directory`, and ask nobody")
+	flags.StringVar(&solver, "solver", "", "`z3` or cvc5 (default: the first of them that is installed)")
+	flags.BoolVar(&asJSON, "json", false, "print the answers as JSON")
+	return cmd
+}
+
+func writeObligations(dir string, all []proof.Obligation) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	for _, o := range all {
+		name := strings.NewReplacer("/", "-", " ", "-").Replace(o.Name) + ".smt2"
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(o.Text), 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func writeProof(cmd *cobra.Command, th *proof.Theory, s gate.Solver, answers []gate.Proved, asJSON bool) error {
+	open := slices.DeleteFunc(slices.Clone(answers), func(p gate.Proved) bool { return p.Answer == "unsat" })
+	breaks, err := s.Breaks(cmd.Context(), th, open)
+	if err != nil {
+		return err
+	}
+	out := cmd.OutOrStdout()
+	if asJSON {
+		err = printJSON(out, map[string]any{"theory": th.Name, "questions": answers, "breaks": breaks})
+	} else {
+		table := [][]string{{"QUESTION", "ANSWER", "SECONDS"}}
+		for _, p := range answers {
+			table = append(table, []string{p.Name, p.Answer, fmt.Sprintf("%.2f", p.Seconds)})
+		}
+		err = printTable(out, table)
+		for _, b := range breaks {
+			fmt.Fprintf(out, "\n%s does not keep %s: %s\n", b.Action, b.Clause, b.Says)
+			if b.Counterexample != nil && err == nil {
+				_, err = b.Counterexample.WriteTo(out)
+			} else if b.Unshown != "" {
+				fmt.Fprintln(out, b.Unshown)
+			}
+		}
+	}
+	if err == nil && len(open) > 0 {
+		err = failed()
+	}
+	return err
+}
