@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -17,8 +18,8 @@ import (
 
 func newProof() *cobra.Command {
 	var (
-		clause, mutant, smt, solver string
-		asJSON                      bool
+		clause, mutant, smt, solver, record string
+		asJSON                              bool
 	)
 	cmd := &cobra.Command{
 		Use:   "proof",
@@ -62,6 +63,9 @@ interrupted.`,
 					return fmt.Errorf("no clause %q; there are: %s", clause, strings.Join(th.Names(), ", "))
 				}
 			}
+			if record != "" {
+				return recordNeeded(cmd, th, record)
+			}
 			if smt != "" {
 				return writeObligations(smt, all)
 			}
@@ -83,6 +87,7 @@ interrupted.`,
 	flags.StringVar(&clause, "clause", "", "only this `clause` of the invariant: one question for each action")
 	flags.StringVar(&mutant, "mutant", "", "the proof of this `model`, which has a mutant in place of an action")
 	flags.StringVar(&smt, "smt", "", "write the questions to this `directory`, and ask nobody")
+	flags.StringVar(&record, "record", "", "find out what each clause is needed for, and write it to this `file`: "+proof.RecordFile+" of a checkout")
 	flags.StringVar(&solver, "solver", "", "`z3` or cvc5 (default: the first of them that is installed)")
 	flags.BoolVar(&asJSON, "json", false, "print the answers as JSON")
 	return cmd
@@ -99,6 +104,31 @@ func writeObligations(dir string, all []proof.Obligation) error {
 		}
 	}
 	return nil
+}
+
+// recordNeeded asks what is not proved without each clause. It takes some minutes.
+func recordNeeded(cmd *cobra.Command, th *proof.Theory, file string) error {
+	solvers := gate.Solvers()
+	if len(solvers) == 0 {
+		return errors.New("there is no solver; " + gate.InstallSolvers)
+	}
+	r := proof.Recorded{Solver: solvers[0].Name, Needed: map[string]string{}}
+	var err error
+	if r.Questions, err = proof.Hash(); err != nil {
+		return err
+	}
+	err = solvers[0].Needed(cmd.Context(), th, func(clause, without string) {
+		r.Needed[clause] = without
+		fmt.Fprintln(cmd.ErrOrStderr(), clause, without)
+	})
+	if err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, append(text, '\n'), 0o644)
 }
 
 func writeProof(cmd *cobra.Command, th *proof.Theory, s gate.Solver, answers []gate.Proved, asJSON bool) error {

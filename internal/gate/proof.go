@@ -43,7 +43,7 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 	}
 	th := proof.Ours()
 	obligations := th.Obligations()
-	var open int64
+	var open, failing int64
 	for _, s := range solvers {
 		env.Progress(s.Name)
 		total := 0.0
@@ -61,6 +61,28 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 			}
 		}
 		result.Ran += fmt.Sprintf("%s: %d questions, %.1f s of it; ", s.Name, len(obligations), total)
+		env.Progress("must-fail proofs")
+		for _, f := range proof.MustFails {
+			wrong, err := s.MustFail(ctx, f)
+			if err != nil {
+				return result, err
+			}
+			if failing++; wrong != "" {
+				failing--
+				result.Problems = append(result.Problems, wrong)
+			}
+		}
+		if env.Deep {
+			enabled, err := s.Prove(ctx, th.Enabled(), func(Proved) {})
+			if err != nil {
+				return result, err
+			}
+			for _, p := range enabled {
+				if (p.Answer == "sat") == slices.Contains(proof.Never, p.Name) {
+					result.Problems = append(result.Problems, fmt.Sprintf("%s can be taken: %s says %s", p.Name, s.Name, p.Answer))
+				}
+			}
+		}
 		differences, err := printed(ctx, s)
 		if err != nil {
 			return result, err
@@ -73,6 +95,7 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 	result.Counts = append([]Count{
 		AtLeast("clauses", int64(len(th.Clauses)), minClauses),
 		AtLeast("proved", int64(len(obligations)*len(solvers))-open, minObligations),
+		AtLeast("without a rule as they must be", failing, int64(len(proof.MustFails)*len(solvers))),
 		AtLeast("printed steps and others", int64(2*printedEdges*len(solvers)), 2*printedEdges),
 	}, bridged...)
 	return result, nil

@@ -166,3 +166,58 @@ func (s Solver) show(ctx context.Context, th *proof.Theory, action string, c pro
 	}
 	return nil, unshown, nil
 }
+
+// MustFail asks whether the proof fails as it must, or does not where it must not. It
+// returns what is wrong.
+func (s Solver) MustFail(ctx context.Context, f proof.MustFail) (wrong string, err error) {
+	th, err := proof.Of(model.Find(f.Model))
+	if err != nil {
+		return "", err
+	}
+	questions, want := th.Different(), "unsat"
+	if f.Action != "" {
+		of, clauses := th.Each(f.Action)
+		questions, want = nil, "sat"
+		for i, c := range clauses {
+			if c.Name == f.Clause {
+				questions = of[i : i+1]
+			}
+		}
+	}
+	answers, err := s.Prove(ctx, questions, func(Proved) {})
+	for _, a := range answers {
+		if a.Answer != want && (want == "unsat" || a.Answer != "unknown") {
+			wrong = fmt.Sprintf("%s: %s says %s of %s, not %s", f.Model, s.Name, a.Answer, a.Name, want)
+		}
+	}
+	if len(answers) == 0 {
+		wrong = f.Model + ": there is nothing to ask"
+	}
+	if err == nil && want == "unsat" {
+		lines, err := s.Ask(ctx, th.Consistent().Text)
+		if err != nil || lines[0] != "sat" {
+			return fmt.Sprintf("%s: what is assumed is not consistent: %v", f.Model, lines), err
+		}
+	}
+	return wrong, err
+}
+
+// Needed finds out what is not proved without each clause: the name of one obligation,
+// or "" if all is proved without it.
+func (s Solver) Needed(ctx context.Context, th *proof.Theory, each func(clause, without string)) error {
+	for _, c := range th.Clauses {
+		without := ""
+		for all := range slices.Chunk(th.Without(c.Name).Obligations(), 2*runtime.NumCPU()) {
+			answers, err := s.Prove(ctx, all, func(Proved) {})
+			if err != nil {
+				return err
+			}
+			if i := slices.IndexFunc(answers, func(p Proved) bool { return p.Answer != "unsat" }); i >= 0 {
+				without = answers[i].Name
+				break
+			}
+		}
+		each(c.Name, without)
+	}
+	return nil
+}

@@ -24,14 +24,19 @@ var pids = []struct {
 	{"Together", eachTwo(proc, sameProcess)},
 }
 
-// Counterexample asks for a state of that size in which all clauses hold, and from
-// which the action leads to one in which the clause does not; the solver is to print
-// every value after its answer.
-func (th *Theory) Counterexample(a *Action, c Clause, size Size, pid int) string {
+func sized(size Size) *structure {
 	s := newStructure()
 	for sort, n := range map[*sort]int{proc: size.procs, id: size.ids, item: size.items, inode: size.procs + size.ids, system: size.procs, copies: 2, path: 1} {
 		s.size[sort.index] = n
 	}
+	return s
+}
+
+// Counterexample asks for a state of that size in which all clauses hold, and from
+// which the action leads to one in which the clause does not; the solver is to print
+// every value after its answer.
+func (th *Theory) Counterexample(a *Action, c Clause, size Size, pid int) string {
+	s := sized(size)
 	one := forall(proc, func(p *term) *term {
 		return forall(proc, func(q *term) *term { return equal(packageOf.of(p), packageOf.of(q)) })
 	})

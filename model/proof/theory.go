@@ -19,7 +19,8 @@ type Theory struct {
 	Properties []Clause
 	Steps      []Clause
 
-	swap map[string]string // definitions that the actions are mutants of
+	swap     map[string]string // definitions that the actions are mutants of
+	narrowed int               // how many hypotheses, the last ones, say what a model does not have
 }
 
 // assumptions are those of Kernel.tla that a sort does not say.
@@ -55,9 +56,17 @@ func Of(m *model.Model) (*Theory, error) {
 	mixed := strings.HasPrefix(m.Formula, "Mixed")
 	th := Ours()
 	th.Name, th.Says, th.swap = m.Name, m.Purpose, m.Protocol.Swap
-	th.Hypotheses = append(slices.Clone(assumptions), forall(proc, ours))
-	for is, t := range map[*term]bool{posixLocks: m.Protocol.LockKind != "ofd", hasTable: m.Protocol.LockKind == "table"} {
-		th.Hypotheses = append(th.Hypotheses, equal(is, boolean.value(fmt.Sprint(t))))
+	if c := m.Protocol; c.LockKind != "ofd" {
+		th.Hypotheses = append(slices.Clone(assumptions), posixLocks, equal(hasTable, boolean.value(fmt.Sprint(c.LockKind == "table"))), forall(proc, ours))
+	}
+	for _, set := range []struct { // mutants are written for what their models have
+		of    *function
+		names []string
+	}{{inspector, m.Protocol.Inspector}, {victim, m.Protocol.Victim}, {addition, m.Protocol.Addition}, {mounted, m.Protocol.Mounted}} {
+		if none := len(m.Protocol.Victim)+len(m.Protocol.Addition)+len(m.Protocol.Mounted) == 0; len(set.names) == 0 && !(none && set.of != inspector) {
+			th.Hypotheses = append(th.Hypotheses, forall(set.of.args[0], func(x *term) *term { return not(set.of.of(x)) }))
+			th.narrowed++
+		}
 	}
 	if mixed {
 		return nil, fmt.Errorf("%s: no theory of mixed fleets", m.Name)
@@ -79,14 +88,26 @@ type Obligation struct {
 	Text   string `json:"-"`    // SMT-LIB: unsat is the proof
 }
 
+// Consistent asks for a state in which all clauses hold: sat is the answer that is
+// wanted, without which everything would be proved.
+func (th *Theory) Consistent() Obligation {
+	return Obligation{th.Name, "consistent", query(sized(Size{2, 1, 1}).elements(), th.knows(), nil, no)}
+}
+
 // Different are the obligations that the proof of our processes does not have: those
 // that remain of a mutant.
 func (th *Theory) Different() []Obligation {
-	proved := map[string]bool{}
+	proved, plain := map[string]bool{}, *th
 	for _, o := range Ours().Obligations() {
 		proved[o.Text] = true
 	}
-	return slices.DeleteFunc(th.Obligations(), func(o Obligation) bool { return proved[o.Text] })
+	plain.Hypotheses = plain.Hypotheses[:len(plain.Hypotheses)-th.narrowed]
+	for _, o := range plain.Obligations() {
+		if proved[o.Text] {
+			proved[o.Name] = true
+		}
+	}
+	return slices.DeleteFunc(th.Obligations(), func(o Obligation) bool { return proved[o.Name] })
 }
 
 func formulas(clauses []Clause) (all []*term) {

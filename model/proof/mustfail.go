@@ -1,0 +1,108 @@
+package proof
+
+import (
+	"crypto/sha256"
+	_ "embed" // for what was recorded
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+
+	"github.com/afterlock/afterlock/model"
+)
+
+// A MustFail says what becomes of the proof when a model's mutant is swapped in: the
+// action that does not keep the clause, or that safety is kept all the same, and why.
+type MustFail struct {
+	Model  string
+	Rule   string // or the design that was dropped
+	Action string // "" if all is proved
+	Clause string
+	Kept   string // why, if all is proved
+}
+
+// MustFails are the proofs that must fail, and those that must not.
+var MustFails = []MustFail{
+	{Model: "Rule1PublishLocked", Rule: "1", Action: "NameBeforeLock/free", Clause: "ActingIsNamed"},
+	{Model: "Rule2Creator", Rule: "2, in the creator", Action: "CreatorTrustsLock", Clause: "ActingIsNamed"},
+	{Model: "Rule2Recoverer", Rule: "2, in the recoverer", Action: "RecovererTrustsLock", Clause: "ActingIsNamed"},
+	{Model: "HarmlessNoLastRecheck", Rule: "2, before the unlink", Kept: "nobody but the holder changes the name"},
+	{Model: "Rule3OpenCreates", Rule: "3, O_CREAT", Action: "OpenLockCreates/creates", Clause: "SeenIsUsed"},
+	{Model: "Rule3LinkReplaces", Rule: "3, EEXIST", Action: "LinkReplaces", Clause: "ActingIsNamed"},
+	{Model: "Rule3NoAdoption", Rule: "3, adoption", Action: "AdoptsUnlocked/claims", Clause: "PastLockHolds"},
+	{Model: "Rule4LockFileFirst", Rule: "4", Action: "LockFileFirst", Clause: "DataHasLock"},
+	{Model: "Rule5KeepsLock", Rule: "5", Kept: "it costs liveness: the instance stays as long as its owner lives"},
+	{Model: "FailureUnlinks", Rule: "5, unlinks all the same", Action: "FailureUnlinks", Clause: "EmptiedHasNone"},
+	{Model: "HarmlessIdReuse", Rule: "6", Action: "LinkLock", Clause: "CreatorsApart"},
+	{Model: "HarmlessDrawsOrphan", Rule: "6, looks for a lock file only", Action: "LinkLock", Clause: "NoDataBefore"},
+	{Model: "Rule7RemembersNumber", Rule: "7", Action: "RemembersNumber/compares", Clause: "ActingIsNamed"},
+	{Model: "Rule8NoTable", Rule: "8, POSIX locks", Action: "TakeLock/free", Clause: "PastLockHolds"},
+	{Model: "Rule8TwoNames", Rule: "8, a table and two names", Action: "TakeLock/free", Clause: "PastLockHolds"},
+	{Model: "Rule9CrossesMounts", Rule: "9", Action: "CrossesMounts", Clause: "RemovalStaysInside"},
+	{Model: "Rule10OneNotFound", Rule: "10", Kept: "it takes a stranger who removes the directory"},
+	{Model: "Rule12MissingDataFails", Rule: "12", Kept: "it costs liveness: what a crash interrupted is never finished"},
+	{Model: "LockInsideData", Rule: "lock inside the data", Action: "LockInsideData/lock", Clause: "ActingIsNamed"},
+	{Model: "DataBeforeLock", Rule: "data before lock", Action: "DataBeforeLock/data", Clause: "DataHasLock"},
+	{Model: "UnlockThenUnlink", Rule: "unlock before unlink", Action: "UnlockThenUnlink/unlock", Clause: "PastLockHolds"},
+	{Model: "LeaseRunsOut", Rule: "a lease", Action: "TakeLock", Clause: "PastLockHolds"},
+	{Model: "MovesFileByFile", Rule: "moves file by file", Action: "MovesFileByFile/file", Clause: "ReachableWhole"},
+	{Model: "UnseenFinishesCommit", Rule: "finishes a dead owner's commit", Kept: "the refinement alone sees it"},
+	{Model: "PutsVictimBack", Rule: "puts a dead owner's victim back", Action: "PutsVictimBack/back", Clause: "RepliesTrue"},
+	{Model: "ListsOnChange", Rule: "recovers on changes only", Kept: "it costs liveness"},
+	{Model: "ListsLocksOnly", Rule: "lists lock files only", Kept: "it costs liveness"},
+}
+
+// Enabled asks for a state in which all clauses hold and the action can be taken: sat
+// is the answer that is wanted.
+func (th *Theory) Enabled() (all []Obligation) {
+	for _, a := range th.Actions {
+		all = append(all, Obligation{th.Name, a.String(), query(sized(Size{3, 2, 2}).elements(), th.knows(), a, no)})
+	}
+	return all
+}
+
+// Never are the arms for what does not happen among our processes: what a stranger or
+// upstream's code may do to an instance.
+var Never = []string{"MakeData/exists", "Commit/lost"}
+
+// Without is the theory without a clause.
+func (th *Theory) Without(clause string) *Theory {
+	less := *th
+	drop := func(c Clause) bool { return c.Name == clause }
+	less.Clauses = slices.DeleteFunc(slices.Clone(th.Clauses), drop)
+	less.Properties = slices.DeleteFunc(slices.Clone(th.Properties), drop)
+	return &less
+}
+
+// Recorded is what the solvers said of more questions than a run of the gate asks.
+type Recorded struct {
+	Questions string            `json:"questions"` // Hash when they were asked
+	Solver    string            `json:"solver"`
+	Needed    map[string]string `json:"needed"` // clause: what is not proved without it; "" if all is
+}
+
+// RecordFile is where it is recorded.
+const RecordFile = "model/proof/recorded.json"
+
+//go:embed recorded.json
+var recorded []byte
+
+// ReadRecorded reads what was recorded.
+func ReadRecorded() (r Recorded, err error) { return r, json.Unmarshal(recorded, &r) }
+
+// Hash is of all that is asked of solvers. What was recorded is stale if it is another.
+func Hash() (string, error) {
+	h := sha256.New()
+	for _, o := range Ours().Obligations() {
+		h.Write([]byte(o.Text))
+	}
+	for _, f := range MustFails {
+		th, err := Of(model.Find(f.Model))
+		if err != nil {
+			return "", err
+		}
+		for _, o := range th.Different() {
+			h.Write([]byte(o.Text))
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}

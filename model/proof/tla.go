@@ -1,0 +1,162 @@
+package proof
+
+import (
+	"fmt"
+	"strings"
+)
+
+// This file prints the invariant as TLA+, for spec/Inductive.tla.
+
+// tlaText are functions as the specification has them; %s are the arguments.
+var tlaText = map[string]string{
+	"creator": "%s \\in Creator", "inspector": "%s \\in Inspector", "victim": "%s \\in Victim", "addition": "%s \\in Addition",
+	"mounted": "%s \\in Mounted", "orphan": "%s \\in Orphan", "data": "%s \\in data", "used": "%s \\in used",
+	"haslock": "lock[%s] # None", "hasfd": "fd[%s] # None", "hasid": "id[%s] # None", "hasarg": "arg[%s] # None",
+	"lock": "lock[%s]", "fd": "fd[%s]", "id": "id[%s]", "arg": "arg[%s]", "pc": "pc[%s]", "place": "place[%s]", "pin": "place[%s]",
+	"whole": "tree[%s] = Files", "holds": "Holds(%s)",
+}
+
+// tla is a term as TLA+. Variables are named after their sort.
+func tla(t *term, names map[*term]string) string {
+	args := func() (all []any) {
+		for _, a := range t.args {
+			all = append(all, tla(a, names))
+		}
+		return all
+	}
+	switch t.op {
+	case opVariable:
+		return names[t]
+	case opValue:
+		return `"` + t.sort.values[t.value] + `"`
+	case opApply:
+		return fmt.Sprintf(tlaText[t.function.name], args()...)
+	case opEqual:
+		if a := args(); a[1] == `"within"` {
+			return fmt.Sprintf("%s \\in Id", a[0])
+		}
+		return fmt.Sprintf("%s = %s", args()...)
+	case opNot:
+		return fmt.Sprintf("~(%s)", args()...)
+	case opForall:
+		letters := map[*sort]string{proc: "pqr", id: "ijk", item: "xyz"}[t.args[0].sort]
+		for _, name := range names {
+			letters = strings.ReplaceAll(letters, name, "")
+		}
+		names[t.args[0]] = letters[:1]
+		defer delete(names, t.args[0])
+		return fmt.Sprintf("\\A %s \\in %s : %s", letters[:1], t.args[0].sort.name, tla(t.args[1], names))
+	case opOr:
+		if places := oneOf(t); places != "" {
+			return tla(t.args[0].args[0], names) + " \\in " + places
+		}
+		if len(t.args) == 2 && t.args[0].op == opNot {
+			return fmt.Sprintf("(%s) => (%s)", tla(t.args[0].args[0], names), tla(t.args[1], names))
+		}
+	}
+	var parts []string
+	for _, a := range t.args {
+		part := tla(a, names)
+		if len(t.args) > 1 {
+			part = "(" + part + ")"
+		}
+		parts = append(parts, part)
+	}
+	return strings.Join(parts, map[op]string{opAnd: " /\\ ", opOr: " \\/ "}[t.op])
+}
+
+// sets are those that the text has names for, the larger ones first.
+var sets = []struct{ name, places string }{
+	{"Holding", heldPCs}, {"Acts", namedPCs}, {"OpenPCs", openPCs}, {"ReplyPCs", replyPCs}, {"Removing", removingPCs},
+}
+
+// oneOf is the set of values of a disjunction that compares pc with values.
+func oneOf(t *term) string {
+	var values []string
+	for _, a := range t.args {
+		if a.op != opEqual || a.args[1].op != opValue || a.args[0].function != pc {
+			return ""
+		}
+		values = append(values, `"`+a.args[1].sort.values[a.args[1].value]+`"`)
+	}
+	text, unions := strings.Join(values, ", "), ""
+	for _, set := range sets {
+		quoted := `"` + strings.Join(strings.Fields(set.places), `", "`) + `"`
+		if strings.Contains(text, quoted) {
+			text = strings.Trim(strings.Replace(text, quoted, "", 1), ", ")
+			unions += " \\cup " + set.name
+		}
+	}
+	text = strings.ReplaceAll(text, ", , ", ", ")
+	if text == "" {
+		return strings.TrimPrefix(unions, " \\cup ")
+	}
+	return "{" + text + "}" + unions
+}
+
+// TLA is the text of spec/Inductive.tla.
+func TLA() string {
+	var b strings.Builder
+	b.WriteString(`----------------------------- MODULE Inductive -----------------------------
+(***************************************************************************)
+(* The inductive invariant of the protocol, as package model/proof has it, *)
+(* which makes this text: a step of our processes from any state in which  *)
+(* Inductive holds, reachable or not, leads to one in which it holds.  It  *)
+(* implies the properties of LockThenData.tla.  That is proved by solvers  *)
+(* for any number of everything (afterlock proof); TLC only sees that it   *)
+(* holds in the states of the models.  README.md says why it is true.      *)
+(***************************************************************************)
+EXTENDS MC
+
+Holds(p) == fd[p] # None /\ holder[fd[p]] = p
+
+\* What the formulas say of holders with a flag of the process rests on this.
+HolderOpens ==
+  \A n \in Inode : holder[n] # None => fd[holder[n]] = n
+
+Removing == {"emptying", "inside", "emptied", "verified"}
+Acts     == {"named", "claimed"} \cup OpenPCs \cup Removing
+Holding  == {"locked", "taken"} \cup Acts
+`)
+	for _, c := range invariant {
+		fmt.Fprintf(&b, "\n\\* %s%s.\n%s ==\n%s\n", strings.ToUpper(c.Says[:1]), c.Says[1:], tlaName(c), wrapped(tla(c.formula, map[*term]string{})))
+	}
+	b.WriteString("\nInductive ==\n  /\\ HolderOpens\n")
+	for _, c := range invariant {
+		fmt.Fprintf(&b, "  /\\ %s\n", tlaName(c))
+	}
+	b.WriteString("=============================================================================\n")
+	return b.String()
+}
+
+// tlaName is the clause's name; a property of the specification has its own there.
+func tlaName(c Clause) string {
+	if c.Name == "DataHasLock" {
+		return "DataHasLockOrOrphan"
+	}
+	for _, p := range properties {
+		if p.Name == c.Name {
+			return c.Name + "Everywhere"
+		}
+	}
+	return c.Name
+}
+
+// wrapped breaks a line at blanks.
+func wrapped(text string) string {
+	var b strings.Builder
+	width := 0
+	for word := range strings.FieldsSeq(text) {
+		if width == 0 || width+1+len(word) > 76 {
+			if width > 0 {
+				b.WriteString("\n")
+			}
+			b.WriteString("  " + word)
+			width = 2 + len(word)
+			continue
+		}
+		b.WriteString(" " + word)
+		width += 1 + len(word)
+	}
+	return b.String()
+}
