@@ -92,7 +92,7 @@ var invariant = []Clause{
 	{Name: "RemovalStaysInside", Says: "who removes a tree is in its own instance, and in no mount", formula: whoIs("inside", func(p *term) *term {
 		return and(inside(arg.of(p), idOf.of(p)), not(mounted.of(arg.of(p))))
 	})},
-	{Name: "ReachableWhole", Stated: true, Says: "what can be reached by its path, and what is mounted, is whole", formula: each(item, func(x *term) *term {
+	{Name: "ReachableWhole", Says: "what can be reached by its path, and what is mounted, is whole", formula: each(item, func(x *term) *term {
 		return implies(or(isAt(x, "home"), mounted.of(x)), whole.of(x))
 	})},
 	{Name: "OpenIsWhole", Says: "what is inside an open directory is whole", formula: whoIs(openPCs, func(p *term) *term {

@@ -1,0 +1,54 @@
+package proof
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// What solvers said of each clause is of the formulas as they are.
+func TestRecordedIsOfTheseFormulas(t *testing.T) {
+	r, err := ReadRecorded()
+	require.NoError(t, err)
+	hash, err := Hash()
+	require.NoError(t, err)
+	assert.Equal(t, hash, r.Questions, "stale: afterlock proof --record %s", RecordFile)
+	assert.Len(t, r.Needed, len(invariant))
+	for _, c := range invariant {
+		without, known := r.Needed[c.Name]
+		assert.True(t, known, c.Name)
+		assert.Equal(t, c.Stated, without == "", "%s: all is proved without it, or not, and it is stated for itself, or not", c.Name)
+	}
+}
+
+// The tables of the page are those of the proof.
+func TestReadmeHasTheProof(t *testing.T) {
+	text, err := os.ReadFile("../../spec/README.md")
+	require.NoError(t, err)
+	r, err := ReadRecorded()
+	require.NoError(t, err)
+	for _, c := range invariant {
+		without := "stated for itself"
+		if !c.Stated {
+			without = "`" + r.Needed[c.Name] + "`"
+		}
+		row := fmt.Sprintf("| `%s` | %s | %s |", c.Name, c.Says, without)
+		assert.Contains(t, string(text), row)
+		if os.Getenv("AFTERLOCK_WRITE") != "" {
+			fmt.Println(row)
+		}
+	}
+	for _, f := range MustFails {
+		row := fmt.Sprintf("| %s | `%s` | `%s` | `%s` |", f.Rule, f.Model, f.Action, f.Clause)
+		if f.Action == "" {
+			row = fmt.Sprintf("| %s | `%s` | none | safety is kept: %s |", f.Rule, f.Model, f.Kept)
+		}
+		assert.Contains(t, string(text), row)
+		if os.Getenv("AFTERLOCK_WRITE") != "" {
+			fmt.Println(row)
+		}
+	}
+}
