@@ -401,8 +401,8 @@ func (g *game) comparable() bool {
 	if g.is(refuse, withoutLocks...) && !g.is(program, "delete", "remove", "release", "cli-rm") {
 		return false // there is no recovery, and no layer store, without locks
 	}
-	if g.is(fileSystem, "readonly") && g.ofStore() {
-		return false // a store cannot forget a layer that is on another file system, which rm may write
+	if g.is(fileSystem, "readonly") && g.ofStore() || g.is(shape, "locked") {
+		return false // a store cannot forget a layer, nor a recovery take a lock, and rm needs neither
 	}
 	if g.is(place, "lower") && g.ofStore() && !g.is(space, "free") {
 		return false // what a store writes over has to be copied up first
