@@ -306,7 +306,7 @@ func (a *actor) command() {
 			s.Kinds = []string{fmt.Sprint(code)}
 		}
 		a.say(s)
-		if !strings.Contains(s.Err, tempdir.ErrImmutable.Error()) {
+		if !strings.Contains(s.Err, tempdir.ErrImmutable.Error()) || a.Program == "cli-rm" && !exists(a.Victim) {
 			return
 		}
 	}
