@@ -206,7 +206,7 @@ var answers = []answer{
 		require.ErrorIs(t, err, context.Canceled)
 	}},
 	{"usage of no id", nil, nil, nil, func(t *testing.T, s *scene, _ *refusing) {
-		require.NoError(t, os.Mkdir(s.data("foreign"), 0o700))
+		require.NoError(t, os.MkdirAll(filepath.Join(s.data("foreign"), "entry"), 0o700))
 		usage, err := s.root.Usage(background, "foreign")
 		require.ErrorIs(t, err, tempdir.ErrForeign)
 		require.Zero(t, usage)

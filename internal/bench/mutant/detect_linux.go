@@ -284,12 +284,12 @@ func (s *Source) Detect(ctx context.Context, m *Mutant, d Detector, only string,
 			notRun = append(notRun, p.Skipped...)
 		}
 	}
-	// What the catalogue names comes first; then what is fast, and about little else.
+	// What the catalogue names comes first; then what is fast, so that most have a turn.
 	cost := func(p *part) float64 {
 		if named(p) {
 			return 0
 		}
-		return p.Used * float64(len(p.Reached))
+		return p.Used
 	}
 	slices.SortStableFunc(chosen, func(a, b *part) int { return cmp.Compare(cost(a), cost(b)) })
 	run.Verdict = NotReached
