@@ -43,7 +43,7 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 	}
 	th := proof.Ours()
 	obligations := th.Obligations()
-	var open, failing int64
+	var open, failing, finds int64
 	for _, s := range solvers {
 		env.Progress(s.Name)
 		total := 0.0
@@ -61,6 +61,10 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 			}
 		}
 		result.Ran += fmt.Sprintf("%s: %d questions, %.1f s of it; ", s.Name, len(obligations), total)
+		if s.Name != "z3" {
+			continue // cvc5 proves; where there is a counterexample it may say unknown
+		}
+		finds = 1
 		env.Progress("must-fail proofs")
 		for _, f := range proof.MustFails {
 			wrong, err := s.MustFail(ctx, f)
@@ -95,9 +99,13 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 	result.Counts = append([]Count{
 		AtLeast("clauses", int64(len(th.Clauses)), minClauses),
 		AtLeast("proved", int64(len(obligations)*len(solvers))-open, minObligations),
-		AtLeast("without a rule as they must be", failing, int64(len(proof.MustFails)*len(solvers))),
-		AtLeast("printed steps and others", int64(2*printedEdges*len(solvers)), 2*printedEdges),
+		AtLeast("without a rule as they must be", failing, int64(len(proof.MustFails))),
+		AtLeast("printed steps and others", 2*printedEdges, 2*printedEdges),
 	}, bridged...)
+	if finds == 0 {
+		result.Skips = append(result.Skips, Skip{"proofs that must fail, and steps as they are printed", "z3 is not installed: " + InstallSolvers})
+		result.Counts = slices.Delete(result.Counts, 2, 4)
+	}
 	return result, nil
 }
 
