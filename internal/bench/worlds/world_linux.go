@@ -64,12 +64,12 @@ var Dimensions = [dimensions]Dimension{
 	use: {"use", []string{"nobody", "whole", "part", "overlay", "relative", "unrelated", "held"}},
 }
 
-// together are three dimensions whose values, all or some, are to meet: most of what
-// people met was an ordinary user's, or what the kernel does not tell.
+// together are three dimensions or more whose values, all or some, are to meet: most of
+// what people met was an ordinary user's, or what the kernel does not tell to root.
 var together = []string{
 	"program user=ordinary|namespace shape=closed|foreign|acl|mounted|deadvictim",
 	"program user=ordinary|namespace place=mount|lower|project",
-	"program=delete|release|remove|recover|store-delete|cli-rm refuse=mountroot-hidden|flags-hidden|statx-ENOSYS shape=immutable|frozen|pinned|mounts|mounted",
+	"program=delete|release|remove|recover|store-delete|cli-rm user=self refuse=mountroot-hidden|flags-hidden|statx-ENOSYS shape=immutable|frozen|pinned|mounts|mounted",
 }
 
 // A set is dimensions, and values of them that are to meet; nil: all.
