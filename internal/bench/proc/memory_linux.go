@@ -17,7 +17,7 @@ func memory() string {
 	if err := unix.Statfs(shared, &fs); err != nil || fs.Flags&unix.ST_NOEXEC != 0 || fs.Bavail*uint64(fs.Bsize) < enough {
 		return ""
 	}
-	dir, err := os.MkdirTemp(shared, "al-") // short: sockets are in it
+	dir, err := os.MkdirTemp(shared, "al-")                      // short: sockets are in it
 	if err != nil || os.Chmod(dir, 0o777|os.ModeSticky) != nil { // as temporary directories are: other users work in it
 		return ""
 	}
