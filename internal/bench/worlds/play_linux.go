@@ -451,7 +451,10 @@ func (g *game) finish(ctx context.Context) {
 	if exists(g.root) {
 		root, err := tempdir.Open(g.root, options...)
 		if err == nil {
-			_, err = root.Recover(ctx)
+			// A process that another world forks has the locks of this one until its exec.
+			for attempt := 0; err == nil && attempt < 1000 && (attempt == 0 || len(g.instances()) > 0); attempt++ {
+				_, err = root.Recover(ctx)
+			}
 			err = errors.Join(err, root.Close())
 		}
 		if err != nil {
