@@ -2,6 +2,7 @@ package proof
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 )
 
@@ -130,7 +131,8 @@ func swapped(swap map[string]string) ([]*Action, error) {
 	}
 	all := slices.Concat(create(fresh), remove(), recovery(), environment(), strangers(), theirs(fresh))
 	known := mutants(fresh)
-	for slot, by := range swap {
+	for _, slot := range slices.Sorted(maps.Keys(swap)) {
+		by := swap[slot]
 		switch {
 		case slot == "Fresh" && fresh != nil:
 			continue
