@@ -90,7 +90,7 @@ func (v *volumes) mount(fileSystem string, small bool, dir string) error {
 	case "tmpfs", "overlay", "readonly":
 		options := "mode=755,size=64m"
 		if small {
-			options = "mode=755,size=8m,nr_inodes=2500"
+			options = "mode=755,size=8m,nr_inodes=2000"
 		}
 		return refused("mount tmpfs", unix.Mount("tmpfs", dir, "tmpfs", 0, options))
 	case "fuse":
@@ -103,7 +103,7 @@ func (v *volumes) mount(fileSystem string, small bool, dir string) error {
 	case "ext4", "nojournal":
 		arguments = []string{"mkfs.ext4", "-q", "-F", "-m", "0", "-N", "8000"}
 		if small {
-			mib, arguments[6] = 16, "2500"
+			mib, arguments[6] = 16, "1200"
 		}
 		if fileSystem == "nojournal" {
 			arguments = append(arguments, "-O", "^has_journal")

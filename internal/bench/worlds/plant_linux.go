@@ -340,21 +340,27 @@ func (s *site) fill() error {
 	if inodes && (free.Files == 0 || free.Ffree > maxInodes) {
 		return refused("take all inodes, which are made when they are needed", unix.EOVERFLOW)
 	}
+	for n := 0; inodes; n++ {
+		err := unix.Mknod(filepath.Join(dir, fmt.Sprint(n)), unix.S_IFREG|0o600, 0)
+		if errors.Is(err, unix.ENOSPC) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
 	for n := 0; ; n++ {
 		f, err := os.Create(filepath.Join(dir, fmt.Sprint(n)))
 		if err != nil {
-			if inodes && !errors.Is(err, unix.ENOSPC) {
-				return err
-			}
 			return nil
 		}
 		wrote := 0
-		for size := 1 << 20; !inodes && size > 0; size /= 4 {
+		for size := 1 << 20; size > 0; size /= 4 {
 			for unix.Fallocate(int(f.Fd()), 0, int64(wrote), int64(size)) == nil {
 				wrote += size
 			}
 		}
-		for size := 1 << 16; !inodes && size > 0; size /= 16 {
+		for size := 1 << 16; size > 0; size /= 16 {
 			for {
 				n, err := f.WriteAt(make([]byte, size), int64(wrote))
 				if wrote += n; err != nil {
@@ -364,7 +370,7 @@ func (s *site) fill() error {
 			}
 		}
 		f.Close()
-		if !inodes && wrote == 0 {
+		if wrote == 0 {
 			return nil
 		}
 	}

@@ -451,10 +451,7 @@ func (g *game) finish(ctx context.Context) {
 	if exists(g.root) {
 		root, err := tempdir.Open(g.root, options...)
 		if err == nil {
-			// A process that another world forks has the locks of this one until its exec.
-			for attempt := 0; err == nil && attempt < 1000 && (attempt == 0 || len(g.instances()) > 0); attempt++ {
-				_, err = root.Recover(ctx)
-			}
+			err = g.recover(func() error { _, err := root.Recover(ctx); return err })
 			err = errors.Join(err, root.Close())
 		}
 		if err != nil {
@@ -472,6 +469,15 @@ func (g *game) finish(ctx context.Context) {
 	}
 }
 
+// recover recovers until nothing is left: a process that another world forks has the
+// locks of this one until its exec.
+func (g *game) recover(once func() error) (err error) {
+	for attempt := 0; err == nil && attempt < 1000 && (attempt == 0 || len(g.instances()) > 0); attempt++ {
+		err = once()
+	}
+	return err
+}
+
 func (g *game) finishStore(ctx context.Context) {
 	store, err := layerstore.Open(filepath.Join(g.store, "ls"), layerstore.OrphanGrace(0), layerstore.CountsOnly())
 	if err != nil {
@@ -482,7 +488,7 @@ func (g *game) finishStore(ctx context.Context) {
 	if g.is(use, "held") {
 		_ = store.Unmount(ctx, "base")
 	}
-	if _, err = store.Recover(ctx); err != nil {
+	if err := g.recover(func() error { _, err := store.Recover(ctx); return err }); err != nil {
 		g.find("recovery of the store afterwards, without an obstacle: %v", err)
 	}
 	if left := g.instances(); len(left) > 0 {
@@ -514,7 +520,7 @@ func (g *game) accompany(ctx context.Context) func() {
 	repeat := func(do func() (more bool)) {
 		wait.Go(func() {
 			for ctx.Err() == nil && do() {
-				time.Sleep(50 * time.Microsecond) // one of two processors is for the program
+				time.Sleep(200 * time.Microsecond) // one of two processors is for the program
 			}
 		})
 	}
