@@ -20,8 +20,9 @@ import (
 // of the step that removes one only that there may be more, and the choice is the one
 // that is true.
 type Bridge struct {
-	States, Edges, Bounded, Clauses int
-	Differences                     []string
+	States, Edges int
+	Clauses       int // that were evaluated, of all states together
+	Differences   []string
 
 	m       *model.Protocol
 	take    *model.Stepper
@@ -31,7 +32,6 @@ type Bridge struct {
 	formula []checked // of a state
 	steps   []checked // of a step
 	init    compiled
-	holds   bool // the theory applies: its clauses must hold
 
 	before, after *evaluation
 	expected      structure
@@ -106,7 +106,7 @@ func newBridge(c model.Config, formula string, actions []*Action) (*Bridge, erro
 		b.labels = append(b.labels, l)
 	}
 	b.init = compile(and(initial()...), nil)
-	b.addFormulas(formula)
+	b.addFormulas(formula, Ours())
 	return b, nil
 }
 
@@ -169,12 +169,24 @@ func (b *Bridge) setConstants() {
 	}
 }
 
-// addFormulas adds what is compared of states and steps.
-func (b *Bridge) addFormulas(formula string) {
-	th := Ours()
-	b.before.s.values = slices.Clone(b.start.values)
-	b.holds = len(b.c.Swap) == 0 && (formula == "Spec" || formula == "MixedSpec") && compile(and(th.Hypotheses...), nil)(b.before) != 0
-	if b.holds {
+// addFormulas adds what is compared of states and steps. If the model is one that the
+// theory is about, the clauses have to hold, and neither may a hypothesis exclude it nor
+// may one of its actions be missing in what is proved.
+func (b *Bridge) addFormulas(formula string, th *Theory) {
+	if len(b.c.Swap) == 0 && formula == "Spec" && b.c.LockKind == "ofd" && len(b.c.Upstream) == 0 {
+		b.before.s.values = slices.Clone(b.start.values)
+		for k, h := range th.Hypotheses {
+			if compile(h, nil)(b.before) == 0 {
+				b.Differences = append(b.Differences, fmt.Sprintf("hypothesis %d is not true of the model", k+1))
+			}
+		}
+		for _, l := range b.labels {
+			for _, arm := range l.arms {
+				if !slices.ContainsFunc(th.Actions, func(a *Action) bool { return a.String() == arm.String() }) {
+					b.Differences = append(b.Differences, fmt.Sprintf("nothing is proved of %v", arm))
+				}
+			}
+		}
 		for _, c := range th.Clauses {
 			b.formula = append(b.formula, checked{c.Name, compile(c.formula, nil), nil})
 		}
@@ -296,7 +308,6 @@ func (b *Bridge) Compare(s model.State) {
 	for k := range b.labels {
 		l := &b.labels[k]
 		if l.bounds == "failures" && int(s.Failures) >= b.c.MaxFailures || l.bounds == "crashes" && int(s.Crashes) >= b.c.MaxCrashes {
-			b.Bounded++
 			continue
 		}
 		b.compareLabel(&s, l, lowest, differ)

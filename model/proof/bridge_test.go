@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -43,6 +44,23 @@ func TestFormulasAreTheModel(t *testing.T) {
 			assert.Empty(t, b.Differences)
 		})
 	}
+}
+
+// What is proved is of every model that the theory is about, and of all that can happen in it.
+func TestATheoryOfLessThanTheModelsIsNoticed(t *testing.T) {
+	b, err := NewBridge(model.Find("GateRelease"))
+	require.NoError(t, err)
+	require.Empty(t, b.Differences)
+	th := Ours()
+	th.Hypotheses = append(th.Hypotheses, not(mayRelease))
+	th.Actions = slices.DeleteFunc(th.Actions, func(a *Action) bool { return a.String() == "TakeLock/busy" })
+	b.addFormulas("Spec", th)
+	assert.Contains(t, b.Differences, fmt.Sprintf("hypothesis %d is not true of the model", len(th.Hypotheses)))
+	assert.Contains(t, b.Differences, "nothing is proved of TakeLock/busy")
+}
+
+func TestAnActionChangesAFunctionOnce(t *testing.T) {
+	assert.PanicsWithValue(t, "proof: A changes data twice", func() { action("A", "", yes, data.set(i, yes), data.set(i, no)) })
 }
 
 // Conjuncts that say again what is so in every state of a model.

@@ -1,5 +1,7 @@
 package proof
 
+import "slices"
+
 // This file is Create.tla, Remove.tla, Recover.tla and LockThenData.tla: one
 // function each, in their order. An action of the specification whose branches
 // differ much is several here, its arms.
@@ -22,7 +24,13 @@ func (a *Action) String() string {
 }
 
 func action(name, arm string, guard *term, changes ...[]change) *Action {
-	return &Action{Name: name, Arm: arm, guard: guard, changes: join(changes...)}
+	a := &Action{Name: name, Arm: arm, guard: guard, changes: join(changes...)}
+	for k, c := range a.changes { // the printer would take the first, and the evaluator the last
+		if slices.ContainsFunc(a.changes[:k], func(d change) bool { return d.function == c.function }) {
+			panic("proof: " + a.String() + " changes " + c.function.name + " twice")
+		}
+	}
+	return a
 }
 
 // Definitions of Create.tla.
