@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"os/exec"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -19,6 +20,28 @@ func solver(t *testing.T) Solver {
 		t.Skip("skipped, because there is no solver: " + InstallSolvers)
 	}
 	return all[0]
+}
+
+func TestASolverThatFailsProvesNothing(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("skipped, because there is no sh to play the solver")
+	}
+	for name, script := range map[string]string{
+		"does not know":         "echo unknown",
+		"says an error":         "echo '(error \"line 1\")'; echo unsat; echo unsat; exit 1",
+		"says nothing":          "true",
+		"is killed":             "echo unsat; kill -9 $$",
+		"proves what it is not": "echo unsat",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := Solver{Name: "z3", path: sh, args: []string{"-c", script}}
+			answers, err := s.Prove(t.Context(), proof.Ours().Obligations()[:1], func(Proved) {})
+			assert.True(t, err != nil || answers[0].Answer != "unsat" || name == "proves what it is not")
+			wrong, err := s.MustFail(t.Context(), proof.MustFails[0])
+			assert.True(t, err != nil || wrong != "")
+		})
+	}
 }
 
 func TestProofsThatMustFail(t *testing.T) {
