@@ -59,6 +59,35 @@ func TestATheoryOfLessThanTheModelsIsNoticed(t *testing.T) {
 	assert.Contains(t, b.Differences, "nothing is proved of TakeLock/busy")
 }
 
+// Of each property a model is compared in which it is false.
+func TestAPropertyThatSaysNothingIsNoticed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("goes through several models")
+	}
+	for name, refuted := range map[string]string{
+		"OneOwner": "UpstreamTwoOwners", "LiveIsLocked": "Rule2Creator", "LockKept": "Rule15ClosesAnyway",
+		"LiveKept": "UpstreamAsShipped", "OurLiveKept": "Rule2Creator", "ReachableWhole": "Rule9CrossesMounts",
+		"RepliesTrue": "Rule10OneNotFound", "NeverLost": "UpstreamLosesDirectory", "DataHasLock": "Rule4LockFileFirst",
+		"UnlinkedByHolder": "UpstreamUnlinksStranger", "LookingChangesNothing": "Rule15InspectorCloses",
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, all := range [][]Clause{properties, stepProperties} {
+				if k := slices.IndexFunc(all, func(c Clause) bool { return c.Name == name }); k >= 0 {
+					formula := all[k].formula
+					all[k].formula = yes
+					defer func() { all[k].formula = formula }()
+				}
+			}
+			m := model.Find(refuted)
+			b, err := NewBridge(m)
+			require.NoError(t, err)
+			require.NoError(t, b.Explore(t.Context(), m))
+			require.NotEmpty(t, b.Differences)
+			assert.Contains(t, b.Differences[0], name)
+		})
+	}
+}
+
 func TestAnActionChangesAFunctionOnce(t *testing.T) {
 	assert.PanicsWithValue(t, "proof: A changes data twice", func() { action("A", "", yes, data.set(i, yes), data.set(i, no)) })
 }
