@@ -2,6 +2,7 @@ package proof
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -44,6 +45,66 @@ func TestFormulasAreTheModel(t *testing.T) {
 			assert.Empty(t, b.Differences)
 		})
 	}
+}
+
+// The induction begins in any state that has the invariant. Parts of two states of a
+// model, put together, are mostly one that the model does not come to.
+func TestFormulasAreTheModelWhereItDoesNotCome(t *testing.T) {
+	const wanted = 500
+	for _, name := range []string{"GateTwoCreators", "GateOrphanFallback", "GateMountRefinement", "GateReleaseRefinement", "GateInspect", "GateAddition"} {
+		t.Run(name, func(t *testing.T) {
+			m := model.Find(name)
+			b, err := NewBridge(m)
+			require.NoError(t, err)
+			g, err := m.Graph(t.Context(), model.Options{})
+			require.NoError(t, err)
+			state := func(k int) model.State {
+				s, _ := g.State(k)
+				s.Crashes, s.Failures = 0, 0
+				return s
+			}
+			comesTo := map[model.State]bool{}
+			for k := range g.States() {
+				comesTo[state(k)] = true
+			}
+			random := rand.New(rand.NewPCG(1, 1))
+			for tried := 0; b.States < wanted; tried++ {
+				require.Less(t, tried, 100*wanted)
+				s, other := state(random.IntN(g.States())), state(random.IntN(g.States()))
+				for part := range 6 {
+					if random.IntN(3) > 0 {
+						continue
+					}
+					switch q, x := random.IntN(len(s.PC)), random.IntN(len(s.Place)); part {
+					case 0:
+						s.PC[q], s.ID[q], s.Arg[q] = other.PC[q], other.ID[q], other.Arg[q]
+					case 1:
+						s.Lock = other.Lock
+					case 2:
+						s.Data, s.Used = other.Data, other.Used
+					case 3:
+						s.Holder, s.Fd = other.Holder, other.Fd
+					case 4:
+						s.Place[x] = other.Place[x]
+					case 5:
+						s.Tree[x] = other.Tree[x]
+					}
+				}
+				if !comesTo[s] && b.hasTheInvariant(s) {
+					b.Compare(s)
+				}
+			}
+			assert.Empty(t, b.Differences)
+		})
+	}
+}
+
+func (b *Bridge) hasTheInvariant(s model.State) bool {
+	if !b.abstract(&s, b.before.s) {
+		return false
+	}
+	b.before.s.fill(1)
+	return !slices.ContainsFunc(b.formula, func(c checked) bool { return c.model == nil && c.holds(b.before) == 0 })
 }
 
 // What is proved is of every model that the theory is about, and of all that can happen in it.
