@@ -441,6 +441,7 @@ func (v *volumes) compare(ctx context.Context, g *game, n int) error {
 // may be left then.
 func (g *game) finish(ctx context.Context) {
 	g.release()
+	g.settle()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if g.ofStore() {
@@ -451,7 +452,7 @@ func (g *game) finish(ctx context.Context) {
 	if exists(g.root) {
 		root, err := tempdir.Open(g.root, options...)
 		if err == nil {
-			err = g.recover(func() error { _, err := root.Recover(ctx); return err })
+			_, err = root.Recover(ctx)
 			err = errors.Join(err, root.Close())
 		}
 		if err != nil {
@@ -469,13 +470,16 @@ func (g *game) finish(ctx context.Context) {
 	}
 }
 
-// recover recovers until nothing is left: a process that another world forks has the
-// locks of this one until its exec.
-func (g *game) recover(once func() error) (err error) {
-	for attempt := 0; err == nil && attempt < 1000 && (attempt == 0 || len(g.instances()) > 0); attempt++ {
-		err = once()
+// settle waits for the locks that are left: a process that another world forks has those
+// of this one until its exec.
+func (g *game) settle() {
+	locks, _ := filepath.Glob(filepath.Join(g.root, "lock-*"))
+	for _, lock := range locks {
+		if fd, err := unix.Open(lock, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err == nil {
+			_ = unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLKW, &unix.Flock_t{Type: unix.F_WRLCK})
+			unix.Close(fd)
+		}
 	}
-	return err
 }
 
 func (g *game) finishStore(ctx context.Context) {
@@ -488,7 +492,7 @@ func (g *game) finishStore(ctx context.Context) {
 	if g.is(use, "held") {
 		_ = store.Unmount(ctx, "base")
 	}
-	if err := g.recover(func() error { _, err := store.Recover(ctx); return err }); err != nil {
+	if _, err = store.Recover(ctx); err != nil {
 		g.find("recovery of the store afterwards, without an obstacle: %v", err)
 	}
 	if left := g.instances(); len(left) > 0 {
