@@ -20,6 +20,18 @@ import (
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
 
+// A layer whose directories cannot have their modes is none.
+func TestModesOfDirectoriesThatCannotBeSet(t *testing.T) {
+	testfs.Without(t, testfs.Lack{Calls: map[string]syscall.Errno{"fchmod": unix.EIO}}, func(t *testing.T) {
+		s := openStore(t, filepath.Join(scratch(t), "store"))
+		_, err := s.Create(background, layerstore.Layer{ID: "a"}, layerstore.Tar(archive(dir("./"), dir("d/"))))
+		require.ErrorIs(t, err, unix.EIO)
+		there, err := s.Exists(background, "a")
+		require.NoError(t, err)
+		require.False(t, there)
+	})
+}
+
 // A store works for processes that have less than the others: calls that a sandbox
 // or a file system refuses, no /proc, an ordinary user; and with layers that nobody
 // may write (FIELD 5, 23, 24, 26, 28, 41).
