@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -191,11 +192,36 @@ type faulty struct {
 	wrong   string // with a save
 }
 
-func (f *faulty) call(name, what string) error {
-	if name == "Disk.AwaitLock" && !f.waits { // nobody else is there
-		f.endless = "it waits for a lock that it holds itself"
+// takeAlone is AwaitLock where nobody else is there: EDEADLK if it would wait for a lock
+// that it holds itself. What another test forks has the lock, too, until its exec.
+func takeAlone(fd int, r kernel.ByteRange) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	err := kernel.LinuxDisk().TakeLock(fd, r)
+	if err == unix.EAGAIN {
 		return unix.EDEADLK
 	}
+	return err
+}
+
+// A faultyDisk is the disk of a faulty one.
+type faultyDisk struct {
+	kernel.Disk
+	*faulty
+}
+
+func (d faultyDisk) AwaitLock(fd int, r kernel.ByteRange) error {
+	if d.waits {
+		return d.Disk.AwaitLock(fd, r)
+	}
+	err := takeAlone(fd, r)
+	if err == unix.EDEADLK {
+		d.endless = "it waits for a lock that it holds itself"
+	}
+	return err
+}
+
+func (f *faulty) call(name, what string) error {
 	if !f.armed {
 		return nil
 	}
@@ -263,9 +289,9 @@ func (f *faulty) After(c *kernel.Call) {
 func (f *faulty) options() []layerstore.Option {
 	return []layerstore.Option{
 		kernel.With[layerstore.Option](kernel.Around(kernel.Linux(), f)),
-		kernel.WithDisk[layerstore.Option](kernel.AroundDisk(kernel.LinuxDisk(), func(method, path string) error {
+		kernel.WithDisk[layerstore.Option](faultyDisk{kernel.AroundDisk(kernel.LinuxDisk(), func(method, path string) error {
 			return f.call("Disk."+method, path)
-		})),
+		}), f}),
 	}
 }
 

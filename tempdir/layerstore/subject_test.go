@@ -42,15 +42,19 @@ func (p *subject) options() []layerstore.Option {
 	return []layerstore.Option{kernel.WithDisk[layerstore.Option](p), kernel.With[layerstore.Option](kernel.Around(kernel.Linux(), p))}
 }
 
+func (p *subject) AwaitLock(fd int, r kernel.ByteRange) error {
+	if p.dead {
+		return unix.ESRCH
+	}
+	return takeAlone(fd, r)
+}
+
 func (p *subject) before(method, path string, closes bool) error {
 	if p.dead {
 		if closes {
 			return nil
 		}
 		return unix.ESRCH
-	}
-	if method == "AwaitLock" { // nobody else is there: it holds the lock itself
-		return unix.EDEADLK
 	}
 	if p.stale { // also by what was built without a seam
 		p.journal.scan()
