@@ -20,6 +20,7 @@ type Solver struct {
 	Name string
 	path string
 	args []string // it reads standard input
+	more []string // where a counterexample is wanted
 }
 
 // limit ends a question that takes a hundred times as long as it should.
@@ -32,7 +33,7 @@ const InstallSolvers = "apt-get install z3 cvc5"
 func Solvers() (all []Solver) {
 	for _, s := range []Solver{
 		{Name: "z3", args: []string{"-smt2", "-in"}},
-		{Name: "cvc5", args: []string{"--lang=smt2", "--incremental", "--produce-models", "--full-saturate-quant", "-"}},
+		{Name: "cvc5", args: []string{"--lang=smt2", "--incremental", "--produce-models", "--full-saturate-quant"}, more: []string{"--finite-model-find"}},
 	} {
 		for _, name := range []string{s.Name, "/usr/bin/" + s.Name} { // the second for an environment without PATH
 			if path, err := exec.LookPath(name); err == nil {
@@ -43,6 +44,12 @@ func Solvers() (all []Solver) {
 		}
 	}
 	return all
+}
+
+// finder is the solver for what has a counterexample.
+func (s Solver) finder() Solver {
+	s.args = slices.Concat(s.args, s.more)
+	return s
 }
 
 // Ask gives the solver a text and returns its lines. What it says of an error is one
@@ -150,7 +157,7 @@ func (s Solver) show(ctx context.Context, th *proof.Theory, action string, c pro
 	a := th.Actions[slices.IndexFunc(th.Actions, func(a *proof.Action) bool { return a.String() == action })]
 	for _, size := range proof.Sizes {
 		for pid := range 2 {
-			lines, err := s.Ask(ctx, th.Counterexample(a, c, size, pid))
+			lines, err := s.finder().Ask(ctx, th.Counterexample(a, c, size, pid))
 			if err != nil {
 				return nil, "", err
 			}
@@ -174,17 +181,17 @@ func (s Solver) MustFail(ctx context.Context, f proof.MustFail) (wrong string, e
 	if err != nil {
 		return "", err
 	}
-	questions, want := th.Different(), "unsat"
+	questions, want, by := th.Different(), "unsat", s
 	if f.Action != "" {
 		of, clauses := th.Each(f.Action)
-		questions, want = nil, "sat"
+		questions, want, by = nil, "sat", s.finder()
 		for i, c := range clauses {
 			if c.Name == f.Clause {
 				questions = of[i : i+1]
 			}
 		}
 	}
-	answers, err := s.Prove(ctx, questions, func(Proved) {})
+	answers, err := by.Prove(ctx, questions, func(Proved) {})
 	for _, a := range answers {
 		if a.Answer != want {
 			wrong = fmt.Sprintf("%s: %s says %s of %s, not %s", f.Model, s.Name, a.Answer, a.Name, want)
@@ -194,7 +201,7 @@ func (s Solver) MustFail(ctx context.Context, f proof.MustFail) (wrong string, e
 		wrong = f.Model + ": there is nothing to ask"
 	}
 	if err == nil && want == "unsat" {
-		lines, err := s.Ask(ctx, th.Consistent().Text)
+		lines, err := s.finder().Ask(ctx, th.Consistent().Text)
 		if err != nil || lines[0] != "sat" {
 			return fmt.Sprintf("%s: what is assumed is not consistent: %v", f.Model, lines), err
 		}

@@ -132,7 +132,7 @@ func in(p *term, places string) *term {
 	return or(any...)
 }
 
-// goTo is Goto for p, where places are all known; goEither chooses.
+// goTo is Goto for p, and goWhere to a place that depends on the state.
 func goTo(name string) []change         { return pc.set(p, place.value(name)) }
 func goWhere(place *term) []change      { return pc.set(p, place) }
 func to(name string) *term              { return place.value(name) }

@@ -53,7 +53,7 @@ func looks(p *term) *term {
 
 func letGo() *term { return choose(looks(p), to("looking"), to("closing")) }
 
-// openUnnamed and so on are what a mutant swaps in or shares.
+// Actions that have a function of their own are shared with a mutant.
 
 func openUnnamed(fresh func(*term) *term) *Action {
 	return action("OpenUnnamed", "", and(ours(p), tmpFile, or(
@@ -127,7 +127,7 @@ func emptying() []change {
 	return goWhere(choose(data.of(idOf.of(p)), to("emptying"), to("emptied")))
 }
 
-// statName is StatName, with the places to which the recheck leads, or its absence.
+// recheck is where StatName leads, if the name is taken for one's own, or not.
 func recheck(taken *term) []change {
 	return goWhere(choose(taken, choose(in(p, "emptied"), to("verified"), owns()), to("closing")))
 }
@@ -196,7 +196,7 @@ func oldEnough() *term { return or(not(in(p, "sawLock")), not(tooYoung(idOf.of(p
 
 func recovers() *term { return and(ours(p), not(inspector.of(p)), in(p, "sawLock sawBoth")) }
 
-// recover has the actions of Recover.tla.
+// recovery has the actions of Recover.tla.
 func recovery() []*Action {
 	lists := and(recoverer(p), in(p, "idle"))
 	own := idOf.of(p)

@@ -49,11 +49,13 @@ func Of(m *model.Model) (*Theory, error) {
 	if m.Protocol == nil {
 		return nil, fmt.Errorf("%s is no model of the protocol", m.Name)
 	}
+	if strings.HasPrefix(m.Formula, "Mixed") {
+		return nil, fmt.Errorf("%s: no theory of mixed fleets", m.Name)
+	}
 	actions, err := swapped(m.Protocol.Swap)
 	if err != nil {
 		return nil, err
 	}
-	mixed := strings.HasPrefix(m.Formula, "Mixed")
 	th := Ours()
 	th.Name, th.Says, th.swap = m.Name, m.Purpose, m.Protocol.Swap
 	if c := m.Protocol; c.LockKind != "ofd" {
@@ -67,9 +69,6 @@ func Of(m *model.Model) (*Theory, error) {
 			th.Hypotheses = append(th.Hypotheses, forall(set.of.args[0], func(x *term) *term { return not(set.of.of(x)) }))
 			th.narrowed++
 		}
-	}
-	if mixed {
-		return nil, fmt.Errorf("%s: no theory of mixed fleets", m.Name)
 	}
 	others := append(strangers(), theirs(fresh)...)
 	th.Actions = slices.DeleteFunc(actions, func(a *Action) bool {
@@ -199,7 +198,7 @@ func (th *Theory) conclusion(a *Action, clauses, steps []Clause) *term {
 	}
 	for _, c := range steps {
 		if slices.ContainsFunc(functions(c.formula), func(f *function) bool { return !f.rigid && f.next == nil && changes(f.before()) }) &&
-			!(c.Name == "LookingChangesNothing" && a.Name == "Crash") {
+			!(c.Name == "LookingChangesNothing" && a.Name == "Crash") { // which the specification does not ask for either
 			all = append(all, c.formula)
 		}
 	}
