@@ -69,7 +69,7 @@ var Dimensions = [dimensions]Dimension{
 var together = []string{
 	"program user=ordinary|namespace shape=closed|foreign|acl|mounted|deadvictim",
 	"program user=ordinary|namespace place=mount|lower|project",
-	"program=delete|release|remove|recover|store-delete|cli-rm user=self refuse=mountroot-hidden|flags-hidden|statx-ENOSYS shape=immutable|frozen|pinned|mounts|mounted",
+	"program=delete|release|remove|recover|store-delete|cli-rm user=self refuse=mountroot-hidden|flags-hidden|statx-ENOSYS shape=immutable|frozen|pinned|mounts|mounted alias=none",
 }
 
 // A set is dimensions, and values of them that are to meet; nil: all.
