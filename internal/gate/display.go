@@ -37,6 +37,8 @@ func isTerminal(out io.Writer) bool {
 }
 
 func (d *Display) started(stage Stage) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	fmt.Fprintf(d.out, "%s: started: %s\n", stage.Name, stage.Description)
 }
 

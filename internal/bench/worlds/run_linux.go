@@ -430,10 +430,13 @@ func (s *search) probe(ctx context.Context, w World) error {
 	return nil
 }
 
+// noEnd is how long a world takes that has no end; tests do not wait for it.
+var noEnd = 6 * patience
+
 // watch ends everything with a finding if the world, all of whose parts have ends of
 // their own, has none: the library is stuck in this process. The caller calls stop.
 func (s *search) watch(w World) (stop func() bool) {
-	return time.AfterFunc(6*patience, func() {
+	return time.AfterFunc(noEnd, func() {
 		s.stuck(fmt.Sprintf("%s: no end of it; repeat: afterlock replay %[1]s", w))
 	}).Stop
 }

@@ -175,6 +175,15 @@ func TestSomeWorlds(t *testing.T) {
 	assert.True(t, testing.Short() || len(r.Refused) > 0, "nothing is refused")
 }
 
+func TestAWorldWithoutAnEndIsAFinding(t *testing.T) {
+	defer func(before time.Duration) { noEnd = before }(noEnd)
+	noEnd = 0
+	found := make(chan string, 1)
+	s := &search{Options: Options{stuck: func(finding string) { found <- finding }}}
+	defer s.watch(World{})()
+	assert.Equal(t, "world:delete: no end of it; repeat: afterlock replay world:delete", <-found)
+}
+
 // A program that leaves what it says is gone, in one kind of world, is found, and the
 // world reduced to what it takes.
 func TestProgramThatLies(t *testing.T) {
