@@ -10,6 +10,9 @@ import (
 	"math"
 	"os"
 	"path"
+	"slices"
+	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -186,13 +189,26 @@ func (b *builder) makeNode(name string, mode uint32, o owner) error {
 	return err
 }
 
-// finish gives the directories their modes and times, the deepest first.
+// finish gives the directories their modes and times, the deepest first, since a mode may
+// close a directory. Of several entries for one directory the last one counts.
 func (b *builder) finish() error {
-	for i := len(b.dirs) - 1; i >= 0; i-- {
-		d := b.dirs[i]
-		if a, err := b.root.Lstat(d.name); err != nil || !a.IsDir() {
+	slices.Reverse(b.dirs)
+	slices.SortStableFunc(b.dirs, func(x, y directory) int { return depth(y.name) - depth(x.name) })
+	done := map[[2]uint64]bool{} // by device and inode: a name may lead through a link
+	for _, d := range b.dirs {
+		a, err := b.root.Lstat(d.name)
+		if errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+		if err != nil || !a.IsDir() {
 			continue // a later entry replaced it
 		}
+		stat := a.Sys().(*syscall.Stat_t)
+		inode := [2]uint64{uint64(stat.Dev), stat.Ino}
+		if done[inode] {
+			continue // a later entry says what it is to be
+		}
+		done[inode] = true
 		if d.owner != keep {
 			if err := b.root.Lchown(d.name, d.owner.uid, d.owner.gid); err != nil {
 				return err
@@ -209,6 +225,14 @@ func (b *builder) finish() error {
 	}
 	b.dirs = nil
 	return nil
+}
+
+// depth is how many directories are above name in the layer.
+func depth(name string) int {
+	if name == "." {
+		return -1
+	}
+	return strings.Count(name, "/")
 }
 
 // A reader reads until the context is done.

@@ -6,8 +6,11 @@ import (
 	"archive/tar"
 	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -19,6 +22,45 @@ import (
 	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
+
+// A directory has the mode of its last entry, in whatever order and by whatever name
+// directories come, also where that mode keeps the owner out.
+func TestModesOfDirectories(t *testing.T) {
+	of := func(name string, mode int64) tar.Header { h := dir(name); h.Mode = mode; return h }
+	for name, c := range map[string]struct {
+		entries []tar.Header
+		want    map[string]fs.FileMode
+	}{
+		"twice":           {[]tar.Header{of("./", 0o755), of("a", 0o700), of("a", 0o300), of("./", 0o555)}, map[string]fs.FileMode{".": 0o555, "a": 0o300}},
+		"opened again":    {[]tar.Header{of("a", 0), of("a", 0o750)}, map[string]fs.FileMode{"a": 0o750}},
+		"the inner first": {[]tar.Header{of("a/b", 0o711), of("a", 0o600)}, map[string]fs.FileMode{"a": 0o600, "a/b": 0o711}},
+		"through a link":  {[]tar.Header{of("a/b", 0o711), symlink("l", "a"), of("l/b", 0o100)}, map[string]fs.FileMode{"a/b": 0o100}},
+		"replaced":        {[]tar.Header{of("a/b", 0o711), symlink("a", "/etc")}, nil},
+	} {
+		for _, user := range []int{0, 12345} {
+			t.Run(fmt.Sprintf("%s/user %d", name, user), func(t *testing.T) {
+				testfs.Without(t, testfs.Lack{User: user}, func(t *testing.T) {
+					s := openStore(t, filepath.Join(scratch(t), "store"))
+					create(t, s, "layer", layerstore.Tar(archive(c.entries...)))
+					files, err := s.Path(background, "layer")
+					require.NoError(t, err)
+					for _, name := range slices.Sorted(maps.Keys(c.want)) {
+						want := c.want[name]
+						info, err := os.Lstat(filepath.Join(files, name))
+						if errors.Is(err, fs.ErrPermission) { // it is in one that keeps its owner out
+							require.NoError(t, os.Chmod(filepath.Join(files, filepath.Dir(name)), 0o700))
+							info, err = os.Lstat(filepath.Join(files, name))
+						}
+						require.NoError(t, err)
+						require.Equal(t, want, info.Mode().Perm(), name)
+					}
+					_, err = s.Delete(background, "layer")
+					require.NoError(t, err)
+				})
+			})
+		}
+	}
+}
 
 // A layer whose directories cannot have their modes is none.
 func TestModesOfDirectoriesThatCannotBeSet(t *testing.T) {
