@@ -140,7 +140,7 @@ func sources(t *testing.T, dir string) (files []*ast.File) {
 }
 
 // An nth kernel lets the n-th call since it was armed fail, early, late or for ever. It takes
-// renames for unordered, directories called "closed" for closed until their mode was
+// renames for unordered if it is not told otherwise, directories called "closed" for closed until their mode was
 // changed, and the victim for immutable.
 type nth struct {
 	n, calls     int // n < 0: not armed
@@ -149,6 +149,8 @@ type nth struct {
 	ever         bool // and every later call of its method
 	named        bool // no O_TMPFILE
 	plain        bool // no rename that never replaces
+	ordered      bool
+	syncs        []string // what was made durable by name
 	met          string
 }
 
@@ -177,6 +179,9 @@ func (h *nth) Before(c *kernel.Call) error {
 		return unix.EACCES
 	case c.Method == kernel.SetFlags:
 		c.Flags = 0
+	case c.Method == kernel.SyncData:
+		path, _ := os.Readlink(fmt.Sprint("/proc/self/fd/", c.Fd))
+		h.syncs = append(h.syncs, filepath.Base(path))
 	}
 	return nil
 }
@@ -189,7 +194,7 @@ func (h *nth) After(c *kernel.Call) {
 		c.Result, c.Err = -1, h.errno
 	}
 	h.calls++
-	c.Ordered = false
+	c.Ordered = h.ordered
 	if c.Method == kernel.StatName && strings.HasSuffix(c.Name, "victim") {
 		c.Attributes.Immutable = true
 	}
@@ -308,6 +313,33 @@ var poor = []kernel.Method{kernel.CreateLock, kernel.CommitPlainly}
 // A failure may also come after the effect, or from then on.
 func TestEveryOperationFailsLateOrForEver(t *testing.T) {
 	failAtEveryCall(t, map[string]nth{"late": {late: true}, "ever": {ever: true}})
+}
+
+// syncing are the operations that wait for the disk, on a file system that does not order
+// renames and on one that does, and for what. The others never do; among them are those
+// that a caller makes under its own lock: Create, StageDeletion, StageAddition and Commit.
+var syncing = map[bool]map[string][]string{
+	false: {"Dir.Sync": {"own"}, "Dir.Close": {"own"}, "Root.Recover": {"other", "stale"}},
+	true:  {"Dir.Sync": {"own"}},
+}
+
+func TestFsyncsOfEveryOperation(t *testing.T) {
+	for ordered, want := range syncing {
+		got := map[string][]string{}
+		for name, operation := range operations {
+			h := nth{n: -1, ordered: ordered}
+			s := newOperated(t, testfs.InMemory(t), &h, false)
+			id := strings.NewReplacer("temp-dir-", "", s.dir.ID(), "own", staleID, "stale", someID, "other")
+			_ = operation.do(s)
+			syncs := h.syncs
+			_, _ = s.dir.Close(background), s.lock.Delete()
+			for _, synced := range syncs {
+				got[name] = append(got[name], id.Replace(synced))
+			}
+			slices.Sort(got[name])
+		}
+		require.Equal(t, want, got, "ordered: %v", ordered)
+	}
 }
 
 // forgiven are methods that may fail without a word: a mode that cannot be changed fails what

@@ -273,13 +273,6 @@ func (f *faulty) call(name, what string) error {
 // who has the store lock and, if it drops what was removed in place, the claim; and no
 // serial is given out again.
 func wrongSave(path string) string {
-	held := func(from, bytes int64) bool {
-		f := must(os.Open(filepath.Join(path, "store.lock")))
-		defer f.Close()
-		l := unix.Flock_t{Type: unix.F_RDLCK, Start: from, Len: bytes}
-		must(0, unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &l))
-		return l.Type == unix.F_WRLCK
-	}
 	var serials [2]int
 	for i, name := range []string{"layers.json", "layers.json.spare"} {
 		text, _ := os.ReadFile(filepath.Join(path, name))
@@ -287,14 +280,23 @@ func wrongSave(path string) string {
 	}
 	by, _ := callers()
 	switch {
-	case !held(0, 1):
+	case !heldForWriting(path, 0, 1):
 		return "a save without the store lock"
-	case slices.Contains(by, "layerstore.forget") && !held(1, 0):
+	case slices.Contains(by, "layerstore.forget") && !heldForWriting(path, 1, 0):
 		return "the claim went before the record"
 	case serials[0] > serials[1]:
 		return fmt.Sprint("serials from ", serials[0], " back to ", serials[1])
 	}
 	return ""
+}
+
+// heldForWriting reports whether anybody has bytes of the store's lock file for itself.
+func heldForWriting(path string, from, bytes int64) bool {
+	f := must(os.Open(filepath.Join(path, "store.lock")))
+	defer f.Close()
+	l := unix.Flock_t{Type: unix.F_RDLCK, Start: from, Len: bytes}
+	must(0, unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &l))
+	return l.Type == unix.F_WRLCK
 }
 
 func (f *faulty) Before(c *kernel.Call) error {

@@ -147,10 +147,17 @@ func (s *Store) makeDurable(h *held) error {
 	if synced := s.synced.Load(); synced != nil && *synced == h.token {
 		return nil
 	}
+	var err error
 	if h.token.Mark() == markSpare {
-		return s.disk.SyncSpare(h.fd)
+		err = s.disk.SyncSpare(h.fd)
+	} else {
+		err = s.disk.SyncDirectory(s.path)
 	}
-	return s.disk.SyncDirectory(s.path)
+	if err == nil {
+		token := h.token
+		s.synced.Store(&token)
+	}
+	return err
 }
 
 // roomFor gives the file that is the spare now as many blocks as the metadata has,
