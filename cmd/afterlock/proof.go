@@ -18,8 +18,8 @@ import (
 
 func newProof() *cobra.Command {
 	var (
-		clause, mutant, smt, solver, record string
-		asJSON                              bool
+		theory, clause, mutant, smt, solver, record string
+		asJSON                                      bool
 	)
 	cmd := &cobra.Command{
 		Use:   "proof",
@@ -43,7 +43,10 @@ interrupted.`,
   afterlock proof --smt DIRECTORY`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			th := proof.Ours()
+			th := proof.Find(theory)
+			if th == nil {
+				return fmt.Errorf("no theory %q", theory)
+			}
 			if mutant != "" {
 				m := model.Find(mutant)
 				if m == nil {
@@ -64,7 +67,7 @@ interrupted.`,
 				}
 			}
 			if record != "" {
-				return recordNeeded(cmd, th, record)
+				return recordNeeded(cmd, record)
 			}
 			if smt != "" {
 				return writeObligations(smt, all)
@@ -84,6 +87,7 @@ interrupted.`,
 		},
 	}
 	flags := cmd.Flags()
+	flags.StringVar(&theory, "theory", "ours", "what is proved: "+theories())
 	flags.StringVar(&clause, "clause", "", "only this `clause` of the invariant: one question for each action")
 	flags.StringVar(&mutant, "mutant", "", "the proof of this `model`, which has a mutant in place of an action")
 	flags.StringVar(&smt, "smt", "", "write the questions to this `directory`, and ask nobody")
@@ -91,6 +95,15 @@ interrupted.`,
 	flags.StringVar(&solver, "solver", "", "`z3` or cvc5 (default: the first of them that is installed)")
 	flags.BoolVar(&asJSON, "json", false, "print the answers as JSON")
 	return cmd
+}
+
+// theories is a line with the names and what they are about.
+func theories() string {
+	var all []string
+	for _, th := range proof.Theories() {
+		all = append(all, th.Name+" ("+th.Says+")")
+	}
+	return strings.Join(all, ", ")
 }
 
 func writeObligations(dir string, all []proof.Obligation) error {
@@ -107,22 +120,26 @@ func writeObligations(dir string, all []proof.Obligation) error {
 }
 
 // recordNeeded asks what is not proved without each clause. It takes some minutes.
-func recordNeeded(cmd *cobra.Command, th *proof.Theory, file string) error {
+func recordNeeded(cmd *cobra.Command, file string) error {
 	solvers := gate.Solvers()
 	if len(solvers) == 0 {
 		return errors.New("there is no solver; " + gate.InstallSolvers)
 	}
-	r := proof.Recorded{Solver: solvers[0].Name, Needed: map[string]string{}}
+	r := proof.Recorded{Solver: solvers[0].Name, Needed: map[string]map[string]string{}}
 	var err error
 	if r.Questions, err = proof.Hash(); err != nil {
 		return err
 	}
-	err = solvers[0].Needed(cmd.Context(), th, func(clause, without string) {
-		r.Needed[clause] = without
-		fmt.Fprintln(cmd.ErrOrStderr(), clause, without)
-	})
-	if err != nil {
-		return err
+	for _, th := range proof.Theories() {
+		needed := map[string]string{}
+		r.Needed[th.Name] = needed
+		err = solvers[0].Needed(cmd.Context(), th, func(clause, without string) {
+			needed[clause] = without
+			fmt.Fprintln(cmd.ErrOrStderr(), th.Name, clause, without)
+		})
+		if err != nil {
+			return err
+		}
 	}
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {

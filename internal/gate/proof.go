@@ -42,9 +42,14 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 	if !env.Deep {
 		solvers = solvers[:1]
 	}
-	th := proof.Ours()
-	obligations := th.Obligations()
-	var open, failing, asked int64
+	var (
+		obligations                   []proof.Obligation
+		clauses, open, failing, asked int64
+	)
+	for _, th := range proof.Theories() {
+		obligations = append(obligations, th.Obligations()...)
+		clauses += int64(len(th.Clauses))
+	}
 	for _, s := range solvers {
 		env.Progress(s.Name)
 		total := 0.0
@@ -58,7 +63,7 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 		for _, p := range answers {
 			if p.Answer != "unsat" {
 				open++
-				result.Problems = append(result.Problems, fmt.Sprintf("%s is not proved: %s says %s; afterlock proof shows why", p.Name, p.Solver, p.Answer))
+				result.Problems = append(result.Problems, fmt.Sprintf("%s of %s is not proved: %s says %s; afterlock proof --theory %[2]s shows why", p.Name, p.Theory, p.Solver, p.Answer))
 			}
 		}
 		result.Ran += fmt.Sprintf("%s: %d questions, %.1f s of it; ", s.Name, len(obligations), total)
@@ -73,14 +78,17 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 				result.Problems = append(result.Problems, wrong)
 			}
 		}
-		if env.Deep {
+		for _, th := range proof.Theories() {
+			if !env.Deep {
+				break
+			}
 			enabled, err := s.finder().Prove(ctx, th.Enabled(), func(Proved) {})
 			if err != nil {
 				return result, err
 			}
 			for _, p := range enabled {
-				if (p.Answer == "sat") == slices.Contains(proof.Never, p.Name) {
-					result.Problems = append(result.Problems, fmt.Sprintf("%s can be taken: %s says %s", p.Name, s.Name, p.Answer))
+				if (p.Answer == "sat") == slices.Contains(th.Never, p.Name) {
+					result.Problems = append(result.Problems, fmt.Sprintf("%s of %s can be taken: %s says %s", p.Name, th.Name, s.Name, p.Answer))
 				}
 			}
 		}
@@ -94,7 +102,7 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 	}
 	result.Ran += "every state of the models compared"
 	result.Counts = append([]Count{
-		AtLeast("clauses", int64(len(th.Clauses)), minClauses),
+		AtLeast("clauses", clauses, minClauses),
 		AtLeast("proved", int64(len(obligations)*len(solvers))-open, minObligations),
 		AtLeast("without a rule as they must be", failing, int64(len(proof.MustFails)*len(solvers))),
 		AtLeast("printed steps and others", asked, int64(2*printedEdges*len(solvers))),

@@ -60,10 +60,6 @@ func (th *Theory) Enabled() (all []Obligation) {
 	return all
 }
 
-// Never are the arms for what does not happen among our processes: what a stranger or
-// upstream's code may do to an instance.
-var Never = []string{"MakeData/exists", "Commit/lost"}
-
 // Without is the theory without a clause.
 func (th *Theory) Without(clause string) *Theory {
 	less := *th
@@ -75,9 +71,10 @@ func (th *Theory) Without(clause string) *Theory {
 
 // Recorded is what the solvers said of more questions than a run of the gate asks.
 type Recorded struct {
-	Questions string            `json:"questions"` // Hash when they were asked
-	Solver    string            `json:"solver"`
-	Needed    map[string]string `json:"needed"` // clause: what is not proved without it; "" if all is
+	Questions string `json:"questions"` // Hash when they were asked
+	Solver    string `json:"solver"`
+	// Needed says of each theory's clauses what is not proved without it; "" if all is.
+	Needed map[string]map[string]string `json:"needed"`
 }
 
 // RecordFile is where it is recorded.
@@ -92,8 +89,10 @@ func ReadRecorded() (r Recorded, err error) { return r, json.Unmarshal(recorded,
 // Hash is of all that is asked of solvers. What was recorded is stale if it is another.
 func Hash() (string, error) {
 	h := sha256.New()
-	for _, o := range Ours().Obligations() {
-		h.Write([]byte(o.Text))
+	for _, th := range Theories() {
+		for _, o := range th.Obligations() {
+			h.Write([]byte(o.Text))
+		}
 	}
 	for _, f := range MustFails {
 		th, err := Of(model.Find(f.Model))

@@ -14,10 +14,12 @@ type Theory struct {
 	Name       string
 	Says       string
 	Hypotheses []*term
+	Init       []*term
 	Actions    []*Action
 	Clauses    []Clause
 	Properties []Clause
 	Steps      []Clause
+	Never      []string // the arms that cannot be taken: what nobody here does to an instance
 
 	swap     map[string]string // definitions that the actions are mutants of
 	narrowed int               // how many hypotheses, the last ones, say what a model does not have
@@ -32,6 +34,19 @@ var assumptions = []*term{
 	forall(proc, func(p *term) *term { return implies(inspector.of(p), and(recoverer(p), ours(p))) }),
 }
 
+// Theories are all that are proved.
+func Theories() []*Theory { return []*Theory{Ours()} }
+
+// Find returns the theory of that name, or nil.
+func Find(name string) *Theory {
+	for _, th := range Theories() {
+		if th.Name == name {
+			return th
+		}
+	}
+	return nil
+}
+
 // Ours is the theory of our processes alone: any number of processes, goroutines,
 // ids, inodes, trees, files, crashes and failing calls; with and without unnamed
 // files, orphans, mounts, Release and graces.
@@ -39,7 +54,8 @@ func Ours() *Theory {
 	return &Theory{
 		Name: "ours", Says: "our processes, with locks of open file descriptions",
 		Hypotheses: append(slices.Clone(assumptions), not(posixLocks), forall(proc, ours)),
-		Actions:    Actions(), Clauses: invariant, Properties: properties, Steps: stepProperties,
+		Init:       initial(), Actions: Actions(), Clauses: invariant, Properties: properties, Steps: stepProperties,
+		Never: []string{"MakeData/exists", "Commit/lost"},
 	}
 }
 
@@ -119,7 +135,7 @@ func formulas(clauses []Clause) (all []*term) {
 // Obligations are what is to be proved of the theory, in order.
 func (th *Theory) Obligations() (all []Obligation) {
 	add := func(name, text string) { all = append(all, Obligation{th.Name, name, text}) }
-	add("Init", query(nil, append(slices.Clone(th.Hypotheses), initial()...), nil, and(formulas(th.Clauses)...)))
+	add("Init", query(nil, slices.Concat(th.Hypotheses, th.Init), nil, and(formulas(th.Clauses)...)))
 	for _, a := range th.Actions {
 		if t := th.conclusion(a, th.Clauses, th.Steps); t != nil {
 			add(a.String(), query(nil, th.knows(), a, t))
