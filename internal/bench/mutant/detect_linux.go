@@ -54,7 +54,8 @@ const stages = "internal/bench/mutant/detector" // the program that runs parts o
 
 // Limits, in seconds, of what a detector gets for one mutant: the parts of it that
 // take no more of a processor together when nothing is wrong; and none begins after
-// so long on a machine that does nothing else, see [clock].
+// so long on a machine that does nothing else, see [clock]. What no detector kills so
+// gets all parts: see [Source.try].
 const (
 	budget  = 10.0
 	timeout = 30.0
@@ -253,9 +254,9 @@ func (s *Source) detector(ctx context.Context, d Detector, m *Mutant) (string, e
 	return s.program(ctx, stages, false, m)
 }
 
-// Detect runs a detector on a mutant, until a part of it fails.
-// If only is not empty, that part alone is run.
-func (s *Source) Detect(ctx context.Context, m *Mutant, d Detector, only string, log func(string)) (run Run, err error) {
+// Detect runs a detector on a mutant, until a part of it fails. If only is not empty, that
+// part alone is run; if left is above 0, so many parts that had no turn before, all of them.
+func (s *Source) Detect(ctx context.Context, m *Mutant, d Detector, only string, left int, log func(string)) (run Run, err error) {
 	run.Detector = d.Name
 	var all []*part
 	if only != "" {
@@ -292,6 +293,9 @@ func (s *Source) Detect(ctx context.Context, m *Mutant, d Detector, only string,
 		return p.Used
 	}
 	slices.SortStableFunc(chosen, func(a, b *part) int { return cmp.Compare(cost(a), cost(b)) })
+	if left > 0 {
+		chosen = chosen[len(chosen)-left:]
+	}
 	run.Verdict = NotReached
 	expected := m.Message
 	if m.Detector != d.Name {
@@ -306,7 +310,7 @@ func (s *Source) Detect(ctx context.Context, m *Mutant, d Detector, only string,
 			together.Used += chosen[n].Used
 			n++
 		}
-		if used += together.Used; used > budget && run.Verdict != NotReached {
+		if used += together.Used; used > budget && left == 0 && run.Verdict != NotReached {
 			break
 		}
 		limits := [2]float64{3 + 4*together.Used, 10 + 4*together.Seconds} // so that one that hangs ends, and others get their turn
@@ -327,7 +331,7 @@ func (s *Source) Detect(ctx context.Context, m *Mutant, d Detector, only string,
 		if run.Verdict == Killed {
 			break
 		}
-		if idle > timeout && len(chosen) > 0 {
+		if idle > timeout && left == 0 && len(chosen) > 0 {
 			run.Verdict = TimedOut // some had no turn
 			break
 		}

@@ -302,7 +302,7 @@ func (s *Source) Try(ctx context.Context, m *Matrix, o Options) error {
 }
 
 // try tries a mutant: first the part that killed it before, and the detector that
-// must meet it.
+// must meet it. What survives all of them meets the parts that had no turn, too.
 func (s *Source) try(ctx context.Context, m *Mutant, r *Row, detectors []Detector, o Options) error {
 	first := m.Detector
 	before := o.Before.row(m.Name)
@@ -315,7 +315,7 @@ func (s *Source) try(ctx context.Context, m *Mutant, r *Row, detectors []Detecto
 			if err != nil || len(r.Killers()) >= o.Kills || !slices.Contains(detectors, d) && len(o.Detectors) > 0 {
 				continue
 			}
-			run, err := s.Detect(ctx, m, d, killer.Part, o.Log)
+			run, err := s.Detect(ctx, m, d, killer.Part, 0, o.Log)
 			if err != nil {
 				return err
 			}
@@ -339,7 +339,7 @@ func (s *Source) try(ctx context.Context, m *Mutant, r *Row, detectors []Detecto
 		if r.run(d.Name) != nil {
 			continue
 		}
-		run, err := s.Detect(ctx, m, d, "", o.Log)
+		run, err := s.Detect(ctx, m, d, "", 0, o.Log)
 		if err != nil {
 			return err
 		}
@@ -353,6 +353,26 @@ func (s *Source) try(ctx context.Context, m *Mutant, r *Row, detectors []Detecto
 				return err
 			}
 		}
+	}
+	// It has not survived what had no turn. That takes up to a minute, of one mutant in a hundred.
+	for i := range r.Runs {
+		if r.Verdict() != Survived {
+			break
+		}
+		first := r.Runs[i]
+		if first.Left == 0 {
+			continue
+		}
+		d, err := FindDetector(first.Detector)
+		if err != nil {
+			return err
+		}
+		run, err := s.Detect(ctx, m, d, "", first.Left, o.Log)
+		if err != nil {
+			return err
+		}
+		run.Seconds += first.Seconds
+		r.Runs[i] = run
 	}
 	return nil
 }

@@ -64,6 +64,28 @@ func TestSkippedTestsAreTold(t *testing.T) {
 	assert.Equal(t, os.FileMode(0o666), info.Mode(), "other users note what they reach")
 }
 
+// What survives those parts that are tried within the limit meets the others, too.
+func TestASurvivorMeetsEveryPart(t *testing.T) {
+	d := Detector{Name: "./own", Tests: "own"}
+	s := &Source{Root: t.TempDir(), Work: t.TempDir(), built: map[string]bool{}, listed: map[string][]*part{}}
+	program := filepath.Join(s.Work, "all", "bin", "own.test")
+	require.NoError(t, os.MkdirAll(filepath.Dir(program), 0o700))
+	require.NoError(t, os.Mkdir(filepath.Join(s.Root, d.Tests), 0o700))
+	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\ncase $2 in *TestLast*) echo '--- FAIL: TestLast'; exit 1;; esac\n"), 0o700))
+	s.built[program] = true
+	for kill, verdict := range map[string]string{"TestLast": Killed, "TestOther": Survived} {
+		s.listed[d.Name] = []*part{{Name: kill, Seconds: 1, Used: budget, Reached: []int{1}}, {Name: "TestA", Used: 1, Reached: []int{1}}, {Name: "TestB", Used: 2, Reached: []int{1}}}
+		m, r := &Mutant{Name: "m"}, &Row{Mutant: "m"}
+		s.number = map[*Mutant]int{m: 1}
+		run, err := s.Detect(t.Context(), m, d, "", 0, nil)
+		require.NoError(t, err)
+		assert.Equal(t, 1, run.Left)
+		require.NoError(t, s.try(t.Context(), m, r, []Detector{d}, Options{Kills: 1}))
+		require.Len(t, r.Runs, 1)
+		assert.Equal(t, []any{verdict, 0}, []any{r.Verdict(), r.Runs[0].Left})
+	}
+}
+
 // What a detector meets, it still meets, as the catalogue says it: of each part of a
 // stage that the catalogue names, one mutant. All of them is the command's.
 func TestStagesMeetMutants(t *testing.T) {
