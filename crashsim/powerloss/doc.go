@@ -1,0 +1,26 @@
+// Package powerloss takes the power away under real file systems.
+//
+// A program runs on a file system of the running kernel, whose disk is a loop device
+// on a file that a process of ours serves (FUSE). That process writes a log of every
+// write and every flush, and of marks in which the program says what it has told its
+// callers. Then every state that the disk can have had when power was lost is made of
+// the log, mounted, so that the kernel recovers its journal, and looked at; the
+// program's recovery runs, and it is looked at again. Package internal/bench/world says
+// what is wrong, with what was acknowledged by then.
+//
+// # What is counted
+//
+// An epoch are the writes between two flushes. When power is lost, all earlier epochs
+// are on the disk, and any of the writes of the open one. A state is an image that can
+// be left so: all prefixes of the log, all that keep or lose one or two writes of an
+// epoch, and drawn ones. A tree is what is seen in a mounted state, together with what
+// was promised at that moment; equal ones are recovered and judged once. A leak is a
+// tree with something left in the root, or a layer without a record, that recovery has
+// to remove. Content that nobody promised and that is not whole is torn, and no finding.
+//
+// The log is that of Linux's dm-log-writes and QEMU's blklogwrites, so logs of other
+// kernels can be replayed as well ([ReadLog]). Sectors that are half
+// written are not modelled.
+//
+// It takes root, /dev/fuse, loop devices, and the mkfs of each file system.
+package powerloss

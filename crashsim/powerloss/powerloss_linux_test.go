@@ -1,0 +1,106 @@
+package powerloss_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/afterlock/afterlock/crashsim/powerloss"
+	"github.com/afterlock/afterlock/internal/bench/proc"
+	"github.com/afterlock/afterlock/internal/bench/world"
+)
+
+func TestMain(m *testing.M) { proc.Main(m) }
+
+// ext4 skips the test where there is none.
+func ext4(t *testing.T) {
+	t.Helper()
+	f, err := powerloss.FileSystemOf("ext4")
+	require.NoError(t, err)
+	if err := f.Available(); errors.Is(err, errors.ErrUnsupported) {
+		t.Skipf("skipped: %v", err)
+	}
+}
+
+func run(t *testing.T, ctx context.Context, dir string, jobs ...powerloss.Job) ([]powerloss.Result, error) {
+	t.Helper()
+	results, err := powerloss.Run(ctx, powerloss.Options{Dir: dir, Seed: 1, Jobs: jobs})
+	if errors.Is(err, errors.ErrUnsupported) {
+		t.Skipf("skipped: %v", err)
+	}
+	return results, err
+}
+
+func TestPowerLossTakesNothingThatWasAcknowledged(t *testing.T) {
+	ext4(t)
+	dir := t.TempDir()
+	results, err := run(t, context.Background(), dir,
+		powerloss.Job{Program: "delete-durable", FileSystem: "ext4", Noise: "fsync", Budget: 30},
+		powerloss.Job{Program: "in-place", FileSystem: "ext4", Noise: "fsync", Budget: 20},
+		powerloss.Job{Program: "delete-durable", FileSystem: "ext4", Without: "Sync.SyncData", Budget: 10})
+	require.NoError(t, err)
+	for i, claims := range [][]world.Claim{nil, {world.ReachableWhole}, {world.RepliesTrue}} {
+		r := results[i]
+		require.Empty(t, r.Err)
+		var found []world.Claim
+		for _, f := range r.Findings {
+			found = append(found, f.Claim)
+		}
+		assert.Equal(t, claims, found, "%v: %v", r.Job, r.Findings)
+	}
+	c := results[0].Counts
+	assert.Equal(t, 30, c.States)
+	assert.Positive(t, c.Acknowledged)
+	assert.Positive(t, c.Leaks)
+	assert.Equal(t, []string{"Sync.SyncData"}, results[0].Fsyncs)
+
+	findings, said, err := powerloss.Replay(context.Background(), dir, results[1].Findings[0].Repeat)
+	require.NoError(t, err)
+	assert.Positive(t, findings)
+	assert.Contains(t, said, "power is lost")
+	assert.Contains(t, said, results[1].Findings[0].Finding.String())
+	for _, wrong := range []string{"powerloss:delete@ext4/A2", "powerloss:nothing@ext4/D2c", "powerloss:delete,x=1@ext4/D9c", "powerloss:delete@ext4/D9000c"} {
+		_, _, err := powerloss.Replay(context.Background(), dir, wrong)
+		assert.Error(t, err, wrong)
+	}
+}
+
+func TestNothingStaysWhenPowerLossIsInterrupted(t *testing.T) {
+	ext4(t)
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(context.Background())
+	cancelled := make(chan struct{})
+	go func() {
+		defer close(cancelled)
+		for len(devices(t, dir)) == 0 && ctx.Err() == nil { // it is on its way
+		}
+		cancel()
+	}()
+	_, err := run(t, ctx, dir, powerloss.Job{Program: "delete", FileSystem: "ext4", Noise: "fsync", Budget: 100_000})
+	cancel()
+	<-cancelled
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.Empty(t, devices(t, dir))
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	require.NoError(t, err)
+	assert.NotContains(t, string(table), dir)
+}
+
+// devices are the loop devices of power losses.
+func devices(t *testing.T, dir string) (found []string) {
+	t.Helper()
+	files, err := filepath.Glob("/sys/block/loop*/loop/backing_file")
+	assert.NoError(t, err)
+	for _, file := range files {
+		if name, err := os.ReadFile(file); err == nil && strings.Contains(string(name), dir) {
+			found = append(found, string(name))
+		}
+	}
+	return found
+}

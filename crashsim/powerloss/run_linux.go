@@ -1,0 +1,406 @@
+package powerloss
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/afterlock/afterlock/internal/bench/schedule"
+	"github.com/afterlock/afterlock/internal/bench/world"
+)
+
+// A Job is one program on one file system.
+type Job struct {
+	Program    string // its name
+	FileSystem string
+	Noise      string // what others do before each change: "", "fsync" or "sync"
+	Without    string // the fsync that is left out
+	Budget     int    // states
+}
+
+// text is the job as it stands in a schedule.
+func (j Job) text() string {
+	text := j.Program
+	if j.Noise != "" {
+		text += ",noise=" + j.Noise
+	}
+	if j.Without != "" {
+		text += ",without=" + j.Without
+	}
+	return text
+}
+
+// String is the job in words.
+func (j Job) String() string { return j.text() + " on " + j.FileSystem }
+
+// kind is that of the schedules of this package.
+const kind = "powerloss"
+
+// at is the power loss as a schedule: so many entries of the log were made, and of them
+// these were lost.
+func (j Job) at(c Cut) *schedule.Schedule {
+	return &schedule.Schedule{Kind: kind, Program: j.text(), World: j.FileSystem,
+		Steps:  []schedule.Step{{Process: disk, Changes: true, Count: c.At}},
+		Losses: []schedule.Loss{{At: -1, Lost: c.Lost}}}
+}
+
+// disk is the letter of the disk in a schedule.
+const disk = 'D'
+
+// jobOf reads a schedule.
+func jobOf(s *schedule.Schedule) (j Job, c Cut, err error) {
+	words := strings.Split(s.Program, ",")
+	j = Job{Program: words[0], FileSystem: s.World}
+	for _, word := range words[1:] {
+		switch key, value, _ := strings.Cut(word, "="); key {
+		case "noise":
+			j.Noise = value
+		case "without":
+			j.Without = value
+		default:
+			return j, c, s.Refuse("cannot read %q", word)
+		}
+	}
+	if s.Kind != kind || len(s.Steps) != 1 || s.Steps[0].Process != disk || !s.Steps[0].Changes || len(s.Losses) > 1 {
+		return j, c, s.Refuse("expected %s:PROGRAM@FILESYSTEM/%cNc/LOST", kind, disk)
+	}
+	c.At = s.Steps[0].Count
+	for _, loss := range s.Losses {
+		c.Lost = loss.Lost
+	}
+	return j, c, nil
+}
+
+// Counts are what was done.
+type Counts struct {
+	Entries      int           // of the log, after its beginning
+	Flushes      int           // of them
+	States       int           // different images
+	Trees        int           // different trees, with what was promised
+	Acknowledged int           // states in which a deletion had been acknowledged
+	Leaks        int           // trees with something left that recovery had to remove
+	Torn         int           // trees with content that nobody promised, and that is not whole
+	Replaying    time.Duration // of one worker
+}
+
+// A Found is something that is wrong.
+type Found struct {
+	world.Finding
+	Repeat string // afterlock replay ...
+	Trees  int    // how many have such a finding, this one included
+}
+
+// String is the finding and the command on two lines.
+func (f Found) String() string {
+	return fmt.Sprintf("%v (%d trees)\n  afterlock replay %s", f.Finding, f.Trees, f.Repeat)
+}
+
+// A Result is what came of a job.
+type Result struct {
+	Job      Job
+	Counts   Counts
+	Findings []Found  // the first of each claim
+	Fsyncs   []string // those that the program made
+	Err      string
+}
+
+// Mounts is the claim that the kernel mounts what a power loss leaves.
+const Mounts world.Claim = "mounts"
+
+// A shop is where jobs are done: in a name space of its own, on a memory file system
+// that ends with it.
+type shop struct {
+	dir string
+	mu  sync.Mutex
+	// images are empty file systems, by name.
+	images map[string]*sync.Once
+	failed map[string]error
+}
+
+// image makes an empty file system, the first time that it is asked for.
+func (s *shop) image(f FileSystem) (string, error) {
+	path := filepath.Join(s.dir, f.Name+".image")
+	s.mu.Lock()
+	once := s.images[f.Name]
+	if once == nil {
+		once = new(sync.Once)
+		s.images[f.Name] = once
+	}
+	s.mu.Unlock()
+	once.Do(func() {
+		err := f.Make(path)
+		s.mu.Lock()
+		s.failed[f.Name] = err
+		s.mu.Unlock()
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return path, s.failed[f.Name]
+}
+
+// A recording is a program and what it wrote.
+type recording struct {
+	job    Job
+	fs     FileSystem
+	p      *program
+	base   *os.File // what was on the disk before
+	log    []Entry
+	begin  int // the first entry that counts
+	fsyncs []string
+}
+
+// record runs a job's program in the directory of a worker.
+func (s *shop) record(j Job, dir string) (r *recording, err error) {
+	r = &recording{job: j}
+	if r.fs, err = FileSystemOf(j.FileSystem); err != nil {
+		return nil, err
+	}
+	if r.p, err = programOf(j.Program); err != nil {
+		return nil, err
+	}
+	empty, err := s.image(r.fs)
+	if err != nil {
+		return nil, err
+	}
+	base, image, mount := filepath.Join(dir, "base"), filepath.Join(dir, "image"), filepath.Join(dir, "disk")
+	if err := copyImage(empty, base); err != nil {
+		return nil, err
+	}
+	if err := r.fs.mountImage(base, mount, func() error { return r.p.setup(&site{dir: mount}) }); err != nil {
+		return nil, fmt.Errorf("%v: prepare: %w", j, err)
+	}
+	if err := copyImage(base, image); err != nil {
+		return nil, err
+	}
+	at := site{dir: mount, noise: j.Noise, without: j.Without, fsyncs: make(map[string]bool)}
+	r.log, err = record(r.fs, image, mount, func(mark func(string) error) error {
+		at.mark = mark
+		return r.p.run(&at)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%v: %w", j, err)
+	}
+	for name := range at.fsyncs {
+		r.fsyncs = append(r.fsyncs, name)
+	}
+	slices.Sort(r.fsyncs)
+	if j.Without != "" && !at.fsyncs[j.Without] {
+		return nil, fmt.Errorf("%v: there is no such fsync; there are: %s", j, strings.Join(r.fsyncs, ", "))
+	}
+	r.begin = slices.IndexFunc(r.log, func(e Entry) bool { return e.Mark == markBegin }) + 1
+	r.base, err = os.Open(base)
+	return r, err
+}
+
+// A judge mounts states of a recording and says what is wrong with them.
+type judge struct {
+	*recording
+	*Replayer
+	counts Counts
+	seen   map[string]bool // trees, with what was promised
+	found  []Found
+	say    func(format string, arguments ...any) // may be nil
+}
+
+// judge looks at the state that a power loss leaves, recovers, and looks again.
+func (g *judge) judge(c Cut) error {
+	g.counts.States++
+	same := c.Same(g.recording.log)
+	var refused *MountError
+	if err := g.Mount(c); errors.As(err, &refused) {
+		g.wrong(c, world.Finding{Claim: Mounts, Path: g.job.FileSystem, Detail: refused.Error()})
+		return nil
+	} else if err != nil {
+		return err
+	}
+	return errors.Join(g.mounted(same), g.Unmount())
+}
+
+// wrong notes a finding.
+func (g *judge) wrong(c Cut, f world.Finding) {
+	if g.say != nil {
+		g.say("  FINDING %v\n", f)
+	}
+	for i := range g.found {
+		if g.found[i].Claim == f.Claim {
+			g.found[i].Trees++
+			return
+		}
+	}
+	g.found = append(g.found, Found{f, g.job.at(c).String(), 1})
+}
+
+// mounted judges what is mounted: the state of each of the cuts.
+func (g *judge) mounted(same []Cut) error {
+	tree, err := looked(g.Dir())
+	if err != nil {
+		g.wrong(same[0], world.Finding{Claim: Mounts, Path: g.job.FileSystem, Detail: err.Error()})
+		return nil
+	}
+	text := fmt.Sprintf("%q", tree)
+	acknowledged, leak := false, false
+	same = slices.DeleteFunc(same, func(c Cut) bool {
+		marks := MarksBefore(g.recording.log, c.At)
+		acknowledged = acknowledged || slices.ContainsFunc(marks, func(m string) bool { return strings.HasPrefix(m, "gone ") })
+		key := fmt.Sprintf("%q %s", marks, text)
+		known := g.seen[key]
+		g.seen[key] = true
+		return known
+	})
+	if acknowledged {
+		g.counts.Acknowledged++
+	}
+	if len(same) == 0 {
+		return nil
+	}
+	g.counts.Trees += len(same)
+	check := func(tree world.Tree, recovered bool) {
+		for _, c := range same {
+			want, seen, torn, err := g.p.want(MarksBefore(g.recording.log, c.At), tree, recovered)
+			if err != nil {
+				g.wrong(c, world.Finding{Claim: world.WholeOrFlagged, Path: "metadata", Detail: err.Error()})
+				continue
+			}
+			if torn > 0 && !recovered {
+				g.counts.Torn++
+			}
+			if inner, _ := seen.Below(want.Root); len(inner) > 0 {
+				leak = true
+			}
+			for _, f := range world.Check(seen, &want) {
+				if f.Claim == world.NoLeak && !recovered {
+					leak = true
+					continue
+				}
+				g.wrong(c, f)
+			}
+		}
+		if g.say != nil {
+			for _, n := range tree {
+				g.say("  on disk: %s\n", n.Path)
+			}
+		}
+	}
+	check(tree, false)
+	if leak {
+		g.counts.Leaks++
+	}
+	if g.say != nil {
+		g.say("recovery\n")
+	}
+	if err := g.p.recover(&site{dir: g.Dir()}); err != nil {
+		g.wrong(same[0], world.Finding{Claim: world.CallsSucceed, Path: "recovery", Detail: err.Error()})
+		return nil
+	}
+	if tree, err = looked(g.Dir()); err != nil {
+		return err
+	}
+	check(tree, true)
+	return nil
+}
+
+// do does a job in the directory of a worker.
+func (s *shop) do(ctx context.Context, j Job, seed uint64, dir string) (result Result) {
+	result.Job = j
+	err := func() error {
+		r, err := s.record(j, dir)
+		if err != nil {
+			return err
+		}
+		defer r.base.Close()
+		replayer, err := NewReplayer(r.fs, r.base, r.log, filepath.Join(dir, "disk"))
+		if err != nil {
+			return err
+		}
+		defer replayer.Close()
+		result.Fsyncs = r.fsyncs
+		g := judge{recording: r, Replayer: replayer, seen: make(map[string]bool)}
+		defer func() { result.Counts, result.Findings = g.counts, g.found }()
+		for _, e := range r.log[r.begin:] {
+			g.counts.Entries++
+			if e.Flush {
+				g.counts.Flushes++
+			}
+		}
+		begin := time.Now()
+		defer func() { g.counts.Replaying = time.Since(begin) }()
+		for _, c := range Cuts(r.log, r.begin, j.Budget, seed) {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if err := g.judge(c); err != nil {
+				return fmt.Errorf("%s: %w", j.at(c), err)
+			}
+		}
+		return nil
+	}()
+	if err != nil {
+		result.Err = err.Error()
+	}
+	return result
+}
+
+// replay repeats one power loss of a job and says what happened.
+func (s *shop) replay(text *schedule.Schedule, dir string, out io.Writer) (findings int, err error) {
+	j, c, err := jobOf(text)
+	if err != nil {
+		return 0, err
+	}
+	r, err := s.record(j, dir)
+	if err != nil {
+		return 0, err
+	}
+	defer r.base.Close()
+	if c.At > len(r.log) || c.At < r.begin {
+		return 0, text.Refuse("the log has %d entries that count, from %d", len(r.log)-r.begin, r.begin)
+	}
+	say := func(format string, arguments ...any) { fmt.Fprintf(out, format, arguments...) }
+	say("%v\n", j)
+	for i, e := range r.log[:c.At] {
+		if i < r.begin {
+			continue
+		}
+		switch {
+		case e.Mark != "":
+			say("%4d  mark  %s\n", i, e.Mark)
+		case e.Flush:
+			say("%4d  flush\n", i)
+		case slices.Contains(c.Lost, i):
+			say("%4d  write %d bytes at %d: lost\n", i, e.Size, e.Offset)
+		default:
+			say("%4d  write %d bytes at %d\n", i, e.Size, e.Offset)
+		}
+	}
+	say("power is lost\n")
+	replayer, err := NewReplayer(r.fs, r.base, r.log, filepath.Join(dir, "disk"))
+	if err != nil {
+		return 0, err
+	}
+	defer replayer.Close()
+	g := judge{recording: r, Replayer: replayer, seen: make(map[string]bool), say: say}
+	err = g.judge(c)
+	n := 0
+	for _, f := range g.found {
+		n += f.Trees
+	}
+	say("%d findings\n", n)
+	return n, err
+}
+
+// programOf finds a program by its name.
+func programOf(name string) (*program, error) {
+	all := programs()
+	for i := range all {
+		if all[i].name == name {
+			return &all[i], nil
+		}
+	}
+	return nil, fmt.Errorf("no program %q", name)
+}

@@ -1,0 +1,259 @@
+package powerloss
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// A FileSystem says how a file system of one kind is made and mounted: small, with
+// fixed identifiers, and so that it writes only when it has to.
+type FileSystem struct {
+	Name    string
+	kind    string
+	mib     int64
+	make    []string // command, without the image
+	record  string   // mount options when a program runs
+	recover string   // mount options after a power loss
+}
+
+const fixedID = "5ca1ab1e-0000-4000-8000-00000000dead"
+
+var fileSystems = []FileSystem{
+	{"ext4", "ext4", 16, ext4(), "data=ordered,commit=300", "data=ordered"},
+	{"xfs", "xfs", 300, []string{"mkfs.xfs", "-q", "-m", "uuid=" + fixedID}, "nouuid", "nouuid"},
+	{"btrfs", "btrfs", 120, []string{"mkfs.btrfs", "-q", "-U", fixedID}, "commit=300,nodiscard", "nodiscard"},
+	{"f2fs", "f2fs", 64, []string{"mkfs.f2fs", "-q"}, "nodiscard", "nodiscard"},
+	{"ext4-journal", "ext4", 16, ext4(), "data=journal,commit=300", "data=journal"},
+	{"ext4-writeback", "ext4", 16, ext4(), "data=writeback,commit=300", "data=writeback"},
+	{"ext4-nobarrier", "ext4", 16, ext4(), "data=ordered,commit=300,barrier=0", "data=ordered"},
+}
+
+func ext4() []string {
+	return []string{"mkfs.ext4", "-q", "-F", "-b", "1024", "-N", "512", "-J", "size=1", "-m", "0", "-U", fixedID,
+		"-E", "lazy_itable_init=0,lazy_journal_init=0,hash_seed=" + fixedID}
+}
+
+// Names are those that [FileSystemOf] knows.
+func Names() (names []string) {
+	for _, f := range fileSystems {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+// FileSystemOf is the file system of the name.
+func FileSystemOf(name string) (FileSystem, error) {
+	for _, f := range fileSystems {
+		if f.Name == name {
+			return f, nil
+		}
+	}
+	return FileSystem{}, fmt.Errorf("no file system %q; there are: %s", name, strings.Join(Names(), ", "))
+}
+
+// An Unavailable file system cannot be had here. It matches errors.ErrUnsupported.
+type Unavailable struct{ What, Why string }
+
+func (u *Unavailable) Error() string        { return u.What + ": " + u.Why }
+func (u *Unavailable) Is(target error) bool { return target == errors.ErrUnsupported }
+
+// Available says why there is no such file system here: an [*Unavailable].
+func (f FileSystem) Available() error {
+	if os.Geteuid() != 0 {
+		return &Unavailable{f.Name, "mounting needs root"}
+	}
+	for _, path := range []string{"/dev/fuse", "/dev/loop-control"} {
+		if _, err := os.Stat(path); err != nil {
+			return &Unavailable{f.Name, err.Error()}
+		}
+	}
+	if _, err := exec.LookPath(f.make[0]); err != nil {
+		return &Unavailable{f.Name, f.make[0] + " is not installed"}
+	}
+	known, err := os.ReadFile("/proc/filesystems")
+	if err == nil && !strings.Contains(string(known), "\t"+f.kind+"\n") {
+		exec.Command("modprobe", "-q", f.kind).Run()
+		known, err = os.ReadFile("/proc/filesystems")
+	}
+	if err == nil && !strings.Contains(string(known), "\t"+f.kind+"\n") {
+		return &Unavailable{f.Name, "this kernel has none"}
+	}
+	return err
+}
+
+// Make makes an empty file system in the new file at path.
+func (f FileSystem) Make(path string) error {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(file.Truncate(f.mib<<20), file.Close()); err != nil {
+		return err
+	}
+	output, err := exec.Command(f.make[0], append(f.make[1:], path)...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w: %s", f.make[0], err, output)
+	}
+	return nil
+}
+
+// attach makes a block device of the file. The device is there until the result and
+// everything that is mounted from it is closed.
+func attach(file *os.File) (device *os.File, err error) {
+	control, err := os.OpenFile("/dev/loop-control", os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer control.Close()
+	for range 100 { // others take free devices, too
+		n, err := unix.IoctlRetInt(int(control.Fd()), unix.LOOP_CTL_GET_FREE)
+		if err != nil {
+			return nil, os.NewSyscallError("LOOP_CTL_GET_FREE", err)
+		}
+		device, err := os.OpenFile(loopPath(n), os.O_RDWR, 0)
+		if err != nil {
+			return nil, err
+		}
+		config := unix.LoopConfig{Fd: uint32(file.Fd())}
+		config.Info.Flags = unix.LO_FLAGS_AUTOCLEAR
+		err = unix.IoctlLoopConfigure(int(device.Fd()), &config)
+		if err == nil {
+			return device, nil
+		}
+		device.Close()
+		if err != unix.EBUSY {
+			return nil, os.NewSyscallError("LOOP_CONFIGURE", err)
+		}
+	}
+	return nil, errors.New("every free loop device was taken by somebody else")
+}
+
+func loopPath(n int) string {
+	path := "/dev/loop" + strconv.Itoa(n)
+	if _, err := os.Stat(path); err != nil {
+		// In a container nobody makes the nodes of new devices.
+		_ = unix.Mknod(path, unix.S_IFBLK|0o600, int(unix.Mkdev(7, uint32(n))))
+	}
+	return path
+}
+
+// mountImage mounts the image at dir, calls f, and unmounts.
+func (f FileSystem) mountImage(image, dir string, do func() error) error {
+	file, err := os.OpenFile(image, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	device, err := attach(file)
+	if err != nil {
+		return err
+	}
+	defer device.Close()
+	return mounted(device.Name(), dir, f.kind, f.record, do)
+}
+
+// mounted mounts for the time of do.
+func mounted(source, dir, kind, options string, do func() error) error {
+	if err := unix.Mount(source, dir, kind, unix.MS_NOATIME, options); err != nil {
+		return &os.PathError{Op: "mount " + kind, Path: source, Err: err}
+	}
+	err := do()
+	if failed := unix.Unmount(dir, 0); failed != nil {
+		err = errors.Join(err, &os.PathError{Op: "unmount", Path: dir, Err: failed})
+		_ = unix.Unmount(dir, unix.MNT_DETACH)
+	}
+	return err
+}
+
+// copyImage copies a sparse file.
+func copyImage(from, to string) error {
+	source, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	target, err := os.OpenFile(to, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	pages, size, err := pagesOf(source)
+	if err != nil {
+		return err
+	}
+	for _, p := range pages {
+		if _, err := target.WriteAt(p.data, p.offset); err != nil {
+			return err
+		}
+	}
+	return target.Truncate(size)
+}
+
+// A run is what is in a part of an image that is not zero.
+type run struct {
+	offset int64
+	data   []byte
+}
+
+const pageSize = 4096
+
+// pagesOf reads what is not zero.
+func pagesOf(file *os.File) (runs []run, size int64, err error) {
+	if size, err = file.Seek(0, io.SeekEnd); err != nil {
+		return nil, 0, err
+	}
+	page := make([]byte, pageSize)
+	zero := string(make([]byte, pageSize))
+	for at := int64(0); at < size; {
+		if at, err = unix.Seek(int(file.Fd()), at, unix.SEEK_DATA); err == unix.ENXIO {
+			return runs, size, nil
+		} else if err != nil {
+			return nil, 0, err
+		}
+		end, err := unix.Seek(int(file.Fd()), at, unix.SEEK_HOLE)
+		if err != nil {
+			return nil, 0, err
+		}
+		for at -= at % pageSize; at < end; at += pageSize {
+			if _, err := file.ReadAt(page, at); err != nil && err != io.EOF {
+				return nil, 0, err
+			}
+			if string(page) == zero {
+				continue
+			}
+			if last := len(runs) - 1; last >= 0 && runs[last].offset+int64(len(runs[last].data)) == at {
+				runs[last].data = append(runs[last].data, page...)
+			} else {
+				runs = append(runs, run{at, append([]byte(nil), page...)})
+			}
+		}
+	}
+	return runs, size, nil
+}
+
+// workshop mounts a memory file system of this name space at dir.
+func workshop(dir string) error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return os.NewSyscallError("make mounts private", err)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=700"); err != nil {
+		return &Unavailable{"power loss", "mounting is refused: " + err.Error()}
+	}
+	for _, name := range []string{"fuse", "disk"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			return err
+		}
+	}
+	return nil
+}
