@@ -26,7 +26,7 @@ func init() {
 
 // onLinux are the commands that there are on Linux only.
 func onLinux() []*cobra.Command {
-	return []*cobra.Command{newReplay(), newClaims(), newUpstream(), newMutants()}
+	return []*cobra.Command{newReplay(), newClaims(), newUpstream(), newMutants(), newBench()}
 }
 
 // runningKernel is the running one, as uname(1) has it, or "".

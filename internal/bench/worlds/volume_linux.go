@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"golang.org/x/sys/unix"
+
+	files "github.com/afterlock/afterlock/internal/bench/volume"
 )
 
 // volumes are file systems that many worlds share, made when they are first wanted.
@@ -90,19 +92,6 @@ func (v *volumes) mount(fileSystem string, small bool, dir string) error {
 		mib, arguments = 160, []string{"mkfs.btrfs", "-q"}
 	}
 	image := filepath.Join(v.images, filepath.Base(dir)+".img")
-	f, err := os.Create(image)
-	if err != nil {
-		return err
-	}
-	err = errors.Join(f.Truncate(int64(mib)<<20), f.Close())
-	if err == nil {
-		if _, err = exec.Command(arguments[0], append(arguments[1:], image)...).Output(); err == nil {
-			_, err = exec.Command("mount", "-o", "loop", image, dir).Output()
-		}
-	}
-	var failed *exec.ExitError
-	if errors.As(err, &failed) {
-		err = fmt.Errorf("%w: %s", err, failed.Stderr)
-	}
+	err := files.Mount(image, dir, mib, arguments...)
 	return errors.Join(refused(arguments[0], err), os.Chmod(dir, 0o755))
 }

@@ -1,0 +1,2 @@
+// Package volume makes file systems in files, and mounts them.
+package volume
