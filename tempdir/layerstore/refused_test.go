@@ -42,12 +42,23 @@ func TestDeletionsRefused(t *testing.T)                 { refuseAll(t, "delete",
 func TestCreationsInOverlayRefused(t *testing.T)        { refuseAll(t, "create", layerstore.Overlay) }
 func TestDeletionsInOverlayRefused(t *testing.T)        { refuseAll(t, "delete", layerstore.Overlay) }
 func TestDeletionsInPlaceInOverlayRefused(t *testing.T) { refuseAll(t, "in place", layerstore.Overlay) }
-func TestRecoveriesInOverlayRefused(t *testing.T)       { refuseAll(t, "recover", layerstore.Overlay) }
+func TestRecoveriesInOverlayRefused(t *testing.T)       { refuseAll(t, "recover", layerstore.Overlay, tearAnother) }
 func TestDeletionsInDirectRefused(t *testing.T)         { refuseAll(t, "delete", layerstore.Direct) }
 func TestSavesAfterAMarkRefused(t *testing.T)           { refuseAll(t, "marked", layerstore.VFS, setMark) }
 
+// tearAnother leaves a second flagged layer; to create it finishes the first one.
+func tearAnother(t *testing.T, path string) {
+	s := must(layerstore.Open(path, layerstore.WithoutRecovery(), layerstore.WithDriver(layerstore.Overlay)))
+	defer s.Close()
+	for _, id := range []string{"half", "torn"} {
+		create(t, s, id, someFiles(1, id))
+	}
+	setFlag(t, path, "half")
+	setFlag(t, path, "torn")
+}
+
 // setMark leaves the metadata as a process does that dies after it saved by mark.
-func setMark(path string) {
+func setMark(_ *testing.T, path string) {
 	metadata, lock := filepath.Join(path, "layers.json"), filepath.Join(path, "store.lock")
 	must(0, os.WriteFile(metadata+".spare", must(os.ReadFile(metadata)), 0o600))
 	must(0, os.WriteFile(metadata, []byte("half wri"), 0o600))
@@ -61,7 +72,7 @@ func setMark(path string) {
 // the operation says of its effect is so, and it says so where the call cannot be done
 // without; nothing stays open or locked; no call is made again and again; and when the
 // refusal has ended, the next look finishes everything.
-func refuseAll(t *testing.T, group string, driver layerstore.Driver, prepare ...func(path string)) {
+func refuseAll(t *testing.T, group string, driver layerstore.Driver, prepare ...func(t *testing.T, path string)) {
 	t.Parallel()
 	r := &refuser{theatre: newTheatre(t, driver, prepare...), tried: map[string]bool{}}
 	if driver != layerstore.VFS || group == "read" || group == "save" {
@@ -178,6 +189,13 @@ func (r *refuser) refuseEach(t *testing.T, name string, o operation) {
 			refuse("every", method, errno, func(called string, _ int) bool { return called == method })
 		}
 	}
+	asked := 0
+	refuse("for every second layer", "Disk.TestLock", unix.EIO, func(called string, _ int) bool {
+		if called == "Disk.TestLock" {
+			asked++
+		}
+		return called == "Disk.TestLock" && asked%2 == 1
+	})
 	total, stride := 0, 1
 	for _, c := range calls {
 		if mutators[c.call[strings.Index(c.call, ".")+1:]] { // other calls leave what the next one finds
