@@ -63,6 +63,7 @@ func TestLookupAnswersTheSameWhateverTheKernelLacks(t *testing.T) {
 		"OpenLock":      {"dir": unix.EISDIR, "file": nil, "link": unix.ELOOP, "dangling": unix.ELOOP, "fifo": nil},
 		"OpenToInspect": {"dir": nil, "file": nil, "link": unix.ELOOP, "dangling": unix.ELOOP, "fifo": nil},
 		"ChangeMode":    {"dir": nil, "file": unix.ENOTDIR, "link": unix.ENOTDIR, "dangling": unix.ENOTDIR, "fifo": unix.ENOTDIR},
+		"Owns":          {"dir": nil, "file": unix.ENOTDIR, "link": unix.ENOTDIR, "dangling": unix.ENOTDIR, "fifo": unix.ENOTDIR},
 		"ClearFlags":    {"dir": nil, "file": nil, "link": unix.ELOOP, "dangling": unix.ELOOP, "fifo": unix.ENOTTY},
 	}
 	for _, answers := range want {
@@ -106,6 +107,8 @@ func TestLookupAnswersTheSameWhateverTheKernelLacks(t *testing.T) {
 							err = opened(k.OpenLock(root, name))
 						case "OpenToInspect":
 							err = opened(k.OpenToInspect(root, name))
+						case "Owns":
+							err = k.Owns(root, name)
 						case "ChangeMode":
 							err = k.ChangeMode(root, name, 0o750)
 						case "ClearFlags":

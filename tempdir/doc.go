@@ -124,7 +124,7 @@
 //
 //   - no locks: refused, and the lock file that was made is removed again.
 //
-//   - denied: of another user's lock file, no failure: see [Denied].
+//   - denied: of another user's lock file or orphan, no failure: see [Denied].
 //
 //   - ignored: the operation goes on.
 //
@@ -153,6 +153,7 @@
 //	OpenLock EXDEV: refused, ErrMountPoint
 //	OpenLock EACCES: denied
 //	OpenLock EPERM: mended, ErrImmutable if it is seen
+//	Owns EACCES EPERM: denied
 //	OpenToInspect ENOENT: gone
 //	OpenToInspect ELOOP ENXIO ENODEV: refused, ErrForeign
 //	OpenToInspect EXDEV: refused, ErrMountPoint

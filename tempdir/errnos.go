@@ -109,6 +109,8 @@ var errnoTable = []errnoRow{
 	{"OpenLock", unix.EXDEV, refused, ErrMountPoint, unseen},
 	{"OpenLock", unix.EACCES, denied, nil, unseen},
 	{"OpenLock", unix.EPERM, mended, ErrImmutable, seesFlags},
+	{"Owns", unix.EACCES, denied, nil, unseen},
+	{"Owns", unix.EPERM, denied, nil, unseen},
 	{"OpenToInspect", unix.ENOENT, gone, nil, unseen},
 	{"OpenToInspect", unix.ELOOP, refused, ErrForeign, unseen},
 	{"OpenToInspect", unix.ENXIO, refused, ErrForeign, unseen},

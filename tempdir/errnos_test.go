@@ -57,6 +57,9 @@ func (k *denying) Before(c *kernel.Call) error {
 
 func (k *denying) After(c *kernel.Call) {
 	c.Ordered = false
+	if k.errnos["Owns"] != 0 { // of what is another user's
+		c.Attributes.UID++
+	}
 	if c.Result >= 0 && c.Err == nil {
 		k.open[c.Result] = true
 	}
@@ -169,7 +172,7 @@ func testErrnoRow(t *testing.T, base string, row tempdir.ErrnoRow) {
 	t.Run(name, func(t *testing.T) {
 		k := newDenying(t, nil)
 		switch row.Call {
-		case "OpenRoot", "OpenParent", "OpenToInspect":
+		case "OpenRoot", "OpenParent", "OpenToInspect", "Owns":
 			testErrnoElsewhere(t, base, k, row)
 			return
 		}
@@ -279,6 +282,15 @@ func testErrnoElsewhere(t *testing.T, base string, k *denying, row tempdir.Errno
 		}
 		err = instances[0].Err
 		require.Equal(t, tempdir.Unknown, instances[0].State)
+	case "Owns":
+		require.NoError(t, os.Remove(filepath.Join(w.root.Path(), "lock-"+staleID)))
+		report, err := w.root.Recover(background)
+		require.NoError(t, err)
+		require.Equal(t, tempdir.Denied, outcomeOf(t, report, staleID).Outcome)
+		require.NoFileExists(t, filepath.Join(w.root.Path(), "lock-"+staleID))
+		k.errnos = nil
+		w.finish(t)
+		return
 	}
 	k.errnos = nil
 	require.ErrorIs(t, err, row.Errno)

@@ -98,6 +98,7 @@ func init() {
 			panic(err)
 		}
 		must(0, k.SyncData(data))
+		must(0, k.Owns(root, "temp-dir-2"))
 		must(0, k.Hoist(data, "closed", data, "0-hoisted"))
 		must(0, k.ChangeMode(data, "0-hoisted", 0o700))
 		must(0, k.SetFlags(data, "0-hoisted", unix.STATX_ATTR_APPEND))
@@ -153,8 +154,10 @@ openat2(<root>, "lock-1", {flags=O_RDWR|O_NOCTTY|O_NONBLOCK|O_NOFOLLOW|O_CLOEXEC
 	"OpenParent": `openat(AT_FDCWD, "BASE", O_RDONLY|O_CLOEXEC|O_PATH|O_DIRECTORY)`,
 	"OpenRoot": `openat2(AT_FDCWD, "BASE/root", {flags=O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_DIRECTORY, resolve=0}, 24)
 fstatfs(<root>)`,
-	"OpenToInspect":   `openat2(<root>, "lock-1", {flags=O_RDONLY|O_NOCTTY|O_NONBLOCK|O_NOFOLLOW|O_CLOEXEC, resolve=beneath}, 24)`,
-	"OpenUnnamed":     `openat(<root>, ".", O_RDWR|O_CLOEXEC|O_TMPFILE, 0600)`,
+	"OpenToInspect": `openat2(<root>, "lock-1", {flags=O_RDONLY|O_NOCTTY|O_NONBLOCK|O_NOFOLLOW|O_CLOEXEC, resolve=beneath}, 24)`,
+	"OpenUnnamed":   `openat(<root>, ".", O_RDWR|O_CLOEXEC|O_TMPFILE, 0600)`,
+	"Owns": `openat2(<root>, "temp-dir-2", {flags=O_RDONLY|O_NOFOLLOW|O_NOATIME|O_CLOEXEC|O_DIRECTORY, resolve=beneath}, 24)
+close(<root/temp-dir-2>)`,
 	"ReadOwner":       `pread64(<root/lock-1>, "", 1024, 0)`,
 	"RemoveData":      `unlinkat(<root>, "temp-dir-2", AT_REMOVEDIR)`,
 	"RemoveDirectory": `unlinkat(<root/temp-dir-2>, "0-hoisted", AT_REMOVEDIR)`,
@@ -267,6 +270,13 @@ mount(<root/lock-1>)
 openat(<root>, "lock-1", O_RDONLY|O_NOCTTY|O_NONBLOCK|O_NOFOLLOW|O_CLOEXEC)
 mount(<root/lock-1>)
 close(<root/lock-1>)`,
+		"Owns": `mount(<root>)
+openat(<root>, "temp-dir-2", O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_PATH)
+mount(<root/temp-dir-2>)
+openat(<root>, "temp-dir-2", O_RDONLY|O_NOFOLLOW|O_NOATIME|O_CLOEXEC|O_DIRECTORY)
+mount(<root/temp-dir-2>)
+close(<root/temp-dir-2>)
+close(<root/temp-dir-2>)`,
 		"SetFlags": `mount(<root/temp-dir-2>)
 openat(<root/temp-dir-2>, "0-hoisted", O_RDONLY|O_NOFOLLOW|O_CLOEXEC|O_PATH)
 mount(<root/temp-dir-2/0-hoisted>)

@@ -291,9 +291,9 @@ var word = regexp.MustCompile("[A-Z][a-z]+$")
 // finishes and nothing is open or locked.
 func TestEveryOperationFailsAtEveryCall(t *testing.T) {
 	met := failAtEveryCall(t, map[string]nth{"": {}, "mixed": {}})
-	// These need a deep tree, a mount, a flag, or a file and a poor file system; a shared
-	// lock is what a parked descriptor is swept with.
-	for _, method := range append(poor, kernel.Hoist, kernel.ClearFlags, kernel.SetFlags, kernel.Detach, kernel.LinkEntry, kernel.ShareLock) {
+	// These need a deep tree, a mount, a flag, another user, or a file and a poor file
+	// system; a shared lock is what a parked descriptor is swept with.
+	for _, method := range append(poor, kernel.Hoist, kernel.ClearFlags, kernel.SetFlags, kernel.Detach, kernel.Owns, kernel.LinkEntry, kernel.ShareLock) {
 		met[method.String()] = true
 	}
 	require.Len(t, met, kernel.Methods, "a method that no operation meets")

@@ -30,8 +30,8 @@ import (
 //
 // Failures are contained: an instance that cannot be removed keeps both its
 // names for a later retry, the others go on, and the error joins one error per
-// instance. What belongs to another user, whose lock file cannot be opened, is
-// [Denied] and no error. Whether that should fail the caller's own operation is for the
+// instance. What belongs to another user, so that it cannot be opened or
+// removed, is [Denied] and no error. Whether that should fail the caller's own operation is for the
 // caller to say; a store should open all the same. If ctx is done, Recover
 // stops and returns the report so far with the context's error.
 //
@@ -170,8 +170,8 @@ func (r *Root) recoverOne(ctx context.Context, op string, n names) (outcome Outc
 		return Failed, false, r.explainIn(op, name, "StatName", err)
 	case young:
 		return Young, false, nil
-	case name == dataName(n.id) && os.Geteuid() != 0 && int(seen.UID) != os.Geteuid():
-		// Its owner could not open a lock file that this process made.
+	case name == dataName(n.id) && int(seen.UID) != os.Geteuid() && is("Owns", r.kernel.Owns(r.fd, name), denied):
+		// It could not be removed, nor its owner open a lock file that this process made.
 		return Denied, false, nil
 	}
 	var lock int
@@ -245,8 +245,8 @@ func (r *Root) young(n names) (young bool, name string, a kernel.Attributes, err
 	if n.lock {
 		name, grace = lockName(n.id), r.options.lockGrace
 	}
-	orphansOwner := !n.lock && os.Geteuid() != 0 // is looked at in any case
-	if n.lock && (n.data || !r.options.mixed) || grace <= 0 && !orphansOwner {
+	// The owner of an orphan is looked at in any case.
+	if n.lock && (n.data || !r.options.mixed || grace <= 0) {
 		return false, "", a, nil
 	}
 	a, err = r.kernel.StatName(r.fd, name)

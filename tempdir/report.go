@@ -56,7 +56,7 @@ const (
 	Recovered                    // data and lock file are gone
 	Vanished                     // another process finished it meanwhile
 	Failed                       // could not be removed; see Result.Err
-	Denied                       // its lock file belongs to another user, and cannot be opened
+	Denied                       // another user's: a lock file that cannot be opened, or an orphan that cannot be removed
 )
 
 var outcomeNames = map[Outcome]string{Skipped: "live", Young: "young", Recovered: "recovered", Vanished: "vanished", Failed: "failed", Denied: "denied"}

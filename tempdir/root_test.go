@@ -6,7 +6,9 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/afterlock/afterlock/internal/bench/proc"
@@ -198,32 +200,51 @@ func TestRootWithoutPermission(t *testing.T) {
 }
 
 // What another user left in a shared root is told, is no failure, and does not
-// keep one's own from being recovered.
+// keep one's own from being recovered; also for root of a user name space, in which
+// the other users have no ids.
 func TestSomebodyElsesInstance(t *testing.T) {
 	needsRoot(t, "a second user")
-	base := t.TempDir()
-	path := filepath.Join(base, "root")
-	mine := makeShared(t, path)
-	mineToo, roots, others := idOf("b"), idOf("c"), idOf("d") // orphans
-	for id, owner := range map[string]int{mineToo: nobody, roots: 0, others: 4321} {
-		require.NoError(t, os.Mkdir(filepath.Join(path, "temp-dir-"+id), 0o700))
-		require.NoError(t, os.Lchown(filepath.Join(path, "temp-dir-"+id), owner, owner))
+	for name, as := range map[string]func(testing.TB, *exec.Cmd, string){"ordinary user": asOrdinaryUser, "root of a name space": asRootOfNobody} {
+		t.Run(name, func(t *testing.T) {
+			base := t.TempDir()
+			path := filepath.Join(base, "root")
+			mine := makeShared(t, path)
+			mineToo, roots, others := idOf("b"), idOf("c"), idOf("d") // orphans
+			for id, owner := range map[string]int{mineToo: nobody, roots: 0, others: 4321} {
+				require.NoError(t, os.Mkdir(filepath.Join(path, "temp-dir-"+id), 0o755))
+				require.NoError(t, os.Lchown(filepath.Join(path, "temp-dir-"+id), owner, owner))
+			}
+			require.NoError(t, os.Chmod(filepath.Join(path, "temp-dir-"+roots), 0o700))
+			child := proc.New("report", path)
+			as(t, child.Cmd, path)
+			require.NoError(t, os.Chown(path, 0, 0))
+			if err := child.Start(); err != nil {
+				t.Skipf("skipped, because there is no such process here: %v", err)
+			}
+			t.Cleanup(child.Kill)
+			var said []string
+			for line := child.Says(t); line != "end"; line = child.Says(t) {
+				said = append(said, line)
+			}
+			require.ElementsMatch(t, []string{ // and no error (FIELD 43)
+				mine + " recovered, adopted false", mineToo + " recovered, adopted true",
+				badID + " denied, adopted false", roots + " denied, adopted false", others + " denied, adopted false",
+				badID + " unknown", roots + " orphan", others + " orphan",
+			}, said)
+			require.NoError(t, child.End())
+			requireLayer(t, filepath.Join(path, "temp-dir-"+badID, "0-layer"))
+		})
 	}
-	child := proc.New("report", path)
-	asOrdinaryUser(t, child.Cmd, path)
-	require.NoError(t, os.Chown(path, 0, 0))
-	child.For(t)
-	var said []string
-	for range 8 {
-		said = append(said, child.Says(t))
+}
+
+// asRootOfNobody makes the command root of a user name space that has no other user
+// than nobody.
+func asRootOfNobody(t testing.TB, cmd *exec.Cmd, path string) {
+	asOrdinaryUser(t, cmd, path)
+	ids := []syscall.SysProcIDMap{{HostID: nobody, Size: 1}}
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWUSER, UidMappings: ids, GidMappings: ids, Credential: &syscall.Credential{NoSetGroups: true},
 	}
-	require.ElementsMatch(t, []string{ // and no error (FIELD 43)
-		mine + " recovered, adopted false", mineToo + " recovered, adopted true",
-		badID + " denied, adopted false", roots + " denied, adopted false", others + " denied, adopted false",
-		badID + " unknown", roots + " orphan", others + " orphan",
-	}, said)
-	require.NoError(t, child.End())
-	requireLayer(t, filepath.Join(path, "temp-dir-"+badID, "0-layer"))
 }
 
 // makeShared makes a sticky root with an instance of nobody, whose id it
@@ -256,6 +277,7 @@ func init() {
 		for _, instance := range must(root.Instances(background)) {
 			proc.Parent.Say("%s %s", instance.Name, instance.State)
 		}
+		proc.Parent.Say("end")
 		proc.Parent.Await()
 	})
 }

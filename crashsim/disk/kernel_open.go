@@ -165,6 +165,15 @@ func (p *Process) OpenToInspect(dir int, name string) (int, error) {
 	return p.opened(n, false), nil
 }
 
+// Owns: the disk has no users.
+func (p *Process) Owns(dir int, name string) error {
+	n, err := p.walk(dir, name)
+	if err == nil && !p.disk.nodes[n].directory {
+		return unix.ENOTDIR
+	}
+	return err
+}
+
 func (p *Process) LockHolder(fd int) (kernel.Holder, error) {
 	f, err := p.fd(fd)
 	if err != nil {

@@ -308,3 +308,11 @@ func (k *kernel) Close(fd int) error {
 	}
 	return k.end(c, do).Err
 }
+
+func (k *kernel) Owns(dir int, name string) error {
+	c, do := k.begin(Call{Method: Owns, Fd: -1, Dir: dir, ToDir: -1, Name: name})
+	if do {
+		c.Err = k.Kernel.Owns(c.Dir, c.Name)
+	}
+	return k.end(c, do).Err
+}

@@ -41,15 +41,16 @@ const (
 	ShareLock
 	ReadOwner
 	Close
+	Owns
 
-	Methods = int(Close) + 1 // how many there are
+	Methods = int(Owns) + 1 // how many there are
 )
 
 var names = [Methods]string{
 	"OpenRoot", "OpenParent", "OpenUnnamed", "CreateLock", "OpenLock", "TakeLock", "WriteOwner", "LinkLock", "Stat", "StatName",
 	"RemoveLock", "MakeData", "StageDeletion", "Commit", "SyncData", "RemoveData", "OpenDirectory", "List",
 	"RemoveEntry", "RemoveDirectory", "Hoist", "ChangeMode", "ClearFlags", "SetFlags", "Detach", "CommitPlainly", "LinkEntry",
-	"OpenToInspect", "LockHolder", "ShareLock", "ReadOwner", "Close",
+	"OpenToInspect", "LockHolder", "ShareLock", "ReadOwner", "Close", "Owns",
 }
 
 // String is the method's name in [Kernel].

@@ -131,6 +131,12 @@ type Kernel interface {
 
 	// Close closes fd; if fd held a lock, the lock is free afterwards. close.
 	Close(fd int) error
+
+	// Owns returns EPERM or EACCES if the caller may not do with the directory name
+	// what its owner may: it is another user's, and the caller is not root, or root
+	// of a user name space in which that user has no id. It changes nothing. openat2
+	// with O_NOATIME, close.
+	Owns(dir int, name string) error
 }
 
 // MaxRecord bounds an owner record in bytes, when written and when read.

@@ -72,6 +72,7 @@ var answers = map[string]string{
 	"OpenParent 0":      "ENOENT ENOTDIR ok ENOTDIR ok ENOENT ENOTDIR ENOTDIR ok ENOTDIR",
 	"OpenRoot 0":        "ENOENT ENOTDIR ok ENOTDIR ENOTDIR ENOTDIR ENOTDIR ENOTDIR ok ENOTDIR",
 	"OpenToInspect 1":   "ENOENT ok ok ELOOP ELOOP ELOOP ok ENXIO EXDEV EXDEV ELOOP EXDEV",
+	"Owns 1":            "ENOENT ENOTDIR ok ENOTDIR ENOTDIR ENOTDIR ENOTDIR ENOTDIR EXDEV EXDEV ELOOP EXDEV",
 	"RemoveData 1":      "ENOENT ENOTDIR ok ENOTDIR ENOTDIR ENOTDIR ENOTDIR ENOTDIR EBUSY ENOTDIR",
 	"RemoveDirectory 1": "ENOENT ENOTDIR ok ENOTDIR ENOTDIR ENOTDIR ENOTDIR ENOTDIR EBUSY ENOTDIR",
 	"RemoveEntry 1":     "ENOENT ok EISDIR ok ok ok ok ok EISDIR EBUSY",
@@ -122,7 +123,7 @@ func TestEveryNameOfEveryKind(t *testing.T) {
 var sortedKinds = []string{"nothing", "file", "directory", "link to a file", "link to an empty", "dangling link", "fifo", "socket", "mounted directory", "mounted file"}
 
 // beneath are the methods whose lookups are confined in every element.
-var beneath = []string{"ChangeMode", "ClearFlags", "OpenDirectory", "OpenLock", "OpenToInspect", "SetFlags"}
+var beneath = []string{"ChangeMode", "ClearFlags", "OpenDirectory", "OpenLock", "OpenToInspect", "Owns", "SetFlags"}
 
 // lacks are the ways that the kernel goes; the answers are the same.
 var lacks = map[string]testfs.Lack{

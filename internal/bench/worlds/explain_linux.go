@@ -49,7 +49,6 @@ var excuses = []excuse{
 	{"shape=locked space=quota|noblocks|noinodes", "", ":EDQUOT :ENOSPC"}, // to exchange it, after which it cannot be written over
 	{"shape=sealed", "", "ErrReadOnly"},
 
-	{"root=others user=namespace", "recover,command", ":EACCES"}, // whose owner has no id here
 	{"root=exposed", "", "ErrExposed"},
 	{"use=whole|part|overlay|relative|held", "layer deleted", "ErrMounted"},
 	{"program=add", "commit over", "ErrExist :EEXIST"},
