@@ -42,9 +42,11 @@ func TestDeletionsRefused(t *testing.T)                 { refuseAll(t, "delete",
 func TestCreationsInOverlayRefused(t *testing.T)        { refuseAll(t, "create", layerstore.Overlay) }
 func TestDeletionsInOverlayRefused(t *testing.T)        { refuseAll(t, "delete", layerstore.Overlay) }
 func TestDeletionsInPlaceInOverlayRefused(t *testing.T) { refuseAll(t, "in place", layerstore.Overlay) }
-func TestRecoveriesInOverlayRefused(t *testing.T)       { refuseAll(t, "recover", layerstore.Overlay, tearAnother) }
-func TestDeletionsInDirectRefused(t *testing.T)         { refuseAll(t, "delete", layerstore.Direct) }
-func TestSavesAfterAMarkRefused(t *testing.T)           { refuseAll(t, "marked", layerstore.VFS, setMark) }
+func TestRecoveriesInOverlayRefused(t *testing.T) {
+	refuseAll(t, "recover", layerstore.Overlay, tearAnother)
+}
+func TestDeletionsInDirectRefused(t *testing.T) { refuseAll(t, "delete", layerstore.Direct) }
+func TestSavesAfterAMarkRefused(t *testing.T)   { refuseAll(t, "marked", layerstore.VFS, setMark) }
 
 // tearAnother leaves a second flagged layer; to create it finishes the first one.
 func tearAnother(t *testing.T, path string) {
