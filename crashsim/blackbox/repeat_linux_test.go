@@ -4,6 +4,7 @@ package blackbox
 
 import (
 	"bytes"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -64,4 +65,49 @@ func TestAScheduleThatLosesDataRepeats(t *testing.T) {
 		require.NotZero(t, took, name)
 		repeat(t, "; afterlock replay "+played(contest, []byte(schedule)).String(), "problem: process O: error: ")
 	}
+}
+
+// A kill with all that belongs to it: the scene made anew, a process started, stepped to
+// a call and killed, the disk looked at, recovered by another process, and judged.
+func BenchmarkKill(b *testing.B) {
+	c, w := newCampaign(b)
+	startAlone := func(int) error {
+		d, err := w.driver("tempdir")
+		if err == nil {
+			w.kill(d)
+		}
+		return err
+	}
+	for _, name := range []string{"start alone", "delete", "deletechain-overlay"} {
+		b.Run(name, func(b *testing.B) {
+			kill := startAlone
+			if p := findProgram(name); p != nil {
+				traced, err := c.traceProgram(w, p)
+				require.NoError(b, err)
+				kill = func(k int) error { return c.killProgram(w, traced, k%len(traced.calls)+1) }
+			}
+			runtime.LockOSThread() // and never unlocked: nobody else gets the pinned thread
+			pin(0)
+			before := processorTime(b)
+			for k := 0; b.Loop(); k++ {
+				if err := kill(k); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "kills/s")
+			b.ReportMetric(float64(processorTime(b)-before)/float64(b.N), "cpu-ns/op")
+		})
+	}
+	assert.Empty(b, c.report.Problems)
+}
+
+// processorTime is that of this process and of those that it has waited for, which a
+// loaded machine does not change.
+func processorTime(b *testing.B) (sum int64) {
+	for _, who := range []int{unix.RUSAGE_SELF, unix.RUSAGE_CHILDREN} {
+		var usage unix.Rusage
+		require.NoError(b, unix.Getrusage(who, &usage))
+		sum += usage.Utime.Nano() + usage.Stime.Nano()
+	}
+	return sum
 }

@@ -12,13 +12,11 @@ import (
 )
 
 func init() {
-	for name, serve := range map[string]func(){
-		"tempdir":  func() { driver.Main(driver.OpenTempdir()) },
-		"layers":   func() { driver.Serve(driver.Layers(func() []layerstore.Option { return nil })) },
-		"upstream": serveUpstream,
-	} {
-		proc.Register(blackbox.DriverRole(name), func([]string) { serve() })
-	}
+	proc.Begin(map[string]func([]string){
+		blackbox.DriverRole("tempdir"):  func([]string) { driver.Main(driver.OpenTempdir()) },
+		blackbox.DriverRole("layers"):   func([]string) { driver.Serve(driver.Layers(func() []layerstore.Option { return nil })) },
+		blackbox.DriverRole("upstream"): func([]string) { serveUpstream() },
+	})
 }
 
 // serveUpstream loses live data; nothing but checks should run it.
