@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/afterlock/afterlock/crashsim/blackbox"
+	"github.com/afterlock/afterlock/crashsim/powerloss"
 	"github.com/afterlock/afterlock/fuzz"
 	"github.com/afterlock/afterlock/internal/bench/schedule"
 	"github.com/afterlock/afterlock/internal/bench/worlds"
@@ -38,7 +39,8 @@ var replayers = map[string]replayer{
 	"crash": replayWith(func(ctx context.Context, text, _ string, out io.Writer) (int, error) {
 		return fuzz.Replay(ctx, text, out)
 	}),
-	"world": replayWith(worlds.Replay),
+	"world":     replayWith(worlds.Replay),
+	"powerloss": replayWith(powerloss.Replay),
 }
 
 func newReplay() *cobra.Command {
@@ -67,6 +69,9 @@ A schedule is KIND:PROGRAM[@WORLD][/STEPS[/LOSS...]]:
 
   world:PROGRAM@NAME=VALUE,...  a program in a place that differs in these respects
                                 from a plain one; exit code 0 if nothing is wrong
+  powerloss:PROGRAM@FS/D9c/LOST a program on a file system whose disk has made nine
+                                writes, flushes and marks, some of them lost, when
+                                the power goes; exit code 0 if nothing is wrong
 
 A step is an edge, as 2 or 2!1 (the second call of it fails), or what process A
 does: A7 (seven calls), A* (to the end of its command), A7! (it is killed then),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -27,6 +28,9 @@ type Options struct {
 	Seed   uint64
 	Jobs   []Job
 	Replay string // or this schedule
+
+	// Progress hears of every job that is done; may be nil.
+	Progress func(Result) `json:"-"`
 }
 
 // An answer is one line of the process.
@@ -57,7 +61,12 @@ func (a *answer) error() error {
 func Run(ctx context.Context, o Options) ([]Result, error) {
 	results := make([]Result, 0, len(o.Jobs))
 	byJob := make(map[Job]Result)
-	_, err := start(ctx, o, func(a *answer) { byJob[a.Result.Job] = *a.Result })
+	_, err := start(ctx, o, func(a *answer) {
+		byJob[a.Result.Job] = *a.Result
+		if o.Progress != nil {
+			o.Progress(*a.Result)
+		}
+	})
 	for _, j := range o.Jobs {
 		if r, done := byJob[j]; done {
 			results = append(results, r)
@@ -66,14 +75,15 @@ func Run(ctx context.Context, o Options) ([]Result, error) {
 	return results, err
 }
 
-// Replay repeats the power loss that a finding printed. It returns how many findings
-// there are, and what happened as text.
-func Replay(ctx context.Context, dir, text string) (findings int, said string, err error) {
+// Replay repeats the power loss that a finding printed. It writes what happened, and
+// returns how many findings there are.
+func Replay(ctx context.Context, text, dir string, out io.Writer) (findings int, err error) {
 	last, err := start(ctx, Options{Dir: dir, Replay: text}, nil)
 	if err != nil {
-		return 0, "", err
+		return 0, err
 	}
-	return last.Findings, last.Text, nil
+	_, err = io.WriteString(out, last.Text)
+	return last.Findings, err
 }
 
 func start(ctx context.Context, o Options, done func(*answer)) (*answer, error) {
@@ -111,7 +121,7 @@ func serve([]string) {
 	a := answer{Last: true}
 	err := func() error {
 		dir := filepath.Join(o.Dir, "powerloss")
-		if err := workshop(dir); err != nil {
+		if err := Workshop(dir); err != nil {
 			return err
 		}
 		s := &shop{dir: dir, images: make(map[string]*sync.Once), failed: make(map[string]error)}

@@ -3,6 +3,7 @@ package powerloss_test
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,13 +61,14 @@ func TestPowerLossTakesNothingThatWasAcknowledged(t *testing.T) {
 	assert.Positive(t, c.Leaks)
 	assert.Equal(t, []string{"Sync.SyncData"}, results[0].Fsyncs)
 
-	findings, said, err := powerloss.Replay(context.Background(), dir, results[1].Findings[0].Repeat)
+	var said strings.Builder
+	findings, err := powerloss.Replay(context.Background(), results[1].Findings[0].Repeat, dir, &said)
 	require.NoError(t, err)
 	assert.Positive(t, findings)
-	assert.Contains(t, said, "power is lost")
-	assert.Contains(t, said, results[1].Findings[0].Finding.String())
+	assert.Contains(t, said.String(), "power is lost")
+	assert.Contains(t, said.String(), results[1].Findings[0].Finding.String())
 	for _, wrong := range []string{"powerloss:delete@ext4/A2", "powerloss:nothing@ext4/D2c", "powerloss:delete,x=1@ext4/D9c", "powerloss:delete@ext4/D9000c"} {
-		_, _, err := powerloss.Replay(context.Background(), dir, wrong)
+		_, err := powerloss.Replay(context.Background(), wrong, dir, io.Discard)
 		assert.Error(t, err, wrong)
 	}
 }

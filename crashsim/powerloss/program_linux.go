@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -124,17 +125,21 @@ func caller() string {
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(3, pcs[:])])
 	for {
 		frame, more := frames.Next()
-		if name := frame.Function[strings.LastIndexByte(frame.Function, '/')+1:]; strings.HasPrefix(name, "tempdir.") || strings.HasPrefix(name, "layerstore.") {
-			name = name[strings.LastIndexByte(strings.TrimRight(name, "func123456789."), '.')+1:]
-			if name != "sync" { // the one that all of a root go through
-				return name
-			}
+		_, name, library := strings.Cut(frame.Function, module)
+		name = closure.ReplaceAllString(name, "")
+		if name = name[strings.LastIndexByte(name, '.')+1:]; library && name != "sync" { // through which all of a root go
+			return name
 		}
 		if !more {
 			return "?"
 		}
 	}
 }
+
+const module = "/afterlock/tempdir"
+
+// closure is what the name of a function in a function ends with.
+var closure = regexp.MustCompile(`(-range\d+|\.func\d+|\.\d+|-fm)*$`)
 
 // kernel is the seam of a site.
 func (s *site) kernel(k kernel.Kernel) kernel.Kernel {
@@ -378,6 +383,7 @@ func recorded(subjects []subject) []subject {
 // programs are all that there are.
 func programs() (all []program) {
 	background := context.Background()
+	all = storePrograms()
 	for _, p := range []program{
 		{name: "delete", layers: there("keep", "v1", "v2"), run: func(s *site) error {
 			return s.with(func(_ *tempdir.Root, dir *tempdir.Dir) error { return s.stage(dir, "v1", "v2") })

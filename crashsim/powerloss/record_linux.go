@@ -20,13 +20,13 @@ const (
 	markName = "mark"
 )
 
-// markBegin is the mark from which on power may be lost.
-const markBegin = "begin"
+// MarkBegin is the mark from which on power may be lost.
+const MarkBegin = "begin"
 
-// record runs a program on the image, mounted at dir, and returns all that reached
+// Record runs a program on the image, mounted at dir, and returns all that reached
 // the disk. The program writes marks. What happened before it is durable. The image is
-// changed.
-func record(f FileSystem, image, dir string, program func(mark func(text string) error) error) (log []Entry, err error) {
+// changed. Beside the image is a directory "fuse", where the disk is served.
+func Record(f FileSystem, image, dir string, program func(mark func(text string) error) error) (log []Entry, err error) {
 	fuse := filepath.Join(filepath.Dir(image), "fuse")
 	logged := image + ".log"
 	server := proc.New(roleDisk, image, logged, fuse)
@@ -63,7 +63,7 @@ func record(f FileSystem, image, dir string, program func(mark func(text string)
 			if err := syncAll(dir); err != nil {
 				return err
 			}
-			if err := mark(markBegin); err != nil {
+			if err := mark(MarkBegin); err != nil {
 				return err
 			}
 			return errors.Join(program(mark), mark(markEnd))

@@ -73,12 +73,7 @@ func (r *Replayer) Mount(c Cut) error {
 }
 
 // Unmount unmounts.
-func (r *Replayer) Unmount() error {
-	if err := unix.Unmount(r.dir, 0); err != nil {
-		return &os.PathError{Op: "unmount", Path: r.dir, Err: err}
-	}
-	return nil
-}
+func (r *Replayer) Unmount() error { return unmount(r.dir) }
 
 // Dir is where it mounts.
 func (r *Replayer) Dir() string { return r.dir }

@@ -23,6 +23,7 @@ type Job struct {
 	Noise      string // what others do before each change: "", "fsync" or "sync"
 	Without    string // the fsync that is left out
 	Budget     int    // states
+	First      bool   // stop at the first finding
 }
 
 // text is the job as it stands in a schedule.
@@ -88,6 +89,18 @@ type Counts struct {
 	Leaks        int           // trees with something left that recovery had to remove
 	Torn         int           // trees with content that nobody promised, and that is not whole
 	Replaying    time.Duration // of one worker
+}
+
+// Add adds what another job did.
+func (c *Counts) Add(d Counts) {
+	c.Entries += d.Entries
+	c.Flushes += d.Flushes
+	c.States += d.States
+	c.Trees += d.Trees
+	c.Acknowledged += d.Acknowledged
+	c.Leaks += d.Leaks
+	c.Torn += d.Torn
+	c.Replaying += d.Replaying
 }
 
 // A Found is something that is wrong.
@@ -180,7 +193,7 @@ func (s *shop) record(j Job, dir string) (r *recording, err error) {
 		return nil, err
 	}
 	at := site{dir: mount, noise: j.Noise, without: j.Without, fsyncs: make(map[string]bool)}
-	r.log, err = record(r.fs, image, mount, func(mark func(string) error) error {
+	r.log, err = Record(r.fs, image, mount, func(mark func(string) error) error {
 		at.mark = mark
 		return r.p.run(&at)
 	})
@@ -194,7 +207,7 @@ func (s *shop) record(j Job, dir string) (r *recording, err error) {
 	if j.Without != "" && !at.fsyncs[j.Without] {
 		return nil, fmt.Errorf("%v: there is no such fsync; there are: %s", j, strings.Join(r.fsyncs, ", "))
 	}
-	r.begin = slices.IndexFunc(r.log, func(e Entry) bool { return e.Mark == markBegin }) + 1
+	r.begin = slices.IndexFunc(r.log, func(e Entry) bool { return e.Mark == MarkBegin }) + 1
 	r.base, err = os.Open(base)
 	return r, err
 }
@@ -337,6 +350,9 @@ func (s *shop) do(ctx context.Context, j Job, seed uint64, dir string) (result R
 			}
 			if err := g.judge(c); err != nil {
 				return fmt.Errorf("%s: %w", j.at(c), err)
+			}
+			if j.First && len(g.found) > 0 {
+				break
 			}
 		}
 		return nil

@@ -6,9 +6,9 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,7 +29,7 @@ const fixedID = "5ca1ab1e-0000-4000-8000-00000000dead"
 var fileSystems = []FileSystem{
 	{"ext4", "ext4", 16, ext4(), "data=ordered,commit=300", "data=ordered"},
 	{"xfs", "xfs", 300, []string{"mkfs.xfs", "-q", "-m", "uuid=" + fixedID}, "nouuid", "nouuid"},
-	{"btrfs", "btrfs", 120, []string{"mkfs.btrfs", "-q", "-U", fixedID}, "commit=300,nodiscard", "nodiscard"},
+	{"btrfs", "btrfs", 120, []string{"mkfs.btrfs", "-q"}, "commit=300,nodiscard", "nodiscard"},
 	{"f2fs", "f2fs", 64, []string{"mkfs.f2fs", "-q"}, "nodiscard", "nodiscard"},
 	{"ext4-journal", "ext4", 16, ext4(), "data=journal,commit=300", "data=journal"},
 	{"ext4-writeback", "ext4", 16, ext4(), "data=writeback,commit=300", "data=writeback"},
@@ -40,6 +40,12 @@ func ext4() []string {
 	return []string{"mkfs.ext4", "-q", "-F", "-b", "1024", "-N", "512", "-J", "size=1", "-m", "0", "-U", fixedID,
 		"-E", "lazy_itable_init=0,lazy_journal_init=0,hash_seed=" + fixedID}
 }
+
+// Kind is the type that mount(2) knows, RecordOptions are its options while a program
+// runs, and MiB is the size.
+func (f FileSystem) Kind() string          { return f.kind }
+func (f FileSystem) RecordOptions() string { return f.record }
+func (f FileSystem) MiB() int64            { return f.mib }
 
 // Names are those that [FileSystemOf] knows.
 func Names() (names []string) {
@@ -166,11 +172,26 @@ func mounted(source, dir, kind, options string, do func() error) error {
 		return &os.PathError{Op: "mount " + kind, Path: source, Err: err}
 	}
 	err := do()
-	if failed := unix.Unmount(dir, 0); failed != nil {
-		err = errors.Join(err, &os.PathError{Op: "unmount", Path: dir, Err: failed})
+	if failed := unmount(dir); failed != nil {
+		err = errors.Join(err, failed)
 		_ = unix.Unmount(dir, unix.MNT_DETACH)
 	}
 	return err
+}
+
+// unmount unmounts. A process that another worker is just starting has all that is open
+// here until it executes its program.
+func unmount(dir string) error {
+	err := unix.Unmount(dir, 0)
+	if err == unix.EBUSY {
+		syscall.ForkLock.RLock()
+		err = unix.Unmount(dir, 0)
+		syscall.ForkLock.RUnlock()
+	}
+	if err != nil {
+		return &os.PathError{Op: "unmount", Path: dir, Err: err}
+	}
+	return nil
 }
 
 // copyImage copies a sparse file.
@@ -239,8 +260,10 @@ func pagesOf(file *os.File) (runs []run, size int64, err error) {
 	return runs, size, nil
 }
 
-// workshop mounts a memory file system of this name space at dir.
-func workshop(dir string) error {
+// Workshop makes the mounts of this process its own, which needs a mount name space of
+// its own, and mounts a memory file system at dir. All that it and its processes mount
+// ends with them.
+func Workshop(dir string) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return os.NewSyscallError("make mounts private", err)
 	}
@@ -249,11 +272,6 @@ func workshop(dir string) error {
 	}
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=700"); err != nil {
 		return &Unavailable{"power loss", "mounting is refused: " + err.Error()}
-	}
-	for _, name := range []string{"fuse", "disk"} {
-		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
-			return err
-		}
 	}
 	return nil
 }

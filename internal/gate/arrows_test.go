@@ -42,14 +42,14 @@ var mayImport = map[string][]string{
 	"linearizability":                {module + "internal/bench/", module + "internal/scratch", "golang.org/x/sys/", "github.com/anishathalye/porcupine", module + "tempdir", module + "tempdir/layerstore", module + "model", module + "internal/kernel"},
 	"crashsim":                       {module + "internal/bench/", "golang.org/x/sys/", module + "tempdir", module + "internal/kernel", module + "crashsim/disk"},
 	"crashsim/disk":                  {"golang.org/x/sys/", module + "internal/kernel", module + "tempdir"},
-	"crashsim/powerloss":             {module + "internal/bench/", "golang.org/x/sys/", "github.com/hanwen/go-fuse/", module + "internal/kernel", module + "tempdir"},
+	"crashsim/powerloss":             {module + "internal/bench/", "golang.org/x/sys/", "github.com/hanwen/go-fuse/", module + "internal/kernel", module + "tempdir", module + "tempdir/layerstore"},
 	"crashsim/blackbox":              {module + "internal/bench/", "golang.org/x/sys/", module + "internal/kernel", "golang.org/x/net/bpf", module + "model", module + "tempdir"},
 	"crashsim/blackbox/driver":       {"golang.org/x/sys/", module + "internal/kernel", module + "tempdir", module + "internal/upstream", module + "tempdir/layerstore"},
 	"crashsim/blackbox/drivers":      {module + "internal/bench/", "golang.org/x/sys/", "golang.org/x/net/bpf", module + "model", module + "tempdir", module + "crashsim/blackbox", module + "crashsim/blackbox/driver", module + "internal/upstream", module + "internal/kernel", module + "tempdir/layerstore"},
 	"crashsim/subjects":              {"golang.org/x/", module},
 	"fuzz":                           {module + "internal/bench/", "golang.org/x/sys/", module + "crashsim", module + "crashsim/disk", module + "tempdir", module + "model", module + "model/conformance/trace", module + "internal/kernel"},
 	"internal/scratch":               {"golang.org/x/sys/", module + "internal/kernel", module + "tempdir"},
-	"internal/gate":                  {"golang.org/x/", module, "github.com/anishathalye/porcupine", "github.com/vbauerster/mpb/", "github.com/VividCortex/", "github.com/acarl005/", "github.com/mattn/", "github.com/rivo/", "github.com/clipperhouse/"},
+	"internal/gate":                  {"golang.org/x/", module, "github.com/hanwen/go-fuse/", "github.com/anishathalye/porcupine", "github.com/vbauerster/mpb/", "github.com/VividCortex/", "github.com/acarl005/", "github.com/mattn/", "github.com/rivo/", "github.com/clipperhouse/"},
 	"cmd/afterlock":                  {"*"},
 }
 

@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/afterlock/afterlock/crashsim/blackbox"
+	"github.com/afterlock/afterlock/crashsim/powerloss"
+	"github.com/afterlock/afterlock/internal/bench/world"
 	"github.com/afterlock/afterlock/internal/bench/worlds"
 	"github.com/afterlock/afterlock/linearizability"
 	"github.com/afterlock/afterlock/model"
@@ -151,6 +153,32 @@ func TestWorldsStageJudgesAReport(t *testing.T) {
 			return worldsResult(r, shard)
 		}, changes)
 	}
+}
+
+func TestPowerLossStageJudgesResults(t *testing.T) {
+	type results struct{ plain, wrong powerloss.Result }
+	wrong := powerloss.Job{Program: "in-place", FileSystem: "xfs"}
+	found := func(claim world.Claim) []powerloss.Found {
+		return []powerloss.Found{{Finding: world.Finding{Claim: claim, Path: "layers/v1", Detail: "is lost"}, Repeat: "powerloss:x@xfs/D1c", Trees: 2}}
+	}
+	judgedReports(t, func(change func(*results)) Result {
+		r := results{
+			powerloss.Result{Job: powerloss.Job{Program: "delete", FileSystem: "xfs"}, Counts: powerloss.Counts{States: 100, Trees: 40, Acknowledged: 30, Leaks: 20}},
+			powerloss.Result{Job: wrong, Findings: found(world.ReachableWhole)},
+		}
+		change(&r)
+		result, err := powerLossResult([]powerloss.Result{r.plain, r.wrong}, []string{"xfs"}, map[powerloss.Job]world.Claim{wrong: world.ReachableWhole}, 200)
+		require.NoError(t, err)
+		return result
+	}, map[string]func(*results){
+		"replies-true: layers/v1: is lost (2 trees)\n  afterlock replay powerloss:x@xfs/D1c":                  func(r *results) { r.plain.Findings = found(world.RepliesTrue) },
+		"in-place on xfs is wrong, and reachable-whole was not found to be false in 0 states":                 func(r *results) { r.wrong.Findings = found(world.RepliesTrue) },
+		"99 states of xfs, at least 100 expected":                                                             func(r *results) { r.plain.Counts.States-- },
+		"19 of them with an acknowledged deletion, at least 20 expected":                                      func(r *results) { r.plain.Counts.Acknowledged = 19 },
+		"19 trees recovered, at least 20 expected; 9 of them with leaks, all reclaimed, at least 10 expected": func(r *results) { r.plain.Counts.Trees, r.plain.Counts.Leaks = 19, 9 },
+	})
+	_, err := powerLossResult([]powerloss.Result{{Err: "no loop device"}}, nil, nil, 200)
+	assert.EqualError(t, err, "no loop device")
 }
 
 // runModels runs the stage on a manifest of two small models, changed.

@@ -19,6 +19,7 @@ func Stages() []Stage {
 		{"linearizability", "histories of the layer store, from goroutines and from killed processes, judged by Porcupine", onFiles(runLinearizability)},
 		{"lifecycle", "the layer store at size: killed processes make and delete layers of many files, others recover", onFiles(runLifecycle)},
 		{"crash", "every crash and every power loss on a simulated disk; recovery from each", runCrash},
+		{"powerloss", "every state that a power loss can leave of ext4, xfs and btrfs; their own recovery, and then ours", onFiles(runPowerLoss)},
 		{"fuzz", "programs of several processes, drawn and mutated, against the model at every call", runFuzz},
 		{"blackbox", "real processes, killed or refused at each of their calls, and scheduled call by call", onFiles(runBlackBox)},
 		{"worlds", "what people met: every two of file system, user, /proc, refused calls, full disks, shapes, places and company", onFiles(runWorlds)},

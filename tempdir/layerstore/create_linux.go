@@ -281,7 +281,7 @@ func (s *Store) commit(h *held, m *metadata, g *graph, r *record, additions []*t
 		if err != nil {
 			return true, refuse(path, nil, err)
 		}
-		if s.options.sync {
+		if s.options.sync || !s.orders(g, filepath.Dir(path)) { // else the record could be there without the layer
 			if err := s.disk.SyncDirectory(filepath.Dir(path)); err != nil {
 				return true, refuse(path, nil, err)
 			}

@@ -108,7 +108,8 @@
 // directory, or those of the mark. The flag is therefore durable before anything
 // moves. Where the file system does not order renames and unlinks, the instance is
 // synced before the record goes, and so is the directory of what was removed in
-// place (spec/README.md, "Durability": flag, record; data is package tempdir's).
+// place; and the directories that a new layer is moved into before its flag goes
+// (spec/README.md, "Durability": flag, record; data is package tempdir's).
 // Content is durable when [Store.Create] returns only with [Sync]; without it,
 // power loss can leave a recorded layer with empty files, as with most engines.
 //

@@ -1,0 +1,81 @@
+package powerloss
+
+import (
+	"strings"
+
+	"github.com/afterlock/afterlock/internal/bench/world"
+)
+
+// Jobs are programs of ours on the file system, for about so many states in all, of
+// which some are less than they may be where a program writes little.
+func Jobs(fileSystem string, states int) (jobs []Job) {
+	const deep = 1000 // from here on every program, with every noise
+	for _, p := range programs() {
+		if p.control {
+			continue
+		}
+		for _, noise := range []string{"", "fsync", "sync"} {
+			weight := weights[p.name+","+noise]
+			if states >= deep && weight == 0 {
+				weight = 2
+			}
+			if weight > 0 {
+				jobs = append(jobs, Job{Program: p.name, FileSystem: fileSystem, Noise: noise, Budget: max(states*weight/100, 1)})
+			}
+		}
+	}
+	return jobs
+}
+
+// weights are percentages of the states of a short run.
+var weights = map[string]int{
+	"delete-durable,fsync":  10,
+	"instances,fsync":       12,
+	"records,fsync":         10,
+	"vfs-delete,fsync":      16,
+	"vfs-create-durable,":   8,
+	"vfs-create,fsync":      8,
+	"overlay-stores,fsync":  20,
+	"overlay-recover,fsync": 16,
+}
+
+// A Control is a job that is wrong, and the claim that has to be found false.
+type Control struct {
+	Job   Job
+	Claim world.Claim
+}
+
+// Controls are wrong programs, and programs of ours on a file system that does not
+// keep its promises, or without an fsync.
+func Controls(fileSystem string) (controls []Control) {
+	for _, line := range strings.Split(strings.TrimSpace(controlTable), "\n") {
+		words := strings.Fields(line)
+		j := Job{Program: words[1], Budget: 25, First: true}
+		for _, word := range words[3:] {
+			switch key, value, _ := strings.Cut(word, "="); key {
+			case "noise":
+				j.Noise = value
+			case "without":
+				j.Without = value
+			}
+		}
+		for _, j.FileSystem = range strings.Split(words[0], ",") {
+			if kind, _, _ := strings.Cut(j.FileSystem, "-"); kind == fileSystem {
+				controls = append(controls, Control{j, world.Claim(words[2])})
+			}
+		}
+	}
+	return controls
+}
+
+// File systems, program, claim, and how it runs.
+const controlTable = `
+ext4,xfs       in-place           reachable-whole noise=fsync
+btrfs          in-place           reachable-whole noise=sync
+ext4,xfs,btrfs records-first      no-leak
+ext4-nobarrier delete-durable     replies-true
+ext4,xfs,btrfs delete-durable     replies-true    without=Sync.SyncData
+ext4,xfs,btrfs add-durable        replies-true    without=destination
+ext4,xfs,btrfs vfs-create-durable reachable-whole without=Create.SyncContent
+ext4,xfs       vfs-create         replies-true    without=save.SyncDirectory
+`

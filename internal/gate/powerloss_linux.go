@@ -1,0 +1,123 @@
+package gate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/afterlock/afterlock/crashsim/powerloss"
+	"github.com/afterlock/afterlock/internal/bench/world"
+)
+
+// States of each file system; a shard does its part.
+const (
+	powerLossStates     = 200
+	deepPowerLossStates = 2000
+	// Some programs write less than their part of them, and that depends on the kernel.
+	minPowerLossPercent    = 50
+	minAcknowledgedPercent = 10
+	minTreesPercent        = 10
+	minLeaksPercent        = 5
+)
+
+// powerLossSystems are the file systems whose journals are tried.
+var powerLossSystems = []string{"xfs", "btrfs", "ext4"} // the slowest first
+
+// runPowerLoss takes the power away under real file systems.
+func runPowerLoss(ctx context.Context, env Env) (Result, error) {
+	states := powerLossStates
+	if env.Deep {
+		states = deepPowerLossStates
+	}
+	var result Result
+	var jobs []powerloss.Job
+	controls := make(map[powerloss.Job]world.Claim)
+	parts := max(env.Shard.N, 1)
+	var systems []string
+	for _, name := range powerLossSystems {
+		f, err := powerloss.FileSystemOf(name)
+		if err != nil {
+			return result, err
+		}
+		if err := f.Available(); errors.Is(err, errors.ErrUnsupported) {
+			result.Skips = append(result.Skips, Skip{"power loss on " + name, err.Error()})
+			continue
+		} else if err != nil {
+			return result, err
+		}
+		systems = append(systems, name)
+		for i, j := range powerloss.Jobs(name, states) {
+			if i%parts == max(env.Shard.I, 1)-1 {
+				jobs = append(jobs, j)
+			}
+		}
+		for _, c := range powerloss.Controls(name) {
+			controls[c.Job] = c.Claim
+			jobs = append(jobs, c.Job)
+		}
+	}
+	if len(systems) == 0 {
+		result.Skipped, result.Because = true, result.Skips[0].Why
+		return result, nil
+	}
+	begin, done := time.Now(), 0
+	results, err := powerloss.Run(ctx, powerloss.Options{Dir: env.Memory, Seed: env.Seed, Jobs: jobs, Progress: func(r powerloss.Result) {
+		done++
+		env.Progress(fmt.Sprintf("%v (%d of %d)", r.Job, done, len(jobs)))
+	}})
+	if err != nil {
+		return skipIfUnsupported(result, err)
+	}
+	for _, r := range results {
+		env.Log.Debug("power loss", "job", r.Job.String(), "counts", fmt.Sprintf("%+v", r.Counts), "fsyncs", r.Fsyncs)
+	}
+	judged, err := powerLossResult(results, systems, controls, states/parts)
+	judged.Skips = result.Skips
+	judged.Ran += fmt.Sprintf(" (%.1f s)", time.Since(begin).Seconds())
+	return judged, err
+}
+
+// powerLossResult judges the results of jobs for so many states of each system.
+func powerLossResult(results []powerloss.Result, systems []string, controls map[powerloss.Job]world.Claim, states int) (result Result, err error) {
+	counts := make(map[string]*powerloss.Counts)
+	for _, name := range systems {
+		counts[name] = &powerloss.Counts{}
+	}
+	caught, findings := 0, 0
+	for _, r := range results {
+		if r.Err != "" {
+			return result, errors.New(r.Err)
+		}
+		if claim, is := controls[r.Job]; is {
+			if slices.ContainsFunc(r.Findings, func(f powerloss.Found) bool { return f.Claim == claim }) {
+				caught++
+			} else {
+				result.Problems = append(result.Problems, fmt.Sprintf("%v is wrong, and %s was not found to be false in %d states", r.Job, claim, r.Counts.States))
+			}
+			continue
+		}
+		counts[r.Job.FileSystem].Add(r.Counts)
+		findings += len(r.Findings)
+		for _, f := range r.Findings {
+			result.Problems = append(result.Problems, f.String())
+		}
+	}
+	all := powerloss.Counts{}
+	for _, name := range systems {
+		c := counts[name]
+		result.Counts = append(result.Counts,
+			AtLeast("states of "+name, int64(c.States), int64(states*minPowerLossPercent/100)),
+			AtLeast("of them with an acknowledged deletion", int64(c.Acknowledged), int64(states*minAcknowledgedPercent/100)))
+		all.Add(*c)
+	}
+	result.Counts = append(result.Counts,
+		AtLeast("trees recovered", int64(all.Trees), int64(states*len(systems)*minTreesPercent/100)),
+		AtLeast("of them with leaks, all reclaimed", int64(all.Leaks), int64(states*len(systems)*minLeaksPercent/100)),
+		AtLeast("wrong programs found wrong", int64(caught), int64(len(controls))),
+		Never("findings", int64(findings)))
+	result.Ran = fmt.Sprintf("%d power losses under %s, %.0f a second and worker", all.States, strings.Join(systems, ", "), float64(all.States)/max(all.Replaying.Seconds(), 1e-3))
+	return result, nil
+}
