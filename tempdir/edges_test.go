@@ -28,6 +28,10 @@ var elsewhereTested = map[string]string{
 	"Methods":      "how many there are",
 	"Block":        "of the layer store",
 	"maxMetadata":  "of the layer store",
+
+	"alone": "when more workers are worth it, and no result", "gatherEntries": "how many names are sorted, and no result",
+	"countedAtOnce": "when the clock is looked at", "maxWorkers": "TestPace", "firstRest": "TestPace", "restFactor": "TestPace", "maxRest": "TestPace",
+	"gain": "TestPace", "slice": "when the clock is heeded", "slump": "TestPace",
 }
 
 // edges try to get n of what a limit bounds; ok says that all went well.

@@ -42,6 +42,21 @@ var Limits = map[string]int{
 	"remounts": remounts, "sameMounts": sameMounts, "clockGrain": int(clockGrain / time.Millisecond),
 }
 
+// Eager makes every removal begin with so many workers, who lend whatever they can.
+func Eager(workers int) Option {
+	return func(o *options) { o.workers, o.alone, o.eager = workers, 0, true }
+}
+
+// Pace is how many workers there are in each of so many slices, if these have the rate.
+func Pace(most, slices int, rate func(slice, workers int) float64) (workers []int) {
+	p := newPace(most)
+	for slice := range slices {
+		workers = append(workers, p.workers)
+		p.next(rate(slice, p.workers))
+	}
+	return workers
+}
+
 // Encode writes an owner record.
 func (o Owner) Encode() []byte { return o.encode() }
 

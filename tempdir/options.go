@@ -21,10 +21,13 @@ type options struct {
 	allowOthers  bool
 	kernel       kernel.Kernel
 	now          func() time.Time
+	workers      int  // at most, 0: as many as there are cores
+	alone        int  // names that one worker removes before there can be more
+	eager        bool // as many workers as there can be from the start
 }
 
 func newOptions(opts []Option) options {
-	o := options{orphanGrace: 24 * time.Hour, now: time.Now}
+	o := options{orphanGrace: 24 * time.Hour, now: time.Now, alone: alone}
 	for _, option := range opts {
 		option(&o)
 	}
@@ -97,6 +100,16 @@ func DetachMounts() Option {
 // belongs to the inode: if the file has another name outside, that is affected.
 func ClearFlags() Option {
 	return func(o *options) { o.clearFlags = true }
+}
+
+// Workers bounds how many goroutines remove one tree at the same time; 1 is the
+// caller's alone. Without it there are at most as many as GOMAXPROCS, and 16. How many
+// there are, up to that, is found out while they work: one more stays only where it
+// makes the removal faster, and trees of less than 2000 entries and single
+// directories are one goroutine's. A worker takes up to 33 descriptors. None is left
+// when the call returns.
+func Workers(n int) Option {
+	return func(o *options) { o.workers = n }
 }
 
 func init() {

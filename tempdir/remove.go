@@ -64,6 +64,7 @@ func (r *Root) removeData(ctx context.Context, op, id string, staged bool) (foun
 // removeTree removes the directory name in the root with everything in it.
 func (r *Root) removeTree(ctx context.Context, op, name string) (found bool, err error) {
 	v := r.newRemoval(op, name)
+	v.ctx = ctx
 	defer v.closeAll()
 	fd, err, why := v.open(-1, name)
 	if is("OpenDirectory", err, gone) {
@@ -75,19 +76,14 @@ func (r *Root) removeTree(ctx context.Context, op, name string) (found bool, err
 	if err != nil {
 		return true, v.leftover(v.explain(-1, name, "OpenDirectory", err, why))
 	}
-	v.levels = append(v.levels, level{fd: fd, name: name})
+	v.push(fd, name)
 	if !r.ordered {
 		// spec: SyncData. Not under anybody's lock (rule 11).
 		if err := r.sync(op, fd, r.join(name)); err != nil {
 			return true, v.leftover(err)
 		}
 	}
-	for len(v.levels) > 0 {
-		if err := ctx.Err(); err != nil {
-			return true, v.leftover(&Error{Op: op, Path: r.join(name), Err: err})
-		}
-		v.step()
-	}
+	v.run(v)
 	if v.left.Failed > 0 {
 		return true, &v.left
 	}
@@ -103,16 +99,17 @@ func (r *Root) sync(op string, fd int, path string) error {
 	return r.explain(Error{Op: op, Path: path}, "SyncData", err, nil, place{fd, "."})
 }
 
-// A removal is the state of one walk that removes a data directory.
+// A removal is the state of one walk: of the first one, that removes a data directory,
+// or of one that removes a directory below it which another walk has lent, see [crew].
 type removal struct {
-	root    *Root
-	kernel  kernel.Kernel
-	op      string
-	name    string  // of the data directory
-	levels  []level // from the data directory down to where the walk is
-	hoisted uint64  // number of the next hoisted directory
-	gone    bool    // the data directory was taken away under the walk
-	left    LeftoverError
+	*crew
+	levels []level // from the data directory down to where the walk is
+	base   int     // the levels above this one are the lender's: only their fd and name are used
+	to     *lent   // where the lender waits; nil: of the first walk
+	gather int     // how many entries are listed before they are removed
+	due    int     // removals until they are counted
+	raised bool    // something was hoisted
+	gone   bool    // the data directory was taken away under the walk
 }
 
 // A level is one open directory of the walk.
@@ -121,6 +118,9 @@ type level struct {
 	name    string
 	entries []kernel.Entry // what is left of the last batch
 	batch   []kernel.Entry // its memory, used again
+	dirs    int            // directories among the entries
+	ended   bool           // the listing is at its end
+	lent    *lent          // directories of this level that other walks remove
 	removed bool           // something was removed, or hoisted into here, since the listing began
 	failed  bool           // something in here cannot be removed
 	mended  bool           // permissions were changed already
@@ -129,10 +129,18 @@ type level struct {
 }
 
 func (r *Root) newRemoval(op, name string) *removal {
-	return &removal{
-		root: r, kernel: r.kernel, op: op, name: name,
-		left: LeftoverError{Op: op, Path: r.join(name)},
+	v := &removal{crew: newCrew(r, op, name), gather: 1, due: r.options.alone}
+	v.walks = []*removal{v}
+	return v
+}
+
+// push is one level more.
+func (v *removal) push(fd int, name string) {
+	l := level{fd: fd, name: name}
+	if top := len(v.levels); top < cap(v.levels) {
+		l.batch = v.levels[:top+1][top].batch // of the last directory at this depth
 	}
+	v.levels = append(v.levels, l)
 }
 
 // leftover is the result of a removal that met err, or nil.
@@ -144,47 +152,62 @@ func (v *removal) leftover(err error) error {
 	return &v.left
 }
 
-func (v *removal) closeAll() {
-	for _, l := range v.levels {
-		v.kernel.Close(l.fd)
-	}
-}
-
-// step deals with one entry of the deepest level, or ends the level.
-func (v *removal) step() {
+// step deals with one entry of the deepest level, or ends the level. Where it waits
+// for another walk, that one goes on with this one, which the caller leaves alone.
+func (v *removal) step() (waits bool) {
 	top := len(v.levels) - 1
 	l := &v.levels[top]
 	if len(l.entries) == 0 {
-		entries, err := v.kernel.List(l.fd, l.batch[:0])
-		if is("List", err, gone) {
-			v.lose(top) // removed while open
-			return
-		}
-		if err != nil {
-			v.fail(top, v.explain(top, "", "List", err, nil))
-			v.pop(false)
-			return
-		}
-		l.batch, l.entries = entries, entries
-		if len(entries) == 0 {
-			v.finish(top)
-			return
-		}
+		return v.list(top)
 	}
 	entry := l.entries[0]
 	l.entries = l.entries[1:]
-	if entry.Type != fs.ModeDir {
+	if entry.Type == fs.ModeDir {
+		l.dirs--
+	} else {
 		err := v.remove(top, entry.Name, "RemoveEntry")
 		if err == nil {
 			l.removed = true
-			return
+			v.due--
+			return false
 		}
 		if err != errAnother {
 			v.fail(top, err)
-			return
+			return false
 		}
 	}
 	v.descend(top, entry.Name)
+	return false
+}
+
+// list lists the next entries of the deepest level; if there are none the level
+// ends, once no other walk is below it.
+func (v *removal) list(top int) (waits bool) {
+	l := &v.levels[top]
+	entries, err := l.batch[:0], error(nil)
+	for !l.ended && err == nil && len(entries) < v.gather {
+		before := len(entries)
+		entries, err = v.kernel.List(l.fd, entries)
+		if err != nil {
+			entries = entries[:before] // the error is met again
+		}
+		l.ended = err == nil && len(entries) == before
+	}
+	l.batch, l.entries = entries, entries
+	switch {
+	case len(entries) > 0:
+		v.arrange(l)
+	case !v.collect(top):
+		return true
+	case is("List", err, gone):
+		v.lose(top) // removed while open
+	case err != nil:
+		v.fail(top, v.explain(top, "", "List", err, nil))
+		v.pop(false)
+	default:
+		v.finish(top)
+	}
+	return false
 }
 
 // descend opens the directory name as the next level, or hoists it.
@@ -195,7 +218,7 @@ func (v *removal) descend(top int, name string) {
 	fd, err, why := v.open(top, name)
 	switch {
 	case err == nil:
-		v.levels = append(v.levels, level{fd: fd, name: name})
+		v.push(fd, name)
 	case is("OpenDirectory", err, gone):
 		v.levels[top].removed = true
 	case is("OpenDirectory", err, another):
@@ -212,8 +235,9 @@ func (v *removal) descend(top int, name string) {
 		v.levels[top].removed = true
 	case is("OpenDirectory", err, fallBack) && top > 0 && v.hoist(top, name):
 		// No descriptor was left, but this level gives its own back first.
-	case v.removedUnread(top, name, "RemoveDirectory", err):
-		v.levels[top].removed = true
+	case v.removedUnread(top, name, "RemoveDirectory", err),
+		is("OpenDirectory", err, fallBack) && v.shrink():
+		v.levels[top].removed = true // or met again, when other walks gave theirs back
 	default:
 		v.fail(top, v.explain(top, name, "OpenDirectory", err, why))
 	}
@@ -230,16 +254,16 @@ func (v *removal) hoist(top int, name string) bool {
 	var met []error
 	stride := uint64(1) // grows, so that what a killed process hoisted is passed quickly
 	for range hoistAttempts {
-		hoisted := entryName(v.hoisted, "hoisted")
-		v.hoisted++
+		hoisted := entryName(v.hoisted.Add(1)-1, "hoisted")
 		err := v.kernel.Hoist(v.levels[top].fd, name, v.levels[0].fd, hoisted)
 		switch {
 		case err == nil:
 			v.levels[0].removed = true
 			v.levels[0].scans = 0 // what it has to list again is no stranger's
+			v.raised = true
 			return true
 		case is("Hoist", err, taken):
-			v.hoisted += stride - 1
+			v.hoisted.Add(stride - 1)
 			stride *= 2
 			continue
 		case !is("Hoist", err, mended) || slices.Contains(met, err):
@@ -261,7 +285,7 @@ func (v *removal) hoist(top int, name string) bool {
 // listed again, or left with what could not be removed.
 func (v *removal) finish(top int) {
 	l := &v.levels[top]
-	if top == 0 && l.removed && l.failed && v.hoisted > 0 && l.scans < scans {
+	if top == 0 && l.removed && l.failed && v.hoisted.Load() > 0 && l.scans < scans {
 		// Hoisted directories may be waiting; the failures are met again.
 		v.left.forget()
 		l.failed = false
@@ -298,7 +322,7 @@ func (v *removal) rescan(top int) {
 		l.idle++
 	}
 	l.scans++
-	l.removed = false
+	l.removed, l.ended = false, false
 	fd, err, why := v.open(top-1, l.name)
 	switch {
 	case is("OpenDirectory", err, gone):
@@ -340,6 +364,9 @@ func (v *removal) pop(removed bool) {
 	top := len(v.levels) - 1
 	v.kernel.Close(v.levels[top].fd)
 	v.levels = v.levels[:top]
+	if removed {
+		v.due--
+	}
 	if top > 0 {
 		if removed {
 			v.levels[top-1].removed = true
@@ -353,6 +380,8 @@ func (v *removal) pop(removed bool) {
 // own directory.
 func (v *removal) fail(top int, err error) {
 	v.levels[top].failed = true
+	v.mu.Lock()
+	defer v.mu.Unlock()
 	v.left.add(err)
 }
 

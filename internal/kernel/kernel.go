@@ -179,7 +179,8 @@ type Entry struct {
 	Name string
 	// Type holds the type bits, or [fs.ModeIrregular] where the file system
 	// does not say.
-	Type fs.FileMode
+	Type  fs.FileMode
+	Inode uint64 // its number; 0: not known. For the order in which names are removed alone.
 }
 
 // A Holder is who has a lock, as [Kernel.LockHolder] sees it.

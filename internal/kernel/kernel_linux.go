@@ -290,15 +290,21 @@ func appendEntries(entries []Entry, buf []byte) []Entry {
 	const (
 		lengthAt = unsafe.Offsetof(unix.Dirent{}.Reclen)
 		typeAt   = unsafe.Offsetof(unix.Dirent{}.Type)
+		inodeAt  = unsafe.Offsetof(unix.Dirent{}.Ino)
 		nameAt   = unsafe.Offsetof(unix.Dirent{}.Name)
 	)
+	text := string(buf) // of which the names are parts: one allocation for all
 	for len(buf) > int(nameAt) {
 		length := int(binary.NativeEndian.Uint16(buf[lengthAt:]))
-		name, _, _ := strings.Cut(string(buf[nameAt:length]), "\x00")
+		name, _, _ := strings.Cut(text[nameAt:length], "\x00")
 		if name != "." && name != ".." {
-			entries = append(entries, Entry{Name: name, Type: typeOf(uint32(buf[typeAt]))})
+			entries = append(entries, Entry{
+				Name:  name,
+				Type:  typeOf(uint32(buf[typeAt])),
+				Inode: binary.NativeEndian.Uint64(buf[inodeAt:]),
+			})
 		}
-		buf = buf[length:]
+		buf, text = buf[length:], text[length:]
 	}
 	return entries
 }

@@ -1,0 +1,261 @@
+//go:build linux
+
+package tempdir_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/afterlock/afterlock/internal/kernel"
+	"github.com/afterlock/afterlock/internal/testfs"
+	"github.com/afterlock/afterlock/tempdir"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+)
+
+// What a number of workers settles at, and what the trials cost: the slices of 1000 with
+// another number.
+func TestPace(t *testing.T) {
+	linear := func(_, workers int) float64 { return float64(workers) }
+	for name, c := range map[string]struct {
+		most    int
+		rate    func(slice, workers int) float64
+		settles int
+		trials  int
+	}{
+		"one core":                 {1, linear, 1, 0},
+		"two cores, twice as fast": {2, linear, 2, 8},
+		"as many as run":           {16, linear, 16, 22},
+		"half as fast":             {16, func(_, workers int) float64 { return 1 / float64(workers) }, 1, 8},
+		"the same":                 {2, func(_, workers int) float64 { return 1 }, 1, 8},
+		"less than the gain":       {2, func(_, workers int) float64 { return []float64{0, 1, 1.14}[workers] }, 1, 8},
+		"the gain":                 {2, func(_, workers int) float64 { return []float64{0, 1, 1.16}[workers] }, 2, 8},
+		"up to four":               {16, func(_, workers int) float64 { return float64(min(workers, 4)) }, 4, 12},
+		"half as fast after a while": {2, func(slice, workers int) float64 {
+			return []float64{0, 1, 2, 0.5}[workers+min(1, slice/500*(workers-1))]
+		}, 1, 503},
+		"twice as fast after a while":    {2, func(slice, workers int) float64 { return []float64{0, 1, 1, 2}[workers+min(1, slice/100*(workers-1))] }, 2, 400},
+		"slower files, and quicker ones": {2, func(slice, workers int) float64 { return float64(workers) * []float64{1, 0.1, 10}[slice/20%3] }, 2, 60},
+	} {
+		t.Run(name, func(t *testing.T) {
+			workers := tempdir.Pace(c.most, 1000, c.rate)
+			assert.Equal(t, 1, workers[0])
+			trials := 0
+			for _, n := range workers {
+				assert.True(t, 1 <= n && n <= c.most, n)
+				if n != c.settles {
+					trials++
+				}
+			}
+			assert.LessOrEqual(t, trials, c.trials, fmt.Sprint(workers[:100]))
+			assert.Contains(t, workers[len(workers)-2:], c.settles)
+		})
+	}
+}
+
+// grow makes a tree by chance, the same for the same numbers. Some names cannot be removed
+// (stays), some directories are a chain that is deeper than a walk has descriptors.
+func grow(t *testing.T, rng *rand.Rand, path string, depth int) {
+	require.NoError(t, os.Mkdir(path, 0o755))
+	for i := range rng.IntN(8) {
+		name := fmt.Sprintf("file%d", i)
+		if rng.IntN(40) == 0 {
+			name = "stays"
+		}
+		require.NoError(t, os.WriteFile(filepath.Join(path, name), nil, 0o644))
+	}
+	if depth == 4 {
+		if rng.IntN(8) == 0 {
+			makeDeep(t, filepath.Join(path, "deep"), 40, "d")
+		}
+		return
+	}
+	for i := range rng.IntN(5) {
+		grow(t, rng, filepath.Join(path, fmt.Sprintf("dir%d", i)), depth+1)
+	}
+	if rng.IntN(10) == 0 && os.Geteuid() != 0 {
+		require.NoError(t, os.Chmod(path, 0o555))
+	}
+}
+
+// pathsBelow are the paths below top, in order.
+func pathsBelow(t *testing.T, top string) (paths []string) {
+	require.NoError(t, filepath.WalkDir(top, func(path string, _ fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		paths = append(paths, strings.TrimPrefix(path, top))
+		return err
+	}))
+	return paths
+}
+
+// staying refuses to remove what is called so, wherever a goroutine does.
+func staying(method, name string) error {
+	if method == "RemoveEntry" && name == "stays" {
+		return unix.EIO
+	}
+	return nil
+}
+
+// reasonsBelow are the reasons of a LeftoverError, in order.
+func reasonsBelow(top string, err error) (reasons []string) {
+	var left *tempdir.LeftoverError
+	if errors.As(err, &left) {
+		for _, reason := range left.Reasons {
+			reasons = append(reasons, strings.ReplaceAll(reason.Error(), top, ""))
+		}
+		reasons = append(reasons, fmt.Sprint(left.Failed))
+	}
+	slices.Sort(reasons)
+	return reasons
+}
+
+// Several workers leave what one leaves, say why in the same words, and have no more
+// descriptors open than a path of levels each.
+func TestCrewLeavesWhatOneWorkerLeaves(t *testing.T) {
+	for seed := range uint64(24) {
+		base := testfs.InMemory(t)
+		var left, reasons [2][]string
+		for i, options := range [][]tempdir.Option{{tempdir.Workers(1)}, {tempdir.Eager(2 + int(seed%3))}} {
+			top := filepath.Join(base, fmt.Sprint(i))
+			grow(t, rand.New(rand.NewPCG(seed, 0)), top, 0)
+			k := newTap()
+			k.set(staying)
+			err := tempdir.Remove(background, top, append(options, kernel.With[tempdir.Option](k))...)
+			left[i], reasons[i] = pathsBelow(t, top), reasonsBelow(top, err)
+			require.Equal(t, err == nil, len(left[i]) == 0)
+			require.Empty(t, k.open)
+			require.LessOrEqual(t, k.most, 35*(1+i*(2+int(seed%3))))
+		}
+		require.Equal(t, left[0], left[1], seed)
+		if len(reasons[0]) <= tempdir.MaxLeftovers {
+			require.Equal(t, reasons[0], reasons[1], seed)
+		}
+	}
+}
+
+// What others move about in a tree meanwhile, and mounts in it: nothing outside is touched,
+// and nil means gone.
+func TestCrewBesideOthers(t *testing.T) {
+	for seed := range uint64(6) {
+		base := testfs.InMemory(t)
+		top, outside := filepath.Join(base, "top"), makeLayer(t, filepath.Join(base, "outside"))
+		rng := rand.New(rand.NewPCG(seed, 1))
+		grow(t, rng, top, 0)
+		mounted := mounting(t) && seed%2 == 0
+		if mounted {
+			testfs.Bind(t, outside, directory(t, top, "dir0", "mount"))
+		}
+		k := newTap()
+		var calls atomic.Int32
+		k.set(func(method, name string) error {
+			switch calls.Add(1) % 7 {
+			case 0: // out of the tree, and back into another place of it
+				away := filepath.Join(base, fmt.Sprint("away", calls.Load()))
+				if os.Rename(filepath.Join(top, "dir1"), away) == nil {
+					os.Rename(away, filepath.Join(top, "dir2", "back"))
+				}
+			case 1:
+				os.Symlink(outside, filepath.Join(top, "dir3", "link"))
+			case 2:
+				if os.Rename(filepath.Join(top, "dir2", "dir0"), filepath.Join(base, fmt.Sprint("out", calls.Load()))) == nil {
+					os.Symlink(outside, filepath.Join(top, "dir2", "dir0"))
+				}
+			}
+			return staying(method, name)
+		})
+		err := tempdir.Remove(background, top, kernel.With[tempdir.Option](k), tempdir.Eager(3))
+		requireLayer(t, outside)
+		require.Empty(t, k.open)
+		if err == nil {
+			require.NoFileExists(t, top)
+		} else {
+			require.ErrorIs(t, err, tempdir.ErrLeftover)
+		}
+		if mounted {
+			require.ErrorIs(t, err, tempdir.ErrMountPoint)
+		}
+	}
+}
+
+// A context that is done, a panic, and the end of a goroutine, in whichever worker: the
+// call ends like it, and leaves no goroutine and no descriptor.
+func TestCrewIsStopped(t *testing.T) {
+	for name, c := range map[string]struct {
+		end   func(cancel func())
+		ended any // what the caller recovers; nil: an error
+	}{
+		"context": {func(cancel func()) { cancel() }, nil},
+		"panic":   {func(func()) { panic("here") }, "here"},
+		"exit":    {func(func()) { runtime.Goexit() }, nil},
+	} {
+		for at := int32(1); at < 200; at += 13 {
+			base := testfs.InMemory(t)
+			top := filepath.Join(base, "top")
+			grow(t, rand.New(rand.NewPCG(3, 3)), top, 0)
+			ctx, cancel := context.WithCancel(background)
+			k := newTap()
+			var calls atomic.Int32
+			k.set(func(method, _ string) error {
+				if calls.Add(1) == at && method != "Close" {
+					c.end(cancel)
+				}
+				return nil
+			})
+			before := runtime.NumGoroutine()
+			var err error
+			var recovered any
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				defer func() { recovered = recover() }()
+				err = tempdir.Remove(ctx, top, kernel.With[tempdir.Option](k), tempdir.Eager(3))
+			}()
+			<-done
+			switch {
+			case name == "context" && err != nil:
+				require.ErrorIs(t, err, context.Canceled, at)
+			case recovered != nil && c.ended != nil:
+				require.Equal(t, c.ended, recovered)
+			}
+			require.Empty(t, k.open, name, at)
+			for runtime.NumGoroutine() > before {
+				runtime.Gosched() // the one above, which has closed done
+			}
+			cancel()
+			os.RemoveAll(base)
+		}
+	}
+}
+
+// Where descriptors run out because several workers have them, one goes on alone.
+func TestCrewWithFewDescriptors(t *testing.T) {
+	for most := 4; most < 12; most++ {
+		top := filepath.Join(testfs.InMemory(t), "top")
+		grow(t, rand.New(rand.NewPCG(7, 7)), top, 0)
+		k := newTap()
+		k.set(func(method, name string) error {
+			k.mu.Lock()
+			defer k.mu.Unlock()
+			if method == "OpenDirectory" && len(k.open) >= most {
+				return unix.EMFILE
+			}
+			return nil
+		})
+		require.NoError(t, tempdir.Remove(background, top, kernel.With[tempdir.Option](k), tempdir.Eager(4)), most)
+		require.NoFileExists(t, top)
+		require.Empty(t, k.open)
+	}
+}
