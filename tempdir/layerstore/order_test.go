@@ -163,7 +163,10 @@ func TestWhatIsSyncedAndWhen(t *testing.T) {
 				var commits, moves, synced, gone []string
 				for i := range parts {
 					last := parts[len(parts)-1-i]
-					commits = append(commits, "commit "+last, "sync "+filepath.Dir(last))
+					commits = append(commits, "commit "+last)
+					if c.images || c.unordered {
+						commits = append(commits, "sync "+filepath.Dir(last))
+					}
 					moves = append(moves, "move "+parts[i])
 				}
 				if c.images || c.unordered {
