@@ -23,6 +23,7 @@ type Bridge struct {
 	States, Edges int
 	Clauses       int // that were evaluated, of all states together
 	Differences   []string
+	Theory        string // of which the clauses were evaluated; "" if the model is in none
 
 	m       *model.Protocol
 	take    *model.Stepper
@@ -77,13 +78,12 @@ func newBridge(c model.Config, formula string, actions []*Action) (*Bridge, erro
 	if err != nil {
 		return nil, err
 	}
-	b := &Bridge{m: m, c: c, take: m.NewStepper(), start: newStructure()}
+	b := &Bridge{m: m, c: c, take: m.NewStepper(), start: constantsOf(m, c)}
 	if actions == nil {
 		if actions, err = swapped(c.Swap); err != nil {
 			return nil, err
 		}
 	}
-	b.setConstants()
 	b.before, b.after = &evaluation{s: newStructure(), n: newStructure()}, &evaluation{s: newStructure(), n: newStructure()}
 	b.expected = *newStructure()
 	for _, s := range []*structure{b.before.s, b.before.n, b.after.s, b.after.n, &b.expected} {
@@ -106,7 +106,7 @@ func newBridge(c model.Config, formula string, actions []*Action) (*Bridge, erro
 		b.labels = append(b.labels, l)
 	}
 	b.init = compile(and(initial()...), nil)
-	b.addFormulas(formula, Ours())
+	b.addFormulas(formula, about(c))
 	return b, nil
 }
 
@@ -123,18 +123,18 @@ func (b *Bridge) instance(s *stepper, args []string) instance {
 	return at
 }
 
-// setConstants makes the rigid part of every structure.
-func (b *Bridge) setConstants() {
-	c, s := b.c, b.start
+// constantsOf makes the rigid part of every structure of a model.
+func constantsOf(m *model.Protocol, c model.Config) *structure {
+	s := newStructure()
 	size := func(sort *sort, n int) { s.size[sort.index] = n }
-	size(proc, len(b.m.Procs()))
-	size(id, len(b.m.IDs()))
-	size(item, len(b.m.Items()))
-	size(inode, b.m.Inodes())
-	size(system, len(b.m.Procs()))
-	size(path, len(b.m.Procs()))
+	size(proc, len(m.Procs()))
+	size(id, len(m.IDs()))
+	size(item, len(m.Items()))
+	size(inode, m.Inodes())
+	size(system, len(m.Procs()))
+	size(path, len(m.Procs()))
 	size(copies, 2)
-	for k, name := range b.m.Procs() {
+	for k, name := range m.Procs() {
 		q, is := uint8(k+1), func(names []string) uint8 { return flag(slices.Contains(names, name)) }
 		s.set(creator, is(c.Creator), q)
 		s.set(inspector, is(c.Inspector), q)
@@ -154,32 +154,43 @@ func (b *Bridge) setConstants() {
 			s.set(rootName, q, q)
 		}
 	}
-	for k, name := range b.m.Items() {
+	for k, name := range m.Items() {
 		is := func(names []string) uint8 { return flag(slices.Contains(names, name)) }
 		s.set(victim, is(c.Victim), uint8(k+1))
 		s.set(addition, is(c.Addition), uint8(k+1))
 		s.set(mounted, is(c.Mounted), uint8(k+1))
 	}
-	for k, name := range b.m.IDs() {
+	for k, name := range m.IDs() {
 		s.set(orphan, flag(slices.Contains(c.Orphan, name)), uint8(k+1))
 	}
 	for t, is := range map[*term]bool{tmpFile: c.TmpFile, mixedFleet: c.MixedFleet, orphanGrace: c.OrphanGrace,
 		mayRelease: c.MayRelease, posixLocks: c.LockKind != "ofd", hasTable: c.LockKind == "table"} {
 		s.set(t.function, flag(is))
 	}
+	return s
+}
+
+// has says that a formula about constants is true.
+func (s *structure) has(t *term) bool {
+	n := newStructure()
+	n.size, n.values = s.size, slices.Clone(s.values)
+	return compile(t, nil)(&evaluation{s: n}) != 0
 }
 
 // addFormulas adds what is compared of states and steps. If the model is one that the
-// theory is about, the clauses have to hold, and neither may a hypothesis exclude it nor
-// may one of its actions be missing in what is proved.
+// theory is about, the clauses have to hold, and none of its actions may be missing in
+// what is proved. No hypothesis may exclude a model of our processes.
 func (b *Bridge) addFormulas(formula string, th *Theory) {
-	if len(b.c.Swap) == 0 && formula == "Spec" && b.c.LockKind == "ofd" && len(b.c.Upstream) == 0 {
-		b.before.s.values = slices.Clone(b.start.values)
-		for k, h := range th.Hypotheses {
-			if compile(h, nil)(b.before) == 0 {
+	is := len(b.c.Swap) == 0 && (formula == "Spec" || formula == "MixedSpec")
+	for k, h := range th.Hypotheses {
+		if is && !b.start.has(h) {
+			if is = th.Name == "ours"; is {
 				b.Differences = append(b.Differences, fmt.Sprintf("hypothesis %d is not true of the model", k+1))
 			}
 		}
+	}
+	if is {
+		b.Theory = th.Name
 		for _, l := range b.labels {
 			for _, arm := range l.arms {
 				if !slices.ContainsFunc(th.Actions, func(a *Action) bool { return a.String() == arm.String() }) {

@@ -26,7 +26,7 @@ var pids = []struct {
 
 func sized(size Size) *structure {
 	s := newStructure()
-	for sort, n := range map[*sort]int{proc: size.procs, id: size.ids, item: size.items, inode: size.procs + size.ids, system: size.procs, copies: 2, path: 1} {
+	for sort, n := range map[*sort]int{proc: size.procs, id: size.ids, item: size.items, inode: size.procs + size.ids, system: size.procs, copies: 2, path: size.procs} {
 		s.size[sort.index] = n
 	}
 	return s
@@ -40,7 +40,9 @@ func (th *Theory) Counterexample(a *Action, c Clause, size Size, pid int) string
 	one := forall(proc, func(p *term) *term {
 		return forall(proc, func(q *term) *term { return equal(packageOf.of(p), packageOf.of(q)) })
 	})
-	hypotheses := append(th.knows(), one, pids[pid].shared)
+	sameName := func(p, q *term) *term { return equal(rootName.of(p), rootName.of(q)) }
+	names := or(eachTwo(proc, sameName), eachTwo(proc, func(p, q *term) *term { return or(equal(p, q), not(sameName(p, q))) }))
+	hypotheses := append(th.knows(), one, names, pids[pid].shared)
 	for _, f := range vocabulary { // so that it is declared
 		args := make([]*term, len(f.args))
 		var t *term
@@ -154,6 +156,9 @@ func (w *world) state(pid string) (c model.Config, s model.State) {
 	number := func(all []string, name string) uint8 { return uint8(slices.Index(all, name) + 1) }
 
 	c = model.Config{Files: 2, Pid: pid, Package: "OneCopy", RootName: "OneName", LockKind: "ofd", MaxCrashes: 1, MaxFailures: 1, Swap: w.th.swap}
+	if len(procs) > 1 && w.value(rootName, procs[0]) != w.value(rootName, procs[1]) {
+		c.RootName = "TwoNames"
+	}
 	constant := func(t *term) bool { return w.values[t.function.name] == "true" }
 	c.TmpFile, c.MixedFleet, c.OrphanGrace, c.MayRelease = constant(tmpFile), constant(mixedFleet), constant(orphanGrace), constant(mayRelease)
 	if constant(posixLocks) {

@@ -3,7 +3,6 @@ package proof
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/afterlock/afterlock/model"
 )
@@ -21,6 +20,7 @@ type Theory struct {
 	Steps      []Clause
 	Never      []string // the arms that cannot be taken: what nobody here does to an instance
 
+	of       string            // the theory that it is a mutant of
 	swap     map[string]string // definitions that the actions are mutants of
 	narrowed int               // how many hypotheses, the last ones, say what a model does not have
 }
@@ -35,7 +35,9 @@ var assumptions = []*term{
 }
 
 // Theories are all that are proved.
-func Theories() []*Theory { return []*Theory{Ours()} }
+func Theories() []*Theory {
+	return []*Theory{Ours(), Posix(), OurOwners(), TheirOwners(), Repaired()}
+}
 
 // Find returns the theory of that name, or nil.
 func Find(name string) *Theory {
@@ -65,17 +67,25 @@ func Of(m *model.Model) (*Theory, error) {
 	if m.Protocol == nil {
 		return nil, fmt.Errorf("%s is no model of the protocol", m.Name)
 	}
-	if strings.HasPrefix(m.Formula, "Mixed") {
-		return nil, fmt.Errorf("%s: no theory of mixed fleets", m.Name)
-	}
 	actions, err := swapped(m.Protocol.Swap)
 	if err != nil {
 		return nil, err
 	}
-	th := Ours()
-	th.Name, th.Says, th.swap = m.Name, m.Purpose, m.Protocol.Swap
-	if c := m.Protocol; c.LockKind != "ofd" {
-		th.Hypotheses = append(slices.Clone(assumptions), posixLocks, equal(hasTable, boolean.value(fmt.Sprint(c.LockKind == "table"))), forall(proc, ours))
+	formula := model.Spec
+	if len(m.Protocol.Upstream) > 0 {
+		formula = model.MixedSpec
+	}
+	protocol, err := model.NewProtocol(*m.Protocol, formula)
+	if err != nil {
+		return nil, err
+	}
+	constants := constantsOf(protocol, *m.Protocol)
+	th := about(*m.Protocol)
+	th.of, th.Name, th.Says, th.swap = th.Name, m.Name, m.Purpose, m.Protocol.Swap
+	supposed := len(th.Hypotheses)
+	th.Hypotheses = slices.DeleteFunc(th.Hypotheses, func(h *term) bool { return !constants.has(h) })
+	if len(th.Hypotheses) < supposed {
+		th.Hypotheses = append(th.Hypotheses, slices.DeleteFunc(facts(), func(h *term) bool { return !constants.has(h) })...)
 	}
 	for _, set := range []struct { // mutants are written for what their models have
 		of    *function
@@ -86,11 +96,46 @@ func Of(m *model.Model) (*Theory, error) {
 			th.narrowed++
 		}
 	}
-	others := append(strangers(), theirs(fresh)...)
+	others := strangers()
+	if len(m.Protocol.Upstream) == 0 {
+		others = append(others, theirs(fresh)...)
+	}
 	th.Actions = slices.DeleteFunc(actions, func(a *Action) bool {
 		return slices.ContainsFunc(others, func(o *Action) bool { return o.Name == a.Name })
 	})
 	return th, nil
+}
+
+// about is the theory that a model is about, or without some of its hypotheses would be.
+func about(c model.Config) *Theory {
+	theirs := func(of []string) bool {
+		return slices.ContainsFunc(of, func(p string) bool { return slices.Contains(c.Upstream, p) })
+	}
+	switch {
+	case len(c.Upstream) == 0 && c.LockKind == "ofd":
+		return Ours()
+	case len(c.Upstream) == 0:
+		return Posix()
+	case len(c.Repaired) > 0 || len(c.Upstream) == len(c.Creator)+len(c.Recoverer):
+		return Repaired()
+	case theirs(c.Recoverer):
+		return OurOwners()
+	}
+	return TheirOwners()
+}
+
+// facts are those of a model that are added where it does not have all hypotheses: so
+// that a proof fails because of what the model drops, and not of something else.
+func facts() (all []*term) {
+	for _, t := range []*term{mixedFleet, posixLocks, hasTable} {
+		all = append(all, t, not(t))
+	}
+	for _, role := range []func(*term) *term{func(p *term) *term { return creator.of(p) }, recoverer} {
+		for _, is := range []func(*term) *term{func(p *term) *term { return repaired.of(p) }, func(p *term) *term { return not(repaired.of(p)) }} {
+			all = append(all, forall(proc, func(p *term) *term { return implies(and(upstream.of(p), role(p)), is(p)) }))
+		}
+	}
+	return all
 }
 
 // Actions are those of Next in LockThenData.tla.
@@ -109,11 +154,10 @@ func (th *Theory) Consistent() Obligation {
 	return Obligation{th.Name, "consistent", query(sized(Size{2, 1, 1}).elements(), th.knows(), nil, no)}
 }
 
-// Different are the obligations that the proof of our processes does not have: those
-// that remain of a mutant.
+// Different are the obligations of a mutant that the proof without it does not have.
 func (th *Theory) Different() []Obligation {
 	proved, plain := map[string]bool{}, *th
-	for _, o := range Ours().Obligations() {
+	for _, o := range Find(th.of).Obligations() {
 		proved[o.Text] = true
 	}
 	plain.Hypotheses = plain.Hypotheses[:len(plain.Hypotheses)-th.narrowed]
