@@ -119,21 +119,26 @@ func writeObligations(dir string, all []proof.Obligation) error {
 	return nil
 }
 
-// recordNeeded asks what is not proved without each clause. It takes some minutes.
+// recordNeeded asks what is not proved without each clause, of the theories that are not
+// as they were when that was recorded. It takes half a minute for each.
 func recordNeeded(cmd *cobra.Command, file string) error {
 	solvers := gate.Solvers()
 	if len(solvers) == 0 {
 		return errors.New("there is no solver; " + gate.InstallSolvers)
 	}
-	r := proof.Recorded{Solver: solvers[0].Name, Needed: map[string]map[string]string{}}
-	var err error
-	if r.Questions, err = proof.Hash(); err != nil {
+	before, err := proof.ReadRecorded()
+	if err != nil {
 		return err
 	}
+	r := proof.Recorded{Solver: solvers[0].Name, Questions: map[string]string{}, Needed: map[string]map[string]string{}}
 	for _, th := range proof.Theories() {
+		r.Questions[th.Name], r.Needed[th.Name] = th.Hash(), before.Needed[th.Name]
+		if r.Questions[th.Name] == before.Questions[th.Name] {
+			continue
+		}
 		needed := map[string]string{}
 		r.Needed[th.Name] = needed
-		err = solvers[0].Needed(cmd.Context(), th, func(clause, without string) {
+		err := solvers[0].Needed(cmd.Context(), th, func(clause, without string) {
 			needed[clause] = without
 			fmt.Fprintln(cmd.ErrOrStderr(), th.Name, clause, without)
 		})

@@ -18,13 +18,13 @@ var (
 	holderPlaces = Clause{Name: "HolderPlaces", Says: "who holds a lock is past taking it, and not yet past Close", formula: forall(proc, func(p *term) *term {
 		return implies(holds.of(p), in(p, "closing stuck upstreamTaken"+heldPCs))
 	})}
-	theirPlaces = Clause{Name: "TheirPlaces", Says: "who is in upstream's code is upstream's, with an id, past opening with a descriptor; only a creator makes a lock file", formula: and(
+	theirPlaces = Clause{Name: "TheirPlaces", Says: "who is at upstream's places is upstream's, has an id and, past opening, a descriptor; only a creator makes a lock file", formula: and(
 		whoIs(theirPCs, func(p *term) *term { return and(upstream.of(p), idOf.is(p)) }),
 		whoIs("stuck"+theirLockPCs, func(p *term) *term { return fd.is(p) }),
 		whoIs("upstreamNamed", func(p *term) *term { return creator.of(p) }))}
 	creatorPlaces = Clause{Name: "CreatorPlaces", Says: "a creator never lists, opens or claims", formula: whoIs("sawLock sawData sawBoth opened claimed", recoverer)}
 	noFileBefore  = Clause{Name: "NoFileBefore", Says: "who has not opened a file yet has no descriptor", formula: whoIs("idle sawLock sawData sawBoth", func(p *term) *term { return not(fd.is(p)) })}
-	ourPlaces     = Clause{Name: "OurPlaces", Says: "who is in our code is ours", formula: whoIs("unnamed locked created taken opened looking verified", ours)}
+	ourPlaces     = Clause{Name: "OurPlaces", Says: "who is at our places is ours", formula: whoIs("unnamed locked created taken opened looking verified", ours)}
 	idIsUsed      = Clause{Name: "IdIsUsed", Says: "whatever id somebody works on is used", formula: forall(proc, func(p *term) *term {
 		return implies(idOf.is(p), used.of(idOf.of(p)))
 	})}
@@ -34,13 +34,13 @@ var (
 	eachOwnFile = Clause{Name: "EachOwnFile", Says: "a file is open once in a process whose locks are POSIX locks", formula: eachTwo(proc, func(p, q *term) *term {
 		return implies(and(fd.is(p), fd.to(q, fd.of(p)), shares(p, q)), equal(p, q))
 	})}
-	theirNoDataBefore = Clause{Name: "TheirNoDataBefore", Says: "nor has that of an upstream creator", formula: whoIs("upstreamNamed"+theirLockPCs, func(p *term) *term {
+	theirNoDataBefore = Clause{Name: "TheirNoDataBefore", Says: "an upstream creator's id has no data before it makes it", formula: whoIs("upstreamNamed"+theirLockPCs, func(p *term) *term {
 		return implies(creator.of(p), not(data.of(idOf.of(p))))
 	})}
 	argIsUsed = Clause{Name: "ArgIsUsed", Says: "a tree is worked on in a call and in a removal only, or was by upstream's, whose call failed", formula: forall(proc, func(p *term) *term {
 		return implies(arg.is(p), or(in(p, "calling inside stuck"+replyPCs), and(upstream.of(p), in(p, "emptied closing"))))
 	})}
-	theyHold = Clause{Name: "TheyHold", Says: "so does who is past taking it in upstream's code", formula: whoIs("upstreamTaken", func(p *term) *term { return holds.of(p) })}
+	theyHold = Clause{Name: "TheyHold", Says: "whoever is past taking it in upstream's code holds the lock", formula: whoIs("upstreamTaken", func(p *term) *term { return holds.of(p) })}
 )
 
 // with replaces clauses of the invariant that have the name of one of these, and adds
@@ -154,7 +154,7 @@ func OurOwners() *Theory {
 				x := arg.of(p)
 				return and(not(mounted.of(x)), or(inside(x, idOf.of(p)), isAt(x, "gone"), and(theirCreators, addition.of(x), isAt(x, "home"))))
 			})},
-			Clause{Name: "ReachableWhole", Says: "a victim that can be reached by its path, and what is mounted, is whole; what was committed is, if by ours", formula: forall(item, func(x *term) *term {
+			Clause{Name: "ReachableWhole", Says: "a victim that can be reached by its path, and what is mounted, is whole; so is what was committed, if upstream has no owners", formula: forall(item, func(x *term) *term {
 				return implies(or(and(isAt(x, "home"), or(victim.of(x), not(theirCreators))), mounted.of(x)), whole.of(x))
 			})},
 			Clause{Name: "OpenIsWhole", Says: "what is inside an open directory of ours is whole", formula: whoOfOurs(openPCs, func(p *term) *term {

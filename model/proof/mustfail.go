@@ -6,8 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"slices"
-
-	"github.com/afterlock/afterlock/model"
 )
 
 // A MustFail says what becomes of the proof when a model's mutant is swapped in: the
@@ -80,11 +78,12 @@ func (th *Theory) Without(clause string) *Theory {
 	return &less
 }
 
-// Recorded is what the solvers said of more questions than a run of the gate asks.
+// Recorded is what the solvers said of more questions than a run of the gate asks, by
+// theory.
 type Recorded struct {
-	Questions string `json:"questions"` // Hash when they were asked
-	Solver    string `json:"solver"`
-	// Needed says of each theory's clauses what is not proved without it; "" if all is.
+	Solver    string            `json:"solver"`
+	Questions map[string]string `json:"questions"` // Hash when they were asked
+	// Needed says of each clause what is not proved without it; "" if all is.
 	Needed map[string]map[string]string `json:"needed"`
 }
 
@@ -97,22 +96,12 @@ var recorded []byte
 // ReadRecorded reads what was recorded.
 func ReadRecorded() (r Recorded, err error) { return r, json.Unmarshal(recorded, &r) }
 
-// Hash is of all that is asked of solvers. What was recorded is stale if it is another.
-func Hash() (string, error) {
+// Hash is of all that is asked of solvers about the theory. What was recorded is stale if
+// it is another.
+func (th *Theory) Hash() string {
 	h := sha256.New()
-	for _, th := range Theories() {
-		for _, o := range th.Obligations() {
-			h.Write([]byte(o.Text))
-		}
+	for _, o := range th.Obligations() {
+		h.Write([]byte(o.Text))
 	}
-	for _, f := range MustFails {
-		th, err := Of(model.Find(f.Model))
-		if err != nil {
-			return "", err
-		}
-		for _, o := range th.Different() {
-			h.Write([]byte(o.Text))
-		}
-	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	return hex.EncodeToString(h.Sum(nil))
 }

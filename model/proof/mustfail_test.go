@@ -14,11 +14,11 @@ import (
 func TestRecordedIsOfTheseFormulas(t *testing.T) {
 	r, err := ReadRecorded()
 	require.NoError(t, err)
-	hash, err := Hash()
-	require.NoError(t, err)
-	assert.Equal(t, hash, r.Questions, "stale: afterlock proof --record %s", RecordFile)
-	assert.Len(t, r.Needed, len(Theories()))
 	for _, th := range Theories() {
+		if r.Questions[th.Name] == "" && th.Name != "ours" {
+			continue
+		}
+		assert.Equal(t, th.Hash(), r.Questions[th.Name], "%s is stale: afterlock proof --record %s", th.Name, RecordFile)
 		assert.Len(t, r.Needed[th.Name], len(th.Clauses), th.Name)
 		for _, c := range th.Clauses {
 			without, known := r.Needed[th.Name][c.Name]
@@ -34,23 +34,36 @@ func TestReadmeHasTheProof(t *testing.T) {
 	require.NoError(t, err)
 	r, err := ReadRecorded()
 	require.NoError(t, err)
+	var rows []string
+	of := map[string]string{} // the last column of a row
 	for _, th := range Theories() {
 		for _, c := range th.Clauses {
 			without := "stated for itself"
 			if !c.Stated {
 				without = "`" + r.Needed[th.Name][c.Name] + "`"
 			}
-			row := fmt.Sprintf("| `%s` | %s | %s |", c.Name, c.Says, without)
+			row := fmt.Sprintf("| `%s` | %s |", c.Name, c.Says)
 			if th.Name != "ours" {
 				if slices.ContainsFunc(invariant, func(o Clause) bool { return o.Says == c.Says }) {
 					continue
 				}
-				row = fmt.Sprintf("| `%s` %s", th.Name, row)
+				if without = "`" + th.Name + "`: " + without; r.Questions[th.Name] == "" {
+					without = "`" + th.Name + "`"
+				}
 			}
-			assert.Contains(t, string(text), row)
-			if os.Getenv("AFTERLOCK_WRITE") != "" {
-				fmt.Println(row)
+			if of[row] != "" {
+				without = of[row] + ", " + without
+			} else {
+				rows = append(rows, row)
 			}
+			of[row] = without
+		}
+	}
+	for _, row := range rows {
+		row += " " + of[row] + " |"
+		assert.Contains(t, string(text), row)
+		if os.Getenv("AFTERLOCK_WRITE") != "" {
+			fmt.Println(row)
 		}
 	}
 	for _, f := range MustFails {
