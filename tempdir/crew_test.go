@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
@@ -144,6 +145,29 @@ func TestCrewLeavesWhatOneWorkerLeaves(t *testing.T) {
 			require.Equal(t, reasons[0], reasons[1], seed)
 		}
 	}
+}
+
+// Who removes a large tree hires another worker after a slice of time, to see whether that
+// is faster.
+func TestCrewHires(t *testing.T) {
+	top := filepath.Join(testfs.InMemory(t), "top")
+	for i := range 24 {
+		dir := directory(t, top, fmt.Sprint(i))
+		for n := range 100 {
+			require.NoError(t, os.WriteFile(filepath.Join(dir, fmt.Sprint(n)), nil, 0o600))
+		}
+	}
+	var looks, most atomic.Int64
+	clock := kernel.WithClock[tempdir.Option](func() time.Time { return time.Unix(0, 0).Add(time.Duration(looks.Add(1)) * time.Second) })
+	k, before := newTap(), int64(runtime.NumGoroutine())
+	k.set(func(string, string) error {
+		if n := int64(runtime.NumGoroutine()) - before; n > most.Load() {
+			most.Store(n)
+		}
+		return nil
+	})
+	require.NoError(t, tempdir.Remove(background, top, kernel.With[tempdir.Option](k), clock, tempdir.Workers(2)))
+	require.EqualValues(t, 1, most.Load())
 }
 
 // What others move about in a tree meanwhile, and mounts in it: nothing outside is touched,
