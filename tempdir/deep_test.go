@@ -56,7 +56,7 @@ func (k *mortalKernel) After(c *kernel.Call) {
 func recoverDeep(t *testing.T, path string, calls int) (finished bool) {
 	t.Helper()
 	k := &mortalKernel{left: calls, again: map[string]int{}}
-	root, err := tempdir.Open(path, kernel.With[tempdir.Option](kernel.Around(kernel.Linux(), k)), tempdir.OrphanGrace(0))
+	root, err := tempdir.Open(path, kernel.With[tempdir.Option](kernel.Around(kernel.Linux(), k)), tempdir.OrphanGrace(0), tempdir.Workers(1))
 	require.NoError(t, err)
 	defer root.Close()
 	_, err = root.Recover(background)

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/afterlock/afterlock/internal/kernel"
@@ -24,6 +25,7 @@ import (
 // for unordered, so that what makes them durable is called too.
 type denying struct {
 	kernel.Kernel
+	mu     sync.Mutex
 	errnos map[string]unix.Errno // by method; nil: nothing fails
 	once   bool
 	skip   int // so many calls are made before the first that fails
@@ -38,6 +40,8 @@ func newDenying(t testing.TB, errnos map[string]unix.Errno) *denying {
 }
 
 func (k *denying) Before(c *kernel.Call) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	method := c.Method.String()
 	if c.Method == kernel.Close {
 		delete(k.open, c.Fd)
@@ -56,6 +60,8 @@ func (k *denying) Before(c *kernel.Call) error {
 }
 
 func (k *denying) After(c *kernel.Call) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	c.Ordered = false
 	if k.errnos["Owns"] != 0 { // of what is another user's
 		c.Attributes.UID++
