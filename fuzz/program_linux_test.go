@@ -11,9 +11,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 	"pgregory.net/rapid"
 
+	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/bench/schedule"
 )
 
@@ -24,15 +24,7 @@ var (
 	words  = flag.Bool("fuzz.missing", false, "TestClassesReached prints the classes that were not met")
 )
 
-// TestMain says after a campaign how much memory its largest worker took.
-func TestMain(m *testing.M) {
-	code := m.Run()
-	var usage unix.Rusage
-	if f := flag.Lookup("test.fuzz"); f.Value.String() != "" && unix.Getrusage(unix.RUSAGE_CHILDREN, &usage) == nil && usage.Maxrss > 0 {
-		fmt.Printf("peak %d MB\n", usage.Maxrss>>10)
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { proc.Main(m) }
 
 // FuzzProgram: whatever several processes do, with kills, failing calls and power
 // losses, is a behaviour of the model, and leaves nothing half done.

@@ -46,7 +46,9 @@ func worldsResult(r worlds.Report, shard bool) Result {
 		Problems: r.Findings,
 	}
 	if shard {
-		result.Counts = []Count{AtLeast("worlds", int64(r.Worlds), 1)}
+		for i := range result.Counts {
+			result.Counts[i].Min = 1
+		}
 	}
 	for _, value := range r.Values {
 		what, why, _ := strings.Cut(value, ": ")

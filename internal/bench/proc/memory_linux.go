@@ -23,3 +23,10 @@ func memory() string {
 	}
 	return dir
 }
+
+// peak is how much memory the largest process that this one has waited for had, in MB.
+func peak() int64 {
+	var usage unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_CHILDREN, &usage)
+	return int64(usage.Maxrss) >> 10
+}

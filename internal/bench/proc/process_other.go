@@ -21,3 +21,5 @@ func executable() string {
 func pipe() (read, write *os.File, err error) { return os.Pipe() }
 
 func memory() string { return "" }
+
+func peak() int64 { return 0 }

@@ -8,6 +8,7 @@
 package proc
 
 import (
+	"flag"
 	"fmt"
 	"os"
 )
@@ -73,6 +74,9 @@ func Main(tests interface{ Run() int }) {
 		w.Close()
 	}
 	code := tests.Run()
+	if f := flag.Lookup("test.fuzz"); f != nil && f.Value.String() != "" {
+		fmt.Printf("peak %d MB\n", peak()) // which scripts/fuzz reads
+	}
 	if dir != "" {
 		os.RemoveAll(dir)
 	}

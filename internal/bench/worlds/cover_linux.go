@@ -10,16 +10,52 @@ import (
 type cover struct {
 	sizes   [dimensions]int
 	sets    []set
-	wanted  map[partial]bool // combinations that no world had yet
-	order   []partial        // of wanted, as they are to be met
-	refused []partial
-	unmet   []partial // of refused: no world has them, because of the others
+	having  [dimensions][]int       // the sets that have the dimension
+	set     map[int]int             // that has just these dimensions, see mask
+	wanted  [][]bool                // combinations that no world had yet, by set and number
+	left    int                     // of wanted
+	order   []partial               // of wanted, as they are to be met
+	refused [dimensions][][]partial // by each of their values
+	unmet   []partial               // of refused: no world has them, because of the others
 	random  *rand.Rand
+}
+
+// number is that of p's values among the combinations of the set, or -1 if one is open.
+func (c *cover) number(p *partial, set int) (n int) {
+	for _, d := range c.sets[set].dimensions {
+		if p[d] == open {
+			return -1
+		}
+		n = n*c.sizes[d] + int(p[d])
+	}
+	return n
+}
+
+// isWanted reports whether the combination that p has of the set is wanted.
+func (c *cover) isWanted(p *partial, set int) bool {
+	n := c.number(p, set)
+	return n >= 0 && c.wanted[set][n]
+}
+
+// want says whether the combination is wanted from now on, and reports whether that is
+// news.
+func (c *cover) want(p *partial, wanted bool) bool {
+	set := c.set[p.mask()]
+	at := &c.wanted[set][c.number(p, set)]
+	if *at == wanted {
+		return false
+	}
+	if *at = wanted; wanted {
+		c.left++
+	} else {
+		c.left--
+	}
+	return true
 }
 
 // newCover covers the combinations of t values, 2 or 3, and those of more sets.
 func newCover(sizes [dimensions]int, t int, seed uint64, more ...set) *cover {
-	c := &cover{sizes: sizes, wanted: map[partial]bool{}, random: rand.New(rand.NewPCG(seed, 14))}
+	c := &cover{sizes: sizes, set: map[int]int{}, random: rand.New(rand.NewPCG(seed, 14))}
 	var choose func(chosen []int, from int)
 	choose = func(chosen []int, from int) {
 		if len(chosen) == t {
@@ -36,9 +72,20 @@ func newCover(sizes [dimensions]int, t int, seed uint64, more ...set) *cover {
 			c.sets = append(c.sets, s)
 		}
 	}
+	for i, s := range c.sets {
+		size, all := 1, nothing
+		for _, d := range s.dimensions {
+			size, all[d] = size*sizes[d], 0
+			c.having[d] = append(c.having[d], i)
+		}
+		c.set[all.mask()] = i
+		c.wanted = append(c.wanted, make([]bool, size))
+	}
+	for d := range sizes {
+		c.refused[d] = make([][]partial, sizes[d])
+	}
 	c.combinations(func(p partial) {
-		if !c.wanted[p] {
-			c.wanted[p] = true
+		if c.want(&p, true) {
 			c.order = append(c.order, p)
 		}
 	})
@@ -80,17 +127,34 @@ var nothing = func() (p partial) {
 // refuse takes back what a world cannot have: nothing that has all of p is drawn
 // or wanted any more.
 func (c *cover) refuse(p partial) {
-	c.refused = append(c.refused, p)
-	for wanted := range c.wanted {
-		if p.in(wanted) {
-			delete(c.wanted, wanted)
+	if !c.allowed(&p) {
+		return
+	}
+	for d, v := range p {
+		if v != open {
+			c.refused[d][v] = append(c.refused[d][v], p)
+		}
+	}
+	for _, wanted := range c.order {
+		if p.in(&wanted) {
+			c.want(&wanted, false)
 		}
 	}
 }
 
-func (c *cover) allowed(p partial) bool {
-	for _, refused := range c.refused {
-		if refused.in(p) {
+func (c *cover) allowed(p *partial) bool {
+	for d, v := range p {
+		if v != open && !c.allows(p, d) {
+			return false
+		}
+	}
+	return true
+}
+
+// allows reports whether nothing that is refused has p's value of the dimension.
+func (c *cover) allows(p *partial, d int) bool {
+	for i := range c.refused[d][p[d]] {
+		if c.refused[d][p[d]][i].in(p) {
 			return false
 		}
 	}
@@ -105,7 +169,7 @@ const tries = 8
 func (c *cover) next() (w World, met []partial, ok bool) {
 	for len(c.order) > 0 {
 		first := c.order[0]
-		if !c.wanted[first] {
+		if !c.isWanted(&first, c.set[first.mask()]) {
 			c.order = c.order[1:]
 			continue
 		}
@@ -122,7 +186,7 @@ func (c *cover) next() (w World, met []partial, ok bool) {
 		if best >= 0 {
 			met = c.had(w)
 			for _, p := range met {
-				delete(c.wanted, p)
+				c.want(&p, false)
 			}
 			return w, met, true
 		}
@@ -135,8 +199,8 @@ func (c *cover) next() (w World, met []partial, ok bool) {
 // putBack wants again what a world was to have that could not be built.
 func (c *cover) putBack(met []partial) {
 	for _, p := range met {
-		if c.allowed(p) {
-			c.wanted[p] = true
+		if c.allowed(&p) {
+			c.want(&p, true)
 			c.order = append(c.order, p)
 		}
 	}
@@ -160,10 +224,10 @@ func (c *cover) draw(p partial) (w World, ok bool) {
 		}
 		return w, true
 	}
-	gains := map[int]int{}
+	gains := make([]int, c.sizes[next])
 	for _, v := range values {
 		p[next] = int8(v)
-		gains[v] = c.gain(p, next)
+		gains[v] = c.gain(&p, next)
 	}
 	slices.SortStableFunc(values, func(a, b int) int { return gains[b] - gains[a] })
 	for _, v := range values {
@@ -178,7 +242,7 @@ func (c *cover) draw(p partial) (w World, ok bool) {
 // values are those of the dimension that may complete p, in a random order.
 func (c *cover) values(p partial, d int) (allowed []int) {
 	for _, v := range c.random.Perm(c.sizes[d]) {
-		if p[d] = int8(v); c.allowed(p) {
+		if p[d] = int8(v); c.allows(&p, d) {
 			allowed = append(allowed, v)
 		}
 	}
@@ -186,9 +250,9 @@ func (c *cover) values(p partial, d int) (allowed []int) {
 }
 
 // gain counts the wanted combinations of p with its value of d.
-func (c *cover) gain(p partial, d int) (n int) {
-	for _, s := range c.sets {
-		if slices.Contains(s.dimensions, d) && c.wanted[p.of(s.dimensions)] {
+func (c *cover) gain(p *partial, d int) (n int) {
+	for _, set := range c.having[d] {
+		if c.isWanted(p, set) {
 			n++
 		}
 	}
@@ -197,9 +261,10 @@ func (c *cover) gain(p partial, d int) (n int) {
 
 // had are the wanted combinations that the world has.
 func (c *cover) had(w World) (found []partial) {
-	for _, s := range c.sets {
-		if one := w.partial().of(s.dimensions); c.wanted[one] {
-			found = append(found, one)
+	p := w.partial()
+	for set := range c.sets {
+		if c.isWanted(p, set) {
+			found = append(found, p.of(c.sets[set].dimensions))
 		}
 	}
 	return found

@@ -36,12 +36,16 @@ var excuses = []excuse{
 	{"refuse=listmount-ENOSYS|everything-before-2020 proc=none|foreign", "layer deleted", "ErrMountsUnknown :ENOSYS"},
 
 	{"shape=foreign user=ordinary", "", ":EACCES"},
-	{"place=lower user=ordinary space=noblocks|noinodes", "", ":EACCES"},               // to change a mode takes space, too
-	{"place=lower|project user=ordinary shape=mounted|deadvictim", "stage", ":EACCES"}, // its mode is behind the mount
-	{"shape=closed user=ordinary proc=none", "", ":EACCES"},                            // "Systems" in package tempdir
+	{"place=lower user=ordinary space=noblocks|noinodes", "", ":EACCES"}, // to change a mode takes space, too
+	// Its mode, which keeps it from being moved, is behind the mount, and what is mounted may
+	// be dead, and not tell that it is a mount. So is the errno of rm.
+	{"place=lower|project user=ordinary shape=mounted|deadvictim", "stage", ":EACCES"},
+	{"shape=closed user=ordinary proc=none", "", ":EACCES"}, // "Systems" in package tempdir
 	{"shape=closed user=ordinary space=turnsreadonly", "", ":EACCES"},
 	{"shape=closed user=ordinary fs=readonly", "", ":EACCES"},
-	{"shape=mounts|mounted|livefuse|deadfuse|deadvictim alias=bind", "", ":EBUSY"}, // what is mounted by another name is not seen
+	// What is mounted by another name keeps the directory from being removed by this one, where
+	// nobody can see it: a kind would be a guess (rule 14). So is the errno of rm.
+	{"shape=mounts|mounted|livefuse|deadfuse|deadvictim alias=bind", "", ":EBUSY"},
 	{"shape=immutable|frozen|pinned|locked", "", "ErrImmutable"},
 	{"shape=immutable|frozen|pinned|locked refuse=flags-hidden|statx-ENOSYS|statx-EACCES|everything-of-a-sandbox", "", ":EPERM"},
 	{"shape=mounts|mounted|livefuse|deadfuse|deadvictim", "", "ErrMountPoint ErrMounted"},

@@ -283,8 +283,8 @@ func (g *game) judge(s step) {
 			g.find("list: the layer is not in %q", s.Text)
 		}
 	case "end":
-		if s.Leaked > 0 {
-			g.find("%d descriptors more than before", s.Leaked)
+		for _, what := range s.Left {
+			g.find("%s more than before", what)
 		}
 	}
 }

@@ -226,7 +226,9 @@ func run(ctx context.Context, o Options) (Report, error) {
 	r.Combinations = len(s.cover.order)
 	for s.batch(ctx) {
 	}
-	r.Covered = r.Combinations - len(s.cover.wanted) - s.gone()
+	if s.ShardN <= 1 {
+		r.Covered = r.Combinations - s.cover.left - s.gone()
+	}
 	for _, p := range s.cover.unmet {
 		s.causes[p] = "no world has it without something else that is refused"
 	}
@@ -256,7 +258,7 @@ type search struct {
 // gone counts the combinations that cannot be had.
 func (s *search) gone() (n int) {
 	s.cover.combinations(func(p partial) {
-		if !s.cover.allowed(p) {
+		if !s.cover.allowed(&p) {
 			n++
 		}
 	})
@@ -329,9 +331,10 @@ func (s *search) batch(ctx context.Context) (more bool) {
 			fallthrough
 		case !p.others:
 			s.report.Worlds++
+			s.report.Covered += len(p.met)
 		}
 	}
-	s.Progress(fmt.Sprintf("%d worlds, %d combinations wanted", s.report.Worlds, len(s.cover.wanted)))
+	s.Progress(fmt.Sprintf("%d worlds, %d combinations wanted", s.report.Worlds, s.cover.left))
 	return len(batch) > 0 && !(s.First && len(s.report.Findings) > 0)
 }
 
@@ -369,7 +372,7 @@ func (s *search) note(w World, findings []string) {
 // cause finds the fewest values of w that are refused together. What is refused on
 // one file system, or to one program, is asked of all.
 func (s *search) cause(ctx context.Context, w World, err error) (partial, string) {
-	p, why := w.partial(), err.Error()
+	p, why := *w.partial(), err.Error()
 	for d := range w {
 		if d == program || d == fileSystem {
 			continue

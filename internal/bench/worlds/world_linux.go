@@ -183,7 +183,7 @@ type partial [dimensions]int8
 const open = -1 // no value
 
 // in reports whether w has all the values of p.
-func (p partial) in(w partial) bool {
+func (p *partial) in(w *partial) bool {
 	for d, v := range p {
 		if v != open && v != w[d] {
 			return false
@@ -201,6 +201,16 @@ func (p partial) of(set []int) partial {
 	return only
 }
 
+// mask has a bit for each dimension of which p has a value.
+func (p *partial) mask() (bits int) {
+	for d, v := range p {
+		if v != open {
+			bits |= 1 << d
+		}
+	}
+	return bits
+}
+
 // values counts them.
 func (p partial) values() (n int) {
 	for _, v := range p {
@@ -211,11 +221,12 @@ func (p partial) values() (n int) {
 	return n
 }
 
-func (w World) partial() (p partial) {
+func (w World) partial() *partial {
+	var p partial
 	for d, v := range w {
 		p[d] = int8(v)
 	}
-	return p
+	return &p
 }
 
 // String names the values.

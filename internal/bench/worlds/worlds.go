@@ -36,7 +36,7 @@ type Report struct {
 	Worlds       int      // that were played
 	Combinations int      // of values
 	Possible     int      // that can be had
-	Covered      int      // that were in a world
+	Covered      int      // that were in a world, which is one of this shard's
 	Values       []string // that cannot be had here at all, with the reason
 	Refused      []string // combinations that cannot be had here, with the reason
 	Findings     []string // what is wrong, one line each, with the command that repeats it
