@@ -42,6 +42,7 @@ var mayImport = map[string][]string{
 	"linearizability":                {module + "internal/bench/", module + "internal/scratch", "golang.org/x/sys/", "github.com/anishathalye/porcupine", module + "tempdir", module + "tempdir/layerstore", module + "model", module + "internal/kernel"},
 	"crashsim":                       {module + "internal/bench/", "golang.org/x/sys/", module + "tempdir", module + "internal/kernel", module + "crashsim/disk"},
 	"crashsim/disk":                  {"golang.org/x/sys/", module + "internal/kernel", module + "tempdir"},
+	"crashsim/powerloss/litmus":      {module + "internal/bench/", "golang.org/x/sys/", "github.com/hanwen/go-fuse/", module + "internal/kernel", module + "tempdir", module + "tempdir/layerstore", module + "crashsim/powerloss", module + "crashsim/disk"},
 	"crashsim/powerloss":             {module + "internal/bench/", "golang.org/x/sys/", "github.com/hanwen/go-fuse/", module + "internal/kernel", module + "tempdir", module + "tempdir/layerstore"},
 	"crashsim/blackbox":              {module + "internal/bench/", "golang.org/x/sys/", module + "internal/kernel", "golang.org/x/net/bpf", module + "model", module + "tempdir"},
 	"crashsim/blackbox/driver":       {"golang.org/x/sys/", module + "internal/kernel", module + "tempdir", module + "internal/upstream", module + "tempdir/layerstore"},

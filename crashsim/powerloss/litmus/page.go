@@ -1,0 +1,225 @@
+//go:build linux
+
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/afterlock/afterlock/crashsim/disk"
+)
+
+// stands is the durability model that stands for a file system.
+var stands = map[string]disk.Durability{"ext4": disk.Ordered, "xfs": disk.Ordered, "btrfs": disk.Weak}
+
+// ordered are the file systems of which tempdir knows that they order names, see
+// tempdir.Root.Ordered.
+var ordered = []string{"ext4", "xfs"}
+
+// readTables reads what is in the directory.
+func readTables(dir string) (tables []*table, err error) {
+	files, err := filepath.Glob(filepath.Join(dir, "*.txt"))
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		t, err := parseTable(string(text))
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		tables = append(tables, t)
+	}
+	slices.SortStableFunc(tables, func(a, b *table) int {
+		return cmp.Or(slices.Index(fileSystems, a.fs)-slices.Index(fileSystems, b.fs), cmp.Compare(len(majorMinor.FindString(b.kernel)), len(majorMinor.FindString(a.kernel))))
+	})
+	return tables, nil
+}
+
+var fileSystems = []string{"ext4", "xfs", "btrfs"}
+
+func (t *table) states() (n int) {
+	for _, r := range t.cases {
+		for _, s := range r.seen {
+			n += s.states
+		}
+	}
+	return n
+}
+
+// String is a cell of the page.
+func (n count) cell(fine, wrong string) string {
+	switch {
+	case n.of == 0:
+		return ""
+	case n.wrong == 0:
+		return fmt.Sprintf("%s %d", fine, n.of)
+	}
+	return fmt.Sprintf("**%s %d** of %d", wrong, n.wrong, n.of)
+}
+
+// sum adds counts of cases, those that the table has.
+func (t *table) sum(cases []*litmus, of func(c *litmus, r *result) count) (sum count) {
+	for _, c := range cases {
+		if r := t.cases[c.name]; r != nil {
+			n := of(c, r)
+			sum.of, sum.wrong, sum.example = sum.of+n.of, sum.wrong+n.wrong, cmp.Or(sum.example, n.example)
+		}
+	}
+	return sum
+}
+
+// kept, inOrder and held say whether what was synced was durable, whether what was left is
+// a moment of the program, and whether the promise was kept.
+func kept(c *litmus, r *result) count    { return r.lost(follow(c)) }
+func inOrder(c *litmus, r *result) count { return r.disordered(follow(c)) }
+func held(c *litmus, r *result) count    { return r.broken(c) }
+
+// pick are the cases of a row, in one of the columns.
+func pick(row string, columns ...string) (cases []*litmus) {
+	for _, c := range allCases() {
+		if c.row == row && slices.Contains(columns, c.column) {
+			cases = append(cases, c)
+		}
+	}
+	return cases
+}
+
+// page is docs/litmus.md.
+func page(dir string) (string, error) {
+	tables, err := readTables(dir)
+	if err != nil {
+		return "", err
+	}
+	var b strings.Builder
+	fmt.Fprint(&b, beginning)
+	heads := func(first string) {
+		fmt.Fprintf(&b, "\n| %s |", first)
+		for _, t := range tables {
+			fmt.Fprintf(&b, " %s, %s |", t.fs, majorMinor.FindString(t.kernel))
+		}
+		fmt.Fprintf(&b, "\n| --- |%s\n", strings.Repeat(" --- |", len(tables)))
+	}
+	line := func(first string, cell func(*table) string) {
+		fmt.Fprintf(&b, "| %s |", first)
+		for _, t := range tables {
+			fmt.Fprintf(&b, " %s |", cell(t))
+		}
+		fmt.Fprintln(&b)
+	}
+	heads("")
+	line("contents of the disk", func(t *table) string { return fmt.Sprint(t.states()) })
+	line("kernel", func(t *table) string { return t.kernel })
+	line("mounted with", func(t *table) string { return strings.ReplaceAll(t.how, ",", ", ") })
+
+	fmt.Fprint(&b, "\n## What an fsync makes durable\n")
+	for _, column := range columns[1:] {
+		fmt.Fprintf(&b, "\nAfter the operation and %s:\n", synced[column])
+		heads("operation")
+		for _, o := range operations {
+			if _, has := o.after(column); has {
+				line(o.name, func(t *table) string { return t.sum(pick(o.name, column), kept).cell("kept", "lost") })
+			}
+		}
+	}
+	fmt.Fprint(&b, orders)
+	for _, part := range []struct {
+		name    string
+		columns []string
+	}{{"alone", columns[:4]}, {"with something else after it", columns[4:]}} {
+		heads("operation, " + part.name)
+		for _, o := range operations {
+			line(o.name, func(t *table) string { return t.sum(pick(o.name, part.columns...), inOrder).cell("in order", "not") })
+		}
+	}
+	fmt.Fprint(&b, promised)
+	heads("promise, with the fsync")
+	for _, p := range promises {
+		for _, s := range p.s {
+			line(p.title()+": "+cmp.Or(s, "none"), func(t *table) string { return t.sum(pick(p.name, s), held).cell("held", "broken") })
+		}
+	}
+	fmt.Fprint(&b, policy)
+	heads("promise")
+	for _, p := range promises {
+		line(p.title(), func(t *table) string { return t.least(p) })
+	}
+	fmt.Fprint(&b, calibrated)
+	heads("model")
+	for m := range disk.Durabilities {
+		m := disk.Durability(m)
+		line(m.String(), func(t *table) string {
+			n := t.contained(m)
+			switch {
+			case n.outside > 0:
+				return fmt.Sprintf("%d of %d outside", n.outside, n.trees)
+			case stands[t.fs] == m:
+				return fmt.Sprintf("**contains all %d**; %d of its %d seen", n.trees, n.met, n.allowed)
+			}
+			return fmt.Sprintf("contains all %d; %d of its %d seen", n.trees, n.met, n.allowed)
+		})
+	}
+	return b.String(), nil
+}
+
+// title is the promise's name, in parentheses if it need not be kept.
+func (p promise) title() string {
+	if p.tolerated != "" {
+		return "(" + p.name + ")"
+	}
+	return p.name
+}
+
+// least is the first sync of the promise's that is enough.
+func (t *table) least(p promise) string {
+	for _, s := range p.s {
+		if n := t.sum(pick(p.name, s), held); n.of > 0 && n.wrong == 0 {
+			return cmp.Or(s, "none")
+		}
+	}
+	return "?"
+}
+
+var synced = map[string]string{
+	"the file": "fsync of the file or directory itself", "the directory it leaves": "fsync of the directory that it leaves",
+	"its directory": "fsync of the directory in which it is then (of an unlink: was)", "another file": "a write to another file in another directory, and fsync of that",
+	"metadata, saved elsewhere": "a save of metadata in another directory: write and fsync a spare, exchange the names, fsync the directory",
+}
+
+const beginning = `# What survives power loss: litmus programs on real file systems
+
+Made by ` + "`go run ./crashsim/powerloss/litmus --page`" + ` from what [the tool](../crashsim/powerloss/litmus/main_linux.go) saw, which is in [data](../crashsim/powerloss/litmus/data): every program, and what was left after how many of its steps, with the number of different contents of the disk that left it. Each program runs on a disk whose writes and flushes are recorded; every prefix of them, and subsets of those that no flush had made durable, is mounted by the kernel, which recovers its journal. The numbers are those contents. Linux 6.1 ran the programs in a virtual machine; what it left was mounted by the other kernel.
+
+A number says that nothing else was seen, not that nothing else can be: writes are lost whole, the disk does what it says about flushes, and nothing but the program writes to the file system at the time.
+`
+
+const orders = `
+## Whether anything is left that never was
+
+What is left is a moment of the program (old, new, or between two of its steps), or it is not: a part of a change, an empty or torn file, or a later change without an earlier one.
+`
+
+const promised = `
+## What the protocol promises
+
+Each promise with nothing, or with one more fsync, in the place where tempdir and layerstore have one where they need it; what comes after it is made durable by nothing, by an fsync of what the program has changed, or by somebody else's. *Broken* are contents of the disk that must not be left.
+`
+
+const policy = `
+## The least that is needed
+
+The first of the fsyncs that is enough:
+`
+
+const calibrated = `
+## Calibration of the simulated disk
+
+[Simulated power loss](../crashsim/disk/durability.go) has three durability models. A tree that a real file system left, and that the model does not allow after as many steps, would be *outside*. The model in bold stands for the file system; how many of the trees that it allows were seen says how tight it is.
+`
