@@ -13,7 +13,7 @@ import (
 
 func TestBench(t *testing.T) {
 	out, dir := filepath.Join(t.TempDir(), "out"), t.TempDir()
-	args := []string{"bench", "--fs", "here", "--shape", "small", "--pairs", "1", "--table", "removal", "--against", "rm -rf", "--limit", "--dir", dir}
+	args := []string{"bench", "--fs", "here", "--shape", "small", "--pairs", "1", "--table", "removal", "--against", "rm", "--limit", "--dir", dir}
 	stdout, stderr, code := call(t, append(args, "--json", "--out", out)...)
 	require.Zero(t, code, stderr)
 	report := parse[speed.Report](t, stdout)

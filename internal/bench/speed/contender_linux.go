@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,13 +53,23 @@ var peers = []peer{
 // RemoveAll is the peer that is no command.
 const removeAll = "os.RemoveAll"
 
-// Peers are the names of all that ours can be compared with.
-func Peers() (names []string) {
+// Peers are all that ours can be compared with, by the first words of their names.
+func Peers() (words []string) {
 	for _, p := range peers {
-		names = append(names, p.name)
+		words = append(words, word(p.name))
 	}
-	return append(names, removeAll)
+	return append(words, removeAll)
 }
+
+// OurRows are ours: the command, and what it does as calls, by their first words.
+func OurRows() (words []string) {
+	for _, name := range ourNames {
+		words = append(words, word(name))
+	}
+	return words
+}
+
+func word(name string) string { return strings.Fields(name)[0] }
 
 // command is how the peer is called, or why it cannot be.
 func (p peer) command() (line string, err error) {
@@ -80,20 +91,21 @@ func (p peer) command() (line string, err error) {
 // cannot.
 func contenders(o *Options) (all []contender, skipped []string, err error) {
 	all = []contender{
-		{Ours[Command], Command, timed(func(ctx context.Context, _, path string) error {
+		{ourNames[0], Command, timed(func(ctx context.Context, _, path string) error {
 			cmd := exec.CommandContext(ctx, "/proc/self/exe", "rm", path)
 			cmd.Env = append(os.Environ(), proc.Variable+"="+RoleProgram)
 			return run(cmd)
 		})},
-		{Ours[Library], Library, timed(func(ctx context.Context, _, path string) error { return tempdir.Remove(ctx, path) })},
-		{"staged", Library, staged},
+		{ourNames[1], Library, timed(func(ctx context.Context, _, path string) error { return tempdir.Remove(ctx, path) })},
+		{ourNames[2], Library, staged},
 	}
 	wanted := map[string]bool{}
 	for _, name := range o.Against {
 		wanted[name] = true
 	}
+	all = slices.DeleteFunc(all, func(c contender) bool { return len(o.Only) > 0 && !slices.Contains(o.Only, word(c.name)) })
 	for _, p := range peers {
-		if len(wanted) > 0 && !wanted[p.name] {
+		if len(wanted) > 0 && !wanted[word(p.name)] {
 			continue
 		}
 		line, err := p.command()

@@ -235,7 +235,12 @@ func (b *bench) removals(ctx context.Context) error {
 			b.report.Cells = append(b.report.Cells, c)
 		}
 	}
+	began := time.Now()
 	for round := range b.Pairs {
+		if spent := time.Since(began); round > 0 && b.Time > 0 && spent+spent/time.Duration(round) > b.Time {
+			b.skip("rounds after the first %d: there are %v for them", round, b.Time)
+			break
+		}
 		b.Progress(fmt.Sprintf("round %d of %d", round+1, b.Pairs))
 		for _, c := range cells {
 			for i := range all {
@@ -276,7 +281,7 @@ func (o *Options) Check() error {
 	for _, c := range []struct {
 		what         string
 		chosen, have []string
-	}{{"table", o.Tables, Tables}, {"file system", o.FileSystems, FileSystems}, {"shape", o.Shapes, Shapes}, {"peer", o.Against, Peers()}} {
+	}{{"table", o.Tables, Tables}, {"file system", o.FileSystems, FileSystems}, {"shape", o.Shapes, Shapes}, {"peer", o.Against, append(Peers(), Nobody)}, {"row of ours", o.Only, OurRows()}} {
 		for _, one := range c.chosen {
 			if !slices.Contains(c.have, one) {
 				return fmt.Errorf("no %s %q; there are: %s", c.what, one, strings.Join(c.have, ", "))

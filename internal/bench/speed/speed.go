@@ -20,16 +20,18 @@ import (
 
 // Options say what to measure. [Options.Check] fills in what is not said.
 type Options struct {
-	Dir         string   // existing directory for trees, and for images of file systems
-	Tables      []string // of Tables; none: all
-	FileSystems []string // of FileSystems; none: all of a superuser, "here" of others
-	Shapes      []string // of Shapes; none: DefaultShapes
-	Like        []string // directories, whose trees are shapes too
-	Against     []string // of Peers; none: all that are installed
-	Files       int      // in a tree
-	Pairs       int      // rounds
-	Limit       bool     // the bare loops, too
-	Cold        bool     // with dropped caches; for the superuser
+	Dir         string        // existing directory for trees, and for images of file systems
+	Tables      []string      // of Tables; none: all
+	FileSystems []string      // of FileSystems; none: all of a superuser, "here" of others
+	Shapes      []string      // of Shapes; none: DefaultShapes
+	Like        []string      // directories, whose trees are shapes too
+	Against     []string      // of Peers, or Nobody; none: all that are installed
+	Only        []string      // of OurRows; none: all
+	Files       int           // in a tree
+	Pairs       int           // rounds
+	Time        time.Duration // if not 0: no round begins that would end later
+	Limit       bool          // the bare loops, too
+	Cold        bool          // with dropped caches; for the superuser
 
 	Progress func(text string) `json:"-"` // if not nil
 }
@@ -80,8 +82,13 @@ const (
 	Bare    Kind = "limit"   // a loop of system calls
 )
 
+var ourNames = []string{"afterlock rm", "tempdir.Remove", "staged"}
+
+// Nobody is compared with.
+const Nobody = "none"
+
 // Ours is the series that those of the kind are compared with.
-var Ours = map[Kind]string{Command: "afterlock rm", Library: "tempdir.Remove", Bare: "tempdir.Remove"}
+var Ours = map[Kind]string{Command: ourNames[0], Library: ourNames[1], Bare: ourNames[1]}
 
 // find returns the series of the name, or nil.
 func (c *Cell) find(by string) *Series {
@@ -117,8 +124,11 @@ func (s *Series) Quartiles() (first, third time.Duration) {
 // are 0 where there are fewer than the six pairs that it takes.
 type Ratio struct{ Median, Low, High float64 }
 
-// Ratio compares the two, pair by pair.
+// Ratio compares the two, pair by pair. There is none with a series that is nil or empty.
 func (s *Series) Ratio(ours *Series) (r Ratio, ok bool) {
+	if ours == nil {
+		return r, false
+	}
 	var pairs []float64
 	for i := range min(len(s.Took), len(ours.Took)) {
 		pairs = append(pairs, float64(s.Took[i])/float64(ours.Took[i]))

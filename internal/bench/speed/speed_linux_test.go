@@ -3,6 +3,7 @@ package speed
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -80,7 +81,7 @@ func TestLoopsOfThreads(t *testing.T) {
 // A run measures every table, and leaves neither mounts nor files.
 func TestRunMeasuresAllAndLeavesNothing(t *testing.T) {
 	dir := t.TempDir()
-	o := Options{Dir: dir, Files: 20, Pairs: 2, Against: []string{"rm -rf", removeAll}}
+	o := Options{Dir: dir, Files: 20, Pairs: 2, Against: []string{"rm", removeAll}}
 	if os.Geteuid() == 0 {
 		o.FileSystems = []string{"tmpfs"}
 	}
@@ -117,6 +118,19 @@ func TestRunMeasuresAllAndLeavesNothing(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(plots, "removal-"+r.Cells[0].FileSystem+"-nested.svg"))
 	require.NoError(t, err)
 	assert.Contains(t, string(text), ">os.RemoveAll")
+}
+
+// Time ends the rounds, not the first one, and rows that nobody wants are not measured.
+func TestTimeEndsTheRounds(t *testing.T) {
+	o := Options{Dir: t.TempDir(), Files: 10, Pairs: 9, Time: 1, FileSystems: []string{here}, Tables: []string{"removal"}, Only: []string{"staged"}, Against: []string{Nobody}, Limit: true}
+	require.NoError(t, o.Check())
+	r, err := Run(t.Context(), o)
+	require.NoError(t, err)
+	require.Len(t, r.Skipped, 1)
+	assert.Contains(t, r.Skipped[0], "rounds after the first 1")
+	assert.Len(t, r.Cells[0].find("staged").Took, 1)
+	assert.Nil(t, r.Cells[0].find(Ours[Library]))
+	assert.NoError(t, r.WriteText(io.Discard))
 }
 
 // An interrupted run has the rounds that were whole, and says so.

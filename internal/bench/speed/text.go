@@ -17,7 +17,7 @@ func (r *Report) WriteText(out io.Writer) error {
 		for _, s := range c.Series {
 			c.write(table, s)
 		}
-		if best, ours := c.Best(), c.find(Ours[Bare]); best != nil && len(ours.Took) > 0 {
+		if best, ours := c.Best(), c.find(Ours[Bare]); best != nil && ours != nil && len(ours.Took) > 0 {
 			ratio, _ := ours.Ratio(best)
 			fmt.Fprintf(table, "%s takes %.2f of the time of the best loop (%s)%s\n", ours.By, ratio.Median, best.By, ratio.interval())
 		}
