@@ -47,6 +47,23 @@ func TestSymmetryLeavesOneStateOfEachClass(t *testing.T) {
 	assert.GreaterOrEqual(t, 2*few.Distinct, all.Distinct)
 }
 
+func BenchmarkExplore(b *testing.B) {
+	for _, name := range []string{"Gate", "StoreNoFlag"} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			var states int64
+			for b.Loop() {
+				r, err := model.Find(name).Check(b.Context(), model.Options{}, false)
+				if err != nil {
+					b.Fatal(err)
+				}
+				states += r.Distinct
+			}
+			b.ReportMetric(float64(states)/b.Elapsed().Seconds(), "states/s")
+		})
+	}
+}
+
 func TestExplorationEndsWhenItsContextDoes(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

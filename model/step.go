@@ -27,6 +27,6 @@ func (m *Protocol) buildProperties(names []string) {
 		"RecordedKept": m.RecordedKept,
 	}
 	steps := m.probes()
-	steps["UnlinkedByHolder"], steps["LookingChangesNothing"], steps["TempDirSpec"] = m.UnlinkedByHolder, m.LookingChangesNothing, m.Refined()
+	steps["UnlinkedByHolder"], steps["LookingChangesNothing"], steps["TempDirSpec"] = m.UnlinkedByHolder, m.LookingChangesNothing, m.refined()
 	m.choose(names, states, steps)
 }

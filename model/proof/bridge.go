@@ -21,10 +21,9 @@ import (
 // that is true.
 type Bridge struct {
 	States, Edges int
-	Clauses       int            // that were evaluated, of all states together
-	About         []string       // names of theories that are about the model
-	Taken         map[string]int // steps of each arm
+	Clauses       int // that were evaluated, of all states together
 	Differences   []string
+	Theory        string // of which the clauses were evaluated; "" if the model is in none
 
 	m       *model.Protocol
 	take    *model.Stepper
@@ -59,7 +58,6 @@ type checked struct {
 	name  string
 	holds compiled
 	model func(s, n *model.State) bool // nil for a clause, which must hold
-	finer bool                         // it may be false where the model's is true
 }
 
 // NewBridge makes the bridge for a model of the protocol. The error says what it has
@@ -80,13 +78,12 @@ func newBridge(c model.Config, formula string, actions []*Action) (*Bridge, erro
 	if err != nil {
 		return nil, err
 	}
-	b := &Bridge{m: m, c: c, take: m.NewStepper(), start: newStructure(), Taken: map[string]int{}}
+	b := &Bridge{m: m, c: c, take: m.NewStepper(), start: constantsOf(m, c)}
 	if actions == nil {
 		if actions, err = swapped(c.Swap); err != nil {
 			return nil, err
 		}
 	}
-	b.setConstants()
 	b.before, b.after = &evaluation{s: newStructure(), n: newStructure()}, &evaluation{s: newStructure(), n: newStructure()}
 	b.expected = *newStructure()
 	for _, s := range []*structure{b.before.s, b.before.n, b.after.s, b.after.n, &b.expected} {
@@ -109,10 +106,7 @@ func newBridge(c model.Config, formula string, actions []*Action) (*Bridge, erro
 		b.labels = append(b.labels, l)
 	}
 	b.init = compile(and(initial()...), nil)
-	for _, th := range Theories() {
-		b.addTheory(formula, th)
-	}
-	b.addProperties()
+	b.addFormulas(formula, about(c))
 	return b, nil
 }
 
@@ -129,18 +123,18 @@ func (b *Bridge) instance(s *stepper, args []string) instance {
 	return at
 }
 
-// setConstants makes the rigid part of every structure.
-func (b *Bridge) setConstants() {
-	c, s := b.c, b.start
+// constantsOf makes the rigid part of every structure of a model.
+func constantsOf(m *model.Protocol, c model.Config) *structure {
+	s := newStructure()
 	size := func(sort *sort, n int) { s.size[sort.index] = n }
-	size(proc, len(b.m.Procs()))
-	size(id, len(b.m.IDs()))
-	size(item, len(b.m.Items()))
-	size(inode, b.m.Inodes())
-	size(system, len(b.m.Procs()))
-	size(path, len(b.m.Procs()))
+	size(proc, len(m.Procs()))
+	size(id, len(m.IDs()))
+	size(item, len(m.Items()))
+	size(inode, m.Inodes())
+	size(system, len(m.Procs()))
+	size(path, len(m.Procs()))
 	size(copies, 2)
-	for k, name := range b.m.Procs() {
+	for k, name := range m.Procs() {
 		q, is := uint8(k+1), func(names []string) uint8 { return flag(slices.Contains(names, name)) }
 		s.set(creator, is(c.Creator), q)
 		s.set(inspector, is(c.Inspector), q)
@@ -160,67 +154,67 @@ func (b *Bridge) setConstants() {
 			s.set(rootName, q, q)
 		}
 	}
-	for k, name := range b.m.Items() {
+	for k, name := range m.Items() {
 		is := func(names []string) uint8 { return flag(slices.Contains(names, name)) }
 		s.set(victim, is(c.Victim), uint8(k+1))
 		s.set(addition, is(c.Addition), uint8(k+1))
 		s.set(mounted, is(c.Mounted), uint8(k+1))
 	}
-	for k, name := range b.m.IDs() {
+	for k, name := range m.IDs() {
 		s.set(orphan, flag(slices.Contains(c.Orphan, name)), uint8(k+1))
-		s.set(found, 1, uint8(k+1)) // of no matter here
 	}
 	for t, is := range map[*term]bool{tmpFile: c.TmpFile, mixedFleet: c.MixedFleet, orphanGrace: c.OrphanGrace,
 		mayRelease: c.MayRelease, posixLocks: c.LockKind != "ofd", hasTable: c.LockKind == "table"} {
 		s.set(t.function, flag(is))
 	}
+	return s
 }
 
-// addTheory adds the clauses, if the model is one that the theory is about. Then neither
-// may a hypothesis exclude it nor may one of its actions be missing in what is proved.
-func (b *Bridge) addTheory(formula string, th *Theory) {
-	if th.about == nil || !th.about(&b.c, formula) {
-		return
-	}
-	b.About = append(b.About, th.Name)
-	b.before.s.values = slices.Clone(b.start.values)
+// has says that a formula about constants is true.
+func (s *structure) has(t *term) bool {
+	n := newStructure()
+	n.size, n.values = s.size, slices.Clone(s.values)
+	return compile(t, nil)(&evaluation{s: n}) != 0
+}
+
+// addFormulas adds what is compared of states and steps. If the model is one that the
+// theory is about, the clauses have to hold, and none of its actions may be missing in
+// what is proved. No hypothesis may exclude a model of our processes.
+func (b *Bridge) addFormulas(formula string, th *Theory) {
+	is := len(b.c.Swap) == 0 && (formula == "Spec" || formula == "MixedSpec")
 	for k, h := range th.Hypotheses {
-		if compile(h, nil)(b.before) == 0 {
-			b.Differences = append(b.Differences, fmt.Sprintf("hypothesis %d is not true of the model", k+1))
-		}
-	}
-	for _, l := range b.labels {
-		for _, arm := range l.arms {
-			if !slices.ContainsFunc(th.Actions, func(a *Action) bool { return a.String() == arm.String() }) {
-				b.Differences = append(b.Differences, fmt.Sprintf("nothing is proved of %v", arm))
+		if is && !b.start.has(h) {
+			if is = th.Name == "ours"; is {
+				b.Differences = append(b.Differences, fmt.Sprintf("hypothesis %d is not true of the model", k+1))
 			}
 		}
 	}
-	for _, c := range th.Clauses {
-		b.formula = append(b.formula, checked{name: c.Name, holds: compile(c.formula, nil)})
+	if is {
+		b.Theory = th.Name
+		for _, l := range b.labels {
+			for _, arm := range l.arms {
+				if !slices.ContainsFunc(th.Actions, func(a *Action) bool { return a.String() == arm.String() }) {
+					b.Differences = append(b.Differences, fmt.Sprintf("nothing is proved of %v", arm))
+				}
+			}
+		}
+		for _, c := range th.Clauses {
+			b.formula = append(b.formula, checked{c.Name, compile(c.formula, nil), nil})
+		}
 	}
-}
-
-// addProperties adds what is compared with the model's own.
-func (b *Bridge) addProperties() {
 	of := map[string]func(*model.State) bool{
 		"OneOwner": b.m.OneOwner, "LiveIsLocked": b.m.LiveIsLocked, "LockKept": b.m.LockKept, "LiveKept": b.m.LiveKept,
 		"OurLiveKept": b.m.OurLiveKept, "ReachableWhole": b.m.ReachableWhole, "RepliesTrue": b.m.RepliesTrue, "NeverLost": b.m.NeverLost,
 		"DataHasLock": func(s *model.State) bool { return len(b.c.Orphan) > 0 || b.m.DataHasLock(s) },
 	}
 	for _, c := range properties {
-		b.formula = append(b.formula, checked{name: c.Name, holds: compile(c.formula, nil), model: func(s, _ *model.State) bool { return of[c.Name](s) }})
+		b.formula = append(b.formula, checked{c.Name, compile(c.formula, nil), func(s, _ *model.State) bool { return of[c.Name](s) }})
 	}
 	ofStep := map[string]func(*model.Action, *model.State, *model.State) bool{
 		"UnlinkedByHolder": b.m.UnlinkedByHolder, "LookingChangesNothing": b.m.LookingChangesNothing,
 	}
 	for _, c := range stepProperties {
-		b.steps = append(b.steps, checked{name: c.Name, holds: compile(c.formula, parameters), model: func(s, n *model.State) bool { return ofStep[c.Name](nil, s, n) }})
-	}
-	if b.c.LockKind == "ofd" && len(b.c.Upstream) == 0 {
-		refines := b.m.Refined()
-		b.steps = append(b.steps, checked{name: "TempDirSpec", holds: compile(refined().formula, parameters),
-			model: func(s, n *model.State) bool { return refines(nil, s, n) }, finer: len(b.About) == 0})
+		b.steps = append(b.steps, checked{c.Name, compile(c.formula, nil), func(s, n *model.State) bool { return ofStep[c.Name](nil, s, n) }})
 	}
 }
 
@@ -355,7 +349,6 @@ func (b *Bridge) compareLabel(s *model.State, l *label, lowest uint8, differ fun
 				b.expected.canonical()
 				if slices.Equal(b.expected.values, b.before.n.values) {
 					met |= 1 << k
-					b.Taken[arm.String()]++
 					b.compareStep(s, &steps[k], l, differ)
 					return
 				}
@@ -383,7 +376,7 @@ func (b *Bridge) compareStep(s, n *model.State, l *label, differ func(string, ..
 		if l.action.Slot == "Crash" && c.name == "LookingChangesNothing" {
 			continue // the specification asks for steps that are no crash
 		}
-		if holds := c.holds(b.before) != 0; holds != c.model(s, n) && (holds || !c.finer) {
+		if holds := c.holds(b.before) != 0; holds != c.model(s, n) {
 			differ("%s of %v is %v by the formula", c.name, l.action, holds)
 		}
 	}

@@ -1,7 +1,6 @@
 package proof
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -27,7 +26,7 @@ var pids = []struct {
 
 func sized(size Size) *structure {
 	s := newStructure()
-	for sort, n := range map[*sort]int{proc: size.procs, id: size.ids, item: size.items, inode: size.procs + size.ids, system: size.procs, copies: 2, path: 1} {
+	for sort, n := range map[*sort]int{proc: size.procs, id: size.ids, item: size.items, inode: size.procs + size.ids, system: size.procs, copies: 2, path: size.procs} {
 		s.size[sort.index] = n
 	}
 	return s
@@ -41,7 +40,9 @@ func (th *Theory) Counterexample(a *Action, c Clause, size Size, pid int) string
 	one := forall(proc, func(p *term) *term {
 		return forall(proc, func(q *term) *term { return equal(packageOf.of(p), packageOf.of(q)) })
 	})
-	hypotheses := append(th.knows(), one, pids[pid].shared)
+	sameName := func(p, q *term) *term { return equal(rootName.of(p), rootName.of(q)) }
+	names := or(eachTwo(proc, sameName), eachTwo(proc, func(p, q *term) *term { return or(equal(p, q), not(sameName(p, q))) }))
+	hypotheses := append(th.knows(), one, names, pids[pid].shared)
 	for _, f := range vocabulary { // so that it is declared
 		args := make([]*term, len(f.args))
 		var t *term
@@ -55,7 +56,7 @@ func (th *Theory) Counterexample(a *Action, c Clause, size Size, pid int) string
 		hypotheses = append(hypotheses, t)
 	}
 	conclusion := th.conclusion(a, []Clause{c}, nil)
-	if slices.ContainsFunc(th.Steps, func(s Clause) bool { return s.Name == c.Name }) {
+	if slices.ContainsFunc(stepProperties, func(s Clause) bool { return s.Name == c.Name }) {
 		conclusion = th.conclusion(a, nil, []Clause{c})
 	}
 	if conclusion == nil {
@@ -75,9 +76,6 @@ var valued = regexp.MustCompile(`\(([^()\s]+|\([^()]*\))\s+([^()\s]+)\)`)
 // the state is one in which the clauses hold, and the model itself takes the step,
 // after which the clause does not hold.
 func (th *Theory) Shown(a *Action, c Clause, pid int, lines []string) (*model.Counterexample, error) {
-	if th.about == nil {
-		return nil, errors.New("there is one, and no model that has its states")
-	}
 	values := map[string]string{}
 	for _, match := range valued.FindAllStringSubmatch(strings.Join(lines, " "), -1) {
 		values[strings.Join(strings.Fields(match[1]), " ")] = match[2]
@@ -101,7 +99,7 @@ func (th *Theory) Shown(a *Action, c Clause, pid int, lines []string) (*model.Co
 			return nil, fmt.Errorf("the state that the solver shows is none")
 		}
 	}
-	holds := compile(c.formula, parameters)
+	holds := compile(c.formula, nil)
 	for _, step := range b.m.Steps(from) {
 		if b.m.Actions()[step.Action].Name != a.Name {
 			continue
@@ -115,7 +113,6 @@ func (th *Theory) Shown(a *Action, c Clause, pid int, lines []string) (*model.Co
 		e := b.after
 		if slices.ContainsFunc(functions(c.formula), func(f *function) bool { return !f.rigid && f.next == nil }) {
 			e = b.before
-			copy(e.variables[:], b.labels[step.Action].arms[0].values[:])
 		}
 		if holds(e) == 0 {
 			return b.m.Trace(from, step), nil
@@ -159,6 +156,9 @@ func (w *world) state(pid string) (c model.Config, s model.State) {
 	number := func(all []string, name string) uint8 { return uint8(slices.Index(all, name) + 1) }
 
 	c = model.Config{Files: 2, Pid: pid, Package: "OneCopy", RootName: "OneName", LockKind: "ofd", MaxCrashes: 1, MaxFailures: 1, Swap: w.th.swap}
+	if len(procs) > 1 && w.value(rootName, procs[0]) != w.value(rootName, procs[1]) {
+		c.RootName = "TwoNames"
+	}
 	constant := func(t *term) bool { return w.values[t.function.name] == "true" }
 	c.TmpFile, c.MixedFleet, c.OrphanGrace, c.MayRelease = constant(tmpFile), constant(mixedFleet), constant(orphanGrace), constant(mayRelease)
 	if constant(posixLocks) {

@@ -33,23 +33,29 @@ var MustFails = []MustFail{
 	{Model: "HarmlessIdReuse", Rule: "6", Action: "LinkLock", Clause: "CreatorsApart"},
 	{Model: "HarmlessDrawsOrphan", Rule: "6, looks for a lock file only", Action: "LinkLock", Clause: "NoDataBefore"},
 	{Model: "Rule7RemembersNumber", Rule: "7", Action: "RemembersNumber/compares", Clause: "ActingIsNamed"},
-	{Model: "Rule8NoTable", Rule: "8, POSIX locks", Action: "TakeLock/free", Clause: "PastLockHolds"},
-	{Model: "Rule8TwoNames", Rule: "8, a table and two names", Action: "TakeLock/free", Clause: "PastLockHolds"},
+	{Model: "Rule8NoTable", Rule: "8, POSIX locks", Action: "OpenLock", Clause: "EachOwnFile"},
+	{Model: "Rule8TwoNames", Rule: "8, a table keyed by path, and two paths", Action: "OpenLock", Clause: "EachOwnFile"},
 	{Model: "Rule9CrossesMounts", Rule: "9", Action: "CrossesMounts", Clause: "RemovalStaysInside"},
 	{Model: "Rule10OneNotFound", Rule: "10", Kept: "it takes a stranger who removes the directory"},
-	{Model: "Rule11NoSyncWeak", Rule: "11", Action: "OpenDirectory", Clause: "EmptyingIsMoved"},
-	{Model: "Rule11NoSyncPerDirectory", Rule: "11, ordered within a directory", Action: "OpenDirectory", Clause: "EmptyingIsMoved"},
 	{Model: "Rule12MissingDataFails", Rule: "12", Kept: "it costs liveness: what a crash interrupted is never finished"},
+	{Model: "Rule13Off", Rule: "13", Action: "OpenLock", Clause: "YoungUntouched"},
+	{Model: "Rule15InspectsYoung", Rule: "13, in a listing", Action: "InspectsYoung", Clause: "YoungUntouched"},
+	{Model: "Rule15ClosesAnyway", Rule: "15", Action: "ClosesAnyway", Clause: "ClosesNoLock"},
+	{Model: "Rule15ClosesParked", Rule: "15, of what is parked", Action: "ClosesParked", Clause: "PastLockHolds"},
+	{Model: "Rule15InspectorCloses", Rule: "15, in a listing", Action: "InspectorCloses", Clause: "ClosesNoLock"},
+	{Model: "UpstreamAsShipped", Rule: "upstream as released", Action: "UpstreamTakeLock/free", Clause: "ActingIsNamed"},
+	{Model: "UpstreamCreatorRechecks", Rule: "upstream, recheck in the creator only", Action: "UpstreamTakeLock/free", Clause: "ActingIsNamed"},
+	{Model: "UpstreamRecovererRechecks", Rule: "upstream, recheck in the recoverer only", Action: "UpstreamTakeLock/free", Clause: "ActingIsNamed"},
+	{Model: "UpstreamClosesCreated", Rule: "upstream, rechecks on both sides, and the close in CreateAndLock", Action: "ClosesThenOpens/opens", Clause: "EachOwnFile"},
+	{Model: "UpstreamReopensOnly", Rule: "the same, and a second open without O_CREAT", Action: "ClosesThenOpens/opens", Clause: "EachOwnFile"},
+	{Model: "PatchedUpstream", Rule: "6, in upstream with the whole patch", Action: "UpstreamCreateLock", Clause: "CreatorsApart"},
 	{Model: "LockInsideData", Rule: "lock inside the data", Action: "LockInsideData/lock", Clause: "ActingIsNamed"},
 	{Model: "DataBeforeLock", Rule: "data before lock", Action: "DataBeforeLock/data", Clause: "DataHasLock"},
 	{Model: "UnlockThenUnlink", Rule: "unlock before unlink", Action: "UnlockThenUnlink/unlock", Clause: "PastLockHolds"},
 	{Model: "LeaseRunsOut", Rule: "a lease", Action: "TakeLock", Clause: "PastLockHolds"},
 	{Model: "MovesFileByFile", Rule: "moves file by file", Action: "MovesFileByFile/file", Clause: "ReachableWhole"},
-	{Model: "SeenMovesFileByFile", Rule: "moves file by file, as callers see it", Action: "MovesFileByFile/file", Clause: "TempDirSpec"},
 	{Model: "UnseenFinishesCommit", Rule: "finishes a dead owner's commit", Kept: "the refinement alone sees it"},
-	{Model: "FinishesCommit", Rule: "finishes a dead owner's commit, as callers see it", Action: "FinishesCommit/back", Clause: "TempDirSpec"},
-	{Model: "UnseenPutsVictimBack", Rule: "puts a dead owner's victim back", Action: "PutsVictimBack/back", Clause: "RepliesTrue"},
-	{Model: "PutsVictimBack", Rule: "puts a dead owner's victim back, as callers see it", Action: "PutsVictimBack/back", Clause: "TempDirSpec"},
+	{Model: "PutsVictimBack", Rule: "puts a dead owner's victim back", Action: "PutsVictimBack/back", Clause: "RepliesTrue"},
 	{Model: "ListsOnChange", Rule: "recovers on changes only", Kept: "it costs liveness"},
 	{Model: "ListsLocksOnly", Rule: "lists lock files only", Kept: "it costs liveness"},
 }
@@ -72,43 +78,30 @@ func (th *Theory) Without(clause string) *Theory {
 	return &less
 }
 
-// Recorded is what a solver said of more questions than a run of the gate asks: what
-// becomes of a theory without each clause.
+// Recorded is what the solvers said of more questions than a run of the gate asks, by
+// theory.
 type Recorded struct {
-	Questions string              `json:"questions"` // Hash of the theory when they were asked
-	Solver    string              `json:"solver"`
-	Used      map[string][]string `json:"used"` // clause: what is not proved without it
+	Solver    string            `json:"solver"`
+	Questions map[string]string `json:"questions"` // Hash when they were asked
+	// Needed says of each clause what is not proved without it; "" if all is.
+	Needed map[string]map[string]string `json:"needed"`
 }
 
-// RecordFile is where it is recorded, by theory.
+// RecordFile is where it is recorded.
 const RecordFile = "model/proof/recorded.json"
 
 //go:embed recorded.json
 var recorded []byte
 
 // ReadRecorded reads what was recorded.
-func ReadRecorded() (r map[string]Recorded, err error) { return r, json.Unmarshal(recorded, &r) }
+func ReadRecorded() (r Recorded, err error) { return r, json.Unmarshal(recorded, &r) }
 
-// Hash is of all that is asked of the theory. What was recorded is stale if it is another.
+// Hash is of all that is asked of solvers about the theory. What was recorded is stale if
+// it is another.
 func (th *Theory) Hash() string {
 	h := sha256.New()
 	for _, o := range th.Obligations() {
 		h.Write([]byte(o.Text))
 	}
 	return hex.EncodeToString(h.Sum(nil))
-}
-
-// Recorded returns, by the answer that was recorded, what is asked of the theory without a
-// clause.
-func (th *Theory) Recorded(r Recorded, clause string) map[string][]Obligation {
-	less, used := th.Without(clause), r.Used[clause]
-	if len(used) == 0 {
-		return map[string][]Obligation{"unsat": less.Obligations()}
-	}
-	questions := less.Obligations()
-	for _, a := range less.Actions {
-		each, _ := less.Each(a.String())
-		questions = append(questions, each...)
-	}
-	return map[string][]Obligation{"sat": slices.DeleteFunc(questions, func(o Obligation) bool { return !slices.Contains(used, o.Name) })}
 }

@@ -3,7 +3,6 @@ package proof
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/afterlock/afterlock/model"
 )
@@ -16,17 +15,14 @@ type Theory struct {
 	Hypotheses []*term
 	Init       []*term
 	Actions    []*Action
-	Known      []Clause // of another theory, which proves them
-	Again      bool     // they are proved here as well: there are other actions
 	Clauses    []Clause
-	Starts     []*term // what Init implies beside the clauses
 	Properties []Clause
 	Steps      []Clause
 	Never      []string // the arms that cannot be taken: what nobody here does to an instance
 
-	about    func(c *model.Config, formula string) bool // nil if it is about no model
-	swap     map[string]string                          // definitions that the actions are mutants of
-	narrowed int                                        // how many hypotheses, the last ones, say what a model does not have
+	of       string            // the theory that it is a mutant of
+	swap     map[string]string // definitions that the actions are mutants of
+	narrowed int               // how many hypotheses, the last ones, say what a model does not have
 }
 
 // assumptions are those of Kernel.tla that a sort does not say.
@@ -39,7 +35,9 @@ var assumptions = []*term{
 }
 
 // Theories are all that are proved.
-func Theories() []*Theory { return []*Theory{Ours(), Refinement(), PowerLosses()} }
+func Theories() []*Theory {
+	return []*Theory{Ours(), Posix(), OurOwners(), TheirOwners(), Repaired()}
+}
 
 // Find returns the theory of that name, or nil.
 func Find(name string) *Theory {
@@ -60,35 +58,34 @@ func Ours() *Theory {
 		Hypotheses: append(slices.Clone(assumptions), not(posixLocks), forall(proc, ours)),
 		Init:       initial(), Actions: Actions(), Clauses: invariant, Properties: properties, Steps: stepProperties,
 		Never: []string{"MakeData/exists", "Commit/lost"},
-		about: func(c *model.Config, formula string) bool {
-			return formula == "Spec" && len(c.Swap) == 0 && c.LockKind == "ofd" && len(c.Upstream) == 0
-		},
 	}
 }
 
 // Of is the theory of a model in which something is swapped, or locks are of another
 // kind: what is proved without a rule. The error says what there is no formula for.
 func Of(m *model.Model) (*Theory, error) {
-	if m.Power != nil && !m.Power.InPlace && len(m.Power.Swap) == 0 {
-		return ofPower(m), nil
-	}
 	if m.Protocol == nil {
 		return nil, fmt.Errorf("%s is no model of the protocol", m.Name)
-	}
-	if strings.HasPrefix(m.Formula, "Mixed") {
-		return nil, fmt.Errorf("%s: no theory of mixed fleets", m.Name)
 	}
 	actions, err := swapped(m.Protocol.Swap)
 	if err != nil {
 		return nil, err
 	}
-	th := Ours()
-	if slices.Contains(m.Properties, "TempDirSpec") {
-		th = Refinement()
+	formula := model.Spec
+	if len(m.Protocol.Upstream) > 0 {
+		formula = model.MixedSpec
 	}
-	th.Name, th.Says, th.swap = m.Name, m.Purpose, m.Protocol.Swap
-	if c := m.Protocol; c.LockKind != "ofd" {
-		th.Hypotheses = append(slices.Clone(assumptions), posixLocks, equal(hasTable, boolean.value(fmt.Sprint(c.LockKind == "table"))), forall(proc, ours))
+	protocol, err := model.NewProtocol(*m.Protocol, formula)
+	if err != nil {
+		return nil, err
+	}
+	constants := constantsOf(protocol, *m.Protocol)
+	th := about(*m.Protocol)
+	th.of, th.Name, th.Says, th.swap = th.Name, m.Name, m.Purpose, m.Protocol.Swap
+	supposed := len(th.Hypotheses)
+	th.Hypotheses = slices.DeleteFunc(th.Hypotheses, func(h *term) bool { return !constants.has(h) })
+	if len(th.Hypotheses) < supposed {
+		th.Hypotheses = append(th.Hypotheses, slices.DeleteFunc(facts(), func(h *term) bool { return !constants.has(h) })...)
 	}
 	for _, set := range []struct { // mutants are written for what their models have
 		of    *function
@@ -99,11 +96,46 @@ func Of(m *model.Model) (*Theory, error) {
 			th.narrowed++
 		}
 	}
-	others := append(strangers(), theirs(fresh)...)
+	others := strangers()
+	if len(m.Protocol.Upstream) == 0 {
+		others = append(others, theirs(fresh)...)
+	}
 	th.Actions = slices.DeleteFunc(actions, func(a *Action) bool {
 		return slices.ContainsFunc(others, func(o *Action) bool { return o.Name == a.Name })
 	})
 	return th, nil
+}
+
+// about is the theory that a model is about, or without some of its hypotheses would be.
+func about(c model.Config) *Theory {
+	theirs := func(of []string) bool {
+		return slices.ContainsFunc(of, func(p string) bool { return slices.Contains(c.Upstream, p) })
+	}
+	switch {
+	case len(c.Upstream) == 0 && c.LockKind == "ofd":
+		return Ours()
+	case len(c.Upstream) == 0:
+		return Posix()
+	case len(c.Repaired) > 0 || len(c.Upstream) == len(c.Creator)+len(c.Recoverer):
+		return Repaired()
+	case theirs(c.Recoverer):
+		return OurOwners()
+	}
+	return TheirOwners()
+}
+
+// facts are those of a model that are added where it does not have all hypotheses: so
+// that a proof fails because of what the model drops, and not of something else.
+func facts() (all []*term) {
+	for _, t := range []*term{mixedFleet, posixLocks, hasTable} {
+		all = append(all, t, not(t))
+	}
+	for _, role := range []func(*term) *term{func(p *term) *term { return creator.of(p) }, recoverer} {
+		for _, is := range []func(*term) *term{func(p *term) *term { return repaired.of(p) }, func(p *term) *term { return not(repaired.of(p)) }} {
+			all = append(all, forall(proc, func(p *term) *term { return implies(and(upstream.of(p), role(p)), is(p)) }))
+		}
+	}
+	return all
 }
 
 // Actions are those of Next in LockThenData.tla.
@@ -122,11 +154,10 @@ func (th *Theory) Consistent() Obligation {
 	return Obligation{th.Name, "consistent", query(sized(Size{2, 1, 1}).elements(), th.knows(), nil, no)}
 }
 
-// Different are the obligations that the proof of our processes does not have: those
-// that remain of a mutant.
+// Different are the obligations of a mutant that the proof without it does not have.
 func (th *Theory) Different() []Obligation {
 	proved, plain := map[string]bool{}, *th
-	for _, o := range Ours().Obligations() {
+	for _, o := range Find(th.of).Obligations() {
 		proved[o.Text] = true
 	}
 	plain.Hypotheses = plain.Hypotheses[:len(plain.Hypotheses)-th.narrowed]
@@ -148,10 +179,9 @@ func formulas(clauses []Clause) (all []*term) {
 // Obligations are what is to be proved of the theory, in order.
 func (th *Theory) Obligations() (all []Obligation) {
 	add := func(name, text string) { all = append(all, Obligation{th.Name, name, text}) }
-	first := slices.Concat(formulas(th.proves()), th.Starts)
-	add("Init", query(nil, slices.Concat(th.Hypotheses, th.Init), nil, and(first...)))
+	add("Init", query(nil, slices.Concat(th.Hypotheses, th.Init), nil, and(formulas(th.Clauses)...)))
 	for _, a := range th.Actions {
-		if t := th.conclusion(a, th.proves(), th.Steps); t != nil {
+		if t := th.conclusion(a, th.Clauses, th.Steps); t != nil {
 			add(a.String(), query(nil, th.knows(), a, t))
 		}
 	}
@@ -167,7 +197,7 @@ func (th *Theory) Each(action string) (all []Obligation, clauses []Clause) {
 		if a.String() != action {
 			continue
 		}
-		for _, c := range slices.Concat(th.proves(), th.Steps) {
+		for _, c := range slices.Concat(th.Clauses, th.Steps) {
 			t := th.conclusion(a, []Clause{c}, nil)
 			if slices.ContainsFunc(th.Steps, func(s Clause) bool { return s.Name == c.Name }) {
 				t = th.conclusion(a, nil, []Clause{c})
@@ -209,16 +239,8 @@ func (th *Theory) Names() (names []string) {
 	return names
 }
 
-// proves are the clauses that its obligations are about.
-func (th *Theory) proves() []Clause {
-	if th.Again {
-		return slices.Concat(th.Known, th.Clauses)
-	}
-	return th.Clauses
-}
-
 func (th *Theory) knows() []*term {
-	return append(slices.Clone(th.Hypotheses), formulas(slices.Concat(th.Known, th.Clauses))...)
+	return append(slices.Clone(th.Hypotheses), formulas(th.Clauses)...)
 }
 
 // conclusion is what is to be shown of a step: the clauses, of the state after it,

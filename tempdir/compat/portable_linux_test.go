@@ -151,6 +151,30 @@ func replaced(t *testing.T, directory bool) {
 	require.NoError(t, compat.RecoverStaleDirs(root))
 }
 
+// TestPortableFlags: what a flag keeps is removed once that is cleared, and is no failure.
+func TestPortableFlags(t *testing.T) {
+	portably(t)
+	root := t.TempDir()
+	td, err := compat.NewTempDir(root)
+	require.NoError(t, err)
+	addition, err := td.StageAddition()
+	require.NoError(t, err)
+	kept := filepath.Join(addition.Path, "kept")
+	require.NoError(t, os.Mkdir(addition.Path, 0o700))
+	require.NoError(t, os.WriteFile(kept, nil, 0o600))
+	testfs.SetFlags(t, kept, testfs.Immutable)
+	t.Cleanup(compat.SwapClearFlags(func(_ *os.Root, name string, _ fs.FileInfo) bool {
+		if name == "kept" {
+			testfs.SetFlags(t, kept, 0)
+		}
+		return name == "kept"
+	}))
+	require.NoError(t, td.Cleanup())
+	left, err := os.ReadDir(root)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
 // TestPortableSyncsBeforeItRemoves: the renames into an instance are durable before
 // anything of it is unlinked.
 func TestPortableSyncsBeforeItRemoves(t *testing.T) {

@@ -281,10 +281,12 @@ func (s *Store) commit(h *held, m *metadata, g *graph, r *record, additions []*t
 		if err != nil {
 			return true, refuse(path, nil, err)
 		}
-		if s.options.sync || !s.orders(g, filepath.Dir(path)) { // else the record could be there without the layer
-			if err := s.disk.SyncDirectory(filepath.Dir(path)); err != nil {
-				return true, refuse(path, nil, err)
-			}
+		// The record must not be there without the layer.
+		sync := func() error { return s.disk.SyncDirectory(filepath.Dir(path)) }
+		if s.orders(g, filepath.Dir(path)) {
+			h.before = append(h.before, sync) // the save that comes makes it durable, by order
+		} else if err := sync(); err != nil {
+			return true, refuse(path, nil, err)
 		}
 	}
 	complete := with.copy()

@@ -435,6 +435,9 @@ func TestLayersInUseWithoutMountIDs(t *testing.T) {
 		}
 		m := newMountScene(t, layerstore.VFS)
 		testfs.Bind(t, m.base+"/dir1", m.at)
+		from, known := layerstore.MountOf(m.base + "/dir1")
+		at, alsoKnown := layerstore.MountOf(m.at)
+		require.True(t, known && alsoKnown && from != at, "%d, %d", from, at)
 		_, err := m.s.Delete(background, "base")
 		require.ErrorIs(t, err, layerstore.ErrMounted)
 		_, err = m.s.Delete(background, "bystander")

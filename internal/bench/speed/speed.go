@@ -177,6 +177,8 @@ type Row struct {
 	N          int           `json:"n"` // of files, deleters, instances
 	Took       time.Duration `json:"nanoseconds,omitempty"`
 	Each       time.Duration `json:"nanoseconds_each,omitempty"`
+	User       time.Duration `json:"nanoseconds_user,omitempty"` // of processors
+	Kernel     time.Duration `json:"nanoseconds_kernel,omitempty"`
 	Count      int           `json:"count,omitempty"` // of what the table says
 	Memory     int64         `json:"memory_bytes,omitempty"`
 }

@@ -317,6 +317,8 @@ func init() { proc.Register(roleOne, one) }
 
 func one(arguments []string) {
 	path := arguments[1]
+	var before, after unix.Rusage
+	proc.Fail(unix.Getrusage(unix.RUSAGE_SELF, &before))
 	began := time.Now()
 	switch arguments[0] {
 	case "remove":
@@ -330,14 +332,18 @@ func one(arguments []string) {
 			proc.Fail(fmt.Errorf("%d were recovered of %s", n, path))
 		}
 	}
-	took := time.Since(began)
-	// Not what getrusage says: that begins with the parent's.
+	r := Row{Took: time.Since(began)}
+	proc.Fail(unix.Getrusage(unix.RUSAGE_SELF, &after))
+	r.User = time.Duration(after.Utime.Nano() - before.Utime.Nano())
+	r.Kernel = time.Duration(after.Stime.Nano() - before.Stime.Nano())
+	// Not the peak of getrusage, which begins with the parent's.
 	text, err := os.ReadFile("/proc/self/status")
 	proc.Fail(err)
-	_, after, _ := strings.Cut(string(text), "VmHWM:")
-	kib, err := strconv.ParseInt(strings.Fields(after)[0], 10, 64)
+	_, peak, _ := strings.Cut(string(text), "VmHWM:")
+	kib, err := strconv.ParseInt(strings.Fields(peak)[0], 10, 64)
 	proc.Fail(err)
-	proc.Fail(proc.Parent.Send(Row{Took: took, Memory: kib << 10}))
+	r.Memory = kib << 10
+	proc.Fail(proc.Parent.Send(r))
 }
 
 // apart does one thing in a process of its own.
@@ -351,7 +357,7 @@ func (b *bench) apart(row func(Row), r Row, do, path string) error {
 	if err := p.Receive(&said); err != nil {
 		return fmt.Errorf("%w: %s", err, p.Said())
 	}
-	r.Took, r.Memory = said.Took, said.Memory
+	r.Took, r.User, r.Kernel, r.Memory = said.Took, said.User, said.Kernel, said.Memory
 	if r.N > 0 {
 		r.Each = r.Took / time.Duration(r.N)
 	}

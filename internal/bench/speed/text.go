@@ -75,8 +75,8 @@ func (r Ratio) interval() string {
 var headings = map[string][]string{
 	"hold":     {"", "hold per layer", "fsyncs", "the whole deletion"},
 	"idle":     {"", "each", "system calls"},
-	"recovery": {"", "time", "each", "peak memory"},
-	"memory":   {"", "time", "each", "peak memory"},
+	"recovery": {"", "time", "each", "peak memory", "processors", "of it kernel"},
+	"memory":   {"", "time", "each", "peak memory", "processors", "of it kernel"},
 }
 
 func (r Row) cells() []string {
@@ -90,7 +90,11 @@ func (r Row) cells() []string {
 		}
 		return []string{n, short(r.Each), "-"}
 	}
-	return []string{n, short(r.Took), short(r.Each), mib}
+	kernel := "-"
+	if all := r.User + r.Kernel; all > 0 {
+		kernel = fmt.Sprintf("%.0f %%", 100*float64(r.Kernel)/float64(all))
+	}
+	return []string{n, short(r.Took), short(r.Each), mib, short(r.User + r.Kernel), kernel}
 }
 
 // short is the time with three digits or so.
