@@ -122,6 +122,8 @@ func (s *Store) save(op string, h *held, m *metadata) error {
 		// It did not happen, whatever it says; over a network it may have.
 		took, markErr := s.saveByMark(h, token)
 		switch {
+		case !took && (err == unix.EINVAL || errors.Is(err, errors.ErrUnsupported)):
+			return failure(NoEffect, metadataFile, markErr) // there is no exchange here, and that is not why
 		case !took:
 			return failure(NoEffect, metadataFile, err)
 		case markErr != nil:

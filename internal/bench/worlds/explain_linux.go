@@ -29,10 +29,14 @@ var excuses = []excuse{
 	{"place=mount|lower|project", "stage,commit,commit over,layer created", "ErrCrossDevice"},
 	{"alias=bind", "stage,commit,commit over", "ErrCrossDevice"},
 	{"refuse=rename-EXDEV", "stage,commit,commit over,layer created", "ErrCrossDevice :EXDEV"},
+	// There is neither RENAME_NOREPLACE nor a hard link to put a file in place with.
+	{"refuse=linkat-EPERM fs=fuse", "layer created", "ErrUnsupported"},
+	{"refuse=linkat-EXDEV fs=fuse", "layer created", "ErrCrossDevice"},
 	{"refuse=rename-EIO", "stage,commit,commit over,layer created", ":EIO"},
 	{"refuse=ofdlocks-ENOLCK|everything-of-a-network", "", ":ENOLCK"},
 	{"refuse=ofdlocks-EPERM", "", ":EPERM"},
 	{"refuse=everything-of-a-sandbox proc=none|subset|foreign", "", "ErrUnsupported ErrMountsUnknown :ENOSYS :EPERM"},
+	{"refuse=everything-of-a-sandbox proc=none|subset|foreign shape=deadvictim", "", ":ENOTCONN"}, // no call tells that it is a mount
 	{"refuse=listmount-ENOSYS|everything-before-2020 proc=none|foreign", "layer deleted", "ErrMountsUnknown :ENOSYS"},
 
 	{"shape=foreign user=ordinary", "", ":EACCES"},
