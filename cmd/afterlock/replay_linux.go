@@ -14,6 +14,7 @@ import (
 
 	"github.com/afterlock/afterlock/crashsim/blackbox"
 	"github.com/afterlock/afterlock/crashsim/powerloss"
+	"github.com/afterlock/afterlock/crashsim/subjects"
 	"github.com/afterlock/afterlock/fuzz"
 	"github.com/afterlock/afterlock/internal/bench/schedule"
 	"github.com/afterlock/afterlock/internal/bench/worlds"
@@ -40,7 +41,7 @@ var replayers = map[string]replayer{
 		return fuzz.Replay(ctx, text, out)
 	}),
 	"world":     replayWith(worlds.Replay),
-	"powerloss": replayWith(powerloss.Replay),
+	"powerloss": replayPowerLoss,
 }
 
 func newReplay() *cobra.Command {
@@ -143,6 +144,23 @@ func replayWith(replay func(ctx context.Context, text, dir string, out io.Writer
 		}
 		return err
 	}
+}
+
+// replayPowerLoss builds the driver of the released store, if the program is one of it.
+func replayPowerLoss(ctx context.Context, how *schedule.Schedule, o replayOptions, out io.Writer) error {
+	return replayWith(func(ctx context.Context, text, dir string, out io.Writer) (int, error) {
+		driver := ""
+		if strings.HasPrefix(how.Program, "released-") {
+			w, err := subjects.Open(ctx, subjects.Options{Dir: dir})
+			if err != nil {
+				return 0, err
+			}
+			if driver, err = w.Driver(ctx, "released"); err != nil {
+				return 0, err
+			}
+		}
+		return powerloss.Replay(ctx, powerloss.Options{Replay: text, Dir: dir, Driver: driver}, out)
+	})(ctx, how, o, out)
 }
 
 func replayCounterexample(ctx context.Context, how *schedule.Schedule, o replayOptions, out io.Writer) error {

@@ -11,7 +11,7 @@ import (
 func Jobs(fileSystem string, states int) (jobs []Job) {
 	const deep = 1000 // from here on every program, with every noise
 	for _, p := range programs() {
-		if p.control {
+		if p.control || p.other {
 			continue
 		}
 		for _, noise := range []string{"", "fsync", "sync"} {

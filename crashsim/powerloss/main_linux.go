@@ -28,6 +28,7 @@ type Options struct {
 	Seed   uint64
 	Jobs   []Job
 	Replay string // or this schedule
+	Driver string // the driver of package subjects, for programs of the released store
 
 	// Progress hears of every job that is done; may be nil.
 	Progress func(Result) `json:"-"`
@@ -75,10 +76,10 @@ func Run(ctx context.Context, o Options) ([]Result, error) {
 	return results, err
 }
 
-// Replay repeats the power loss that a finding printed. It writes what happened, and
-// returns how many findings there are.
-func Replay(ctx context.Context, text, dir string, out io.Writer) (findings int, err error) {
-	last, err := start(ctx, Options{Dir: dir, Replay: text}, nil)
+// Replay repeats the power loss of o.Replay, which a finding printed. It writes what
+// happened, and returns how many findings there are.
+func Replay(ctx context.Context, o Options, out io.Writer) (findings int, err error) {
+	last, err := start(ctx, o, nil)
 	if err != nil {
 		return 0, err
 	}
@@ -124,7 +125,7 @@ func serve([]string) {
 		if err := Workshop(dir); err != nil {
 			return err
 		}
-		s := &shop{dir: dir, images: make(map[string]*sync.Once), failed: make(map[string]error)}
+		s := &shop{dir: dir, driver: o.Driver, images: make(map[string]*sync.Once), failed: make(map[string]error)}
 		if o.Replay != "" {
 			text, err := schedule.Parse(o.Replay)
 			if err != nil {

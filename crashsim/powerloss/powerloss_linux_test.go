@@ -62,13 +62,13 @@ func TestPowerLossTakesNothingThatWasAcknowledged(t *testing.T) {
 	assert.Equal(t, []string{"Sync.SyncData"}, results[0].Fsyncs)
 
 	var said strings.Builder
-	findings, err := powerloss.Replay(context.Background(), results[1].Findings[0].Repeat, dir, &said)
+	findings, err := powerloss.Replay(context.Background(), powerloss.Options{Dir: dir, Replay: results[1].Findings[0].Repeat}, &said)
 	require.NoError(t, err)
 	assert.Positive(t, findings)
 	assert.Contains(t, said.String(), "power is lost")
 	assert.Contains(t, said.String(), results[1].Findings[0].Finding.String())
 	for _, wrong := range []string{"powerloss:delete@ext4/A2", "powerloss:nothing@ext4/D2c", "powerloss:delete,x=1@ext4/D9c", "powerloss:delete@ext4/D9000c"} {
-		_, err := powerloss.Replay(context.Background(), wrong, dir, io.Discard)
+		_, err := powerloss.Replay(context.Background(), powerloss.Options{Dir: dir, Replay: wrong}, io.Discard)
 		assert.Error(t, err, wrong)
 	}
 }

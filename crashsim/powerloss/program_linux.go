@@ -31,6 +31,8 @@ type program struct {
 	recover func(*site) error
 	look    func(world.Tree) (world.Tree, error) // makes of a tree one that world.Check knows; nil: it is one
 	control bool                                 // it is wrong, and the check has to say so
+	other   bool                                 // it is of somebody else's store
+	content world.Tree                           // of a layer, if that is not content
 }
 
 // A subject is a layer of a program.
@@ -56,6 +58,7 @@ type site struct {
 	// noise is what others do on the file system before each change: "" nothing,
 	// "fsync" sync a file of their own, "sync" sync everything.
 	noise   string
+	driver  string          // of somebody else's store
 	without string          // the fsync that is left out
 	fsyncs  map[string]bool // those that were made, and the one left out
 }
@@ -383,7 +386,7 @@ func recorded(subjects []subject) []subject {
 // programs are all that there are.
 func programs() (all []program) {
 	background := context.Background()
-	all = storePrograms()
+	all = append(storePrograms(), releasedPrograms()...)
 	for _, p := range []program{
 		{name: "delete", layers: there("keep", "v1", "v2"), run: func(s *site) error {
 			return s.with(func(_ *tempdir.Root, dir *tempdir.Dir) error { return s.stage(dir, "v1", "v2") })
@@ -483,6 +486,10 @@ func (p *program) want(marks []string, tree world.Tree, recovered bool) (want wo
 		if tree, err = p.look(tree); err != nil {
 			return want, nil, 0, err
 		}
+	}
+	content := content
+	if p.content != nil {
+		content = p.content
 	}
 	for _, l := range p.layers {
 		layer := world.Layer{Home: layersName + "/" + l.id, Tree: content, Reply: l.first}

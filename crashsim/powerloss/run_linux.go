@@ -130,8 +130,9 @@ const Mounts world.Claim = "mounts"
 // A shop is where jobs are done: in a name space of its own, on a memory file system
 // that ends with it.
 type shop struct {
-	dir string
-	mu  sync.Mutex
+	dir    string
+	driver string // see Options
+	mu     sync.Mutex
 	// images are empty file systems, by name.
 	images map[string]*sync.Once
 	failed map[string]error
@@ -186,13 +187,13 @@ func (s *shop) record(j Job, dir string) (r *recording, err error) {
 	if err := copyImage(empty, base); err != nil {
 		return nil, err
 	}
-	if err := r.fs.mountImage(base, mount, func() error { return r.p.setup(&site{dir: mount}) }); err != nil {
+	if err := r.fs.mountImage(base, mount, func() error { return r.p.setup(&site{dir: mount, driver: s.driver}) }); err != nil {
 		return nil, fmt.Errorf("%v: prepare: %w", j, err)
 	}
 	if err := copyImage(base, image); err != nil {
 		return nil, err
 	}
-	at := site{dir: mount, noise: j.Noise, without: j.Without, fsyncs: make(map[string]bool)}
+	at := site{dir: mount, driver: s.driver, noise: j.Noise, without: j.Without, fsyncs: make(map[string]bool)}
 	r.log, err = Record(r.fs, image, mount, func(mark func(string) error) error {
 		at.mark = mark
 		return r.p.run(&at)
@@ -216,6 +217,7 @@ func (s *shop) record(j Job, dir string) (r *recording, err error) {
 type judge struct {
 	*recording
 	*Replayer
+	driver string
 	counts Counts
 	seen   map[string]bool // trees, with what was promised
 	found  []Found
@@ -308,7 +310,7 @@ func (g *judge) mounted(same []Cut) error {
 	if g.say != nil {
 		g.say("recovery\n")
 	}
-	if err := g.p.recover(&site{dir: g.Dir()}); err != nil {
+	if err := g.p.recover(&site{dir: g.Dir(), driver: g.driver}); err != nil {
 		g.wrong(same[0], world.Finding{Claim: world.CallsSucceed, Path: "recovery", Detail: err.Error()})
 		return nil
 	}
@@ -334,7 +336,7 @@ func (s *shop) do(ctx context.Context, j Job, seed uint64, dir string) (result R
 		}
 		defer replayer.Close()
 		result.Fsyncs = r.fsyncs
-		g := judge{recording: r, Replayer: replayer, seen: make(map[string]bool)}
+		g := judge{recording: r, Replayer: replayer, driver: s.driver, seen: make(map[string]bool)}
 		defer func() { result.Counts, result.Findings = g.counts, g.found }()
 		for _, e := range r.log[r.begin:] {
 			g.counts.Entries++
@@ -400,7 +402,7 @@ func (s *shop) replay(text *schedule.Schedule, dir string, out io.Writer) (findi
 		return 0, err
 	}
 	defer replayer.Close()
-	g := judge{recording: r, Replayer: replayer, seen: make(map[string]bool), say: say}
+	g := judge{recording: r, Replayer: replayer, driver: s.driver, seen: make(map[string]bool), say: say}
 	err = g.judge(c)
 	n := 0
 	for _, f := range g.found {

@@ -137,13 +137,27 @@ func storePrograms() (all []program) {
 					}, layerstore.Sync())
 				})
 			}},
+			{name: "takeover", layers: keep, run: func(s *site) error {
+				// One process ends after it has flagged a layer, and before that is durable.
+				store, err := s.store(layout, kernel.WithDisk[layerstore.Option](cutDisk{kernel.LinuxDisk()}))
+				if err != nil {
+					return err
+				}
+				if err := s.says("pending", "v1"); err != nil {
+					return err
+				}
+				if _, err := store.DeferredDelete(background, "v1"); !errors.Is(err, errEnded) {
+					return fmt.Errorf("a deletion that is to be cut off: %w", err)
+				}
+				return errors.Join(closeBelow(s.dir), s.open(layout, func(store *layerstore.Store) error { return s.delete(store, "v2") }))
+			}},
 			{name: "recover", layers: recorded(append(there("keep"), subject{id: "old2", first: world.Pending})), setup: func(s *site) error {
 				// One process ends before it removes what it deleted, and one between the flag
 				// and the first move.
 				dead := false
 				die := func() error {
 					if dead {
-						return errors.New("the process has ended")
+						return errEnded
 					}
 					return nil
 				}
@@ -200,6 +214,14 @@ func storePrograms() (all []program) {
 	}
 	return all
 }
+
+// A cutDisk is that of a process that ends when the names of a save are to be made
+// durable.
+type cutDisk struct{ kernel.Disk }
+
+var errEnded = errors.New("the process has ended")
+
+func (cutDisk) SyncDirectory(string) error { return errEnded }
 
 // closeBelow closes what this process has open below the directory, as its end would.
 func closeBelow(dir string) error {

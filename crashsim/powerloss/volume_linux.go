@@ -267,6 +267,11 @@ func Workshop(dir string) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return os.NewSyscallError("make mounts private", err)
 	}
+	if os.Getpid() == 1 { // and what it says is of this name space
+		if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
+			return &Unavailable{"power loss", "mounting is refused: " + err.Error()}
+		}
+	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
