@@ -17,7 +17,7 @@ const (
 
 	// firstRest is how many slices of time the number of workers rests after a trial,
 	// and maxRest how many at most: each trial that fails makes it longer by a factor.
-	firstRest  = 4
+	firstRest  = 8
 	restFactor = 4
 	maxRest    = 256
 
