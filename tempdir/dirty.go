@@ -65,6 +65,10 @@ func (r *Root) Ordered() bool { return r.ordered }
 // under its old name (spec: SyncRecord). It waits for the disk. A store that
 // forgets a victim after staging it needs this where the file system does not
 // order the two, see [Root.Ordered], or where they are on two file systems.
+//
+// On btrfs that is so of directories. A victim that is a file or a symbolic link can be
+// under its old name as well after power loss, until the directory that it left is
+// synced, too; see docs/litmus.md.
 func (d *Dir) Sync() error {
 	const op = "sync"
 	fd, err := d.openData(op)

@@ -39,15 +39,12 @@ type trace struct {
 	moments []string // the trees that it goes through
 }
 
-// follow runs the program of the case in memory.
-func follow(c *litmus) *trace {
+// follow runs the program of the case in memory. If halves is set, a file that is renamed
+// to another directory gets its new name first, and loses the old one then.
+func follow(c *litmus, halves bool) *trace {
 	w := world{entries: make(map[disk.Name]int32), nodes: []node{{directory: true}}}
 	for _, s := range parse(c.given) {
-		for more := true; more; {
-			e := w.effect(s)
-			w.apply(&e)
-			more = s.verb == "write" && e.change != nil
-		}
+		w.do(s, false)
 	}
 	for i := range w.nodes {
 		w.nodes[i].settle()
@@ -55,19 +52,38 @@ func follow(c *litmus) *trace {
 	t := &trace{start: w.clone()}
 	t.moments = append(t.moments, w.text())
 	for _, s := range parse(c.do) {
-		var step []effect
-		for more := true; more; {
-			e := w.effect(s)
-			w.apply(&e)
-			step = append(step, e)
-			t.moments = append(t.moments, w.text())
-			more = s.verb == "write" && e.change != nil // it has made the file
-		}
-		t.steps = append(t.steps, step)
+		effects, moments := w.do(s, halves)
+		t.steps = append(t.steps, effects)
+		t.moments = append(t.moments, moments...)
 	}
 	t.start.nodes = append(t.start.nodes, w.nodes[len(t.start.nodes):]...) // what comes later has no name yet
 	return t
 }
+
+// do does what a step does: more than one thing if a write makes its file, or a rename
+// has halves. moments are the trees after each.
+func (w *world) do(s step, halves bool) (effects []effect, moments []string) {
+	for more := true; more; {
+		e := w.effect(s)
+		c := e.change
+		more = s.verb == "write" && c != nil
+		both := []effect{e}
+		if halves && s.verb == "rename" && !c.Directory && c.From.Dir != c.To.Dir {
+			comes, goes := *c, *c
+			comes.Kind, comes.From = disk.Link, noName
+			goes.Kind, goes.To, goes.Over = disk.Unlink, noName, -1
+			both = []effect{{change: &comes, file: -1, swaps: -1}, {change: &goes, file: -1, swaps: -1}}
+		}
+		for i := range both {
+			w.apply(&both[i])
+			moments = append(moments, w.text())
+		}
+		effects = append(effects, both...)
+	}
+	return effects, moments
+}
+
+var noName = disk.Name{Dir: -1}
 
 func (n *node) settle() {
 	if len(n.labels) > 0 {
@@ -95,7 +111,6 @@ func (w *world) name(path string) disk.Name {
 
 // effect is what the step does now.
 func (w *world) effect(s step) effect {
-	none := disk.Name{Dir: -1}
 	e := effect{file: -1, swaps: -1}
 	at := w.name(s.path)
 	there, exists := w.entries[at]
@@ -105,15 +120,15 @@ func (w *world) effect(s step) effect {
 	fresh := func(n node) int32 { w.nodes = append(w.nodes, n); return int32(len(w.nodes) - 1) }
 	switch {
 	case s.verb == "create", s.verb == "write" && !exists:
-		change(disk.Link, fresh(node{labels: []string{"empty"}}), none, at)
+		change(disk.Link, fresh(node{labels: []string{"empty"}}), noName, at)
 	case s.verb == "mkdir":
-		change(disk.Link, fresh(node{directory: true}), none, at)
+		change(disk.Link, fresh(node{directory: true}), noName, at)
 	case s.verb == "symlink":
-		change(disk.Link, fresh(node{link: true}), none, at)
+		change(disk.Link, fresh(node{link: true}), noName, at)
 	case s.verb == "link":
-		change(disk.Link, there, none, w.name(s.other))
+		change(disk.Link, there, noName, w.name(s.other))
 	case s.verb == "unlink", s.verb == "rmdir":
-		change(disk.Unlink, there, at, none)
+		change(disk.Unlink, there, at, noName)
 	case s.verb == "rename", s.verb == "exchange":
 		to := w.name(s.other)
 		over, covered := w.entries[to]

@@ -9,12 +9,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/afterlock/afterlock/crashsim/disk"
 )
 
 // stands is the durability model that stands for a file system.
-var stands = map[string]disk.Durability{"ext4": disk.Ordered, "xfs": disk.Ordered, "btrfs": disk.Weak}
+var stands = map[string]model{"ext4": models[0], "xfs": models[0], "btrfs": models[3]}
 
 // ordered are the file systems of which tempdir knows that they order names, see
 // tempdir.Root.Ordered.
@@ -78,8 +76,8 @@ func (t *table) sum(cases []*litmus, of func(c *litmus, r *result) count) (sum c
 
 // kept, inOrder and held say whether what was synced was durable, whether what was left is
 // a moment of the program, and whether the promise was kept.
-func kept(c *litmus, r *result) count    { return r.lost(follow(c)) }
-func inOrder(c *litmus, r *result) count { return r.disordered(follow(c)) }
+func kept(c *litmus, r *result) count    { return r.lost(follow(c, false)) }
+func inOrder(c *litmus, r *result) count { return r.disordered(follow(c, false)) }
 func held(c *litmus, r *result) count    { return r.broken(c) }
 
 // pick are the cases of a row, in one of the columns.
@@ -151,10 +149,9 @@ func page(dir string) (string, error) {
 	for _, p := range promises {
 		line(p.title(), func(t *table) string { return t.least(p) })
 	}
-	fmt.Fprint(&b, calibrated)
+	fmt.Fprint(&b, code, calibrated)
 	heads("model")
-	for m := range disk.Durabilities {
-		m := disk.Durability(m)
+	for _, m := range models {
 		line(m.String(), func(t *table) string {
 			n := t.contained(m)
 			switch {
@@ -215,11 +212,21 @@ Each promise with nothing, or with one more fsync, in the place where tempdir an
 const policy = `
 ## The least that is needed
 
-The first of the fsyncs that is enough:
+The first of the fsyncs that is enough; a promise in parentheses is not made, because recovery adopts data without a lock file (rule 3):
+`
+
+const code = `
+What the code does, and [how often](../tempdir/layerstore/testdata/fsyncs.txt) (a test counts):
+
+- On ext4 and xfs tempdir syncs nothing, and layerstore nothing but its metadata: the spare and its directory, in each save, under the lock. A durable layer ([Sync](../tempdir/layerstore/options.go)) adds one syncfs, without the lock. That is the least, but for the fsync of the directory in the save that drops a record: it makes a deletion durable that was acknowledged.
+- Elsewhere tempdir syncs the directory of the instance before it removes anything, without any lock. Where that is not done nothing torn was seen on btrfs; the weak model needs it. Under the lock layerstore syncs it before a record goes, and the directories of a layer before a record is complete: without either of these btrfs breaks the promise.
+- The instance's directory is enough for what layerstore deletes: each layer has a directory, whose rename makes btrfs commit everything with that fsync, links included. Who stages files alone has to sync the directory that they left.
 `
 
 const calibrated = `
 ## Calibration of the simulated disk
 
-[Simulated power loss](../crashsim/disk/durability.go) has three durability models. A tree that a real file system left, and that the model does not allow after as many steps, would be *outside*. The model in bold stands for the file system; how many of the trees that it allows were seen says how tight it is.
+[Simulated power loss](../crashsim/disk/durability.go) has three durability models, in all of which a rename is atomic. A tree that a real file system left, and that the model does not allow after as many steps, would be *outside*. The model in bold stands for the file system; how many of the trees that it allows were seen says how tight it is.
+
+On btrfs a rename of a *file* to another directory is not atomic: fsync of the directory that it came to makes the new name durable without the old one's going, and after power loss the file has both. What has to be gone for good, like a victim that was staged, needs an fsync of the directory that it left. Of a directory that was renamed nothing like it was seen: there btrfs commits everything. The last model has that, and the simulated disk, which moves directories, does not.
 `
