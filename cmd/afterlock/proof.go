@@ -126,18 +126,16 @@ func recordNeeded(cmd *cobra.Command, file string) error {
 	if len(solvers) == 0 {
 		return errors.New("there is no solver; " + gate.InstallSolvers)
 	}
-	before, err := proof.ReadRecorded()
+	r, err := proof.ReadRecorded()
 	if err != nil {
 		return err
 	}
-	r := proof.Recorded{Solver: solvers[0].Name, Questions: map[string]string{}, Needed: map[string]map[string]string{}}
+	r.Solver = solvers[0].Name
 	for _, th := range proof.Theories() {
-		r.Questions[th.Name], r.Needed[th.Name] = th.Hash(), before.Needed[th.Name]
-		if r.Questions[th.Name] == before.Questions[th.Name] {
+		if r.Questions[th.Name] == th.Hash() {
 			continue
 		}
 		needed := map[string]string{}
-		r.Needed[th.Name] = needed
 		err := solvers[0].Needed(cmd.Context(), th, func(clause, without string) {
 			needed[clause] = without
 			fmt.Fprintln(cmd.ErrOrStderr(), th.Name, clause, without)
@@ -145,12 +143,16 @@ func recordNeeded(cmd *cobra.Command, file string) error {
 		if err != nil {
 			return err
 		}
+		r.Questions[th.Name], r.Needed[th.Name] = th.Hash(), needed
+		text, err := json.MarshalIndent(r, "", "  ")
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, append(text, '\n'), 0o644); err != nil {
+			return err
+		}
 	}
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(file, append(text, '\n'), 0o644)
+	return nil
 }
 
 func writeProof(cmd *cobra.Command, th *proof.Theory, s gate.Solver, answers []gate.Proved, asJSON bool) error {

@@ -156,6 +156,27 @@ func TestAPropertyThatSaysNothingIsNoticed(t *testing.T) {
 	}
 }
 
+// Nor does the model without a rule have the clause that the rule is for.
+func TestAClauseIsFalseWithoutItsRule(t *testing.T) {
+	for name, of := range map[string]string{
+		"Rule15ClosesAnyway": "ClosesNoLock", "Rule15InspectsYoung": "YoungUntouched", "UpstreamClosesCreated": "EachOwnFile", "UpstreamAsShipped": "ActingIsNamed",
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := model.Find(name)
+			b, err := NewBridge(m)
+			require.NoError(t, err)
+			require.NoError(t, b.Explore(t.Context(), m))
+			require.Empty(t, b.Differences)
+			clauses := about(*m.Protocol).Clauses
+			c := clauses[slices.IndexFunc(clauses, func(c Clause) bool { return c.Name == of })]
+			b.formula = []checked{{c.Name, compile(c.formula, nil), nil}}
+			require.NoError(t, b.Explore(t.Context(), m))
+			require.NotEmpty(t, b.Differences)
+			assert.Contains(t, b.Differences[0], of)
+		})
+	}
+}
+
 func TestAnActionChangesAFunctionOnce(t *testing.T) {
 	assert.PanicsWithValue(t, "proof: A changes data twice", func() { action("A", "", yes, data.set(i, yes), data.set(i, no)) })
 }

@@ -71,6 +71,7 @@ func TheirOwners() *Theory {
 		Hypotheses: append(slices.Clone(assumptions), not(posixLocks), mixedFleet,
 			forall(proc, func(p *term) *term { return implies(upstream.of(p), creator.of(p)) })),
 		Init: initial(), Actions: beside(), Properties: properties, Steps: stepProperties,
+		Never: []string{"MakeData/exists", "Commit/lost", "UpstreamOpenLock/refused", "UpstreamOpenLock/creates", "UpstreamTakeLock/busy"},
 		Clauses: with(creatorPlaces, holderPlaces, theirPlaces, ourPlaces, noFileBefore, openedByName, idIsUsed, theyHold, theirNoDataBefore,
 			Clause{Name: "TheirNameStays", Says: "an upstream creator's lock file keeps its name until its owner removes it", formula: and(
 				whoIs("upstreamNamed", func(p *term) *term { return lock.is(idOf.of(p)) }),
@@ -105,6 +106,7 @@ func Repaired() *Theory {
 		Hypotheses: append(slices.Clone(assumptions), not(posixLocks), apart, oneName,
 			forall(proc, func(p *term) *term { return implies(upstream.of(p), repaired.of(p)) })),
 		Init: initial(), Actions: beside(), Properties: without(properties, "DataHasLock"), Steps: stepProperties,
+		Never:   []string{"MakeData/exists", "Commit/lost"},
 		Clauses: without(with(creatorPlaces, holderPlaces, theirPlaces, ourPlaces, noFileBefore, openedByName, idIsUsed, theyHold, eachOwnFile, theirNoDataBefore, argIsUsed), "EmptiedHasNone", "DataHasLock"),
 	}
 }
@@ -124,7 +126,7 @@ func OurOwners() *Theory {
 	return &Theory{
 		Name: "our-owners", Says: "our owners beside any processes of upstream",
 		Hypotheses: append(slices.Clone(assumptions), not(posixLocks), or(tmpFile, and(apart, oneName))),
-		Init:       initial(), Actions: beside(),
+		Init:       initial(), Actions: beside(), Never: []string{"MakeData/exists"},
 		Properties: []Clause{property("LiveIsLocked"), property("OurLiveKept"), property("RepliesTrue"),
 			{Name: "LiveKept", Says: "the same of any instance, if upstream's processes only recover", formula: or(theirCreators, property("LiveKept").formula)}},
 		Clauses: without(with(creatorPlaces, holderPlaces, theirPlaces, ourPlaces, noFileBefore, openedByName, idIsUsed, argIsUsed,
@@ -150,13 +152,17 @@ func OurOwners() *Theory {
 			Clause{Name: "CallIsOnOwn", Says: "a call to us is about a victim, or about an addition inside one's own instance", formula: whoOfOurs("calling", func(p *term) *term {
 				return or(victim.of(arg.of(p)), and(addition.of(arg.of(p)), inside(arg.of(p), idOf.of(p))))
 			})},
-			Clause{Name: "RemovalStaysInside", Says: "what somebody removes is in its own instance, or gone, or was committed by an upstream owner", formula: whoIs("inside", func(p *term) *term {
-				x := arg.of(p)
-				return and(not(mounted.of(x)), or(inside(x, idOf.of(p)), isAt(x, "gone"), and(theirCreators, addition.of(x), isAt(x, "home"))))
-			})},
-			Clause{Name: "ReachableWhole", Says: "a victim that can be reached by its path, and what is mounted, is whole; so is what was committed, if upstream has no owners", formula: forall(item, func(x *term) *term {
-				return implies(or(and(isAt(x, "home"), or(victim.of(x), not(theirCreators))), mounted.of(x)), whole.of(x))
-			})},
+			Clause{Name: "RemovalStaysInside", Says: "what somebody removes is in its own instance, or gone, or was committed by an upstream owner", formula: and(
+				whoIs("inside", func(p *term) *term {
+					x := arg.of(p)
+					return and(not(mounted.of(x)), or(inside(x, idOf.of(p)), isAt(x, "gone"), and(addition.of(x), isAt(x, "home"))))
+				}),
+				or(theirCreators, whoIs("inside", func(p *term) *term { return not(isAt(arg.of(p), "home")) })))},
+			Clause{Name: "ReachableWhole", Says: "a victim that can be reached by its path, and what is mounted, is whole; so is what was committed, if upstream has no owners", formula: and(
+				forall(item, func(x *term) *term {
+					return implies(or(and(isAt(x, "home"), victim.of(x)), mounted.of(x)), whole.of(x))
+				}),
+				or(theirCreators, forall(item, func(x *term) *term { return implies(isAt(x, "home"), whole.of(x)) })))},
 			Clause{Name: "OpenIsWhole", Says: "what is inside an open directory of ours is whole", formula: whoOfOurs(openPCs, func(p *term) *term {
 				return forall(item, func(x *term) *term { return implies(inside(x, idOf.of(p)), whole.of(x)) })
 			})},

@@ -16,6 +16,6 @@ func Posix() *Theory {
 			})),
 		Init: initial(), Actions: Actions(), Properties: properties, Steps: stepProperties,
 		Clauses: with(noFileBefore, openedByName, eachOwnFile),
-		Never:   []string{"MakeData/exists", "Commit/lost"},
+		Never:   []string{"MakeData/exists", "Commit/lost", "OpenToInspect"},
 	}
 }
