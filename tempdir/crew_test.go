@@ -46,6 +46,9 @@ func TestPace(t *testing.T) {
 		"half as fast after a while": {2, func(slice, workers int) float64 {
 			return []float64{0, 1, 2, 0.5}[workers+min(1, slice/500*(workers-1))]
 		}, 1, 503},
+		"four, and one is best after a while": {16, func(slice, workers int) float64 {
+			return []float64{float64(min(workers, 4)), 1 / float64(workers)}[min(1, slice/500)]
+		}, 1, 510},
 		"twice as fast after a while":    {2, func(slice, workers int) float64 { return []float64{0, 1, 1, 2}[workers+min(1, slice/100*(workers-1))] }, 2, 400},
 		"slower files, and quicker ones": {2, func(slice, workers int) float64 { return float64(workers) * []float64{1, 0.1, 10}[slice/20%3] }, 2, 60},
 	} {
