@@ -5,6 +5,7 @@ package main
 import (
 	"cmp"
 	"strings"
+	"sync"
 )
 
 // A litmus is one case: a short program, of which a power loss may leave a part.
@@ -147,7 +148,7 @@ var promises = []promise{
 }
 
 // allCases are the programs of operations and promises.
-func allCases() (cases []*litmus) {
+var allCases = sync.OnceValue(func() (cases []*litmus) {
 	for _, o := range operations {
 		for _, column := range columns {
 			if steps, ok := o.after(column); ok {
@@ -176,4 +177,4 @@ func allCases() (cases []*litmus) {
 		c.do = strings.Join(words, "; ")
 	}
 	return cases
-}
+})

@@ -144,7 +144,7 @@ func (o options) measure() (*table, error) {
 	if err := exec.Command("cp", "--sparse=always", image, r.base).Run(); err != nil {
 		return nil, err
 	}
-	cases := allCases()
+	cases := slices.Clone(allCases())
 	if only, err := regexp.Compile(o.Only); err != nil {
 		return nil, err
 	} else {
