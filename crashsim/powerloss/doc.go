@@ -22,5 +22,18 @@
 // kernels can be replayed as well ([ReadLog]). Sectors that are half
 // written are not modelled.
 //
+// # Which fsyncs are needed
+//
+// An fsync of the library can be left out of a job; it is named after the function
+// that makes it. Found to be missing, with --deep, are on each file system
+// those of a save (save.SyncSpare, save.SyncDirectory), of content (Create.SyncContent)
+// and of a deletion of its own (Sync.SyncData of package tempdir); and on btrfs alone the
+// one before a store forgets a layer (Sync.SyncData) and the one before a new layer's
+// record is complete (commit.SyncDirectory). Not found to be missing on any of the three
+// are that of rule 11 before the first unlink (removeTree.SyncData), since btrfs commits
+// rename and unlinks together or in order, and that for a save whose process died
+// (makeDurable.SyncDirectory, program takeover), since what follows makes it durable:
+// they are needed where a file system promises less (model weak of package crashsim).
+//
 // It takes root, /dev/fuse, loop devices, and the mkfs of each file system.
 package powerloss

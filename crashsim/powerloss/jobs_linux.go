@@ -39,29 +39,27 @@ var weights = map[string]int{
 	"overlay-recover,fsync": 16,
 }
 
-// A Control is a job that is wrong, and the claim that has to be found false.
-type Control struct {
-	Job   Job
-	Claim world.Claim
-}
-
 // Controls are wrong programs, and programs of ours on a file system that does not
-// keep its promises, or without an fsync.
-func Controls(fileSystem string) (controls []Control) {
+// keep its promises, or without an fsync: Job.Until has to be found to be false. Deep
+// are those of every fsync that is needed.
+func Controls(fileSystem string, deep bool) (controls []Job) {
 	for _, line := range strings.Split(strings.TrimSpace(controlTable), "\n") {
 		words := strings.Fields(line)
-		j := Job{Program: words[1], Budget: 25, First: true}
+		j := Job{Program: words[1], Budget: 60, Until: world.Claim(words[2])}
+		wanted := true
 		for _, word := range words[3:] {
 			switch key, value, _ := strings.Cut(word, "="); key {
 			case "noise":
 				j.Noise = value
 			case "without":
 				j.Without = value
+			case "deep":
+				wanted = deep
 			}
 		}
 		for _, j.FileSystem = range strings.Split(words[0], ",") {
-			if kind, _, _ := strings.Cut(j.FileSystem, "-"); kind == fileSystem {
-				controls = append(controls, Control{j, world.Claim(words[2])})
+			if kind, _, _ := strings.Cut(j.FileSystem, "-"); kind == fileSystem && wanted {
+				controls = append(controls, j)
 			}
 		}
 	}
@@ -70,12 +68,17 @@ func Controls(fileSystem string) (controls []Control) {
 
 // File systems, program, claim, and how it runs.
 const controlTable = `
-ext4,xfs       in-place           reachable-whole noise=fsync
-btrfs          in-place           reachable-whole noise=sync
+ext4,xfs       in-place           reachable-whole  noise=fsync
+btrfs          in-place           reachable-whole  noise=sync
 ext4,xfs,btrfs records-first      no-leak
 ext4-nobarrier delete-durable     replies-true
-ext4,xfs,btrfs delete-durable     replies-true    without=Sync.SyncData
-ext4,xfs,btrfs add-durable        replies-true    without=destination
-ext4,xfs,btrfs vfs-create-durable reachable-whole without=Create.SyncContent
-ext4,xfs       vfs-create         replies-true    without=save.SyncDirectory
+ext4,xfs,btrfs delete-durable     replies-true     without=Sync.SyncData
+ext4,xfs,btrfs add-durable        replies-true     without=destination deep
+ext4,xfs,btrfs add-durable        reachable-whole  without=content deep
+ext4,xfs,btrfs vfs-create-durable reachable-whole  without=Create.SyncContent
+ext4,xfs       vfs-create         whole-or-flagged without=save.SyncDirectory deep
+btrfs          vfs-create         replies-true     without=save.SyncDirectory deep
+ext4,xfs,btrfs vfs-create         replies-true     without=save.SyncSpare deep
+btrfs          vfs-delete         replies-true     without=Sync.SyncData deep
+btrfs          vfs-create         whole-or-flagged without=commit.SyncDirectory
 `

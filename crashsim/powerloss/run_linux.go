@@ -20,10 +20,10 @@ import (
 type Job struct {
 	Program    string // its name
 	FileSystem string
-	Noise      string // what others do before each change: "", "fsync" or "sync"
-	Without    string // the fsync that is left out
-	Budget     int    // states
-	First      bool   // stop at the first finding
+	Noise      string      // what others do before each change: "", "fsync" or "sync"
+	Without    string      // the fsync that is left out
+	Budget     int         // states
+	Until      world.Claim // stop as soon as this is found to be false
 }
 
 // text is the job as it stands in a schedule.
@@ -353,7 +353,7 @@ func (s *shop) do(ctx context.Context, j Job, seed uint64, dir string) (result R
 			if err := g.judge(c); err != nil {
 				return fmt.Errorf("%s: %w", j.at(c), err)
 			}
-			if j.First && len(g.found) > 0 {
+			if j.Until != "" && slices.ContainsFunc(g.found, func(f Found) bool { return f.Claim == j.Until }) {
 				break
 			}
 		}

@@ -8,7 +8,7 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -179,14 +179,16 @@ func mounted(source, dir, kind, options string, do func() error) error {
 	return err
 }
 
-// unmount unmounts. A process that another worker is just starting has all that is open
-// here until it executes its program.
+// busyPatience is how long a mount may be busy: a process that another worker is just
+// starting has all that was open here until it executes its program.
+const busyPatience = 5 * time.Second
+
+// unmount unmounts.
 func unmount(dir string) error {
 	err := unix.Unmount(dir, 0)
-	if err == unix.EBUSY {
-		syscall.ForkLock.RLock()
+	for deadline := time.Now().Add(busyPatience); err == unix.EBUSY && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond) // nothing tells when a mount stops being busy
 		err = unix.Unmount(dir, 0)
-		syscall.ForkLock.RUnlock()
 	}
 	if err != nil {
 		return &os.PathError{Op: "unmount", Path: dir, Err: err}

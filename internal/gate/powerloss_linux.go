@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/afterlock/afterlock/crashsim/powerloss"
-	"github.com/afterlock/afterlock/internal/bench/world"
 )
 
 // States of each file system; a shard does its part.
@@ -34,7 +33,6 @@ func runPowerLoss(ctx context.Context, env Env) (Result, error) {
 	}
 	var result Result
 	var jobs []powerloss.Job
-	controls := make(map[powerloss.Job]world.Claim)
 	parts := max(env.Shard.N, 1)
 	var systems []string
 	for _, name := range powerLossSystems {
@@ -54,10 +52,7 @@ func runPowerLoss(ctx context.Context, env Env) (Result, error) {
 				jobs = append(jobs, j)
 			}
 		}
-		for _, c := range powerloss.Controls(name) {
-			controls[c.Job] = c.Claim
-			jobs = append(jobs, c.Job)
-		}
+		jobs = append(jobs, powerloss.Controls(name, env.Deep)...)
 	}
 	if len(systems) == 0 {
 		result.Skipped, result.Because = true, result.Skips[0].Why
@@ -74,24 +69,25 @@ func runPowerLoss(ctx context.Context, env Env) (Result, error) {
 	for _, r := range results {
 		env.Log.Debug("power loss", "job", r.Job.String(), "counts", fmt.Sprintf("%+v", r.Counts), "fsyncs", r.Fsyncs)
 	}
-	judged, err := powerLossResult(results, systems, controls, states/parts)
+	judged, err := powerLossResult(results, systems, states/parts)
 	judged.Skips = result.Skips
 	judged.Ran += fmt.Sprintf(" (%.1f s)", time.Since(begin).Seconds())
 	return judged, err
 }
 
 // powerLossResult judges the results of jobs for so many states of each system.
-func powerLossResult(results []powerloss.Result, systems []string, controls map[powerloss.Job]world.Claim, states int) (result Result, err error) {
+func powerLossResult(results []powerloss.Result, systems []string, states int) (result Result, err error) {
 	counts := make(map[string]*powerloss.Counts)
 	for _, name := range systems {
 		counts[name] = &powerloss.Counts{}
 	}
-	caught, findings := 0, 0
+	controls, caught, findings := 0, 0, 0
 	for _, r := range results {
 		if r.Err != "" {
 			return result, errors.New(r.Err)
 		}
-		if claim, is := controls[r.Job]; is {
+		if claim := r.Job.Until; claim != "" {
+			controls++
 			if slices.ContainsFunc(r.Findings, func(f powerloss.Found) bool { return f.Claim == claim }) {
 				caught++
 			} else {
@@ -116,7 +112,7 @@ func powerLossResult(results []powerloss.Result, systems []string, controls map[
 	result.Counts = append(result.Counts,
 		AtLeast("trees recovered", int64(all.Trees), int64(states*len(systems)*minTreesPercent/100)),
 		AtLeast("of them with leaks, all reclaimed", int64(all.Leaks), int64(states*len(systems)*minLeaksPercent/100)),
-		AtLeast("wrong programs found wrong", int64(caught), int64(len(controls))),
+		AtLeast("wrong programs found wrong", int64(caught), int64(controls)),
 		Never("findings", int64(findings)))
 	result.Ran = fmt.Sprintf("%d power losses under %s, %.0f a second and worker", all.States, strings.Join(systems, ", "), float64(all.States)/max(all.Replaying.Seconds(), 1e-3))
 	return result, nil

@@ -157,7 +157,7 @@ func TestWorldsStageJudgesAReport(t *testing.T) {
 
 func TestPowerLossStageJudgesResults(t *testing.T) {
 	type results struct{ plain, wrong powerloss.Result }
-	wrong := powerloss.Job{Program: "in-place", FileSystem: "xfs"}
+	wrong := powerloss.Job{Program: "in-place", FileSystem: "xfs", Until: world.ReachableWhole}
 	found := func(claim world.Claim) []powerloss.Found {
 		return []powerloss.Found{{Finding: world.Finding{Claim: claim, Path: "layers/v1", Detail: "is lost"}, Repeat: "powerloss:x@xfs/D1c", Trees: 2}}
 	}
@@ -167,7 +167,7 @@ func TestPowerLossStageJudgesResults(t *testing.T) {
 			powerloss.Result{Job: wrong, Findings: found(world.ReachableWhole)},
 		}
 		change(&r)
-		result, err := powerLossResult([]powerloss.Result{r.plain, r.wrong}, []string{"xfs"}, map[powerloss.Job]world.Claim{wrong: world.ReachableWhole}, 200)
+		result, err := powerLossResult([]powerloss.Result{r.plain, r.wrong}, []string{"xfs"}, 200)
 		require.NoError(t, err)
 		return result
 	}, map[string]func(*results){
@@ -177,7 +177,7 @@ func TestPowerLossStageJudgesResults(t *testing.T) {
 		"19 of them with an acknowledged deletion, at least 20 expected":                                      func(r *results) { r.plain.Counts.Acknowledged = 19 },
 		"19 trees recovered, at least 20 expected; 9 of them with leaks, all reclaimed, at least 10 expected": func(r *results) { r.plain.Counts.Trees, r.plain.Counts.Leaks = 19, 9 },
 	})
-	_, err := powerLossResult([]powerloss.Result{{Err: "no loop device"}}, nil, nil, 200)
+	_, err := powerLossResult([]powerloss.Result{{Err: "no loop device"}}, nil, 200)
 	assert.EqualError(t, err, "no loop device")
 }
 
