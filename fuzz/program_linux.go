@@ -262,16 +262,26 @@ func Replay(ctx context.Context, text string, w io.Writer) (findings int, err er
 // Shrink looks for a smaller program with the same problem.
 func (m *Machine) Shrink(ctx context.Context, s *schedule.Schedule, problem string) *schedule.Schedule {
 	claim, _, _ := strings.Cut(problem, ":")
+	tried := map[string]bool{}
+	smaller := func(c *schedule.Schedule) bool {
+		if size(c) >= size(s) || tried[c.String()] {
+			return false // what cannot be left out came back
+		}
+		tried[c.String()] = true
+		problems, err := m.Run(ctx, c)
+		if err != nil || !slices.ContainsFunc(problems, func(p string) bool { return strings.HasPrefix(p, claim+":") }) {
+			return false
+		}
+		s = c
+		return true
+	}
 	for {
-		smaller := slices.IndexFunc(candidates(s), func(c *schedule.Schedule) bool {
-			problems, err := m.Run(ctx, c)
-			if err != nil || size(c) >= size(s) || !slices.ContainsFunc(problems, func(p string) bool { return strings.HasPrefix(p, claim+":") }) {
-				return false // what cannot be left out came back
-			}
-			s = c
-			return true
-		})
-		if smaller < 0 {
+		all := candidates(s)
+		if slices.ContainsFunc(all, smaller) {
+			continue
+		}
+		// One change alone often hides the problem, and a second one brings it back.
+		if !slices.ContainsFunc(all, func(c *schedule.Schedule) bool { return slices.ContainsFunc(candidates(c), smaller) }) {
 			return s
 		}
 	}
@@ -350,11 +360,6 @@ func candidates(s *schedule.Schedule) (all []*schedule.Schedule) {
 		}
 		for j := range s.Losses[i].Lost {
 			add(func(c *schedule.Schedule) { c.Losses[i].Lost = slices.Delete(c.Losses[i].Lost, j, j+1) })
-		}
-	}
-	for i := range s.Steps {
-		for j := range i {
-			add(func(c *schedule.Schedule) { c.Steps = slices.Delete(slices.Delete(c.Steps, i, i+1), j, j+1) })
 		}
 	}
 	return all
