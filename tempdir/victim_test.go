@@ -130,6 +130,17 @@ func TestInstanceGone(t *testing.T) {
 	s.end(t)
 }
 
+// An instance in which nothing is staged is closed by one call, and looked at all the same.
+func TestCloseWithNothingStaged(t *testing.T) {
+	s := newScene(t)
+	gone, filled := must(s.root.Create()), must(s.root.Create())
+	require.NoError(t, os.Remove(s.data(gone.ID())))
+	require.NoError(t, os.WriteFile(filepath.Join(s.data(filled.ID()), "stranger"), nil, 0o600))
+	require.ErrorIs(t, gone.Close(background), tempdir.ErrInstanceGone)
+	require.NoError(t, filled.Close(background))
+	require.NoDirExists(t, s.data(filled.ID()))
+}
+
 func TestVictimThatIsNoName(t *testing.T) {
 	s := newScene(t)
 	for _, victim := range []string{"", ".", "..", "/", "//", "./", "../", s.victim + "/.", s.victim + "/..", s.outside + "/etc/.."} {
