@@ -148,7 +148,9 @@ func TestAFullDiskIsOneLineThatSaysWhatIsNeeded(t *testing.T) {
 	report, _ := runFakes(t, t.Context(),
 		fake{name: "x", result: Result{}, err: errors.Join(one, one, one)}, fake{name: "y", err: elsewhere})
 	assert.Equal(t, Environment, report.Verdict)
-	assert.Equal(t, "needs about 20 MB in /dev/shm, which has no more: "+elsewhere.Error(), report.Stages[1].Because)
+	if !strings.HasPrefix(os.TempDir(), "/dev/shm") { // else --dir is there, too
+		assert.Equal(t, "needs about 20 MB in /dev/shm, which has no more: "+elsewhere.Error(), report.Stages[1].Because)
+	}
 	assert.Regexp(t, `^needs about 20 MB in --dir, and /\S+ has no more: write /scratch/layer-01/a: no space left on device$`, report.Stages[0].Because)
 }
 
