@@ -42,7 +42,7 @@ func TestPartnerWithoutProc(t *testing.T) {
 // needProc are the tests that look into /proc themselves, or start processes that do;
 // and those that are about results which they bring about themselves.
 const needProc = "^Test(Answers|ArgumentsBelow|SystemCallsAs|CloseIsNot|Closed|CreateWithout|DataThatIsNoD|DeepTreeInPlaceWhen|Detach|EmptyDirectoryOf|EveryOp|" +
-	"EveryPair|FewDescr|FlagsOfDev|ForeignTypes|Format|FullDisk|InodeNumber|KilledO|LifeWh|LockFileThatIsNone|LookupAns|ModeThatW|ModesAre|MountOver|" +
+	"EveryPair|FewDescr|FlagsOfDev|Fsyncs|ForeignTypes|Format|FullDisk|InodeNumber|KilledO|LifeWh|LockFileThatIsNone|LookupAns|ModeThatW|ModesAre|MountOver|" +
 	"NoDescr|NothingB|NothingIs|OpenRef|OpenWithout|Orderly|Parked|RenamesThat|RootRem|RootThat|RootWithout|Signals|Somebody|StagingW|SyncOf|TwoNames|" +
 	"Unreadable|UpstreamOwner|VictimThatIsAn|WhichFile|Partner|WithoutProc|ErrnoTable|HelpersDecide|NotFoundIs|KilledTwice|ManyE)"
 
