@@ -173,6 +173,21 @@ func TestCrewHires(t *testing.T) {
 	require.EqualValues(t, 1, most.Load())
 }
 
+// What a walk below others hoisted is listed again at the top, where nothing was removed.
+func TestCrewHoists(t *testing.T) {
+	top := filepath.Join(testfs.InMemory(t), "top")
+	require.NoError(t, os.Mkdir(top, 0o700))
+	makeDeep(t, filepath.Join(top, "deep"), 40, "d")
+	for _, path := range []string{"stays", "deep/stays", "deep/d/d/d/stays"} {
+		require.NoError(t, os.WriteFile(filepath.Join(top, path), nil, 0o644))
+	}
+	k := newTap()
+	k.set(staying)
+	require.Error(t, tempdir.Remove(background, top, kernel.With[tempdir.Option](k), tempdir.Eager(2)))
+	require.Contains(t, k.take(), "Hoist")
+	require.ElementsMatch(t, []string{"", "/stays", "/deep", "/deep/stays", "/deep/d", "/deep/d/d", "/deep/d/d/d", "/deep/d/d/d/stays"}, pathsBelow(t, top))
+}
+
 // What others move about in a tree meanwhile, and mounts in it: nothing outside is touched,
 // and nil means gone.
 func TestCrewBesideOthers(t *testing.T) {
