@@ -79,7 +79,7 @@ func (s *site) other(words ...string) error {
 func releasedPrograms() (all []program) {
 	for _, p := range []program{
 		{name: "released-put", layers: recorded(append(there("keep", "v1"), gone(false, "n1")...)), run: func(s *site) error {
-			return errors.Join(s.says("pending", "n1"), s.other("put", "n1", "-", "3", "10"), s.says("there", "n1"))
+			return errors.Join(s.says("pending", "n1"), s.other("put", "n1", "-", "3", "10"), s.says("there", "n1"), s.disturb())
 		}},
 		{name: "released-delete", layers: recorded(there("keep", "v1", "v2")), run: func(s *site) error {
 			for _, id := range []string{"v1", "v2"} {
