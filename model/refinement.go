@@ -87,9 +87,9 @@ func (m *Protocol) abstract(s *State) Key {
 	return packWhat(&a)
 }
 
-// refined says whether the step from s to n is a step of TempDir.tla, or none
-// that callers see.
-func (m *Protocol) refined() stepProperty[State] {
+// Refined is TempDirSpec of one step: whether the step from s to n is one of
+// TempDir.tla, or none that callers see.
+func (m *Protocol) Refined() func(a *Action, s, n *State) bool {
 	what := newTempDir(m.Config.Creator, m.Config.Recoverer, m.Config.Victim, m.Config.Addition, false)
 	var seen sync.Map // bool, of two keys
 	return func(_ *Action, s, n *State) bool {

@@ -27,6 +27,6 @@ func (m *Protocol) buildProperties(names []string) {
 		"RecordedKept": m.RecordedKept,
 	}
 	steps := m.probes()
-	steps["UnlinkedByHolder"], steps["LookingChangesNothing"], steps["TempDirSpec"] = m.UnlinkedByHolder, m.LookingChangesNothing, m.refined()
+	steps["UnlinkedByHolder"], steps["LookingChangesNothing"], steps["TempDirSpec"] = m.UnlinkedByHolder, m.LookingChangesNothing, m.Refined()
 	m.choose(names, states, steps)
 }

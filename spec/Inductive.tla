@@ -157,6 +157,12 @@ RepliesTrueEverywhere ==
 NeverLostEverywhere ==
   \A p \in Proc : ~(pc[p] \in {"lost"})
 
+\* A creator whose id has data holds the lock of the file that the id's lock file is.
+OwnerHolds ==
+  \A p \in Proc : ((p \in Creator) /\ (id[p] # None) /\ (id[p] \in data)) =>
+  ((Holds(p)) /\ ((fd[p] # None) /\ ((lock[id[p]] # None) /\ (lock[id[p]] =
+  fd[p]))))
+
 Inductive ==
   /\ HolderOpens
   /\ WorksOnId
@@ -188,4 +194,53 @@ Inductive ==
   /\ OpenIsWhole
   /\ RepliesTrueEverywhere
   /\ NeverLostEverywhere
+  /\ OwnerHolds
+
+\* The same, for TLC to begin in: each clause as soon as all that it is about is known.
+InductiveInit ==
+  /\ parked = NoneParked /\ crashes = 0 /\ failures = 0
+  /\ pc \in [Proc -> {"idle", "sawLock", "sawData", "sawBoth", "opened", "claimed"} \cup CreatePCs \cup OpenPCs \cup RemovePCs]
+  /\ CreatorPlaces
+  /\ RecovererPlaces
+  /\ NeverLostEverywhere
+  /\ id \in [Proc -> Id \cup {None}]
+  /\ WorksOnId
+  /\ CreatorsApart
+  /\ arg \in [Proc -> Item \cup {None}]
+  /\ ArgIsUsed
+  /\ ArgIsSet
+  /\ fd \in [Proc -> Inode \cup {None}]
+  /\ HasFile
+  /\ UnnamedIsPrivate
+  /\ holder \in [Inode -> Proc \cup {None}]
+  /\ HolderHasFile
+  /\ HolderPlaces
+  /\ InspectorPlaces
+  /\ OneHolder
+  /\ PastLockHolds
+  /\ HolderOpens
+  /\ lock \in [Id -> Inode \cup {None}]
+  /\ InodeHasOneName
+  /\ UnnamedHasNoName
+  /\ ActingIsNamed
+  /\ \E n \in Inode : Free(n)
+  /\ data \in SUBSET Id
+  /\ OpenHasData
+  /\ NoDataBefore
+  /\ EmptiedHasNone
+  /\ DataHasLockOrOrphan
+  /\ OwnerHolds
+  /\ used \in SUBSET Id
+  /\ CreatorUsedId
+  /\ SeenIsUsed
+  /\ place \in [Item -> {"absent", "home", "gone"} \cup Id]
+  /\ EntryHasData
+  /\ CallIsOnOwn
+  /\ RemovalStaysInside
+  /\ RepliesTrueEverywhere
+  /\ tree \in [Item -> 0 .. Files]
+  /\ ReachableWholeEverywhere
+  /\ OpenIsWhole
+
+OneStep == TLCGet("level") < 2
 =============================================================================

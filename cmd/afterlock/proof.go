@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -66,9 +67,6 @@ interrupted.`,
 					return fmt.Errorf("no clause %q; there are: %s", clause, strings.Join(th.Names(), ", "))
 				}
 			}
-			if record != "" {
-				return recordNeeded(cmd, record)
-			}
 			if smt != "" {
 				return writeObligations(smt, all)
 			}
@@ -78,6 +76,9 @@ interrupted.`,
 			}
 			if len(solvers) == 0 {
 				return errors.New("there is no solver; " + gate.InstallSolvers)
+			}
+			if record != "" {
+				return recordUses(cmd, th, solvers[0], record)
 			}
 			answers, err := solvers[0].Prove(cmd.Context(), all, func(gate.Proved) {})
 			if err != nil {
@@ -91,7 +92,7 @@ interrupted.`,
 	flags.StringVar(&clause, "clause", "", "only this `clause` of the invariant: one question for each action")
 	flags.StringVar(&mutant, "mutant", "", "the proof of this `model`, which has a mutant in place of an action")
 	flags.StringVar(&smt, "smt", "", "write the questions to this `directory`, and ask nobody")
-	flags.StringVar(&record, "record", "", "find out what each clause is needed for, and write it to this `file`: "+proof.RecordFile+" of a checkout")
+	flags.StringVar(&record, "record", "", "find out what each clause of the theory is used for, and write it to this `file`: "+proof.RecordFile+" of a checkout")
 	flags.StringVar(&solver, "solver", "", "`z3` or cvc5 (default: the first of them that is installed)")
 	flags.BoolVar(&asJSON, "json", false, "print the answers as JSON")
 	return cmd
@@ -119,28 +120,34 @@ func writeObligations(dir string, all []proof.Obligation) error {
 	return nil
 }
 
-// recordNeeded asks what is not proved without each clause, of the theories that are not
-// as they were when that was recorded. It takes half a minute for each.
-func recordNeeded(cmd *cobra.Command, file string) error {
-	solvers := gate.Solvers()
-	if len(solvers) == 0 {
-		return errors.New("there is no solver; " + gate.InstallSolvers)
+// recordUses asks what is not proved without each clause of the theory, and writes it to
+// the file, which keeps what it has of others, and of this one if it is not stale. It takes some minutes.
+func recordUses(cmd *cobra.Command, th *proof.Theory, s gate.Solver, file string) error {
+	all := map[string]proof.Recorded{}
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(text, &all)
 	}
-	r, err := proof.ReadRecorded()
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	r.Solver = solvers[0].Name
-	for _, th := range proof.Theories() {
-		if r.Questions[th.Name] == th.Hash() {
+	r := all[th.Name]
+	if r.Questions != th.Hash() {
+		r = proof.Recorded{Questions: th.Hash(), Solver: s.Name, Used: map[string][]string{}}
+	}
+	for _, c := range th.Clauses {
+		if _, known := r.Used[c.Name]; known { // somebody was interrupted
 			continue
 		}
-		needed := map[string]string{}
-		err := solvers[0].Needed(cmd.Context(), th, func(clause, without string) {
-			needed[clause] = without
-			fmt.Fprintln(cmd.ErrOrStderr(), th.Name, clause, without)
-		})
-		if err != nil {
+		if r.Used[c.Name], err = s.Uses(cmd.Context(), th, c.Name); err != nil {
+			return err
+		}
+		fmt.Fprintln(cmd.ErrOrStderr(), c.Name+":", strings.Join(r.Used[c.Name], ", "))
+		all[th.Name] = r
+		if text, err = json.MarshalIndent(all, "", "  "); err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, append(text, '\n'), 0o644); err != nil {
 			return err
 		}
 		r.Questions[th.Name], r.Needed[th.Name] = th.Hash(), needed

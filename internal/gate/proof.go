@@ -11,8 +11,8 @@ import (
 
 // What the stage counts at least.
 const (
-	minObligations   = 250
-	minClauses       = 160
+	minObligations   = 340
+	minClauses       = 165
 	minTheories      = 5 // of the protocol, in some model each
 	minBridgeModels  = 26
 	minBridgeStates  = 300_000
@@ -30,7 +30,7 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 	if env.Deep {
 		kinds = model.Kinds
 	}
-	bridged, err := bridge(ctx, env, kinds, &result)
+	bridged, taken, err := bridge(ctx, env, kinds, &result)
 	if err != nil {
 		return result, err
 	}
@@ -44,12 +44,13 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 		solvers = solvers[:1]
 	}
 	var (
-		obligations                   []proof.Obligation
-		clauses, open, failing, asked int64
+		obligations                               []proof.Obligation
+		clauses, arms, open, failing, able, asked int64
 	)
 	for _, th := range proof.Theories() {
 		obligations = append(obligations, th.Obligations()...)
 		clauses += int64(len(th.Clauses))
+		arms += int64(len(th.Actions) - len(th.Never))
 	}
 	for _, s := range solvers {
 		env.Progress(s.Name)
@@ -80,17 +81,23 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 			}
 		}
 		for _, th := range proof.Theories() {
-			if !env.Deep {
-				break
+			of := taken[th.Name]
+			if th.Name == "refinement" { // of the same models
+				of = taken["ours"]
 			}
-			enabled, err := s.finder().Prove(ctx, th.Enabled(), func(Proved) {})
+			if env.Deep {
+				of = nil // the solver finds out by itself
+			}
+			n, err := s.enabled(ctx, th, of, &result)
 			if err != nil {
 				return result, err
 			}
-			for _, p := range enabled {
-				if (p.Answer == "sat") == slices.Contains(th.Never, p.Name) {
-					result.Problems = append(result.Problems, fmt.Sprintf("%s of %s can be taken: %s says %s", p.Name, th.Name, s.Name, p.Answer))
-				}
+			if able += n; !env.Deep {
+				continue
+			}
+			env.Progress("what clauses are used for")
+			if err := s.recorded(ctx, th, &result); err != nil {
+				return result, err
 			}
 		}
 		samples, differences, err := printed(ctx, s)
@@ -102,10 +109,14 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 		}
 	}
 	result.Ran += "every state of the models compared"
+	if !env.Deep {
+		result.Ran += "; not asked again: what each clause is used for"
+	}
 	result.Counts = append([]Count{
 		AtLeast("clauses", clauses, minClauses),
 		AtLeast("proved", int64(len(obligations)*len(solvers))-open, minObligations),
 		AtLeast("without a rule as they must be", failing, int64(len(proof.MustFails)*len(solvers))),
+		AtLeast("actions that can be taken", able, arms*int64(len(solvers))),
 		AtLeast("printed steps and others", asked, int64(2*printedEdges*len(solvers))),
 	}, bridged...)
 	return result, nil
@@ -114,10 +125,56 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 // beside are models of the theories that are not of our processes alone.
 var beside = []string{"HarmlessTable", "MixedOurCreatorsRefinement", "MixedTogetherCopies", "RepairedUpstream"}
 
-// bridge compares the formulas with the models of the kinds, and of every theory.
-func bridge(ctx context.Context, env Env, kinds []string, result *Result) ([]Count, error) {
+// enabled counts the actions that can be taken where the invariant holds: those that a
+// model of the theory has taken, and those that the solver says so of.
+func (s Solver) enabled(ctx context.Context, th *proof.Theory, taken map[string]bool, result *Result) (able int64, err error) {
+	questions := slices.DeleteFunc(th.Enabled(), func(o proof.Obligation) bool { return taken[o.Name] })
+	able = int64(len(th.Actions) - len(questions))
+	answers, err := s.finder().Prove(ctx, questions, func(Proved) {})
+	for _, p := range answers {
+		if p.Answer == "sat" {
+			able++
+		}
+		if never := slices.Contains(th.Never, p.Name); err == nil && (p.Answer == "sat") == never {
+			result.Problems = append(result.Problems, fmt.Sprintf("%s of %s can be taken: %s says %s", p.Name, th.Name, s.Name, p.Answer))
+		}
+	}
+	return able, err
+}
+
+// recorded asks for what was recorded of a theory: what is not proved without a clause
+// has to have a counterexample then, and without one that is used for nothing all has to
+// be proved.
+func (s Solver) recorded(ctx context.Context, th *proof.Theory, result *Result) error {
+	all, err := proof.ReadRecorded()
+	if err != nil {
+		return err
+	}
+	for _, c := range th.Clauses {
+		for want, questions := range th.Recorded(all[th.Name], c.Name) {
+			by := s
+			if want == "sat" {
+				by = s.finder()
+			}
+			answers, err := by.Prove(ctx, questions, func(Proved) {})
+			if err != nil {
+				return err
+			}
+			for _, p := range answers {
+				if p.Answer != want {
+					result.Problems = append(result.Problems, fmt.Sprintf("%s of %s without %s: %s says %s, not %s", p.Name, th.Name, c.Name, s.Name, p.Answer, want))
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// bridge compares the formulas with the models of the kinds, and of every theory. It
+// returns which actions the models of a theory have taken.
+func bridge(ctx context.Context, env Env, kinds []string, result *Result) ([]Count, map[string]map[string]bool, error) {
+	taken := map[string]map[string]bool{}
 	var models, states, clauses, edges, differences int64
-	theories := map[string]bool{}
 	for _, m := range model.Models() {
 		if m.Protocol == nil || !slices.Contains(kinds, m.Kind) && !slices.Contains(beside, m.Name) {
 			continue
@@ -129,10 +186,15 @@ func bridge(ctx context.Context, env Env, kinds []string, result *Result) ([]Cou
 			continue
 		}
 		if err := b.Explore(ctx, m); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if b.Theory != "" {
-			theories[b.Theory] = true
+		if b.Theory != "" && taken[b.Theory] == nil {
+			taken[b.Theory] = map[string]bool{}
+		}
+		for arm := range b.Taken {
+			if b.Theory != "" {
+				taken[b.Theory][arm] = true
+			}
 		}
 		models, states, edges = models+1, states+int64(b.States), edges+int64(b.Edges)
 		clauses, differences = clauses+int64(b.Clauses), differences+int64(len(b.Differences))
@@ -143,12 +205,12 @@ func bridge(ctx context.Context, env Env, kinds []string, result *Result) ([]Cou
 	}
 	return []Count{
 		AtLeast("models compared", models, minBridgeModels),
-		AtLeast("theories that some model is of", int64(len(theories)), minTheories),
+		AtLeast("theories that some model is of", int64(len(taken)), minTheories),
 		AtLeast("states", states, minBridgeStates),
 		AtLeast("edges", edges, minBridgeEdges),
 		AtLeast("clauses of states", clauses, minBridgeClauses),
 		Never("differences", differences),
-	}, nil
+	}, taken, nil
 }
 
 // printed asks the solver about steps of a model, and about what is none.

@@ -209,22 +209,31 @@ func (s Solver) MustFail(ctx context.Context, f proof.MustFail) (wrong string, e
 	return wrong, err
 }
 
-// Needed finds out what is not proved without each clause: the name of one obligation,
-// or "" if all is proved without it.
-func (s Solver) Needed(ctx context.Context, th *proof.Theory, each func(clause, without string)) error {
-	for _, c := range th.Clauses {
-		without := ""
-		for all := range slices.Chunk(th.Without(c.Name).Obligations(), 2*runtime.NumCPU()) {
-			answers, err := s.Prove(ctx, all, func(Proved) {})
-			if err != nil {
-				return err
-			}
-			if i := slices.IndexFunc(answers, func(p Proved) bool { return p.Answer != "unsat" }); i >= 0 {
-				without = answers[i].Name
-				break
+// Uses finds out which questions are not proved without a clause: an action and the
+// clause that it does not keep then, or a property.
+func (s Solver) Uses(ctx context.Context, th *proof.Theory, clause string) (used []string, err error) {
+	less := th.Without(clause)
+	answers, err := s.Prove(ctx, less.Obligations(), func(Proved) {})
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range answers {
+		if p.Answer == "unsat" {
+			continue
+		}
+		each, _ := less.Each(p.Name)
+		if len(each) == 0 {
+			used = append(used, p.Name)
+		}
+		broken, err := s.Prove(ctx, each, func(Proved) {})
+		if err != nil {
+			return nil, err
+		}
+		for _, b := range broken {
+			if b.Answer == "sat" {
+				used = append(used, b.Name)
 			}
 		}
-		each(c.Name, without)
 	}
-	return nil
+	return used, nil
 }

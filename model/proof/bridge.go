@@ -21,7 +21,8 @@ import (
 // that is true.
 type Bridge struct {
 	States, Edges int
-	Clauses       int // that were evaluated, of all states together
+	Clauses       int            // that were evaluated, of all states together
+	Taken         map[string]int // steps of each arm
 	Differences   []string
 	Theory        string // of which the clauses were evaluated; "" if the model is in none
 
@@ -58,6 +59,7 @@ type checked struct {
 	name  string
 	holds compiled
 	model func(s, n *model.State) bool // nil for a clause, which must hold
+	finer bool                         // it may be false where the model's is true
 }
 
 // NewBridge makes the bridge for a model of the protocol. The error says what it has
@@ -78,7 +80,7 @@ func newBridge(c model.Config, formula string, actions []*Action) (*Bridge, erro
 	if err != nil {
 		return nil, err
 	}
-	b := &Bridge{m: m, c: c, take: m.NewStepper(), start: constantsOf(m, c)}
+	b := &Bridge{m: m, c: c, take: m.NewStepper(), start: constantsOf(m, c), Taken: map[string]int{}}
 	if actions == nil {
 		if actions, err = swapped(c.Swap); err != nil {
 			return nil, err
@@ -106,7 +108,11 @@ func newBridge(c model.Config, formula string, actions []*Action) (*Bridge, erro
 		b.labels = append(b.labels, l)
 	}
 	b.init = compile(and(initial()...), nil)
-	b.addFormulas(formula, about(c))
+	b.addTheory(formula, about(c))
+	if b.Theory == "ours" {
+		b.addClauses(refinement)
+	}
+	b.addProperties()
 	return b, nil
 }
 
@@ -162,6 +168,7 @@ func constantsOf(m *model.Protocol, c model.Config) *structure {
 	}
 	for k, name := range m.IDs() {
 		s.set(orphan, flag(slices.Contains(c.Orphan, name)), uint8(k+1))
+		s.set(found, 1, uint8(k+1)) // of no matter here
 	}
 	for t, is := range map[*term]bool{tmpFile: c.TmpFile, mixedFleet: c.MixedFleet, orphanGrace: c.OrphanGrace,
 		mayRelease: c.MayRelease, posixLocks: c.LockKind != "ofd", hasTable: c.LockKind == "table"} {
@@ -177,44 +184,59 @@ func (s *structure) has(t *term) bool {
 	return compile(t, nil)(&evaluation{s: n}) != 0
 }
 
-// addFormulas adds what is compared of states and steps. If the model is one that the
-// theory is about, the clauses have to hold, and none of its actions may be missing in
-// what is proved. No hypothesis may exclude a model of our processes.
-func (b *Bridge) addFormulas(formula string, th *Theory) {
-	is := len(b.c.Swap) == 0 && (formula == "Spec" || formula == "MixedSpec")
+// addTheory adds the clauses. If the model is one that the theory is about, they have to
+// hold, and none of its actions may be missing in what is proved. No hypothesis may exclude
+// a model of our processes.
+func (b *Bridge) addTheory(formula string, th *Theory) {
+	if len(b.c.Swap) > 0 || formula != "Spec" && formula != "MixedSpec" {
+		return
+	}
 	for k, h := range th.Hypotheses {
-		if is && !b.start.has(h) {
-			if is = th.Name == "ours"; is {
-				b.Differences = append(b.Differences, fmt.Sprintf("hypothesis %d is not true of the model", k+1))
+		if b.start.has(h) {
+			continue
+		}
+		if th.Name != "ours" {
+			return
+		}
+		b.Differences = append(b.Differences, fmt.Sprintf("hypothesis %d is not true of the model", k+1))
+	}
+	b.Theory = th.Name
+	for _, l := range b.labels {
+		for _, arm := range l.arms {
+			if !slices.ContainsFunc(th.Actions, func(a *Action) bool { return a.String() == arm.String() }) {
+				b.Differences = append(b.Differences, fmt.Sprintf("nothing is proved of %v", arm))
 			}
 		}
 	}
-	if is {
-		b.Theory = th.Name
-		for _, l := range b.labels {
-			for _, arm := range l.arms {
-				if !slices.ContainsFunc(th.Actions, func(a *Action) bool { return a.String() == arm.String() }) {
-					b.Differences = append(b.Differences, fmt.Sprintf("nothing is proved of %v", arm))
-				}
-			}
-		}
-		for _, c := range th.Clauses {
-			b.formula = append(b.formula, checked{c.Name, compile(c.formula, nil), nil})
-		}
+	b.addClauses(th.Clauses)
+}
+
+func (b *Bridge) addClauses(all []Clause) {
+	for _, c := range all {
+		b.formula = append(b.formula, checked{name: c.Name, holds: compile(c.formula, nil)})
 	}
+}
+
+// addProperties adds what is compared with the model's own.
+func (b *Bridge) addProperties() {
 	of := map[string]func(*model.State) bool{
 		"OneOwner": b.m.OneOwner, "LiveIsLocked": b.m.LiveIsLocked, "LockKept": b.m.LockKept, "LiveKept": b.m.LiveKept,
 		"OurLiveKept": b.m.OurLiveKept, "ReachableWhole": b.m.ReachableWhole, "RepliesTrue": b.m.RepliesTrue, "NeverLost": b.m.NeverLost,
 		"DataHasLock": func(s *model.State) bool { return len(b.c.Orphan) > 0 || b.m.DataHasLock(s) },
 	}
 	for _, c := range properties {
-		b.formula = append(b.formula, checked{c.Name, compile(c.formula, nil), func(s, _ *model.State) bool { return of[c.Name](s) }})
+		b.formula = append(b.formula, checked{name: c.Name, holds: compile(c.formula, nil), model: func(s, _ *model.State) bool { return of[c.Name](s) }})
 	}
 	ofStep := map[string]func(*model.Action, *model.State, *model.State) bool{
 		"UnlinkedByHolder": b.m.UnlinkedByHolder, "LookingChangesNothing": b.m.LookingChangesNothing,
 	}
 	for _, c := range stepProperties {
-		b.steps = append(b.steps, checked{c.Name, compile(c.formula, nil), func(s, n *model.State) bool { return ofStep[c.Name](nil, s, n) }})
+		b.steps = append(b.steps, checked{name: c.Name, holds: compile(c.formula, parameters), model: func(s, n *model.State) bool { return ofStep[c.Name](nil, s, n) }})
+	}
+	if b.c.LockKind == "ofd" && len(b.c.Upstream) == 0 {
+		refines := b.m.Refined()
+		b.steps = append(b.steps, checked{name: "TempDirSpec", holds: compile(refined().formula, parameters),
+			model: func(s, n *model.State) bool { return refines(nil, s, n) }, finer: b.Theory == ""})
 	}
 }
 
@@ -349,6 +371,7 @@ func (b *Bridge) compareLabel(s *model.State, l *label, lowest uint8, differ fun
 				b.expected.canonical()
 				if slices.Equal(b.expected.values, b.before.n.values) {
 					met |= 1 << k
+					b.Taken[arm.String()]++
 					b.compareStep(s, &steps[k], l, differ)
 					return
 				}
@@ -376,7 +399,7 @@ func (b *Bridge) compareStep(s, n *model.State, l *label, differ func(string, ..
 		if l.action.Slot == "Crash" && c.name == "LookingChangesNothing" {
 			continue // the specification asks for steps that are no crash
 		}
-		if holds := c.holds(b.before) != 0; holds != c.model(s, n) {
+		if holds := c.holds(b.before) != 0; holds != c.model(s, n) && (holds || !c.finer) {
 			differ("%s of %v is %v by the formula", c.name, l.action, holds)
 		}
 	}

@@ -122,7 +122,7 @@ func TestATheoryOfLessThanTheModelsIsNoticed(t *testing.T) {
 	th := Ours()
 	th.Hypotheses = append(th.Hypotheses, not(mayRelease))
 	th.Actions = slices.DeleteFunc(th.Actions, func(a *Action) bool { return a.String() == "TakeLock/busy" })
-	b.addFormulas("Spec", th)
+	b.addTheory("Spec", th)
 	assert.Contains(t, b.Differences, fmt.Sprintf("hypothesis %d is not true of the model", len(th.Hypotheses)))
 	assert.Contains(t, b.Differences, "nothing is proved of TakeLock/busy")
 }
@@ -169,7 +169,7 @@ func TestAClauseIsFalseWithoutItsRule(t *testing.T) {
 			require.Empty(t, b.Differences)
 			clauses := about(*m.Protocol).Clauses
 			c := clauses[slices.IndexFunc(clauses, func(c Clause) bool { return c.Name == of })]
-			b.formula = []checked{{c.Name, compile(c.formula, nil), nil}}
+			b.formula = []checked{{name: c.Name, holds: compile(c.formula, nil)}}
 			require.NoError(t, b.Explore(t.Context(), m))
 			require.NotEmpty(t, b.Differences)
 			assert.Contains(t, b.Differences[0], of)

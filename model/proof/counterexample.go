@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -56,7 +57,7 @@ func (th *Theory) Counterexample(a *Action, c Clause, size Size, pid int) string
 		hypotheses = append(hypotheses, t)
 	}
 	conclusion := th.conclusion(a, []Clause{c}, nil)
-	if slices.ContainsFunc(stepProperties, func(s Clause) bool { return s.Name == c.Name }) {
+	if slices.ContainsFunc(th.Steps, func(s Clause) bool { return s.Name == c.Name }) {
 		conclusion = th.conclusion(a, nil, []Clause{c})
 	}
 	if conclusion == nil {
@@ -76,6 +77,9 @@ var valued = regexp.MustCompile(`\(([^()\s]+|\([^()]*\))\s+([^()\s]+)\)`)
 // the state is one in which the clauses hold, and the model itself takes the step,
 // after which the clause does not hold.
 func (th *Theory) Shown(a *Action, c Clause, pid int, lines []string) (*model.Counterexample, error) {
+	if th.Again {
+		return nil, errors.New("there is one, and no model that has its states")
+	}
 	values := map[string]string{}
 	for _, match := range valued.FindAllStringSubmatch(strings.Join(lines, " "), -1) {
 		values[strings.Join(strings.Fields(match[1]), " ")] = match[2]
@@ -99,7 +103,7 @@ func (th *Theory) Shown(a *Action, c Clause, pid int, lines []string) (*model.Co
 			return nil, fmt.Errorf("the state that the solver shows is none")
 		}
 	}
-	holds := compile(c.formula, nil)
+	holds := compile(c.formula, parameters)
 	for _, step := range b.m.Steps(from) {
 		if b.m.Actions()[step.Action].Name != a.Name {
 			continue
@@ -113,6 +117,7 @@ func (th *Theory) Shown(a *Action, c Clause, pid int, lines []string) (*model.Co
 		e := b.after
 		if slices.ContainsFunc(functions(c.formula), func(f *function) bool { return !f.rigid && f.next == nil }) {
 			e = b.before
+			copy(e.variables[:], b.labels[step.Action].arms[0].values[:])
 		}
 		if holds(e) == 0 {
 			return b.m.Trace(from, step), nil

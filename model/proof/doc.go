@@ -4,7 +4,8 @@
 // The files stand beside the specification like those of package model: kernel.go is
 // Kernel.tla; protocol.go has the actions of the other modules and of Upstream.tla;
 // mutants.go those of Mutants*.tla; invariant.go has the invariant, a name for each
-// clause, and the properties. A [Theory] says what is proved under which hypotheses:
+// clause, and the properties; refine.go is TempDir.tla and the refinement, powerloss.go is
+// power loss. A [Theory] says what is proved under which hypotheses:
 // Init implies the invariant, each action keeps it, it implies the properties. Its
 // [Obligation]s are printed as SMT-LIB; package gate gives them to a solver.
 //

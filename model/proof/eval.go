@@ -223,7 +223,7 @@ var partials = []struct {
 	value *function
 }{
 	{lock.has, 1, lock.val}, {fd.has, 1, fd.val}, {idOf.has, 1, idOf.val}, {arg.has, 1, arg.val},
-	{memo.has, 1, memo.val}, {at, where.value("within").value, pin},
+	{memo.has, 1, memo.val}, {at, where.value("within").value, pin}, {durableAt, where.value("within").value, durablePin},
 }
 
 // canonical forgets the values that say nothing.

@@ -37,6 +37,8 @@ var MustFails = []MustFail{
 	{Model: "Rule8TwoNames", Rule: "8, a table keyed by path, and two paths", Action: "OpenLock", Clause: "EachOwnFile"},
 	{Model: "Rule9CrossesMounts", Rule: "9", Action: "CrossesMounts", Clause: "RemovalStaysInside"},
 	{Model: "Rule10OneNotFound", Rule: "10", Kept: "it takes a stranger who removes the directory"},
+	{Model: "Rule11NoSyncWeak", Rule: "11", Action: "OpenDirectory", Clause: "EmptyingIsMoved"},
+	{Model: "Rule11NoSyncPerDirectory", Rule: "11, ordered within a directory", Action: "OpenDirectory", Clause: "EmptyingIsMoved"},
 	{Model: "Rule12MissingDataFails", Rule: "12", Kept: "it costs liveness: what a crash interrupted is never finished"},
 	{Model: "Rule13Off", Rule: "13", Action: "OpenLock", Clause: "YoungUntouched"},
 	{Model: "Rule15InspectsYoung", Rule: "13, in a listing", Action: "InspectsYoung", Clause: "YoungUntouched"},
@@ -54,8 +56,11 @@ var MustFails = []MustFail{
 	{Model: "UnlockThenUnlink", Rule: "unlock before unlink", Action: "UnlockThenUnlink/unlock", Clause: "PastLockHolds"},
 	{Model: "LeaseRunsOut", Rule: "a lease", Action: "TakeLock", Clause: "PastLockHolds"},
 	{Model: "MovesFileByFile", Rule: "moves file by file", Action: "MovesFileByFile/file", Clause: "ReachableWhole"},
+	{Model: "SeenMovesFileByFile", Rule: "moves file by file, as callers see it", Action: "MovesFileByFile/file", Clause: "TempDirSpec"},
 	{Model: "UnseenFinishesCommit", Rule: "finishes a dead owner's commit", Kept: "the refinement alone sees it"},
-	{Model: "PutsVictimBack", Rule: "puts a dead owner's victim back", Action: "PutsVictimBack/back", Clause: "RepliesTrue"},
+	{Model: "FinishesCommit", Rule: "finishes a dead owner's commit, as callers see it", Action: "FinishesCommit/back", Clause: "TempDirSpec"},
+	{Model: "UnseenPutsVictimBack", Rule: "puts a dead owner's victim back", Action: "PutsVictimBack/back", Clause: "RepliesTrue"},
+	{Model: "PutsVictimBack", Rule: "puts a dead owner's victim back, as callers see it", Action: "PutsVictimBack/back", Clause: "TempDirSpec"},
 	{Model: "ListsOnChange", Rule: "recovers on changes only", Kept: "it costs liveness"},
 	{Model: "ListsLocksOnly", Rule: "lists lock files only", Kept: "it costs liveness"},
 }
@@ -78,30 +83,43 @@ func (th *Theory) Without(clause string) *Theory {
 	return &less
 }
 
-// Recorded is what the solvers said of more questions than a run of the gate asks, by
-// theory.
+// Recorded is what a solver said of more questions than a run of the gate asks: what
+// becomes of a theory without each clause.
 type Recorded struct {
-	Solver    string            `json:"solver"`
-	Questions map[string]string `json:"questions"` // Hash when they were asked
-	// Needed says of each clause what is not proved without it; "" if all is.
-	Needed map[string]map[string]string `json:"needed"`
+	Questions string              `json:"questions"` // Hash of the theory when they were asked
+	Solver    string              `json:"solver"`
+	Used      map[string][]string `json:"used"` // clause: what is not proved without it
 }
 
-// RecordFile is where it is recorded.
+// RecordFile is where it is recorded, by theory.
 const RecordFile = "model/proof/recorded.json"
 
 //go:embed recorded.json
 var recorded []byte
 
 // ReadRecorded reads what was recorded.
-func ReadRecorded() (r Recorded, err error) { return r, json.Unmarshal(recorded, &r) }
+func ReadRecorded() (r map[string]Recorded, err error) { return r, json.Unmarshal(recorded, &r) }
 
-// Hash is of all that is asked of solvers about the theory. What was recorded is stale if
-// it is another.
+// Hash is of all that is asked of the theory. What was recorded is stale if it is another.
 func (th *Theory) Hash() string {
 	h := sha256.New()
 	for _, o := range th.Obligations() {
 		h.Write([]byte(o.Text))
 	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Recorded returns, by the answer that was recorded, what is asked of the theory without a
+// clause.
+func (th *Theory) Recorded(r Recorded, clause string) map[string][]Obligation {
+	less, used := th.Without(clause), r.Used[clause]
+	if len(used) == 0 {
+		return map[string][]Obligation{"unsat": less.Obligations()}
+	}
+	questions := less.Obligations()
+	for _, a := range less.Actions {
+		each, _ := less.Each(a.String())
+		questions = append(questions, each...)
+	}
+	return map[string][]Obligation{"sat": slices.DeleteFunc(questions, func(o Obligation) bool { return !slices.Contains(used, o.Name) })}
 }

@@ -28,7 +28,7 @@ func Samples(m *model.Model, g *model.Graph, edges int) (declarations string, al
 	d := &printer{names: map[*term]string{}}
 	d.printf("(set-logic ALL)\n")
 	bound := b.start.elements()
-	d.sorts(bound)
+	d.sorts(bound, func(*sort) bool { return true })
 	for _, f := range vocabulary {
 		if d.declare(f); f.next != nil {
 			d.declare(f.next)

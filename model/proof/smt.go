@@ -78,16 +78,16 @@ func (p *printer) assert(t *term) {
 	p.b.WriteString(")\n")
 }
 
-// sorts declares every sort: those of the bound by their elements, the others
-// without a bound.
-func (p *printer) sorts(bound map[*sort][]string) {
+// sorts declares the sorts for which used is true: those of the bound by their elements,
+// the others without a bound.
+func (p *printer) sorts(bound map[*sort][]string, used func(*sort) bool) {
 	for _, s := range sorts {
 		values := s.values
 		if values == nil {
 			values = bound[s]
 		}
 		switch {
-		case s == boolean:
+		case s == boolean || !used(s):
 		case values == nil:
 			p.printf("(declare-sort %s 0)\n", s.name)
 		default:
@@ -131,7 +131,6 @@ func binding(v, body *term) *term {
 func query(bound map[*sort][]string, hypotheses []*term, a *Action, conclusion *term) string {
 	p := &printer{names: map[*term]string{}}
 	p.printf("(set-logic ALL)\n")
-	p.sorts(bound)
 	all := append(slices.Clone(hypotheses), conclusion)
 	var after []*function // that the conclusion is about
 	if a != nil {
@@ -143,6 +142,11 @@ func query(bound map[*sort][]string, hypotheses []*term, a *Action, conclusion *
 		all = append(append(all, a.guard), a.equations(after)...)
 	}
 	used := functions(all...)
+	p.sorts(bound, func(s *sort) bool {
+		uses := func(t *term) bool { return t.sort == s }
+		return slices.ContainsFunc(parameters, uses) || slices.ContainsFunc(used, func(f *function) bool { return f.result == s || slices.Contains(f.args, s) }) ||
+			slices.ContainsFunc(all, func(t *term) bool { return t.any(uses) })
+	})
 	for _, f := range vocabulary {
 		if slices.Contains(used, f) {
 			p.declare(f)

@@ -103,6 +103,12 @@ func (t *term) visit(f func(*term)) {
 	}
 }
 
+// any says whether f is true of the term or of one in it.
+func (t *term) any(f func(*term) bool) (found bool) {
+	t.visit(func(t *term) { found = found || f(t) })
+	return found
+}
+
 // functions are those in the terms, in the order of all.
 func functions(terms ...*term) (in []*function) {
 	for _, t := range terms {

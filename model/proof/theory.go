@@ -15,7 +15,10 @@ type Theory struct {
 	Hypotheses []*term
 	Init       []*term
 	Actions    []*Action
+	Known      []Clause // of another theory, which proves them
+	Again      bool     // they are proved here as well: there are other actions
 	Clauses    []Clause
+	Starts     []*term // what Init implies beside the clauses
 	Properties []Clause
 	Steps      []Clause
 	Never      []string // the arms that cannot be taken: what nobody here does to an instance
@@ -36,7 +39,7 @@ var assumptions = []*term{
 
 // Theories are all that are proved.
 func Theories() []*Theory {
-	return []*Theory{Ours(), Posix(), OurOwners(), TheirOwners(), Repaired()}
+	return []*Theory{Ours(), Refinement(), PowerLosses(), Posix(), OurOwners(), TheirOwners(), Repaired()}
 }
 
 // Find returns the theory of that name, or nil.
@@ -64,6 +67,9 @@ func Ours() *Theory {
 // Of is the theory of a model in which something is swapped, or locks are of another
 // kind: what is proved without a rule. The error says what there is no formula for.
 func Of(m *model.Model) (*Theory, error) {
+	if m.Power != nil && !m.Power.InPlace && len(m.Power.Swap) == 0 {
+		return ofPower(m), nil
+	}
 	if m.Protocol == nil {
 		return nil, fmt.Errorf("%s is no model of the protocol", m.Name)
 	}
@@ -81,6 +87,9 @@ func Of(m *model.Model) (*Theory, error) {
 	}
 	constants := constantsOf(protocol, *m.Protocol)
 	th := about(*m.Protocol)
+	if th.Name == "ours" && slices.Contains(m.Properties, "TempDirSpec") {
+		th = Refinement()
+	}
 	th.of, th.Name, th.Says, th.swap = th.Name, m.Name, m.Purpose, m.Protocol.Swap
 	supposed := len(th.Hypotheses)
 	th.Hypotheses = slices.DeleteFunc(th.Hypotheses, func(h *term) bool { return !constants.has(h) })
@@ -179,9 +188,10 @@ func formulas(clauses []Clause) (all []*term) {
 // Obligations are what is to be proved of the theory, in order.
 func (th *Theory) Obligations() (all []Obligation) {
 	add := func(name, text string) { all = append(all, Obligation{th.Name, name, text}) }
-	add("Init", query(nil, slices.Concat(th.Hypotheses, th.Init), nil, and(formulas(th.Clauses)...)))
+	first := slices.Concat(formulas(th.proves()), th.Starts)
+	add("Init", query(nil, slices.Concat(th.Hypotheses, th.Init), nil, and(first...)))
 	for _, a := range th.Actions {
-		if t := th.conclusion(a, th.Clauses, th.Steps); t != nil {
+		if t := th.conclusion(a, th.proves(), th.Steps); t != nil {
 			add(a.String(), query(nil, th.knows(), a, t))
 		}
 	}
@@ -197,7 +207,7 @@ func (th *Theory) Each(action string) (all []Obligation, clauses []Clause) {
 		if a.String() != action {
 			continue
 		}
-		for _, c := range slices.Concat(th.Clauses, th.Steps) {
+		for _, c := range slices.Concat(th.proves(), th.Steps) {
 			t := th.conclusion(a, []Clause{c}, nil)
 			if slices.ContainsFunc(th.Steps, func(s Clause) bool { return s.Name == c.Name }) {
 				t = th.conclusion(a, nil, []Clause{c})
@@ -239,8 +249,16 @@ func (th *Theory) Names() (names []string) {
 	return names
 }
 
+// proves are the clauses that its obligations are about.
+func (th *Theory) proves() []Clause {
+	if th.Again {
+		return slices.Concat(th.Known, th.Clauses)
+	}
+	return th.Clauses
+}
+
 func (th *Theory) knows() []*term {
-	return append(slices.Clone(th.Hypotheses), formulas(th.Clauses)...)
+	return append(slices.Clone(th.Hypotheses), formulas(slices.Concat(th.Known, th.Clauses))...)
 }
 
 // conclusion is what is to be shown of a step: the clauses, of the state after it,
