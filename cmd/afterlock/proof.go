@@ -121,7 +121,8 @@ func writeObligations(dir string, all []proof.Obligation) error {
 }
 
 // recordUses asks what is not proved without each clause of the theory, and writes it to
-// the file, which keeps what it has of others, and of this one if it is not stale. It takes some minutes.
+// the file, which keeps what it has of others, and of this one if it is not stale. It
+// takes some minutes.
 func recordUses(cmd *cobra.Command, th *proof.Theory, s gate.Solver, file string) error {
 	all := map[string]proof.Recorded{}
 	text, err := os.ReadFile(file)
@@ -145,14 +146,6 @@ func recordUses(cmd *cobra.Command, th *proof.Theory, s gate.Solver, file string
 		fmt.Fprintln(cmd.ErrOrStderr(), c.Name+":", strings.Join(r.Used[c.Name], ", "))
 		all[th.Name] = r
 		if text, err = json.MarshalIndent(all, "", "  "); err != nil {
-			return err
-		}
-		if err := os.WriteFile(file, append(text, '\n'), 0o644); err != nil {
-			return err
-		}
-		r.Questions[th.Name], r.Needed[th.Name] = th.Hash(), needed
-		text, err := json.MarshalIndent(r, "", "  ")
-		if err != nil {
 			return err
 		}
 		if err := os.WriteFile(file, append(text, '\n'), 0o644); err != nil {

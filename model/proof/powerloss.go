@@ -124,7 +124,7 @@ var durable = []Clause{
 // ofPower is the theory of a model's durability and fsyncs.
 func ofPower(m *model.Model) *Theory {
 	th := PowerLosses()
-	th.Name, th.Says = m.Name, m.Purpose
+	th.of, th.Name, th.Says = th.Name, m.Name, m.Purpose
 	is := func(constant *term, value bool) *term { return equal(constant, boolean.value(fmt.Sprint(value))) }
 	th.Hypotheses = append(Ours().Hypotheses, ownFiles(), is(ordered, m.Power.Durability == "ordered"),
 		is(perDirectory, m.Power.Durability == "perDirectory"), is(syncsData, slices.Contains(m.Power.Syncs, "data")))

@@ -241,7 +241,7 @@ func (th *Theory) Alone(clause string) (all []Obligation) {
 
 // Names are those of the clauses and properties.
 func (th *Theory) Names() (names []string) {
-	for _, c := range slices.Concat(th.Clauses, th.Properties, th.Steps) {
+	for _, c := range slices.Concat(th.proves(), th.Properties, th.Steps) {
 		if !slices.Contains(names, c.Name) {
 			names = append(names, c.Name)
 		}
