@@ -142,12 +142,12 @@ func (s Solver) enabled(ctx context.Context, th *proof.Theory, taken map[string]
 	return able, err
 }
 
-// recorded asks for what was recorded of a theory: what is not proved without a clause
-// has to have a counterexample then, and without one that is used for nothing all has to
-// be proved.
+// recorded asks for what was recorded of a theory, if anything was: what is not proved
+// without a clause has to have a counterexample then, and without one that is used for
+// nothing all has to be proved.
 func (s Solver) recorded(ctx context.Context, th *proof.Theory, result *Result) error {
 	all, err := proof.ReadRecorded()
-	if err != nil {
+	if _, known := all[th.Name]; !known {
 		return err
 	}
 	for _, c := range th.Clauses {
