@@ -157,7 +157,7 @@ RepliesTrueEverywhere ==
 NeverLostEverywhere ==
   \A p \in Proc : ~(pc[p] \in {"lost"})
 
-\* A creator whose id has data holds the lock of the file that the id's lock file is.
+\* A creator whose id has data holds the lock of its lock file.
 OwnerHolds ==
   \A p \in Proc : ((p \in Creator) /\ (id[p] # None) /\ (id[p] \in data)) =>
   ((Holds(p)) /\ ((fd[p] # None) /\ ((lock[id[p]] # None) /\ (lock[id[p]] =
@@ -196,10 +196,11 @@ Inductive ==
   /\ NeverLostEverywhere
   /\ OwnerHolds
 
-\* The same, for TLC to begin in: each clause as soon as all that it is about is known.
+\* The same, for TLC to begin in: a clause once all that it is about is known.
 InductiveInit ==
   /\ parked = NoneParked /\ crashes = 0 /\ failures = 0
-  /\ pc \in [Proc -> {"idle", "sawLock", "sawData", "sawBoth", "opened", "claimed"} \cup CreatePCs \cup OpenPCs \cup RemovePCs]
+  /\ pc \in [Proc -> {"idle", "sawLock", "sawData", "sawBoth", "opened",
+       "claimed"} \cup CreatePCs \cup OpenPCs \cup RemovePCs]
   /\ CreatorPlaces
   /\ RecovererPlaces
   /\ NeverLostEverywhere

@@ -171,7 +171,7 @@ func startsRefined() *term {
 
 // refinement are clauses that the refinement needs beside the invariant.
 var refinement = []Clause{
-	{Name: "OwnerHolds", Says: "a creator whose id has data holds the lock of the file that the id's lock file is", formula: forall(proc, func(p *term) *term {
+	{Name: "OwnerHolds", Says: "a creator whose id has data holds the lock of its lock file", formula: forall(proc, func(p *term) *term {
 		return implies(and(creator.of(p), idOf.is(p), data.of(idOf.of(p))), and(holds.of(p), isNamed(p, idOf.of(p))))
 	})},
 }

@@ -127,7 +127,7 @@ Holding  == {"locked", "taken"} \cup Acts
 	for _, c := range all {
 		fmt.Fprintf(&b, "  /\\ %s\n", tlaName(c))
 	}
-	b.WriteString("\n\\* The same, for TLC to begin in: each clause as soon as all that it is about is known.\n")
+	b.WriteString("\n\\* The same, for TLC to begin in: a clause once all that it is about is known.\n")
 	b.WriteString("InductiveInit ==\n  /\\ parked = NoneParked /\\ crashes = 0 /\\ failures = 0\n")
 	known := map[string]bool{}
 	for _, v := range tlaVariables {
@@ -163,7 +163,8 @@ type tlaVariable struct{ name, in, functions string }
 
 // tlaVariables are in the order in which TLC has few states after each.
 var tlaVariables = []tlaVariable{
-	{"pc", `pc \in [Proc -> {"idle", "sawLock", "sawData", "sawBoth", "opened", "claimed"} \cup CreatePCs \cup OpenPCs \cup RemovePCs]`, "pc"},
+	{"pc", `pc \in [Proc -> {"idle", "sawLock", "sawData", "sawBoth", "opened",
+       "claimed"} \cup CreatePCs \cup OpenPCs \cup RemovePCs]`, "pc"},
 	{"id", `id \in [Proc -> Id \cup {None}]`, "hasid id"},
 	{"arg", `arg \in [Proc -> Item \cup {None}]`, "hasarg arg"},
 	{"fd", `fd \in [Proc -> Inode \cup {None}]`, "hasfd fd"},
