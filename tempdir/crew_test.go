@@ -246,7 +246,7 @@ func TestCrewIsStopped(t *testing.T) {
 		for at := int32(1); at < 200; at += 13 {
 			base := testfs.InMemory(t)
 			top := filepath.Join(base, "top")
-			grow(t, rand.New(rand.NewPCG(3, 3)), top, 0)
+			grow(t, rand.New(rand.NewPCG(5, 3)), top, 0) // 231 calls
 			ctx, cancel := context.WithCancel(background)
 			k := newTap()
 			var calls atomic.Int32
