@@ -17,7 +17,7 @@ func Jobs(fileSystem string, states int) (jobs []Job) {
 		for _, noise := range []string{"", "fsync", "sync"} {
 			weight := weights[p.name+","+noise]
 			if states >= deep && weight == 0 {
-				weight = 2
+				weight = 4
 			}
 			if weight > 0 {
 				jobs = append(jobs, Job{Program: p.name, FileSystem: fileSystem, Noise: noise, Budget: max(states*weight/100, 1)})

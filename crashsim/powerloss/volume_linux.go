@@ -30,7 +30,6 @@ var fileSystems = []FileSystem{
 	{"ext4", "ext4", 16, ext4(), "data=ordered,commit=300", "data=ordered"},
 	{"xfs", "xfs", 300, []string{"mkfs.xfs", "-q", "-m", "uuid=" + fixedID}, "nouuid", "nouuid"},
 	{"btrfs", "btrfs", 120, []string{"mkfs.btrfs", "-q"}, "commit=300,nodiscard", "nodiscard"},
-	{"f2fs", "f2fs", 64, []string{"mkfs.f2fs", "-q"}, "nodiscard", "nodiscard"},
 	{"ext4-journal", "ext4", 16, ext4(), "data=journal,commit=300", "data=journal"},
 	{"ext4-writeback", "ext4", 16, ext4(), "data=writeback,commit=300", "data=writeback"},
 	{"ext4-nobarrier", "ext4", 16, ext4(), "data=ordered,commit=300,barrier=0", "data=ordered"},

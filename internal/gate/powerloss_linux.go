@@ -23,19 +23,22 @@ const (
 )
 
 // powerLossSystems are the file systems whose journals are tried.
-var powerLossSystems = []string{"xfs", "btrfs", "ext4"} // the slowest first
+var (
+	powerLossSystems     = []string{"xfs", "btrfs", "ext4"} // the slowest first
+	deepPowerLossSystems = append(powerLossSystems, "ext4-journal", "ext4-writeback")
+)
 
 // runPowerLoss takes the power away under real file systems.
 func runPowerLoss(ctx context.Context, env Env) (Result, error) {
-	states := powerLossStates
+	states, names := powerLossStates, powerLossSystems
 	if env.Deep {
-		states = deepPowerLossStates
+		states, names = deepPowerLossStates, deepPowerLossSystems
 	}
 	var result Result
 	var jobs []powerloss.Job
 	parts := max(env.Shard.N, 1)
 	var systems []string
-	for _, name := range powerLossSystems {
+	for _, name := range names {
 		f, err := powerloss.FileSystemOf(name)
 		if err != nil {
 			return result, err
