@@ -244,8 +244,7 @@ func TestCrewIsStopped(t *testing.T) {
 		"exit":    {func(func()) { runtime.Goexit() }, nil},
 	} {
 		for at := int32(1); at < 200; at += 13 {
-			base := testfs.InMemory(t)
-			top := filepath.Join(base, "top")
+			top := filepath.Join(testfs.InMemory(t), "top")
 			grow(t, rand.New(rand.NewPCG(5, 3)), top, 0) // 231 calls
 			ctx, cancel := context.WithCancel(background)
 			k := newTap()
@@ -277,7 +276,9 @@ func TestCrewIsStopped(t *testing.T) {
 				runtime.Gosched() // the one above, which has closed done
 			}
 			cancel()
-			os.RemoveAll(base)
+			if err := tempdir.Remove(background, top); err != nil { // whatever is left
+				require.ErrorIs(t, err, tempdir.ErrVictimGone, at)
+			}
 		}
 	}
 }
