@@ -21,8 +21,8 @@ const (
 	restFactor = 4
 	maxRest    = 256
 
-	// slump is the part of its former rate below which a number of workers is tried
-	// against one less at once: some file systems get slower only after a while.
+	// slump is the part of its former rate below which, twice in turn, a number of workers
+	// is tried against one less at once: some file systems get slower only after a while.
 	slump = 0.6
 )
 
@@ -34,6 +34,7 @@ type pace struct {
 	from    int     // in a trial: how many there were before it; else 0
 	before  float64 // the rate then
 	best    float64 // the rate when the number of workers was settled
+	slumped bool    // the last slice was far slower; one may be an accident
 	rest    int     // slices until the next trial
 	pause   int     // slices to rest after one that fails
 	down    bool    // the next trial is of less, where both are possible
@@ -53,9 +54,11 @@ func (p *pace) next(rate float64) {
 	switch {
 	case p.from == 0:
 		p.rest--
-		if p.workers > 1 && rate < slump*p.best {
+		slumps := p.workers > 1 && rate < slump*p.best
+		if slumps && p.slumped {
 			p.rest, p.down = 0, true
 		}
+		p.slumped = slumps
 	case up && rate < gain*p.before, !up && p.before >= gain*rate:
 		p.workers, p.best = p.from, p.before
 		p.rest, p.pause = p.pause, min(restFactor*p.pause, maxRest)
