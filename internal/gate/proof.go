@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -70,14 +71,16 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 		}
 		result.Ran += fmt.Sprintf("%s: %d questions, %.1f s of it; ", s.Name, len(obligations), total)
 		env.Progress("must-fail proofs")
-		for _, f := range proof.MustFails {
-			wrong, err := s.MustFail(ctx, f)
-			if err != nil {
-				return result, err
-			}
-			if failing++; wrong != "" {
-				failing--
-				result.Problems = append(result.Problems, wrong)
+		wrong, errs := make([]string, len(proof.MustFails)), make([]error, len(proof.MustFails))
+		onEveryCore(len(wrong), func(i int) { wrong[i], errs[i] = s.MustFail(ctx, proof.MustFails[i]) })
+		if err := errors.Join(errs...); err != nil {
+			return result, err
+		}
+		for _, problem := range wrong {
+			if problem == "" {
+				failing++
+			} else {
+				result.Problems = append(result.Problems, problem)
 			}
 		}
 		for _, th := range proof.Theories() {
@@ -173,21 +176,33 @@ func (s Solver) recorded(ctx context.Context, th *proof.Theory, result *Result) 
 // bridge compares the formulas with the models of the kinds, and of every theory. It
 // returns which actions the models of a theory have taken.
 func bridge(ctx context.Context, env Env, kinds []string, result *Result) ([]Count, map[string]map[string]bool, error) {
-	taken := map[string]map[string]bool{}
-	var models, states, clauses, edges, differences int64
+	var (
+		bridges []*proof.Bridge
+		of      []*model.Model
+	)
 	for _, m := range model.Models() {
 		if m.Protocol == nil || !slices.Contains(kinds, m.Kind) && !slices.Contains(beside, m.Name) {
 			continue
 		}
-		env.Progress(m.Name)
 		b, err := proof.NewBridge(m)
 		if err != nil {
 			env.Log.Debug("not compared", "model", m.Name, "because", err)
 			continue
 		}
-		if err := b.Explore(ctx, m); err != nil {
-			return nil, nil, err
-		}
+		bridges, of = append(bridges, b), append(of, m)
+	}
+	errs := make([]error, len(bridges))
+	onEveryCore(len(bridges), func(i int) {
+		env.Progress(of[i].Name)
+		errs[i] = bridges[i].Explore(ctx, of[i])
+	})
+	if err := errors.Join(errs...); err != nil {
+		return nil, nil, err
+	}
+	taken := map[string]map[string]bool{}
+	var models, states, clauses, edges, differences int64
+	for i, b := range bridges {
+		name := of[i].Name
 		if b.Theory != "" && taken[b.Theory] == nil {
 			taken[b.Theory] = map[string]bool{}
 		}
@@ -199,9 +214,9 @@ func bridge(ctx context.Context, env Env, kinds []string, result *Result) ([]Cou
 		models, states, edges = models+1, states+int64(b.States), edges+int64(b.Edges)
 		clauses, differences = clauses+int64(b.Clauses), differences+int64(len(b.Differences))
 		for _, d := range b.Differences {
-			result.Problems = append(result.Problems, m.Name+": "+d)
+			result.Problems = append(result.Problems, name+": "+d)
 		}
-		env.Log.Debug("compared", "model", m.Name, "states", b.States, "edges", b.Edges)
+		env.Log.Debug("compared", "model", name, "states", b.States, "edges", b.Edges)
 	}
 	return []Count{
 		AtLeast("models compared", models, minBridgeModels),

@@ -86,33 +86,39 @@ type Proved struct {
 // in their order.
 func (s Solver) Prove(ctx context.Context, all []proof.Obligation, each func(Proved)) ([]Proved, error) {
 	var (
-		group   sync.WaitGroup
 		mu      sync.Mutex
 		answers = make([]Proved, len(all))
-		errs    []error
-		todo    = make(chan int)
+		errs    = make([]error, len(all))
 	)
+	onEveryCore(len(all), func(i int) {
+		begin := time.Now()
+		lines, err := s.Ask(ctx, all[i].Text)
+		if errs[i] = err; err == nil {
+			answers[i] = Proved{all[i], s.Name, lines[0], time.Since(begin).Seconds()}
+			mu.Lock()
+			defer mu.Unlock()
+			each(answers[i])
+		}
+	})
+	return answers, errors.Join(append(errs, ctx.Err())...)
+}
+
+// onEveryCore calls do with 0 to n-1, each once, as many at a time as there are cores.
+func onEveryCore(n int, do func(i int)) {
+	var group sync.WaitGroup
+	todo := make(chan int)
 	for range runtime.NumCPU() {
 		group.Go(func() {
 			for i := range todo {
-				begin := time.Now()
-				lines, err := s.Ask(ctx, all[i].Text)
-				mu.Lock()
-				if err == nil {
-					answers[i] = Proved{all[i], s.Name, lines[0], time.Since(begin).Seconds()}
-					each(answers[i])
-				}
-				errs = append(errs, err)
-				mu.Unlock()
+				do(i)
 			}
 		})
 	}
-	for i := range all {
+	for i := range n {
 		todo <- i
 	}
 	close(todo)
 	group.Wait()
-	return answers, errors.Join(append(errs, ctx.Err())...)
 }
 
 // A Break is an action that does not keep a clause.
