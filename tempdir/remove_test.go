@@ -66,7 +66,7 @@ func TestDeepTreesAreRemovedWithFewDescriptors(t *testing.T) {
 				if testing.Short() {
 					t.Skip("skipped, because -short: it takes seconds")
 				}
-				root = openAt(t, filepath.Join(testfs.InMemory(t), "root"), kernel.With[tempdir.Option](k))
+				root = openAt(t, filepath.Join(testfs.InMemory(t), "root"), kernel.With[tempdir.Option](k), tempdir.Workers(1))
 			}
 			dir, _ := stageNew(t, root, func(path string) { makeDeep(t, path, c.levels, c.name) })
 			err := dir.Close(background)

@@ -219,8 +219,8 @@ func (e *enumeration) swaps(list []ast.Stmt) {
 	}
 }
 
-// anyOrder reports whether first is a deferred call without arguments, and second
-// neither returns nor assigns a variable that it is made of.
+// anyOrder reports whether first is a deferred call without arguments that does not
+// recover from a panic, and second neither returns nor assigns a variable that it is made of.
 func anyOrder(first, second ast.Stmt) bool {
 	d, ok := first.(*ast.DeferStmt)
 	if !ok || len(d.Call.Args) > 0 {
@@ -240,12 +240,14 @@ func anyOrder(first, second ast.Stmt) bool {
 	default:
 		return false
 	}
-	same := true
+	same, inside := true, false
 	ast.Inspect(d.Call.Fun, func(n ast.Node) bool {
-		i, ok := n.(*ast.Ident)
-		same = same && !(ok && slices.Contains(assigned, i.Name))
+		if i, ok := n.(*ast.Ident); ok {
+			same = same && i.Name != "recover" && (inside || !slices.Contains(assigned, i.Name))
+		}
 		_, function := n.(*ast.FuncLit)
-		return !function
+		inside = inside || function
+		return true
 	})
 	return same
 }
