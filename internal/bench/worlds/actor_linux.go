@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -160,9 +161,16 @@ const (
 	mostPeak = 8 << 20
 )
 
+// othersRun says whether another goroutine runs, or could; the others wait.
+func othersRun() bool {
+	stacks := make([]byte, 1<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)] // this one is the first
+	return regexp.MustCompile(`\n\ngoroutine \d+ [^\n]*\[(running|runnable)`).Match(stacks)
+}
+
 // left says what the process has more of than before.
 func (a *actor) left(before holdings) (more []string) {
-	for a.ctx.Err() == nil && runtime.NumGoroutine() > before.goroutines {
+	for a.ctx.Err() == nil && runtime.NumGoroutine() > before.goroutines && othersRun() {
 		runtime.Gosched() // one that has nothing left to do may not have ended yet
 	}
 	now := has()
