@@ -218,11 +218,11 @@ func TestReportsInJSON(t *testing.T) {
 // Usage says that it did not look deeper than 64 levels, and not before.
 func TestUsageAtItsDepth(t *testing.T) {
 	root := openRoot(t)
-	for levels, partial := range map[int]bool{62: false, 63: false, 64: true, 65: true} {
+	for levels := 62; levels < 66; levels++ {
 		dir, _ := stageNew(t, root, func(path string) { makeDeep(t, path, levels, "d") })
 		usage, err := root.Usage(background, dir.ID())
 		require.NoError(t, err)
-		require.Equal(t, partial, usage.Partial, levels)
+		require.Equal(t, levels >= 64, usage.Partial, levels)
 		require.Equal(t, min(int64(2*levels+1), 2*64+1), usage.Files)
 		require.NoError(t, dir.Close(background))
 	}
