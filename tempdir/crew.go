@@ -18,8 +18,11 @@ import (
 
 const (
 	// gatherEntries is how many entries of a directory are listed before they are
-	// removed, in the order of their inodes then: ext4 lists in the order of hashes.
+	// removed, in the order of their inodes then: ext4 lists in the order of hashes. It
+	// bounds what all levels of a walk have listed, but for a batch of each, and keptEntries
+	// the memory that is kept for the next directory at the same depth.
 	gatherEntries = 8192
+	keptEntries   = 1024
 
 	// countedAtOnce are between two looks at the clock, and a slice is how long a number
 	// of workers is tried.
@@ -104,8 +107,11 @@ func (c *crew) help(v *removal, name string) {
 	defer c.helpers.Done()
 	defer func() {
 		if !done {
-			c.panicked = cmp.Or(recover(), any(errors.New("a call ended its goroutine")))
+			met := cmp.Or(recover(), any(errors.New("a call ended its goroutine")))
 			c.stop(nil)
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.panicked = cmp.Or(c.panicked, met) // of several the first
 		}
 	}()
 	c.work(v, name)

@@ -138,7 +138,10 @@ func (r *Root) newRemoval(op, name string) *removal {
 func (v *removal) push(fd int, name string) {
 	l := level{fd: fd, name: name}
 	if top := len(v.levels); top < cap(v.levels) {
-		l.batch = v.levels[:top+1][top].batch // of the last directory at this depth
+		// That of the last directory at this depth.
+		if batch := v.levels[:top+1][top].batch; cap(batch) <= keptEntries {
+			l.batch = batch
+		}
 	}
 	v.levels = append(v.levels, l)
 }
@@ -185,7 +188,11 @@ func (v *removal) step() (waits bool) {
 func (v *removal) list(top int) (waits bool) {
 	l := &v.levels[top]
 	entries, err := l.batch[:0], error(nil)
-	for !l.ended && err == nil && len(entries) < v.gather {
+	gather := v.gather
+	for _, above := range v.levels[:top] {
+		gather -= len(above.entries)
+	}
+	for !l.ended && err == nil && len(entries) < max(gather, 1) {
 		before := len(entries)
 		entries, err = v.kernel.List(l.fd, entries)
 		if err != nil {

@@ -197,11 +197,12 @@ func (b *builder) finish() error {
 	done := map[[2]uint64]bool{} // by device and inode: a name may lead through a link
 	for _, d := range b.dirs {
 		a, err := b.root.Lstat(d.name)
-		if errors.Is(err, fs.ErrPermission) {
-			return err
+		var errno syscall.Errno
+		if errors.As(err, &errno) && errno != unix.ENOENT && errno != unix.ENOTDIR && errno != unix.ELOOP {
+			return err // nobody knows whether it is there
 		}
 		if err != nil || !a.IsDir() {
-			continue // a later entry replaced it
+			continue // a later entry replaced it, or what leads to it
 		}
 		stat := a.Sys().(*syscall.Stat_t)
 		inode := [2]uint64{uint64(stat.Dev), stat.Ino}
