@@ -11,10 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -192,44 +190,6 @@ type faulty struct {
 	wrong   string // with a save
 }
 
-// takeAlone is AwaitLock where nobody else is there: EDEADLK if it would wait for a lock
-// of this process. What another test forks has this process's locks until its exec has
-// closed its descriptors, which may be after the fork is over here: that is waited for.
-func takeAlone(fd int, r kernel.ByteRange) error {
-	err := kernel.LinuxDisk().TakeLock(fd, r)
-	switch {
-	case err != unix.EAGAIN:
-		return err
-	case lockedHere(fd, r):
-		return unix.EDEADLK
-	}
-	return kernel.LinuxDisk().AwaitLock(fd, r)
-}
-
-// lockedHere says whether a descriptor of this process has a lock on the byte.
-func lockedHere(fd int, r kernel.ByteRange) bool {
-	var want, have unix.Stat_t
-	must(0, unix.Fstat(fd, &want))
-	for _, descriptor := range must(os.ReadDir("/proc/self/fdinfo")) {
-		n := must(strconv.Atoi(descriptor.Name()))
-		if unix.Fstat(n, &have) != nil || have.Dev != want.Dev || have.Ino != want.Ino {
-			continue
-		}
-		info, _ := os.ReadFile("/proc/self/fdinfo/" + descriptor.Name())
-		for _, lock := range ofdLock.FindAllSubmatch(info, -1) {
-			first := must(strconv.ParseInt(string(lock[1]), 10, 64))
-			last, err := strconv.ParseInt(string(lock[2]), 10, 64)
-			if first <= r.Offset && (err != nil || r.Offset <= last) { // it may be EOF
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// ofdLock is a lock as a file in /proc/self/fdinfo has it, with its first and last byte.
-var ofdLock = regexp.MustCompile(`(?m)^lock:.* OFDLCK .* (\d+) (\d+|EOF)$`)
-
 // A faultyDisk is the disk of a faulty one.
 type faultyDisk struct {
 	kernel.Disk
@@ -287,15 +247,6 @@ func wrongSave(path string) string {
 		return fmt.Sprint("serials from ", serials[0], " back to ", serials[1])
 	}
 	return ""
-}
-
-// heldForWriting reports whether anybody has bytes of the store's lock file for itself.
-func heldForWriting(path string, from, bytes int64) bool {
-	f := must(os.Open(filepath.Join(path, "store.lock")))
-	defer f.Close()
-	l := unix.Flock_t{Type: unix.F_RDLCK, Start: from, Len: bytes}
-	must(0, unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &l))
-	return l.Type == unix.F_WRLCK
 }
 
 func (f *faulty) Before(c *kernel.Call) error {
@@ -521,15 +472,4 @@ func TestEveryMethodIsInTheScene(t *testing.T) {
 	for name := range operations {
 		assert.Contains(t, slices.Concat(slices.Collect(maps.Values(groups))...), name)
 	}
-}
-
-func TestALockOfThisProcessIsNotWaitedFor(t *testing.T) {
-	f := must(os.Create(filepath.Join(t.TempDir(), "store.lock")))
-	defer f.Close()
-	other := must(os.Open(f.Name()))
-	defer other.Close()
-	first, second := kernel.ByteRange{Exclusive: true}, kernel.ByteRange{Offset: 1}
-	require.NoError(t, takeAlone(int(f.Fd()), first))
-	assert.Equal(t, unix.EDEADLK, takeAlone(int(other.Fd()), kernel.ByteRange{}))
-	assert.NoError(t, takeAlone(int(other.Fd()), second))
 }
