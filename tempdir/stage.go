@@ -272,7 +272,8 @@ func (a *Addition) commitWithout(root int, destination string) (call string, err
 // before unlinks (spec: SyncData), removes the data by descriptors, never
 // following a link and never crossing a mount, then rechecks and unlinks the
 // lock file and closes it (spec: OpenDirectory, List, RemoveEntry, RemoveData,
-// StatName, RemoveLock, Close). The cost is that of the unlinks. A crash at any
+// StatName, RemoveLock, Close). The cost is that of the unlinks, a large tree is
+// removed by several goroutines where that is faster (see [Workers]). A crash at any
 // point leaves a stale instance that [Root.Recover] finishes.
 //
 // If data cannot be removed, or ctx is done first, both names stay on disk, the
