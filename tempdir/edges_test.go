@@ -29,7 +29,7 @@ var elsewhereTested = map[string]string{
 	"Block":        "of the layer store",
 	"maxMetadata":  "of the layer store",
 
-	"alone": "when more workers are worth it, and no result", "gatherEntries": "how many names are sorted, and no result",
+	"alone": "when more workers are worth it, and no result", "gatherEntries": "TestListedNamesAreBoundedInDepth", "keptEntries": "how much memory is used again, and no result",
 	"countedAtOnce": "when the clock is looked at", "maxWorkers": "TestPace", "firstRest": "TestPace", "restFactor": "TestPace", "maxRest": "TestPace",
 	"gain": "TestPace", "slice": "when the clock is heeded", "slump": "TestPace",
 }
