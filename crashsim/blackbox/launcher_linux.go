@@ -48,10 +48,7 @@ func newLauncher(v view, processor int, ownMounts bool) (l *launcher, listener i
 		err      error
 	}
 	installed := make(chan ready)
-	go func() {
-		// Never unlocked: the thread ends with the goroutine, and nobody else
-		// gets it.
-		runtime.LockOSThread()
+	go onOwnThread(func() {
 		l.tid = unix.Gettid()
 		pin(processor)
 		if ownMounts && unix.Unshare(unix.CLONE_NEWNS) == nil {
@@ -79,7 +76,25 @@ func newLauncher(v view, processor int, ownMounts bool) (l *launcher, listener i
 			l.results <- launched{pid, err}
 			_ = unix.Close(startedSignal)
 		}
-	}()
+	})
 	r := <-installed
 	return l, r.listener, r.err
+}
+
+// onOwnThread does it on a thread that nobody else gets and that ends with it. The main
+// thread would not end: what is mounted there would stay mounted, and what it has started
+// would live, as long as this process.
+func onOwnThread(do func()) {
+	runtime.LockOSThread() // and never unlocked, but on the main thread
+	if unix.Gettid() != unix.Getpid() {
+		do()
+		return
+	}
+	begun := make(chan struct{})
+	go onOwnThread(func() { // on another one: this goroutine has the main thread until then
+		close(begun)
+		do()
+	})
+	<-begun
+	runtime.UnlockOSThread()
 }

@@ -157,3 +157,15 @@ func TestASignalToTheGroupOfTheSupervisorDoesNotReachItsProcesses(t *testing.T) 
 	require.NoError(t, err)
 	assert.Equal(t, p.pid, group)
 }
+
+func TestNoLauncherHasTheMainThread(t *testing.T) {
+	threads, end := make(chan int), make(chan struct{})
+	defer close(end)
+	for range 50 { // each keeps its thread, so that the main one is the next sooner or later
+		go onOwnThread(func() {
+			threads <- unix.Gettid()
+			<-end
+		})
+		require.NotEqual(t, unix.Getpid(), <-threads)
+	}
+}

@@ -21,7 +21,7 @@ func init() {
 	proc.Register(roleDisk, func(arguments []string) { proc.Fail(serveDisk(arguments[0], arguments[1], arguments[2])) })
 }
 
-// serveDisk shows a directory with two files, until the parent unmounts it or is gone:
+// serveDisk shows a directory with two files, until its input ends, as it does when the parent is gone:
 // the disk, whose content is in the image, and a file into which marks are written.
 // What is done with them is in the log. Whoever waits for the disk is another process:
 // one that serves what it waits for can wait for ever.
@@ -41,7 +41,7 @@ func serveDisk(image, log, target string) error {
 	if s.log, err = NewLogWriter(to); err != nil {
 		return err
 	}
-	mounted, err := fs.Mount(target, &top{server: s}, &fs.Options{
+	_, err = fs.Mount(target, &top{server: s}, &fs.Options{
 		MountOptions: fuse.MountOptions{DirectMountStrict: true, FsName: "powerloss", Name: "powerloss", MaxWrite: 1 << 20},
 	})
 	if err != nil {
@@ -50,11 +50,12 @@ func serveDisk(image, log, target string) error {
 	if err := proc.Parent.Say("mounted"); err != nil {
 		return err
 	}
-	go func() {
-		proc.Parent.Await()
-		_ = unix.Unmount(target, unix.MNT_DETACH)
-	}()
-	mounted.Wait()
+	// The kernel may have the mount for longer: what others have mounted is in their name
+	// spaces, too. Nothing of that belongs in the log.
+	proc.Parent.Await()
+	_ = unix.Unmount(target, unix.MNT_DETACH)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return s.failed
 }
 
