@@ -4,6 +4,7 @@ package main
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 	"sync"
 )
@@ -17,6 +18,7 @@ type litmus struct {
 	kept   bool     // after the last step everything has to be durable
 
 	row, column string // its place in the table
+	dir         string // where it runs
 }
 
 // An operation is one that changes names or content, alone.
@@ -169,7 +171,8 @@ var allCases = sync.OnceValue(func() (cases []*litmus) {
 			}
 		}
 	}
-	for _, c := range cases {
+	for i, c := range cases {
+		c.dir = fmt.Sprintf("%03d", i)
 		words := make([]string, 0, 16)
 		for _, s := range parse(c.do) {
 			words = append(words, s.String())

@@ -4,6 +4,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -91,7 +92,7 @@ func (r *result) add(steps int, tree string) {
 	}
 	r.seen = append(r.seen, seen{steps, tree, 1})
 	slices.SortFunc(r.seen, func(a, b seen) int {
-		return 2*(a.steps-b.steps) + strings.Compare(a.tree, b.tree)
+		return cmp.Or(a.steps-b.steps, strings.Compare(a.tree, b.tree))
 	})
 }
 

@@ -3,10 +3,12 @@
 // lets the kernel mount each of them, and counts what is there. What it saw is in data,
 // one file for each file system and kernel; docs/litmus.md is made from that.
 //
-//	go run ./crashsim/powerloss/litmus [--fs ext4,xfs,btrfs] [--kernel 6.1] [--budget 60] [--case REGEXP]
+//	go run ./crashsim/powerloss/litmus [--fs ext4,xfs,btrfs] [--kernel 6.1] [--budget 60]
+//	go run ./crashsim/powerloss/litmus --case REGEXP
 //	go run ./crashsim/powerloss/litmus --page > docs/litmus.md
 //
-// It needs root, FUSE, loop devices and mkfs. With --kernel the programs run in a virtual
+// With --case what is seen of some cases is printed, and data is left alone. It needs
+// root, FUSE, loop devices and mkfs. With --kernel the programs run in a virtual
 // machine with that kernel of Debian's, see qemu_linux.go; what is left is mounted by this
 // kernel.
 package main
@@ -32,8 +34,9 @@ import (
 
 // options are those of the command.
 type options struct {
-	FS, Kernel, Only, Data string
-	Budget                 int
+	FS, Kernel, Only string
+	Budget           int
+	Dir              string // for mounts
 }
 
 // roleMeasure is a process with name spaces of its own for mounts and processes: with it
@@ -69,13 +72,13 @@ func main() {
 	var o options
 	flag.StringVar(&o.FS, "fs", "ext4,xfs,btrfs", "file systems")
 	flag.StringVar(&o.Kernel, "kernel", "", "version of a kernel of Debian's, in a virtual machine; none: this kernel")
-	flag.StringVar(&o.Only, "case", "", "regular expression of the cases")
+	flag.StringVar(&o.Only, "case", "", "regular expression of cases: print what is seen of them, and do not keep it")
 	flag.IntVar(&o.Budget, "budget", 60, "states of each case")
-	flag.StringVar(&o.Data, "data", "crashsim/powerloss/litmus/data", "directory for what is seen")
+	data := flag.String("data", "crashsim/powerloss/litmus/data", "directory for what is seen")
 	prints := flag.Bool("page", false, "print the page, and measure nothing")
 	flag.Parse()
 	if *prints {
-		text, err := page(o.Data)
+		text, err := page(*data)
 		proc.Fail(err)
 		fmt.Print(text)
 		return
@@ -84,7 +87,11 @@ func main() {
 		o.FS = name
 		t, err := o.inside()
 		proc.Fail(err)
-		file := filepath.Join(o.Data, t.fs+"-"+majorMinor.FindString(t.kernel)+".txt")
+		if o.Only != "" {
+			fmt.Print(t)
+			continue
+		}
+		file := filepath.Join(*data, t.fs+"-"+majorMinor.FindString(t.kernel)+".txt")
 		proc.Fail(os.WriteFile(file, []byte(t.String()), 0o644))
 		fmt.Printf("%s: %d contents of the disk\n", file, t.states())
 	}
@@ -100,6 +107,10 @@ func (o options) inside() (*table, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Dir, err = os.MkdirTemp("", "litmus-"); err != nil {
+		return nil, err
+	}
+	defer os.Remove(o.Dir)
 	p := proc.New(roleMeasure)
 	p.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID}
 	p.Stderr = os.Stderr
@@ -108,7 +119,10 @@ func (o options) inside() (*table, error) {
 	}
 	defer p.Kill()
 	var a answer
-	if err := errors.Join(p.Send(o), p.Receive(&a)); err != nil {
+	if err := p.Send(o); err != nil {
+		return nil, err
+	}
+	if err := p.Receive(&a); err != nil {
 		return nil, err
 	}
 	if a.Err != "" {
@@ -132,26 +146,27 @@ func (o options) measure() (*table, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir := filepath.Join(os.TempDir(), "litmus")
-	if err := powerloss.Workshop(dir); err != nil {
+	only, err := regexp.Compile(o.Only)
+	if err != nil {
 		return nil, err
 	}
-	image, mount := filepath.Join(dir, "image"), filepath.Join(dir, "disk")
-	if err := errors.Join(os.Mkdir(mount, 0o700), os.Mkdir(filepath.Join(dir, "fuse"), 0o700), f.Make(image)); err != nil {
+	cases := slices.DeleteFunc(slices.Clone(allCases()), func(c *litmus) bool { return !only.MatchString(c.name) })
+	if len(cases) == 0 {
+		return nil, fmt.Errorf("no case matches %q", o.Only)
+	}
+	if err := powerloss.Workshop(o.Dir); err != nil {
 		return nil, err
 	}
-	r := recording{base: filepath.Join(dir, "base")}
+	image, mount := filepath.Join(o.Dir, "image"), filepath.Join(o.Dir, "disk")
+	if err := errors.Join(os.Mkdir(mount, 0o700), os.Mkdir(filepath.Join(o.Dir, "fuse"), 0o700), f.Make(image)); err != nil {
+		return nil, err
+	}
+	r := recording{base: filepath.Join(o.Dir, "base")}
 	if err := exec.Command("cp", "--sparse=always", image, r.base).Run(); err != nil {
 		return nil, err
 	}
-	cases := slices.Clone(allCases())
-	if only, err := regexp.Compile(o.Only); err != nil {
-		return nil, err
-	} else {
-		cases = slices.DeleteFunc(cases, func(c *litmus) bool { return !only.MatchString(c.name) })
-	}
 	if o.Kernel != "" {
-		err = r.inMachine(o, f, image, dir)
+		err = r.inMachine(o, f, image)
 	} else {
 		r.kernel = release()
 		r.log, err = powerloss.Record(f, image, mount, func(mark func(string) error) error { return runAll(cases, mount, mark) })
@@ -159,15 +174,14 @@ func (o options) measure() (*table, error) {
 	if err != nil {
 		return nil, err
 	}
-	options := f.RecordOptions()
-	t := &table{fs: o.FS, kernel: r.kernel, how: options, cases: make(map[string]*result)}
+	t := &table{fs: o.FS, kernel: r.kernel, how: f.RecordOptions(), cases: make(map[string]*result)}
 	base, err := os.OpenFile(r.base, os.O_RDWR, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer base.Close()
-	for i, c := range cases {
-		begin := slices.IndexFunc(r.log, func(e powerloss.Entry) bool { return e.Mark == markCase+caseName(i) })
+	for _, c := range cases {
+		begin := slices.IndexFunc(r.log, func(e powerloss.Entry) bool { return e.Mark == markCase+c.dir })
 		if begin < 0 {
 			return nil, fmt.Errorf("%s is not in the log", c.name)
 		}
@@ -175,7 +189,7 @@ func (o options) measure() (*table, error) {
 		if err := write(base, r.log[:begin]); err != nil {
 			return nil, err
 		}
-		if t.cases[c.name], err = replay(f, base, r.log[begin:end], mount, caseName(i), o.Budget); err != nil {
+		if t.cases[c.name], err = replay(f, base, r.log[begin:end], mount, c.dir, o.Budget); err != nil {
 			return nil, fmt.Errorf("%s: %w", c.name, err)
 		}
 		t.cases[c.name].do = c.do

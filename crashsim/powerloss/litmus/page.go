@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -36,9 +37,18 @@ func readTables(dir string) (tables []*table, err error) {
 		tables = append(tables, t)
 	}
 	slices.SortStableFunc(tables, func(a, b *table) int {
-		return cmp.Or(slices.Index(fileSystems, a.fs)-slices.Index(fileSystems, b.fs), cmp.Compare(len(majorMinor.FindString(b.kernel)), len(majorMinor.FindString(a.kernel))))
+		return cmp.Or(slices.Index(fileSystems, a.fs)-slices.Index(fileSystems, b.fs), slices.Compare(b.version(), a.version()))
 	})
 	return tables, nil
+}
+
+// version is that of the kernel in numbers, so that 6.18 is after 6.2.
+func (t *table) version() (numbers []int) {
+	for part := range strings.SplitSeq(majorMinor.FindString(t.kernel), ".") {
+		n, _ := strconv.Atoi(part) // digits
+		numbers = append(numbers, n)
+	}
+	return numbers
 }
 
 var fileSystems = []string{"ext4", "xfs", "btrfs"}
@@ -52,7 +62,7 @@ func (t *table) states() (n int) {
 	return n
 }
 
-// String is a cell of the page.
+// cell is a cell of the page.
 func (n count) cell(fine, wrong string) string {
 	switch {
 	case n.of == 0:

@@ -94,11 +94,11 @@ func withFile(path string, flags int, do func(*os.File) error) error {
 
 func content(text string) string { return strings.Repeat(text+"\n", fileSize/4)[:fileSize] }
 
-// runAll runs every case of the file system at dir, with marks: "case I" when what is
+// runAll runs the cases on the file system at dir, with marks: "case DIR" when what is
 // given is durable, "step" after each step, and "end" after all is durable.
 func runAll(cases []*litmus, dir string, mark func(string) error) error {
-	for i, c := range cases {
-		at := filepath.Join(dir, caseName(i))
+	for _, c := range cases {
+		at := filepath.Join(dir, c.dir)
 		if err := os.Mkdir(at, 0o700); err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func runAll(cases []*litmus, dir string, mark func(string) error) error {
 				return fmt.Errorf("%s: %s: %w", c.name, s, err)
 			}
 		}
-		if err := mark(markCase + caseName(i)); err != nil {
+		if err := mark(markCase + c.dir); err != nil {
 			return err
 		}
 		for _, s := range parse(c.do) {
@@ -118,7 +118,13 @@ func runAll(cases []*litmus, dir string, mark func(string) error) error {
 				return err
 			}
 		}
-		if err := errors.Join(step{verb: "syncfs"}.run(at), mark(markEnd), os.RemoveAll(at)); err != nil {
+		if err := (step{verb: "syncfs"}).run(at); err != nil {
+			return err
+		}
+		if err := mark(markEnd); err != nil {
+			return err
+		}
+		if err := os.RemoveAll(at); err != nil {
 			return err
 		}
 	}
@@ -131,8 +137,6 @@ const (
 	markStep = "step"
 	markEnd  = "durable"
 )
-
-func caseName(i int) string { return fmt.Sprintf("%03d", i) }
 
 // look describes the tree below dir: names in order, directories with a slash, links
 // with an @, files with what they say.

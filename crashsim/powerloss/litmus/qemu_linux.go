@@ -39,7 +39,8 @@ const (
 )
 
 // inMachine records the programs in a virtual machine.
-func (r *recording) inMachine(o options, f powerloss.FileSystem, image, dir string) error {
+func (r *recording) inMachine(o options, f powerloss.FileSystem, image string) error {
+	dir := o.Dir
 	for _, tool := range []string{"qemu-system-x86_64", "busybox", "dpkg", "go"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			return fmt.Errorf("a second kernel: %s is not installed (Debian: qemu-system-x86 busybox-static)", tool)
@@ -59,9 +60,7 @@ func (r *recording) inMachine(o options, f powerloss.FileSystem, image, dir stri
 			return err
 		}
 	}
-	err = errors.Join(
-		os.Truncate(image, end+1<<20),
-		shell(dir, `set -e
+	err = shell(dir, `set -e
 dpkg -x "$1" kernel
 mkdir -p initrd/bin initrd/proc initrd/dev initrd/mnt
 cp "$(command -v busybox)" initrd/bin/busybox
@@ -75,10 +74,12 @@ for part in arch crypto lib drivers/block drivers/virtio "fs/$2"; do
 done
 busybox depmod -b "$OLDPWD/initrd" "$version"
 echo "$version" > "$OLDPWD/version"
-`, deb, kind),
-		os.WriteFile(filepath.Join(root, "init"), []byte(script), 0o755),
-		os.WriteFile(log, nil, 0o600), os.Truncate(log, 1<<30),
-	)
+`, deb, kind)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(os.Truncate(image, end+1<<20), os.WriteFile(filepath.Join(root, "init"), []byte(script), 0o755),
+		os.WriteFile(log, nil, 0o600), os.Truncate(log, 1<<30))
 	if err != nil {
 		return err
 	}
@@ -92,8 +93,11 @@ echo "$version" > "$OLDPWD/version"
 	}
 	kernels, _ := filepath.Glob(filepath.Join(dir, "kernel/boot/vmlinuz-*"))
 	version, err := os.ReadFile(filepath.Join(dir, "version"))
-	if err != nil || len(kernels) != 1 {
-		return fmt.Errorf("a second kernel: %d kernels in %s: %w", len(kernels), deb, err)
+	if err != nil {
+		return err
+	}
+	if len(kernels) != 1 {
+		return fmt.Errorf("a second kernel: %d kernels in %s", len(kernels), deb)
 	}
 	r.kernel = strings.TrimSpace(string(version))
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
@@ -107,7 +111,7 @@ echo "$version" > "$OLDPWD/version"
 		"-device", "virtio-blk-pci,drive=lw,write-cache=on")
 	said, err := machine.CombinedOutput()
 	if err != nil || !strings.Contains(string(said), guestSays) {
-		return fmt.Errorf("the machine with Linux %s: %w: %s", r.kernel, err, said)
+		return fmt.Errorf("the machine with Linux %s: %v: %s", r.kernel, err, said) // it may end well, and not have run all
 	}
 	file, err := os.Open(log)
 	if err != nil {
@@ -137,8 +141,11 @@ apt-get -qq -o APT::Sandbox::User=root download "$name"
 		return "", err
 	}
 	debs, err := filepath.Glob(filepath.Join(dir, "*.deb"))
-	if err != nil || len(debs) != 1 {
-		return "", fmt.Errorf("a second kernel: %d packages: %w", len(debs), err)
+	if err != nil {
+		return "", err
+	}
+	if len(debs) != 1 {
+		return "", fmt.Errorf("a second kernel: %d packages of Linux %s", len(debs), version)
 	}
 	return debs[0], nil
 }
