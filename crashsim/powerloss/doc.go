@@ -10,30 +10,30 @@
 //
 // # What is counted
 //
-// An epoch are the writes between two flushes. When power is lost, all earlier epochs
-// are on the disk, and any of the writes of the open one. A state is an image that can
-// be left so: all prefixes of the log, all that keep or lose one or two writes of an
-// epoch, and drawn ones. A tree is what is seen in a mounted state, together with what
-// was promised at that moment; equal ones are recovered and judged once. A leak is a
+// An epoch is the writes between two flushes. When power is lost, all earlier epochs are
+// on the disk, and any of the writes of the open one. A state is an image that can be left
+// so: by every prefix of the log, by an epoch of which one or two writes are kept or lost,
+// and by drawn ones. A tree is what is seen in a mounted state, together with what was
+// promised at that moment; equal ones are recovered and judged once. A leak is a
 // tree with something left in the root, or a layer without a record, that recovery has
 // to remove. Content that nobody promised and that is not whole is torn, and no finding.
 //
 // The log is that of Linux's dm-log-writes and QEMU's blklogwrites, so logs of other
-// kernels can be replayed as well ([ReadLog]). Sectors that are half
-// written are not modelled.
+// kernels can be replayed as well ([ReadLog]). Sectors that are half written are not
+// modelled.
 //
 // # Which fsyncs are needed
 //
 // An fsync of the library can be left out of a job; it is named after the function
-// that makes it. Found to be missing, with --deep, are on each file system
-// those of a save (save.SyncSpare, save.SyncDirectory), of content (Create.SyncContent)
-// and of a deletion of its own (Sync.SyncData of package tempdir); and on btrfs alone the
-// one before a store forgets a layer (Sync.SyncData) and the one before a new layer's
-// record is complete (commit.SyncDirectory). Not found to be missing on any of the three
-// are that of rule 11 before the first unlink (removeTree.SyncData), since btrfs commits
-// rename and unlinks together or in order, and that for a save whose process died
-// (makeDurable.SyncDirectory, program takeover), since what follows makes it durable:
-// they are needed where a file system promises less (model weak of package crashsim).
+// that makes it. With --deep, leaving these out is found on each file system: those of a
+// save (save.SyncSpare, save.SyncDirectory), of content (Create.SyncContent), and of a
+// deletion that is reported as durable (Sync.SyncData of package tempdir); and on btrfs
+// alone the one before a store forgets a layer (Sync.SyncData) and the one before a new
+// layer's record is complete (commit.SyncDirectory). On none of the three is it found for
+// that of rule 11 before the first unlink (removeTree.SyncData), since btrfs commits rename
+// and unlinks together or in order, nor for that of a save whose process died
+// (makeDurable.SyncDirectory, program takeover), since what follows makes it durable: they
+// are needed where a file system promises less (model weak of package crashsim).
 //
 // It takes root, /dev/fuse, loop devices, and the mkfs of each file system.
 package powerloss

@@ -24,7 +24,7 @@ func init() { proc.Register(roleStage, serve) }
 
 // Options are what to do.
 type Options struct {
-	Dir    string // a directory for mount points; nothing stays in it
+	Dir    string // a directory for a mount point; nothing stays in it
 	Seed   uint64
 	Jobs   []Job
 	Replay string // or this schedule
@@ -91,6 +91,12 @@ func start(ctx context.Context, o Options, done func(*answer)) (*answer, error) 
 	if os.Geteuid() != 0 {
 		return nil, &Unavailable{"power loss", "mounting needs root"}
 	}
+	dir, err := os.MkdirTemp(o.Dir, "powerloss-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(dir)
+	o.Dir = dir
 	p := proc.New(roleStage)
 	p.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID}
 	if err := p.Start(); err != nil {
@@ -121,11 +127,10 @@ func serve([]string) {
 	proc.Fail(proc.Parent.Receive(&o))
 	a := answer{Last: true}
 	err := func() error {
-		dir := filepath.Join(o.Dir, "powerloss")
-		if err := Workshop(dir); err != nil {
+		if err := Workshop(o.Dir); err != nil {
 			return err
 		}
-		s := &shop{dir: dir, driver: o.Driver, images: make(map[string]*sync.Once), failed: make(map[string]error)}
+		s := &shop{dir: o.Dir, driver: o.Driver, images: make(map[string]*sync.Once), failed: make(map[string]error)}
 		if o.Replay != "" {
 			text, err := schedule.Parse(o.Replay)
 			if err != nil {

@@ -57,7 +57,8 @@ func (r *Replayer) Close() error {
 }
 
 // Mount makes what the power loss left and mounts it; the kernel recovers its
-// journal. The error is a [*MountError] if it cannot.
+// journal. The error is a [*MountError] if it cannot. A power loss that cannot be, because
+// something that it loses was durable, is refused by another error.
 func (r *Replayer) Mount(c Cut) error {
 	if err := r.make(c); err != nil {
 		return err
@@ -93,7 +94,13 @@ func (r *Replayer) make(c Cut) error {
 	}
 	lost := c.Lost
 	for i, e := range r.log[:c.At] {
+		if e.Flush && len(lost) < len(c.Lost) {
+			return fmt.Errorf("entry %d cannot be lost: the flush %d made it durable", c.Lost[0], i)
+		}
 		if len(lost) > 0 && lost[0] == i {
+			if e.Size == 0 || e.FUA {
+				return fmt.Errorf("entry %d cannot be lost: it is no write, or durable by itself", i)
+			}
 			lost = lost[1:]
 			continue
 		}

@@ -2,7 +2,6 @@ package powerloss
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,6 +22,8 @@ type Job struct {
 	Noise      string      // what others do before each change: "", "fsync" or "sync"
 	Without    string      // the fsync that is left out
 	Budget     int         // states
+	Part       int         // of the states, those whose number leaves this rest
+	Parts      int         // divided by this; 0: all of them
 	Until      world.Claim // stop as soon as this is found to be false
 }
 
@@ -213,114 +214,6 @@ func (s *shop) record(j Job, dir string) (r *recording, err error) {
 	return r, err
 }
 
-// A judge mounts states of a recording and says what is wrong with them.
-type judge struct {
-	*recording
-	*Replayer
-	driver string
-	counts Counts
-	seen   map[string]bool // trees, with what was promised
-	found  []Found
-	say    func(format string, arguments ...any) // may be nil
-}
-
-// judge looks at the state that a power loss leaves, recovers, and looks again.
-func (g *judge) judge(c Cut) error {
-	g.counts.States++
-	same := c.Same(g.recording.log)
-	var refused *MountError
-	if err := g.Mount(c); errors.As(err, &refused) {
-		g.wrong(c, world.Finding{Claim: Mounts, Path: g.job.FileSystem, Detail: refused.Error()})
-		return nil
-	} else if err != nil {
-		return err
-	}
-	return errors.Join(g.mounted(same), g.Unmount())
-}
-
-// wrong notes a finding.
-func (g *judge) wrong(c Cut, f world.Finding) {
-	if g.say != nil {
-		g.say("  FINDING %v\n", f)
-	}
-	for i := range g.found {
-		if g.found[i].Claim == f.Claim {
-			g.found[i].Trees++
-			return
-		}
-	}
-	g.found = append(g.found, Found{f, g.job.at(c).String(), 1})
-}
-
-// mounted judges what is mounted: the state of each of the cuts.
-func (g *judge) mounted(same []Cut) error {
-	tree, err := looked(g.Dir())
-	if err != nil {
-		g.wrong(same[0], world.Finding{Claim: Mounts, Path: g.job.FileSystem, Detail: err.Error()})
-		return nil
-	}
-	text := fmt.Sprintf("%q", tree)
-	acknowledged, leak := false, false
-	same = slices.DeleteFunc(same, func(c Cut) bool {
-		marks := MarksBefore(g.recording.log, c.At)
-		acknowledged = acknowledged || slices.ContainsFunc(marks, func(m string) bool { return strings.HasPrefix(m, "gone ") })
-		key := fmt.Sprintf("%q %s", marks, text)
-		known := g.seen[key]
-		g.seen[key] = true
-		return known
-	})
-	if acknowledged {
-		g.counts.Acknowledged++
-	}
-	if len(same) == 0 {
-		return nil
-	}
-	g.counts.Trees += len(same)
-	check := func(tree world.Tree, recovered bool) {
-		for _, c := range same {
-			want, seen, torn, err := g.p.want(MarksBefore(g.recording.log, c.At), tree, recovered)
-			if err != nil {
-				g.wrong(c, world.Finding{Claim: world.WholeOrFlagged, Path: "metadata", Detail: err.Error()})
-				continue
-			}
-			if torn > 0 && !recovered {
-				g.counts.Torn++
-			}
-			if inner, _ := seen.Below(want.Root); len(inner) > 0 {
-				leak = true
-			}
-			for _, f := range world.Check(seen, &want) {
-				if f.Claim == world.NoLeak && !recovered {
-					leak = true
-					continue
-				}
-				g.wrong(c, f)
-			}
-		}
-		if g.say != nil {
-			for _, n := range tree {
-				g.say("  on disk: %s\n", n.Path)
-			}
-		}
-	}
-	check(tree, false)
-	if leak {
-		g.counts.Leaks++
-	}
-	if g.say != nil {
-		g.say("recovery\n")
-	}
-	if err := g.p.recover(&site{dir: g.Dir(), driver: g.driver}); err != nil {
-		g.wrong(same[0], world.Finding{Claim: world.CallsSucceed, Path: "recovery", Detail: err.Error()})
-		return nil
-	}
-	if tree, err = looked(g.Dir()); err != nil {
-		return err
-	}
-	check(tree, true)
-	return nil
-}
-
 // do does a job in the directory of a worker.
 func (s *shop) do(ctx context.Context, j Job, seed uint64, dir string) (result Result) {
 	result.Job = j
@@ -336,7 +229,7 @@ func (s *shop) do(ctx context.Context, j Job, seed uint64, dir string) (result R
 		}
 		defer replayer.Close()
 		result.Fsyncs = r.fsyncs
-		g := judge{recording: r, Replayer: replayer, driver: s.driver, seen: make(map[string]bool)}
+		g := judge{recording: r, Replayer: replayer, driver: s.driver, seen: make(map[string]bool), noted: make(map[string]bool)}
 		defer func() { result.Counts, result.Findings = g.counts, g.found }()
 		for _, e := range r.log[r.begin:] {
 			g.counts.Entries++
@@ -346,11 +239,14 @@ func (s *shop) do(ctx context.Context, j Job, seed uint64, dir string) (result R
 		}
 		begin := time.Now()
 		defer func() { g.counts.Replaying = time.Since(begin) }()
-		for _, c := range Cuts(r.log, r.begin, j.Budget, seed) {
+		for i, c := range Cuts(r.log, r.begin, j.Budget, seed) {
+			if j.Parts > 0 && i%j.Parts != j.Part {
+				continue
+			}
 			if err := ctx.Err(); err != nil {
 				return err
 			}
-			if err := g.judge(c); err != nil {
+			if err := g.judge(c.Same(r.log)); err != nil {
 				return fmt.Errorf("%s: %w", j.at(c), err)
 			}
 			if j.Until != "" && slices.ContainsFunc(g.found, func(f Found) bool { return f.Claim == j.Until }) {
@@ -402,14 +298,10 @@ func (s *shop) replay(text *schedule.Schedule, dir string, out io.Writer) (findi
 		return 0, err
 	}
 	defer replayer.Close()
-	g := judge{recording: r, Replayer: replayer, driver: s.driver, seen: make(map[string]bool), say: say}
-	err = g.judge(c)
-	n := 0
-	for _, f := range g.found {
-		n += f.Trees
-	}
-	say("%d findings\n", n)
-	return n, err
+	g := judge{recording: r, Replayer: replayer, driver: s.driver, seen: make(map[string]bool), noted: make(map[string]bool), say: say}
+	err = g.judge([]Cut{c})
+	say("%d findings\n", g.said)
+	return g.said, err
 }
 
 // programOf finds a program by its name.

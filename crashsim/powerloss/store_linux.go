@@ -73,67 +73,55 @@ func (s *site) open(layout layerstore.Driver, do func(*layerstore.Store) error, 
 }
 
 // create makes a layer of what lies beside the store.
-func (s *site) create(store *layerstore.Store, id string) error {
-	if err := s.says("pending", id); err != nil {
-		return err
+func (s *site) create(store *layerstore.Store, id string) step {
+	return func() error {
+		return inOrder(s.says("pending", id), func() error {
+			_, err := store.Create(context.Background(), layerstore.Layer{ID: id}, layerstore.Directory(s.path(contentName)))
+			return err
+		}, s.says("there", id))
 	}
-	if _, err := store.Create(context.Background(), layerstore.Layer{ID: id}, layerstore.Directory(s.path(contentName))); err != nil {
-		return err
-	}
-	return s.says("there", id)
 }
 
 // contentName is what new layers are made of.
 const contentName = "content"
 
-// delete deletes layers.
-func (s *site) delete(store *layerstore.Store, ids ...string) error {
-	if err := s.says("pending", ids...); err != nil {
+// delete deletes a layer, and makes the steps between, if any, before it removes its files.
+func (s *site) delete(store *layerstore.Store, id string, between ...step) step {
+	return func() error {
+		var receipt *layerstore.Receipt
+		deleted := func() (err error) {
+			receipt, err = store.DeferredDelete(context.Background(), id)
+			return err
+		}
+		if err := inOrder(s.says("pending", id), deleted, s.says("gone", id), func() error { return inOrder(between...) }); err != nil {
+			return err
+		}
+		_, err := receipt.Finish(context.Background())
 		return err
 	}
-	receipt, err := store.DeferredDelete(context.Background(), ids...)
-	if err != nil {
-		return err
-	}
-	if err := s.says("gone", ids...); err != nil {
-		return err
-	}
-	_, err = receipt.Finish(context.Background())
-	return err
 }
 
 // storePrograms are those of the layer store, in each layout.
 func storePrograms() (all []program) {
 	background := context.Background()
-	for name, layout := range map[string]layerstore.Driver{"vfs": layerstore.VFS, "overlay": layerstore.Overlay} {
+	for _, layout := range []layerstore.Driver{layerstore.VFS, layerstore.Overlay} { // the shards of a run have the same order
 		keep := recorded(there("keep", "v1", "v2"))
 		for _, p := range []program{
 			{name: "create", layers: append(slices.Clone(keep), recorded(gone(true, "n1"))...), run: func(s *site) error {
-				return s.open(layout, func(store *layerstore.Store) error { return s.create(store, "n1") })
+				return s.open(layout, func(store *layerstore.Store) error { return s.create(store, "n1")() })
 			}},
 			{name: "create-durable", layers: append(slices.Clone(keep), recorded(gone(false, "n1", "n2"))...), run: func(s *site) error {
 				return s.open(layout, func(store *layerstore.Store) error {
-					return errors.Join(s.create(store, "n1"), s.create(store, "n2"))
+					return inOrder(s.create(store, "n1"), s.create(store, "n2"))
 				}, layerstore.Sync())
 			}},
 			{name: "delete", layers: keep, run: func(s *site) error {
-				return s.open(layout, func(store *layerstore.Store) error { return errors.Join(s.delete(store, "v1"), s.delete(store, "v2")) })
+				return s.open(layout, func(store *layerstore.Store) error { return inOrder(s.delete(store, "v1"), s.delete(store, "v2")) })
 			}},
 			{name: "stores", layers: append(slices.Clone(keep), recorded(gone(false, "n1"))...), run: func(s *site) error {
 				return s.open(layout, func(one *layerstore.Store) error {
 					return s.open(layout, func(other *layerstore.Store) error {
-						if err := s.says("pending", "v1"); err != nil {
-							return err
-						}
-						receipt, err := one.DeferredDelete(background, "v1")
-						if err != nil {
-							return err
-						}
-						if err := errors.Join(s.says("gone", "v1"), s.create(other, "n1"), s.delete(other, "v2")); err != nil {
-							return err
-						}
-						_, err = receipt.Finish(background)
-						return err
+						return s.delete(one, "v1", s.create(other, "n1"), s.delete(other, "v2"))()
 					}, layerstore.Sync())
 				})
 			}},
@@ -143,13 +131,15 @@ func storePrograms() (all []program) {
 				if err != nil {
 					return err
 				}
-				if err := s.says("pending", "v1"); err != nil {
-					return err
+				cutOff := func() error {
+					if _, err := store.DeferredDelete(background, "v1"); !errors.Is(err, errEnded) {
+						return fmt.Errorf("a deletion that is to be cut off: %v", err)
+					}
+					return closeBelow(s.dir)
 				}
-				if _, err := store.DeferredDelete(background, "v1"); !errors.Is(err, errEnded) {
-					return fmt.Errorf("a deletion that is to be cut off: %w", err)
-				}
-				return errors.Join(closeBelow(s.dir), s.open(layout, func(store *layerstore.Store) error { return s.delete(store, "v2") }))
+				return inOrder(s.says("pending", "v1"), cutOff, func() error {
+					return s.open(layout, func(store *layerstore.Store) error { return s.delete(store, "v2")() })
+				})
 			}},
 			{name: "recover", layers: recorded(append(there("keep"), subject{id: "old2", first: world.Pending})), setup: func(s *site) error {
 				// One process ends before it removes what it deleted, and one between the flag
@@ -166,13 +156,14 @@ func storePrograms() (all []program) {
 					return die()
 				}))
 				disk := kernel.AroundDisk(kernel.LinuxDisk(), func(string, string) error { return die() })
-				for id, options := range map[string][]layerstore.Option{"old1": nil, "old2": {kernel.With[layerstore.Option](stopped), kernel.WithDisk[layerstore.Option](disk)}} {
+				ending := []layerstore.Option{kernel.With[layerstore.Option](stopped), kernel.WithDisk[layerstore.Option](disk)}
+				for i, options := range [][]layerstore.Option{nil, ending} {
 					store, err := s.store(layout, options...)
 					if err != nil {
 						return err
 					}
-					if _, err := store.DeferredDelete(background, id); err != nil != (options != nil) {
-						return fmt.Errorf("a deletion of %s that is to be cut off: %w", id, err)
+					if _, err := store.DeferredDelete(background, fmt.Sprint("old", i+1)); err != nil != (options != nil) {
+						return fmt.Errorf("a deletion that is to be cut off: %v", err)
 					}
 					if err := closeBelow(s.dir); err != nil {
 						return err
@@ -181,26 +172,23 @@ func storePrograms() (all []program) {
 				return nil
 			}, run: func(s *site) error { return storeRecovery(layout)(s) }},
 		} {
-			p.name = name + "-" + p.name
+			p.name = layout.Name() + "-" + p.name
 			own, subjects := p.setup, p.layers
 			p.setup = func(s *site) error {
 				if err := makeLayer(s.path(contentName)); err != nil {
 					return err
 				}
-				err := s.open(layout, func(store *layerstore.Store) (err error) {
-					ids := []string{}
+				err := s.open(layout, func(store *layerstore.Store) error {
+					var created []step
 					for _, l := range subjects {
 						if l.first == world.There {
-							ids = append(ids, l.id)
+							created = append(created, s.create(store, l.id))
 						}
 					}
 					if own != nil {
-						ids = append(ids, "old1", "old2")
+						created = append(created, s.create(store, "old1"), s.create(store, "old2"))
 					}
-					for _, id := range ids {
-						err = errors.Join(err, s.create(store, id))
-					}
-					return err
+					return inOrder(created...)
 				})
 				if err == nil && own != nil {
 					err = own(s)

@@ -70,28 +70,31 @@ type Unavailable struct{ What, Why string }
 func (u *Unavailable) Error() string        { return u.What + ": " + u.Why }
 func (u *Unavailable) Is(target error) bool { return target == errors.ErrUnsupported }
 
-// Available says why there is no such file system here: an [*Unavailable].
+// Available says why there is no such file system here: an [*Unavailable], or nil. The
+// kernel may load a module for it.
 func (f FileSystem) Available() error {
 	if os.Geteuid() != 0 {
 		return &Unavailable{f.Name, "mounting needs root"}
 	}
 	for _, path := range []string{"/dev/fuse", "/dev/loop-control"} {
-		if _, err := os.Stat(path); err != nil {
+		device, err := os.OpenFile(path, os.O_RDWR, 0) // a container may have the name alone
+		if err != nil {
 			return &Unavailable{f.Name, err.Error()}
 		}
+		device.Close()
 	}
 	if _, err := exec.LookPath(f.make[0]); err != nil {
 		return &Unavailable{f.Name, f.make[0] + " is not installed"}
 	}
-	known, err := os.ReadFile("/proc/filesystems")
-	if err == nil && !strings.Contains(string(known), "\t"+f.kind+"\n") {
-		exec.Command("modprobe", "-q", f.kind).Run()
-		known, err = os.ReadFile("/proc/filesystems")
-	}
-	if err == nil && !strings.Contains(string(known), "\t"+f.kind+"\n") {
+	// Without a disk nothing is mounted; whether there is such a file system, and whether
+	// this user may mount it, which root of a user name space may not, the kernel asks before.
+	switch err := unix.Mount("", "/", f.kind, 0, ""); err {
+	case unix.ENODEV:
 		return &Unavailable{f.Name, "this kernel has none"}
+	case unix.EPERM, unix.EACCES:
+		return &Unavailable{f.Name, "mounting is refused: " + err.Error()}
 	}
-	return err
+	return nil
 }
 
 // Make makes an empty file system in the new file at path.
@@ -262,21 +265,17 @@ func pagesOf(file *os.File) (runs []run, size int64, err error) {
 }
 
 // Workshop makes the mounts of this process its own, which needs a mount name space of
-// its own, and mounts a memory file system at dir. All that it and its processes mount
-// ends with them.
+// its own, and mounts a memory file system at dir, which exists. All that it and its
+// processes mount ends with them. The error is an [*Unavailable] if mounting is refused.
 func Workshop(dir string) error {
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return os.NewSyscallError("make mounts private", err)
+	err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
+	if err == nil && os.Getpid() == 1 { // and what /proc says has to be of this name space
+		err = unix.Mount("proc", "/proc", "proc", 0, "")
 	}
-	if os.Getpid() == 1 { // and what it says is of this name space
-		if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
-			return &Unavailable{"power loss", "mounting is refused: " + err.Error()}
-		}
+	if err == nil {
+		err = unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=700")
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "mode=700"); err != nil {
+	if err != nil {
 		return &Unavailable{"power loss", "mounting is refused: " + err.Error()}
 	}
 	return nil

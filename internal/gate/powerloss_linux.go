@@ -36,7 +36,7 @@ func runPowerLoss(ctx context.Context, env Env) (Result, error) {
 	}
 	var result Result
 	var jobs []powerloss.Job
-	parts := max(env.Shard.N, 1)
+	part, parts := max(env.Shard.I, 1)-1, max(env.Shard.N, 1)
 	var systems []string
 	for _, name := range names {
 		f, err := powerloss.FileSystemOf(name)
@@ -51,9 +51,8 @@ func runPowerLoss(ctx context.Context, env Env) (Result, error) {
 		}
 		systems = append(systems, name)
 		for i, j := range powerloss.Jobs(name, states) {
-			if i%parts == max(env.Shard.I, 1)-1 {
-				jobs = append(jobs, j)
-			}
+			j.Part, j.Parts = (part+i)%parts, parts // of each job, so that what is expected of a shard is so of all
+			jobs = append(jobs, j)
 		}
 		jobs = append(jobs, powerloss.Controls(name, env.Deep)...)
 	}
