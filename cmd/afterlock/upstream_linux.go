@@ -52,7 +52,7 @@ var upstreamModes = []upstreamMode{
 	{"killed", "a process that deletes or puts, and ends, killed with its group at each mutating call, and what a server makes of it (5 min; words: VARIANT/DRIVER/ERRAND/POINT, or how one begins)", "", (*subjects.Workshop).Killed},
 	{"policy", "who waits when a store recovers, and until when space is taken: one trace with kills, under each policy (20 min; words: policies)", "runs seed", (*subjects.Workshop).Policies},
 	{"adopt", "its own tests and commands, with and without compat (words: " + strings.Join(subjects.AdoptionParts(), ", ") + ")", "runs", (*subjects.Workshop).Adopt},
-	{"powerloss", "power losses under ext4, xfs and btrfs while a layer is put or deleted, beside ours (3 min; words: programs or file systems)", "seed", (*subjects.Workshop).PowerLoss},
+	{"powerloss", "power losses under ext4, xfs and btrfs while a layer is put or deleted, beside ours (1 min; words: programs or file systems)", "seed", (*subjects.Workshop).PowerLoss},
 	{"patch", "the patch of docs/UPSTREAM.md on a copy, whole, without each part, and with recovery out of the locks (10 min; words: " + strings.Join(subjects.PatchParts(), ", ") + ")", "runs seconds", (*subjects.Workshop).Patch},
 }
 

@@ -17,27 +17,50 @@ import (
 // of package layerstore, on each file system: after every write of a process that puts or
 // deletes a layer, by itself and with a process that syncs a file of its own before each
 // of its calls. What had been acknowledged and is not so, and what nobody can tell from a
-// whole layer, is a problem. It needs root; the error matches [ErrUnavailable] where
-// something is missing. It takes a few minutes.
+// whole layer, is a problem. The words are programs and file systems, all of those by
+// default. It needs root; a file system that cannot be had is skipped, and the error
+// matches [ErrUnavailable] where something else is missing. It takes a minute.
 func (w *Workshop) PowerLoss(ctx context.Context, o Run) (*Report, error) {
 	r := &Report{}
-	driver, err := w.Driver(ctx, "released")
-	if err != nil {
-		return r, err
-	}
 	programs := []string{"released-put", "vfs-create", "vfs-create-durable", "released-delete", "vfs-delete"}
+	fileSystems := []string{"ext4", "xfs", "btrfs"}
+	for _, word := range o.Words {
+		if all := slices.Concat(programs, fileSystems); !slices.Contains(all, word) {
+			return r, fmt.Errorf("no program or file system is called %q; there are: %s", word, strings.Join(all, ", "))
+		}
+	}
+	wanted := func(name string, all []string) bool { // none of them named: all are
+		return slices.Contains(o.Words, name) || !slices.ContainsFunc(all, func(other string) bool { return slices.Contains(o.Words, other) })
+	}
 	var jobs []powerloss.Job
-	for _, p := range programs {
-		for _, fileSystem := range []string{"ext4", "xfs", "btrfs"} {
+	for _, fileSystem := range fileSystems {
+		if !wanted(fileSystem, fileSystems) {
+			continue
+		}
+		f, err := powerloss.FileSystemOf(fileSystem)
+		if err != nil {
+			return r, err
+		}
+		if err := f.Available(); errors.Is(err, errors.ErrUnsupported) {
+			r.Skip("power loss on "+fileSystem, err)
+			continue
+		} else if err != nil {
+			return r, err
+		}
+		for _, p := range programs {
 			for _, noise := range []string{"", "fsync"} {
-				if len(o.Words) == 0 || slices.Contains(o.Words, p) || slices.Contains(o.Words, fileSystem) {
+				if wanted(p, programs) {
 					jobs = append(jobs, powerloss.Job{Program: p, FileSystem: fileSystem, Noise: noise, Budget: 60})
 				}
 			}
 		}
 	}
 	if len(jobs) == 0 {
-		return r, fmt.Errorf("no program or file system is called %q; there are: %s, ext4, xfs, btrfs", o.Words, strings.Join(programs, ", "))
+		return r, nil
+	}
+	driver, err := w.Driver(ctx, "released")
+	if err != nil {
+		return r, err
 	}
 	results, err := powerloss.Run(ctx, powerloss.Options{Dir: o.Dir, Seed: o.Seed, Jobs: jobs, Driver: driver,
 		Progress: func(result powerloss.Result) {
