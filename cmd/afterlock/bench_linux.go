@@ -50,7 +50,7 @@ Tables: removal; hold, how long a layer store's lock is held by deletions, by th
 size of a layer and for several at once; idle, a look at a root with nothing to
 recover; recovery of many stale instances; memory, the peak of removals.
 
-The superuser gets file systems of its own, in images in --dir, or in memory, in a
+Who may mount gets file systems of its own, in images in --dir, or in memory, in a
 mount name space that ends with the run; others measure in --dir alone ("here").
 
 Exit codes: 0 measured; 1 a contender failed; 2 usage or environment; 3 interrupted: what is

@@ -34,7 +34,7 @@ var mayImport = map[string][]string{
 	"internal/bench/schedule":        {},
 	"internal/bench/world":           {"golang.org/x/sys/"},
 	"internal/bench/worlds":          {module + "internal/bench/", "golang.org/x/sys/", module + "internal/kernel", module + "tempdir", module + "tempdir/layerstore"},
-	"internal/bench/volume":          {},
+	"internal/bench/volume":          {"golang.org/x/sys/"},
 	"internal/bench/speed":           {module + "internal/bench/", "golang.org/x/sys/", module + "internal/kernel", module + "tempdir", module + "tempdir/layerstore", "github.com/go-analyze/", "github.com/golang/freetype/", "github.com/dustin/go-humanize", "golang.org/x/image/"},
 	"internal/upstream":              {"golang.org/x/sys/"},
 	"model/conformance/trace":        {"golang.org/x/sys/", module + "tempdir", module + "model", module + "internal/kernel"},

@@ -9,7 +9,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -31,14 +30,13 @@ func init() { proc.Register(roleSpeed, serve) }
 // is of the rounds until then.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	p := proc.New(roleSpeed)
-	if os.Geteuid() == 0 {
-		p.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID}
-	}
+	p.SysProcAttr = volume.NameSpaces()
 	if err := p.Start(); err != nil {
 		return nil, err
 	}
 	defer p.Kill()
 	if err := p.Send(o); err != nil {
+		p.Kill()
 		return nil, fmt.Errorf("the process that measures: %w: %s", err, p.Said())
 	}
 	defer context.AfterFunc(ctx, func() {
@@ -96,12 +94,8 @@ type bench struct {
 
 func (b *bench) run(ctx context.Context) error {
 	unix.Umask(0o022)
-	if os.Geteuid() == 0 {
-		err := errors.Join(
-			unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
-			unix.Mount("proc", "/proc", "proc", 0, ""),
-		)
-		if err != nil {
+	if volume.MayMount() {
+		if err := volume.Apart(); err != nil {
 			return fmt.Errorf("name spaces of its own: %w", err)
 		}
 	}
@@ -151,8 +145,8 @@ func (b *bench) place(name string) (*place, error) {
 	if err := os.Mkdir(p.dir, 0o755); err != nil {
 		return nil, err
 	}
-	if name != here && os.Geteuid() != 0 {
-		return nil, errors.New("only the superuser mounts file systems")
+	if name != here && !volume.MayMount() {
+		return nil, errors.New("this user may not mount")
 	}
 	image, mib := p.dir+".img", 4096+b.Files/64
 	var err error
@@ -268,7 +262,7 @@ func (b *bench) removals(ctx context.Context) error {
 func (o *Options) Check() error {
 	if len(o.FileSystems) == 0 {
 		o.FileSystems = []string{here}
-		if os.Geteuid() == 0 {
+		if volume.MayMount() {
 			o.FileSystems = []string{"tmpfs", "ext4", "xfs", "btrfs"}
 		}
 	}
@@ -281,7 +275,13 @@ func (o *Options) Check() error {
 	for _, c := range []struct {
 		what         string
 		chosen, have []string
-	}{{"table", o.Tables, Tables}, {"file system", o.FileSystems, FileSystems}, {"shape", o.Shapes, Shapes}, {"peer", o.Against, append(Peers(), Nobody)}, {"row of ours", o.Only, OurRows()}} {
+	}{
+		{"table", o.Tables, Tables},
+		{"file system", o.FileSystems, FileSystems},
+		{"shape", o.Shapes, Shapes},
+		{"peer", o.Against, append(Peers(), Nobody)},
+		{"row of ours", o.Only, OurRows()},
+	} {
 		for _, one := range c.chosen {
 			if !slices.Contains(c.have, one) {
 				return fmt.Errorf("no %s %q; there are: %s", c.what, one, strings.Join(c.have, ", "))

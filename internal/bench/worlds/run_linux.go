@@ -10,12 +10,12 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	bench "github.com/afterlock/afterlock/internal/bench/proc"
+	files "github.com/afterlock/afterlock/internal/bench/volume"
 )
 
 const roleStage = "worlds"
@@ -29,7 +29,7 @@ func init() { bench.Register(roleStage, serve) }
 // dimensions that can be had were in one of them together. It does so in a process
 // with name spaces of its own for mounts and processes, so that nothing stays mounted
 // and nothing runs on, whatever happens.
-// An ordinary user mounts nothing: what needs that is refused.
+// Who may not mount is refused what needs that.
 func Run(ctx context.Context, o Options) (Report, error) {
 	p, err := start(o)
 	if err != nil {
@@ -59,7 +59,7 @@ func Run(ctx context.Context, o Options) (Report, error) {
 // start starts the process that plays.
 func start(o Options) (*bench.Process, error) {
 	p := bench.New(roleStage)
-	p.SysProcAttr = namespaces()
+	p.SysProcAttr = files.NameSpaces()
 	if err := p.Start(); err != nil {
 		return nil, err
 	}
@@ -85,11 +85,13 @@ func NewPlayer(dir string) (*Player, error) {
 // there is no such world here.
 func (p *Player) Play(w World) (findings []string, err error) {
 	if err := p.process.Send(w.String()); err != nil {
+		p.process.Kill()
 		return nil, fmt.Errorf("the process of the worlds: %w: %s", err, p.process.Said())
 	}
 	for {
 		var said answer
 		if err := p.process.Receive(&said); err != nil {
+			p.process.Kill() // after which all is there that it said
 			return nil, fmt.Errorf("the process of the worlds: %w: %s", err, p.process.Said())
 		}
 		if said.Report != nil {
@@ -102,14 +104,6 @@ func (p *Player) Play(w World) (findings []string, err error) {
 func (p *Player) Close() error {
 	p.process.Shut()
 	return p.process.Wait()
-}
-
-// namespaces are those of the process that plays.
-func namespaces() *syscall.SysProcAttr {
-	if os.Geteuid() != 0 {
-		return &syscall.SysProcAttr{}
-	}
-	return &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID}
 }
 
 // An answer is one line of the process.
@@ -179,16 +173,15 @@ func serve([]string) {
 
 // prepare makes the place for volumes: a directory that every user can reach.
 func prepare(o Options) (*volumes, error) {
-	v := &volumes{base: o.Dir, images: o.Dir, made: map[string]*volume{}, mounted: os.Geteuid() == 0}
+	v := &volumes{base: o.Dir, images: o.Dir, made: map[string]*volume{}, mounted: files.MayMount()}
 	if !v.mounted {
 		return v, nil
 	}
 	v.base = "/mnt"
-	return v, errors.Join(
-		unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
-		unix.Mount("proc", "/proc", "proc", 0, ""),
-		unix.Mount("tmpfs", v.base, "tmpfs", 0, "mode=755"),
-	)
+	if err := files.Apart(); err != nil {
+		return nil, err
+	}
+	return v, unix.Mount("tmpfs", v.base, "tmpfs", 0, "mode=755")
 }
 
 func newSearch(o Options) (*search, error) {

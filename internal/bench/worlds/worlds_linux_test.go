@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	bench "github.com/afterlock/afterlock/internal/bench/proc"
+	files "github.com/afterlock/afterlock/internal/bench/volume"
 	"github.com/afterlock/afterlock/tempdir"
 )
 
@@ -132,8 +133,8 @@ func TestWorldIsReadAsItIsWritten(t *testing.T) {
 // FuzzWorld plays worlds that are text, as in the corpus, where entries have the names of
 // what people met, or any bytes.
 func FuzzWorld(f *testing.F) {
-	if os.Geteuid() != 0 {
-		f.Skip("skipped, because an ordinary user mounts nothing")
+	if !files.MayMount() {
+		f.Skip("skipped, because this user may not mount")
 	}
 	var player *Player
 	f.Cleanup(func() {
@@ -209,12 +210,12 @@ func TestProgramThatLies(t *testing.T) {
 
 // A killed run leaves no process, and with it no mount and no loop device.
 func TestKilledRunLeavesNothing(t *testing.T) {
-	if os.Geteuid() != 0 || testing.Short() {
-		t.Skip("skipped, because an ordinary user mounts nothing, and file systems take long to make")
+	if !files.MayMount() || testing.Short() {
+		t.Skip("skipped, because this user may not mount, and file systems take long to make")
 	}
 	dir := t.TempDir()
 	p := bench.New(roleStage)
-	p.SysProcAttr = namespaces()
+	p.SysProcAttr = files.NameSpaces()
 	require.NoError(t, p.Start())
 	require.NoError(t, p.Send(Options{Dir: dir, Seed: 1}))
 	for range 3 {
