@@ -59,10 +59,16 @@ func Begin(some map[string]func(arguments []string)) {
 // Main is the TestMain of a package with roles, or with many files: it takes the
 // *testing.M. Most tests are about no file system of their own: where TMPDIR does not
 // say where, they are in memory, which takes half as long.
-func Main(tests interface{ Run() int }) {
+func Main(tests interface{ Run() int }) { serveOrTest(tests, os.Getenv("TMPDIR") == "") }
+
+// MainInMemory is [Main] for tests that a disk would keep waiting and that are about none:
+// they are in memory wherever TMPDIR is, if there is enough of it.
+func MainInMemory(tests interface{ Run() int }) { serveOrTest(tests, true) }
+
+func serveOrTest(tests interface{ Run() int }, inMemory bool) {
 	Become()
 	dir := ""
-	if os.Getenv("TMPDIR") == "" {
+	if inMemory {
 		if dir = memory(); dir != "" {
 			os.Setenv("TMPDIR", dir)
 		}

@@ -50,7 +50,7 @@ var peers = []peer{
 	{"rimraf", []string{"rimraf"}, "rimraf TREE"},
 }
 
-// RemoveAll is the peer that is no command.
+// removeAll is the peer that is no command.
 const removeAll = "os.RemoveAll"
 
 // Peers are all that ours can be compared with, by the first words of their names.
@@ -129,11 +129,14 @@ func contenders(o *Options) (all []contender, skipped []string, err error) {
 	for threads := 1; o.Limit && threads <= runtime.NumCPU(); threads *= 2 {
 		for _, inodes := range []bool{false, true} {
 			name := fmt.Sprintf("loop, %d threads", threads)
+			if threads == 1 {
+				name = "loop, 1 thread"
+			}
 			if inodes {
 				name += ", by inode"
 			}
 			l := newLoop(threads, inodes)
-			all = append(all, contender{strings.Replace(name, "1 threads", "1 thread", 1), Bare, timed(func(_ context.Context, _, path string) error { return l.remove(path) })})
+			all = append(all, contender{name, Bare, timed(func(_ context.Context, _, path string) error { return l.remove(path) })})
 		}
 	}
 	return all, skipped, nil
@@ -173,21 +176,23 @@ func staged(ctx context.Context, dir, path string) (time.Duration, error) {
 	return time.Since(began), err
 }
 
-// measure removes one new tree.
+// measure removes one new tree. After an error, too, there is none, for the next has its
+// place; but what ctx cuts off stays.
 func (c *contender) measure(ctx context.Context, place *place, s *shape, cold bool) (time.Duration, error) {
 	path := filepath.Join(place.dir, "tree")
-	if err := s.tree(path); err != nil {
-		return 0, err
+	err := s.tree(path)
+	if err == nil {
+		err = place.settle(cold)
 	}
-	if err := place.settle(cold); err != nil {
-		return 0, err
-	}
-	took, err := c.remove(ctx, place.dir, path)
-	if _, there := os.Lstat(path); err == nil && !errors.Is(there, fs.ErrNotExist) {
-		err = fmt.Errorf("something is left (%v)", there)
+	took := time.Duration(0)
+	if err == nil {
+		took, err = c.remove(ctx, place.dir, path)
+		if _, there := os.Lstat(path); err == nil && !errors.Is(there, fs.ErrNotExist) {
+			err = fmt.Errorf("something is left (%v)", there)
+		}
 	}
 	if err != nil && ctx.Err() == nil {
-		err = errors.Join(err, os.RemoveAll(path)) // or the next has no place
+		err = errors.Join(err, os.RemoveAll(path))
 	}
 	return took, err
 }

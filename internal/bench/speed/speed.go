@@ -22,7 +22,7 @@ import (
 type Options struct {
 	Dir         string        // existing directory for trees, and for images of file systems
 	Tables      []string      // of Tables; none: all
-	FileSystems []string      // of FileSystems; none: all of a superuser, "here" of others
+	FileSystems []string      // of FileSystems; none: all if this user may mount, or "here"
 	Shapes      []string      // of Shapes; none: DefaultShapes
 	Like        []string      // directories, whose trees are shapes too
 	Against     []string      // of Peers, or Nobody; none: all that are installed
@@ -148,12 +148,12 @@ func (s *Series) Ratio(ours *Series) (r Ratio, ok bool) {
 // that the median of what they are drawn from is among the others with at least 95 %; or
 // -1. Each of them is below that median as a coin falls.
 func rank(n int) int {
-	tail, term := 0.0, math.Pow(0.5, float64(n)) // term: exactly k of n below it
+	tail, term := 0.0, -float64(n)*math.Ln2 // term: exactly k of n below it, as a logarithm, which does not underflow
 	for k := 0; ; k++ {
-		if tail += term; tail > 0.025 {
+		if tail += math.Exp(term); tail > 0.025 {
 			return k - 1
 		}
-		term *= float64(n-k) / float64(k+1)
+		term += math.Log(float64(n-k) / float64(k+1))
 	}
 }
 

@@ -2,25 +2,31 @@ package speed
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/internal/bench/proc"
+	"github.com/afterlock/afterlock/internal/bench/volume"
 )
 
 // The program of these tests does what "afterlock rm" is here for, and no more.
 func init() {
 	proc.Register(RoleProgram, func(arguments []string) { proc.Fail(os.RemoveAll(arguments[1])) })
+	proc.Register(roleShares, shares)
 }
 
-func TestMain(m *testing.M) { proc.Main(m) }
+func TestMain(m *testing.M) { proc.MainInMemory(m) }
 
 // All that remove trees remove all of every shape.
 func TestContendersRemoveEveryShape(t *testing.T) {
@@ -52,6 +58,29 @@ func TestContendersRemoveEveryShape(t *testing.T) {
 	lazy := contender{"lazy", Library, timed(func(context.Context, string, string) error { return nil })}
 	_, err = lazy.measure(t.Context(), p, &shapes[0], false)
 	assert.ErrorContains(t, err, "something is left")
+	half := shape{"half", 2, func(b *builder) error {
+		b.make(0, 1)
+		b.make(0, 1)
+		return b.err
+	}}
+	_, err = lazy.measure(t.Context(), p, &half, false)
+	assert.ErrorIs(t, err, os.ErrExist)
+	assert.NoDirExists(t, filepath.Join(p.dir, "tree"), "the next tree has no place")
+}
+
+// What this user may not read is in a shape like a directory, too: once, and empty.
+func TestShapeLikeWhatMayNotBeRead(t *testing.T) {
+	dir := t.TempDir()
+	closed := filepath.Join(dir, "closed")
+	require.NoError(t, os.Mkdir(closed, 0))
+	t.Cleanup(func() { _ = os.Chmod(closed, 0o700) })
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), nil, 0o600))
+	s, err := shapeLike(dir)
+	require.NoError(t, err)
+	assert.Equal(t, 1, s.files)
+	path := filepath.Join(t.TempDir(), "tree")
+	require.NoError(t, s.tree(path))
+	assert.DirExists(t, filepath.Join(path, "closed"))
 }
 
 func bareOf(all []contender) (bare []contender) {
@@ -78,11 +107,12 @@ func TestLoopsOfThreads(t *testing.T) {
 	}
 }
 
-// A run measures every table, and leaves neither mounts nor files.
-func TestRunMeasuresAllAndLeavesNothing(t *testing.T) {
+// A run measures every table, and leaves nothing but the root of a store and what is made
+// with the place.
+func TestRunMeasuresAll(t *testing.T) {
 	dir := t.TempDir()
 	o := Options{Dir: dir, Files: 20, Pairs: 2, Against: []string{"rm", removeAll}}
-	if os.Geteuid() == 0 {
+	if volume.MayMount() {
 		o.FileSystems = []string{"tmpfs"}
 	}
 	require.NoError(t, o.Check())
@@ -110,9 +140,13 @@ func TestRunMeasuresAllAndLeavesNothing(t *testing.T) {
 	assert.Less(t, one.Each, one.Took, "the lock is held during a part of the deletion")
 	assert.Positive(t, rows["recovery stale instances 10"].Took)
 	assert.Greater(t, rows["memory files, flat 20"].Memory, int64(1<<20))
-	mounts, err := os.ReadFile("/proc/self/mountinfo")
+	left, err := filepath.Glob(filepath.Join(dir, "*", "*"))
 	require.NoError(t, err)
-	assert.NotContains(t, string(mounts), dir)
+	want := []string(nil) // of what is mounted there
+	if !volume.MayMount() {
+		want = []string{filepath.Join(dir, here, "empty"), filepath.Join(dir, here, "root")}
+	}
+	assert.Equal(t, want, left)
 	plots := t.TempDir()
 	require.NoError(t, r.WritePlots(plots))
 	text, err := os.ReadFile(filepath.Join(plots, "removal-"+r.Cells[0].FileSystem+"-nested.svg"))
@@ -120,9 +154,47 @@ func TestRunMeasuresAllAndLeavesNothing(t *testing.T) {
 	assert.Contains(t, string(text), ">os.RemoveAll")
 }
 
+const roleShares = "shares mounts"
+
+// shares runs a bench, and looks at its own mounts meanwhile.
+func shares(arguments []string) {
+	proc.Fail(unix.Mount("", "/", "", unix.MS_REC|unix.MS_SHARED, ""))
+	o := Options{Dir: arguments[0], Files: 1, Pairs: 1, FileSystems: []string{"tmpfs"}, Tables: []string{"removal"}, Against: []string{Nobody}}
+	proc.Fail(o.Check())
+	looks := 0
+	o.Progress = func(string) {
+		looks++
+		mounts, err := os.ReadFile("/proc/self/mountinfo")
+		proc.Fail(err)
+		if strings.Contains(string(mounts), o.Dir) {
+			proc.Fail(errors.New("what is mounted by a run is mounted here"))
+		}
+	}
+	r, err := Run(context.Background(), o)
+	proc.Fail(err)
+	if looks < 2 || len(r.Cells) == 0 || r.Failed() {
+		proc.Fail(fmt.Errorf("nothing was measured: %v", r.Skipped))
+	}
+}
+
+// Where mounts are shared with name spaces that are made of this one, which systemd sees
+// to, nobody else gets those of a run.
+func TestMountsAreTheRunsOwn(t *testing.T) {
+	if !volume.MayMount() {
+		t.Skip("skipped, because this user may not mount")
+	}
+	p := proc.New(roleShares, t.TempDir())
+	p.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
+	_, err := p.Output()
+	assert.NoError(t, err)
+}
+
 // Time ends the rounds, not the first one, and rows that nobody wants are not measured.
 func TestTimeEndsTheRounds(t *testing.T) {
-	o := Options{Dir: t.TempDir(), Files: 10, Pairs: 9, Time: 1, FileSystems: []string{here}, Tables: []string{"removal"}, Only: []string{"staged"}, Against: []string{Nobody}, Limit: true}
+	o := Options{
+		Dir: t.TempDir(), Files: 10, Pairs: 9, Time: 1, Limit: true,
+		FileSystems: []string{here}, Tables: []string{"removal"}, Only: []string{"staged"}, Against: []string{Nobody},
+	}
 	require.NoError(t, o.Check())
 	r, err := Run(t.Context(), o)
 	require.NoError(t, err)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -163,7 +162,12 @@ func (b *bench) holds(ctx context.Context) error {
 		}
 		err = tens(b.Files, func(files int) error { return deletes("files in the layer", files, 1, 1, files) })
 		for _, n := range concurrent {
-			err = errors.Join(err, deletes("deleters of a layer each", n, n, n, layerFiles), deletes("layers in one deletion", n, n, 1, layerFiles))
+			if err == nil {
+				err = deletes("deleters of a layer each", n, n, n, layerFiles)
+			}
+			if err == nil {
+				err = deletes("layers in one deletion", n, n, 1, layerFiles)
+			}
 		}
 		return err
 	})
@@ -339,9 +343,11 @@ func one(arguments []string) {
 	// Not the peak of getrusage, which begins with the parent's.
 	text, err := os.ReadFile("/proc/self/status")
 	proc.Fail(err)
+	var kib int64
 	_, peak, _ := strings.Cut(string(text), "VmHWM:")
-	kib, err := strconv.ParseInt(strings.Fields(peak)[0], 10, 64)
-	proc.Fail(err)
+	if _, err := fmt.Sscan(peak, &kib); err != nil {
+		proc.Fail(fmt.Errorf("/proc/self/status does not tell the peak of memory: %w", err))
+	}
 	r.Memory = kib << 10
 	proc.Fail(proc.Parent.Send(r))
 }
@@ -355,6 +361,7 @@ func (b *bench) apart(row func(Row), r Row, do, path string) error {
 	defer p.Kill()
 	var said Row
 	if err := p.Receive(&said); err != nil {
+		p.Kill() // after which all is there that it said
 		return fmt.Errorf("%w: %s", err, p.Said())
 	}
 	r.Took, r.User, r.Kernel, r.Memory = said.Took, said.User, said.Kernel, said.Memory

@@ -113,8 +113,11 @@ func shapeLike(dir string) (shape, error) {
 	}
 	s := shape{name: "like " + dir}
 	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil && !errors.Is(err, fs.ErrPermission) || path == dir {
+		if path == dir || err != nil && !errors.Is(err, fs.ErrPermission) {
 			return err
+		}
+		if err != nil {
+			return nil // a directory that may not be read: it is among the items, and empty
 		}
 		info, err := d.Info()
 		if err != nil {
@@ -156,7 +159,7 @@ type builder struct {
 	err error
 }
 
-// build makes a tree of the shape at the new path.
+// tree makes one of the shape at the new path.
 func (s *shape) tree(path string) error {
 	if err := os.Mkdir(path, 0o755); err != nil {
 		return err
@@ -190,10 +193,13 @@ func (b *builder) file(name string, size int64) {
 		return
 	}
 	fd, err := unix.Openat(b.dir(), name, unix.O_CREAT|unix.O_EXCL|unix.O_WRONLY|unix.O_CLOEXEC, 0o644)
-	if err == nil && size > 0 {
-		err = unix.Fallocate(fd, 0, 0, size)
+	if err == nil {
+		if size > 0 {
+			err = unix.Fallocate(fd, 0, 0, size)
+		}
+		err = errors.Join(err, unix.Close(fd))
 	}
-	b.err = errors.Join(err, unix.Close(fd))
+	b.err = err
 }
 
 func (b *builder) link(name string) {
