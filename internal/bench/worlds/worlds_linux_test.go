@@ -5,7 +5,10 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -183,6 +186,28 @@ func TestAWorldWithoutAnEndIsAFinding(t *testing.T) {
 	s := &search{Options: Options{stuck: func(finding string) { found <- finding }}}
 	defer s.watch(World{})()
 	assert.Equal(t, "world:delete: no end of it; repeat: afterlock replay world:delete", <-found)
+}
+
+// Who could run is seen behind thousands that wait, whose stacks take some MB.
+func TestWhoRunsBehindManyThatWait(t *testing.T) {
+	var all sync.WaitGroup
+	var stop atomic.Bool
+	wait := make(chan struct{})
+	for range 6000 {
+		all.Go(func() { <-wait })
+	}
+	for othersRun() {
+		runtime.Gosched() // not all of them wait yet
+	}
+	all.Go(func() {
+		for !stop.Load() {
+			runtime.Gosched()
+		}
+	})
+	assert.True(t, othersRun())
+	stop.Store(true)
+	close(wait)
+	all.Wait()
 }
 
 // A program that leaves what it says is gone, in one kind of world, is found, and the
