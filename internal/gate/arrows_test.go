@@ -29,7 +29,7 @@ var mayImport = map[string][]string{
 	"internal/testfs":                {"golang.org/x/sys/", module + "internal/kernel", module + "internal/bench/proc", "github.com/stretchr/testify/", "github.com/davecgh/", "github.com/pmezard/", "gopkg.in/", "go.yaml.in/"},
 	"internal/kernel":                {"golang.org/x/sys/"},
 	"internal/bench/proc":            {"golang.org/x/sys/"},
-	"internal/bench/mutant":          {"golang.org/x/sys/"},
+	"internal/bench/mutant":          {module + "internal/bench/volume", "golang.org/x/sys/"},
 	"internal/bench/mutant/detector": {"*"},
 	"internal/bench/schedule":        {},
 	"internal/bench/world":           {"golang.org/x/sys/"},

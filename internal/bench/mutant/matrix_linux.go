@@ -344,14 +344,8 @@ func (s *Source) try(ctx context.Context, m *Mutant, r *Row, detectors []Detecto
 			return err
 		}
 		r.Runs = append(r.Runs, run)
-		if run.Verdict != Survived && run.Verdict != NotReached {
-			path := filepath.Join(s.Work, "outputs", fmt.Sprintf("%d-%s.txt", s.number[m], strings.ReplaceAll(d.Name, "/", "-")))
-			if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-				return err
-			}
-			if err := os.WriteFile(path, []byte(m.Name+"\n"+run.output), 0o600); err != nil {
-				return err
-			}
+		if err := s.keep(m, &run); err != nil {
+			return err
 		}
 	}
 	// It has not survived what had no turn. That takes up to a minute, of one mutant in a hundred.
@@ -373,8 +367,23 @@ func (s *Source) try(ctx context.Context, m *Mutant, r *Row, detectors []Detecto
 		}
 		run.Seconds += first.Seconds
 		r.Runs[i] = run
+		if err := s.keep(m, &run); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// keep writes what a detector said that met the mutant.
+func (s *Source) keep(m *Mutant, run *Run) error {
+	if run.Verdict == Survived || run.Verdict == NotReached {
+		return nil
+	}
+	path := filepath.Join(s.Work, "outputs", fmt.Sprintf("%d-%s.txt", s.number[m], strings.ReplaceAll(run.Detector, "/", "-")))
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(m.Name+"\n"+run.output), 0o600)
 }
 
 const mustFail = "must-fail model"

@@ -74,7 +74,11 @@ func TestASurvivorMeetsEveryPart(t *testing.T) {
 	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\ncase $2 in *TestLast*) echo '--- FAIL: TestLast'; exit 1;; esac\n"), 0o700))
 	s.built[program] = true
 	for kill, verdict := range map[string]string{"TestLast": Killed, "TestOther": Survived} {
-		s.listed[d.Name] = []*part{{Name: kill, Seconds: 1, Used: budget, Reached: []int{1}}, {Name: "TestA", Used: 1, Reached: []int{1}}, {Name: "TestB", Used: 2, Reached: []int{1}}}
+		s.listed[d.Name] = []*part{
+			{Name: kill, Seconds: 1, Used: budget, Reached: []int{1}},
+			{Name: "TestA", Used: 1, Reached: []int{1}},
+			{Name: "TestB", Used: 2, Reached: []int{1}},
+		}
 		m, r := &Mutant{Name: "m"}, &Row{Mutant: "m"}
 		s.number = map[*Mutant]int{m: 1}
 		run, err := s.Detect(t.Context(), m, d, "", 0, nil)
@@ -83,6 +87,9 @@ func TestASurvivorMeetsEveryPart(t *testing.T) {
 		require.NoError(t, s.try(t.Context(), m, r, []Detector{d}, Options{Kills: 1}))
 		require.Len(t, r.Runs, 1)
 		assert.Equal(t, []any{verdict, 0}, []any{r.Verdict(), r.Runs[0].Left})
+		kept, _ := os.ReadFile(filepath.Join(s.Work, "outputs", "1-.-own.txt"))
+		assert.Equal(t, verdict == Killed, strings.Contains(string(kept), "FAIL: TestLast"), "what it said is kept")
+		require.NoError(t, os.RemoveAll(filepath.Join(s.Work, "outputs")))
 	}
 }
 
