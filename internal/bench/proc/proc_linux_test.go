@@ -55,6 +55,17 @@ func init() {
 	proc.Register("fails", func([]string) { proc.Fail(errors.New("no luck")) })
 	proc.Register("panics", func([]string) { panic("no luck") })
 	proc.Register("cut off", func([]string) { fmt.Print("a line\nhalf a li") })
+	proc.Begin(map[string]func([]string){"early": func([]string) { fmt.Print(initialised) }})
+}
+
+var initialised bool // the rest of the program
+
+func init() { initialised = true }
+
+func TestARoleThatBeginsWaitsForNoOtherInit(t *testing.T) {
+	said, err := proc.New("early").Output()
+	require.NoError(t, err)
+	assert.Equal(t, "false", string(said))
 }
 
 func TestProcessAnswersUntilItsInputEnds(t *testing.T) {

@@ -27,7 +27,8 @@ func init() { proc.Register(roleSpeed, serve) }
 // Run measures, in a process that has, if this user can have them, name spaces of its own
 // for mounts and processes, so that nothing stays mounted and nothing runs on, whatever
 // happens. What it makes is in o.Dir, or mounted from there. If ctx is done the report
-// is of the rounds until then.
+// is of the rounds until then. What a contender fails with is in its [Series], what cannot
+// be had in Skipped; it is an error if no file system can. Two runs at once disturb each other.
 func Run(ctx context.Context, o Options) (*Report, error) {
 	p := proc.New(roleSpeed)
 	p.SysProcAttr = volume.NameSpaces()
@@ -107,6 +108,9 @@ func (b *bench) run(ctx context.Context) error {
 			continue
 		}
 		b.places = append(b.places, p)
+	}
+	if len(b.places) == 0 {
+		return fmt.Errorf("nowhere to measure: %s", strings.Join(b.report.Skipped, "; "))
 	}
 	b.report.System = b.system()
 	b.report.LoadBefore = load()

@@ -189,6 +189,14 @@ func TestMountsAreTheRunsOwn(t *testing.T) {
 	assert.NoError(t, err)
 }
 
+func TestNoFileSystemIsAnError(t *testing.T) {
+	o := Options{Dir: t.TempDir(), Files: 1, Pairs: 1, FileSystems: []string{"xfs"}}
+	require.NoError(t, o.Check())
+	t.Setenv("PATH", "")
+	_, err := Run(t.Context(), o)
+	assert.ErrorContains(t, err, "nowhere to measure: xfs: ")
+}
+
 // Time ends the rounds, not the first one, and rows that nobody wants are not measured.
 func TestTimeEndsTheRounds(t *testing.T) {
 	o := Options{
