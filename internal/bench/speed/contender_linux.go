@@ -103,7 +103,9 @@ func contenders(o *Options) (all []contender, skipped []string, err error) {
 	for _, name := range o.Against {
 		wanted[name] = true
 	}
-	all = slices.DeleteFunc(all, func(c contender) bool { return len(o.Only) > 0 && !slices.Contains(o.Only, word(c.name)) })
+	all = slices.DeleteFunc(all, func(c contender) bool {
+		return len(o.Only) > 0 && !slices.Contains(o.Only, word(c.name))
+	})
 	for _, p := range peers {
 		if len(wanted) > 0 && !wanted[word(p.name)] {
 			continue
@@ -136,7 +138,9 @@ func contenders(o *Options) (all []contender, skipped []string, err error) {
 				name += ", by inode"
 			}
 			l := newLoop(threads, inodes)
-			all = append(all, contender{name, Bare, timed(func(_ context.Context, _, path string) error { return l.remove(path) })})
+			all = append(all, contender{name, Bare, timed(func(_ context.Context, _, path string) error {
+				return l.remove(path)
+			})})
 		}
 	}
 	return all, skipped, nil

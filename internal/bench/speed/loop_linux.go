@@ -120,7 +120,8 @@ type entry struct {
 // directory removes what is in the directory and is none, and the directory if there is
 // nothing else in it.
 func (l *loop) directory(s *stack, n *node, buffer []byte) error {
-	fd, _, errno := unix.RawSyscall6(unix.SYS_OPENAT, uintptr(n.parent.fd), pointer(n.name, 0), unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0, 0, 0)
+	const flags = unix.O_RDONLY | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
+	fd, _, errno := unix.RawSyscall6(unix.SYS_OPENAT, uintptr(n.parent.fd), pointer(n.name, 0), flags, 0, 0, 0)
 	if errno != 0 {
 		return errno
 	}

@@ -76,7 +76,9 @@ func unexplained(w World, s step) string {
 		flags, mounts := strings.HasPrefix(e.when, "shape=immutable"), strings.Contains(e.what, "ErrMountPoint")
 		// What is added clears nothing; what is staged or in a store detaches nothing, nor
 		// what was mounted by another name.
-		asked := s.Demand && w.is(user, "self") && (flags && s.What != "layer created" && !w.is(refuse, "getflags-ENOTTY") || mounts && s.What != "stage" && !w.is(alias, "bind") && !ofStore(w.value(program)))
+		asked := s.Demand && w.is(user, "self") &&
+			(flags && s.What != "layer created" && !w.is(refuse, "getflags-ENOTTY") ||
+				mounts && s.What != "stage" && !w.is(alias, "bind") && !ofStore(w.value(program)))
 		if w.has(e.when) && !asked && (e.steps == "" || slices.Contains(strings.Split(e.steps, ","), s.What)) {
 			allowed = append(allowed, strings.Fields(e.what)...)
 		}

@@ -53,7 +53,8 @@ func (g *game) layersAfter(ctx context.Context) {
 		g.find("a layer that nobody touched is listed as %.100v", listed["kept"])
 	}
 	perhaps := g.last.Failed && g.last.Effect == layerstore.MayHaveEffect
-	deleted := g.is(program, "store-delete", "overlay-delete") && (!g.last.Failed || g.last.What != "layer deleted" && g.last.What != "open" || g.last.Effect == layerstore.TookEffect)
+	deleted := g.is(program, "store-delete", "overlay-delete") &&
+		(!g.last.Failed || g.last.What != "layer deleted" && g.last.What != "open" || g.last.Effect == layerstore.TookEffect)
 	if base == deleted && !g.dead && !perhaps {
 		g.find("the layer is listed: %v, and its deletion said: %s", base, g.last.Err)
 	}
