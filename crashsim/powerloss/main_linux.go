@@ -104,6 +104,7 @@ func start(ctx context.Context, o Options, done func(*answer)) (*answer, error) 
 	}
 	defer p.Kill()
 	if err := p.Send(o); err != nil {
+		p.Kill() // after which all is there that it said
 		return nil, fmt.Errorf("the process of the power losses: %w: %s", err, p.Said())
 	}
 	stop := context.AfterFunc(ctx, p.Shoot)
