@@ -14,7 +14,7 @@ func Jobs(fileSystem string, states int) (jobs []Job) {
 		if p.control || p.other {
 			continue
 		}
-		for _, noise := range []string{"", "fsync", "sync"} {
+		for _, noise := range noises {
 			weight := weights[p.name+","+noise]
 			if states >= deep && weight == 0 {
 				weight = 4
@@ -48,12 +48,7 @@ func Controls(fileSystem string, deep bool) (controls []Job) {
 		j := Job{Program: words[1], Budget: 60, Until: world.Claim(words[2])}
 		wanted := true
 		for _, word := range words[3:] {
-			switch key, value, _ := strings.Cut(word, "="); key {
-			case "noise":
-				j.Noise = value
-			case "without":
-				j.Without = value
-			case "deep":
+			if !j.set(word) { // it is "deep"
 				wanted = deep
 			}
 		}

@@ -44,9 +44,11 @@ func TestPowerLossTakesNothingThatWasAcknowledged(t *testing.T) {
 	results, err := run(t, context.Background(), dir,
 		powerloss.Job{Program: "delete-durable", FileSystem: "ext4", Noise: "fsync", Budget: 30},
 		powerloss.Job{Program: "in-place", FileSystem: "ext4", Noise: "fsync", Budget: 20},
-		powerloss.Job{Program: "delete-durable", FileSystem: "ext4", Without: "Sync.SyncData", Budget: 10})
+		powerloss.Job{Program: "delete-durable", FileSystem: "ext4", Without: "Sync.SyncData", Budget: 10},
+		powerloss.Job{Program: "delete", FileSystem: "ext4", Noise: "fsync", Budget: 9, Parts: 2, Part: 0},
+		powerloss.Job{Program: "delete", FileSystem: "ext4", Noise: "fsync", Budget: 9, Parts: 2, Part: 1})
 	require.NoError(t, err)
-	for i, claims := range [][]world.Claim{nil, {world.ReachableWhole}, {world.RepliesTrue}} {
+	for i, claims := range [][]world.Claim{nil, {world.ReachableWhole}, {world.RepliesTrue}, nil, nil} {
 		r := results[i]
 		require.Empty(t, r.Err)
 		var found []world.Claim
@@ -60,6 +62,7 @@ func TestPowerLossTakesNothingThatWasAcknowledged(t *testing.T) {
 	assert.Positive(t, c.Acknowledged)
 	assert.Positive(t, c.Leaks)
 	assert.Equal(t, []string{"Sync.SyncData"}, results[0].Fsyncs)
+	assert.Equal(t, []int{5, 4}, []int{results[3].Counts.States, results[4].Counts.States}, "each part of the states")
 
 	var said strings.Builder
 	findings, err := powerloss.Replay(context.Background(), powerloss.Options{Dir: dir, Replay: results[1].Findings[0].Repeat}, &said)
@@ -68,10 +71,11 @@ func TestPowerLossTakesNothingThatWasAcknowledged(t *testing.T) {
 	assert.Contains(t, said.String(), "power is lost")
 	assert.Contains(t, said.String(), results[1].Findings[0].Finding.String())
 	for wrong, says := range map[string]string{
-		"powerloss:delete@ext4/A2":      "expected powerloss:PROGRAM@FILESYSTEM/DNc/LOST",
-		"powerloss:nothing@ext4/D2c":    `no program "nothing"`,
-		"powerloss:delete,x=1@ext4/D9c": `cannot read "x=1"`,
-		"powerloss:delete@ext4/D9000c":  "entries that count",
+		"powerloss:delete@ext4/A2":          "expected powerloss:PROGRAM@FILESYSTEM/DNc/LOST",
+		"powerloss:nothing@ext4/D2c":        `no program "nothing"`,
+		"powerloss:delete,x=1@ext4/D9c":     `cannot read "x=1"`,
+		"powerloss:delete,noise=x@ext4/D9c": `cannot read "noise=x"`,
+		"powerloss:delete@ext4/D9000c":      "entries that count",
 		results[1].Findings[0].Repeat[:strings.LastIndexByte(results[1].Findings[0].Repeat, '/')] + "/1": "entry 1 cannot be lost: the flush",
 	} {
 		_, err := powerloss.Replay(context.Background(), powerloss.Options{Dir: dir, Replay: wrong}, io.Discard)

@@ -27,7 +27,9 @@ const (
 // releasedFiles is what is in a layer that the driver of package subjects puts.
 var releasedFiles = world.Tree{
 	{Path: "0", Kind: world.Directory},
-	{Path: "0/0", Kind: world.File, Content: "layer\nlaye"}, {Path: "0/1", Kind: world.File, Content: "layer\nlaye"}, {Path: "0/2", Kind: world.File, Content: "layer\nlaye"},
+	{Path: "0/0", Kind: world.File, Content: "layer\nlaye"},
+	{Path: "0/1", Kind: world.File, Content: "layer\nlaye"},
+	{Path: "0/2", Kind: world.File, Content: "layer\nlaye"},
 }
 
 // steeringPatience is how long a program may wait for something else than the disk.

@@ -39,6 +39,22 @@ func (j Job) text() string {
 	return text
 }
 
+// noises are what others may do before each change.
+var noises = []string{"", "fsync", "sync"}
+
+// set reads a word of text after the first, and reports whether it is one.
+func (j *Job) set(word string) bool {
+	switch key, value, _ := strings.Cut(word, "="); key {
+	case "noise":
+		j.Noise = value
+		return slices.Contains(noises, value)
+	case "without":
+		j.Without = value
+		return true
+	}
+	return false
+}
+
 // String is the job in words.
 func (j Job) String() string { return j.text() + " on " + j.FileSystem }
 
@@ -61,12 +77,7 @@ func jobOf(s *schedule.Schedule) (j Job, c Cut, err error) {
 	words := strings.Split(s.Program, ",")
 	j = Job{Program: words[0], FileSystem: s.World}
 	for _, word := range words[1:] {
-		switch key, value, _ := strings.Cut(word, "="); key {
-		case "noise":
-			j.Noise = value
-		case "without":
-			j.Without = value
-		default:
+		if !j.set(word) {
 			return j, c, s.Refuse("cannot read %q", word)
 		}
 	}

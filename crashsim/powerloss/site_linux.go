@@ -66,9 +66,11 @@ func (s *site) says(what string, ids ...string) step {
 	}
 }
 
-// changing changes names or content.
-var changing = []kernel.Method{kernel.OpenUnnamed, kernel.CreateLock, kernel.WriteOwner, kernel.LinkLock, kernel.RemoveLock, kernel.MakeData, kernel.StageDeletion,
-	kernel.Commit, kernel.CommitPlainly, kernel.RemoveData, kernel.RemoveEntry, kernel.RemoveDirectory, kernel.Hoist}
+// changing are the calls that change names or content.
+var changing = []kernel.Method{
+	kernel.OpenUnnamed, kernel.CreateLock, kernel.WriteOwner, kernel.LinkLock, kernel.RemoveLock, kernel.MakeData, kernel.StageDeletion,
+	kernel.Commit, kernel.CommitPlainly, kernel.RemoveData, kernel.RemoveEntry, kernel.RemoveDirectory, kernel.Hoist, kernel.LinkEntry,
+}
 
 // disturb does what others do.
 func (s *site) disturb() error {

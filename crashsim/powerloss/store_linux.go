@@ -59,8 +59,11 @@ func (s *site) store(layout layerstore.Driver, options ...layerstore.Option) (*l
 		}
 		return nil
 	})
-	return layerstore.Open(s.path(storeName), append([]layerstore.Option{layerstore.Make(0o700), layerstore.WithDriver(layout), layerstore.OrphanGrace(0),
-		layerstore.WithoutRecovery(), kernel.With[layerstore.Option](s.kernel(kernel.Linux())), kernel.WithDisk[layerstore.Option](sitesDisk{disk, s})}, options...)...)
+	own := []layerstore.Option{
+		layerstore.Make(0o700), layerstore.WithDriver(layout), layerstore.OrphanGrace(0), layerstore.WithoutRecovery(),
+		kernel.With[layerstore.Option](s.kernel(kernel.Linux())), kernel.WithDisk[layerstore.Option](sitesDisk{disk, s}),
+	}
+	return layerstore.Open(s.path(storeName), append(own, options...)...)
 }
 
 // open opens the store for the time of do.

@@ -40,11 +40,9 @@ func ext4() []string {
 		"-E", "lazy_itable_init=0,lazy_journal_init=0,hash_seed=" + fixedID}
 }
 
-// Kind is the type that mount(2) knows, RecordOptions are its options while a program
-// runs, and MiB is the size.
+// Kind is the type that mount(2) knows, and RecordOptions are its options while a program runs.
 func (f FileSystem) Kind() string          { return f.kind }
 func (f FileSystem) RecordOptions() string { return f.record }
-func (f FileSystem) MiB() int64            { return f.mib }
 
 // Names are those that [FileSystemOf] knows.
 func Names() (names []string) {

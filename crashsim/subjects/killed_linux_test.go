@@ -127,3 +127,8 @@ func TestWhatIsSeenOfAKilledErrand(t *testing.T) {
 		require.Equal(t, want, s)
 	}
 }
+
+func TestPowerLossRefusesWhatItDoesNotKnow(t *testing.T) {
+	_, err := (&Workshop{}).PowerLoss(t.Context(), Run{Words: []string{"ext4", "fat"}})
+	require.ErrorContains(t, err, `no program or file system is called "fat"`)
+}

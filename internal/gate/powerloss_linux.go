@@ -116,6 +116,7 @@ func powerLossResult(results []powerloss.Result, systems []string, states int) (
 		AtLeast("of them with leaks, all reclaimed", int64(all.Leaks), int64(states*len(systems)*minLeaksPercent/100)),
 		AtLeast("wrong programs found wrong", int64(caught), int64(controls)),
 		Never("findings", int64(findings)))
-	result.Ran = fmt.Sprintf("%d power losses under %s, %.0f a second and worker", all.States, strings.Join(systems, ", "), float64(all.States)/max(all.Replaying.Seconds(), 1e-3))
+	rate := float64(all.States) / max(all.Replaying.Seconds(), 1e-3)
+	result.Ran = fmt.Sprintf("%d power losses under %s, %.0f a second and worker", all.States, strings.Join(systems, ", "), rate)
 	return result, nil
 }
