@@ -29,8 +29,8 @@ func TestEveryCrashIsRecoveredFrom(t *testing.T) {
 	}
 }
 
-// The counts are those of CRASH.md's kind of table, pinned: a change of the
-// library, of the durability models or of the search shows.
+// The counts are pinned: a change of the library, of the durability models or of the
+// search shows.
 func TestThreeVictimsAndTwoProcesses(t *testing.T) {
 	s := crashsim.Scenario{Deleters: 1, Victims: 3, Files: 3, Recoverers: 1, Kills: 1}
 	report, err := crashsim.Run(t.Context(), crashsim.Options{Scenarios: []crashsim.Scenario{s}})
