@@ -2,7 +2,6 @@ package gate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -71,9 +70,12 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 		}
 		result.Ran += fmt.Sprintf("%s: %d questions, %.1f s of it; ", s.Name, len(obligations), total)
 		env.Progress("must-fail proofs")
-		wrong, errs := make([]string, len(proof.MustFails)), make([]error, len(proof.MustFails))
-		onEveryCore(len(wrong), func(i int) { wrong[i], errs[i] = s.MustFail(ctx, proof.MustFails[i]) })
-		if err := errors.Join(errs...); err != nil {
+		wrong := make([]string, len(proof.MustFails))
+		err = onEveryCore(ctx, len(wrong), func(ctx context.Context, i int) (err error) {
+			wrong[i], err = s.MustFail(ctx, proof.MustFails[i])
+			return err
+		})
+		if err != nil {
 			return result, err
 		}
 		for _, problem := range wrong {
@@ -129,20 +131,27 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 var beside = []string{"HarmlessTable", "MixedOurCreatorsRefinement", "MixedTogetherCopies", "RepairedUpstream"}
 
 // enabled counts the actions that can be taken where the invariant holds: those that a
-// model of the theory has taken, and those that the solver says so of.
+// model of the theory has taken, and those that the solver says so of. Of those that never
+// can be it has to say so, too.
 func (s Solver) enabled(ctx context.Context, th *proof.Theory, taken map[string]bool, result *Result) (able int64, err error) {
-	questions := slices.DeleteFunc(th.Enabled(), func(o proof.Obligation) bool { return taken[o.Name] })
+	questions := slices.DeleteFunc(th.Enabled(), func(o proof.Obligation) bool { return taken[o.Name] && !slices.Contains(th.Never, o.Name) })
 	able = int64(len(th.Actions) - len(questions))
 	answers, err := s.finder().Prove(ctx, questions, func(Proved) {})
+	if err != nil {
+		return 0, err
+	}
 	for _, p := range answers {
-		if p.Answer == "sat" {
+		want := "sat"
+		if slices.Contains(th.Never, p.Name) {
+			want = "unsat"
+		} else if p.Answer == want {
 			able++
 		}
-		if never := slices.Contains(th.Never, p.Name); err == nil && (p.Answer == "sat") == never {
-			result.Problems = append(result.Problems, fmt.Sprintf("%s of %s can be taken: %s says %s", p.Name, th.Name, s.Name, p.Answer))
+		if p.Answer != want {
+			result.Problems = append(result.Problems, fmt.Sprintf("whether %s of %s can be taken: %s says %s, not %s", p.Name, th.Name, s.Name, p.Answer, want))
 		}
 	}
-	return able, err
+	return able, nil
 }
 
 // recorded asks for what was recorded of a theory, if anything was: what is not proved
@@ -191,12 +200,11 @@ func bridge(ctx context.Context, env Env, kinds []string, result *Result) ([]Cou
 		}
 		bridges, of = append(bridges, b), append(of, m)
 	}
-	errs := make([]error, len(bridges))
-	onEveryCore(len(bridges), func(i int) {
+	err := onEveryCore(ctx, len(bridges), func(ctx context.Context, i int) error {
 		env.Progress(of[i].Name)
-		errs[i] = bridges[i].Explore(ctx, of[i])
+		return bridges[i].Explore(ctx, of[i])
 	})
-	if err := errors.Join(errs...); err != nil {
+	if err != nil {
 		return nil, nil, err
 	}
 	taken := map[string]map[string]bool{}

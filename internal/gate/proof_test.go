@@ -1,8 +1,14 @@
 package gate
 
 import (
+	"bytes"
+	"context"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"runtime"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -44,10 +50,49 @@ func TestASolverThatFailsProvesNothing(t *testing.T) {
 	}
 }
 
+// The first error ends the other questions, and so does the caller; neither is an answer.
+func TestAnErrorEndsTheOtherQuestions(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("skipped, because there is no sh to play the solver")
+	}
+	asked := filepath.Join(t.TempDir(), "asked")
+	s := Solver{Name: "z3", path: sh, args: []string{"-c", `echo asked >> "$0"; exit 1`, asked}}
+	_, err = s.Prove(t.Context(), proof.Ours().Obligations(), func(Proved) { t.Error("answered") })
+	require.ErrorContains(t, err, "z3: exit status 1")
+	text, err := os.ReadFile(asked)
+	require.NoError(t, err)
+	assert.LessOrEqual(t, bytes.Count(text, []byte("\n")), runtime.GOMAXPROCS(0))
+
+	for _, cause := range []error{context.Canceled, context.DeadlineExceeded} {
+		ctx, cancel := context.WithCancel(t.Context())
+		if cause == context.DeadlineExceeded {
+			ctx, cancel = context.WithDeadline(ctx, time.Now())
+		}
+		cancel()
+		_, err = s.MustFail(ctx, proof.MustFails[0])
+		require.ErrorIs(t, err, cause)
+		_, err = s.Ask(ctx, "")
+		require.ErrorIs(t, err, cause)
+	}
+}
+
+// What the solver cannot tell is not recorded as if it had.
+func TestUsesAreWhatTheSolverSays(t *testing.T) {
+	sh, err := exec.LookPath("sh")
+	if err != nil {
+		t.Skip("skipped, because there is no sh to play the solver")
+	}
+	s := Solver{Name: "z3", path: sh, args: []string{"-c", "echo unknown"}}
+	_, err = s.Uses(t.Context(), proof.Refinement(), "OwnerHolds")
+	assert.ErrorContains(t, err, "z3 says unknown of ")
+}
+
 func TestProofsThatMustFail(t *testing.T) {
 	s := solver(t)
 	for _, f := range proof.MustFails {
 		t.Run(f.Model, func(t *testing.T) {
+			t.Parallel() // as in the stage
 			wrong, err := s.MustFail(t.Context(), f)
 			require.NoError(t, err)
 			assert.Empty(t, wrong)

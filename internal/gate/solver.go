@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/afterlock/afterlock/model"
 	"github.com/afterlock/afterlock/model/proof"
 )
@@ -53,25 +55,25 @@ func (s Solver) finder() Solver {
 }
 
 // Ask gives the solver a text and returns its lines. What it says of an error is one
-// of them.
+// of them. The error is that of ctx, or says that the solver did not run.
 func (s Solver) Ask(ctx context.Context, text string) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, s.path, s.args...)
+	cmd := exec.CommandContext(limited, s.path, s.args...)
 	cmd.Stdin = strings.NewReader(text)
+	cmd.WaitDelay = time.Second // where it is a script, its child has the pipe, too
 	out, err := cmd.Output()
-	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	var exited *exec.ExitError
-	if errors.As(err, &exited) && exited.Exited() && len(out) > 0 && ctx.Err() == nil {
-		err = nil // both tell so that they said (error ...)
-	}
-	if ctx.Err() == context.DeadlineExceeded {
+	switch {
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("%s: %w", s.Name, ctx.Err())
+	case limited.Err() != nil:
 		return []string{"timeout"}, nil
-	}
-	if err != nil {
+	case errors.As(err, &exited) && exited.Exited() && len(out) > 0: // both tell so that they said (error ...)
+	case err != nil:
 		return nil, fmt.Errorf("%s: %w", s.Name, err)
 	}
-	return lines, nil
+	return strings.Split(strings.TrimSpace(string(out)), "\n"), nil
 }
 
 // Proved is what a solver makes of an obligation.
@@ -83,42 +85,40 @@ type Proved struct {
 }
 
 // Prove gives the obligations to the solver, several at once, and returns the answers
-// in their order.
+// in their order. The first error ends the other questions.
 func (s Solver) Prove(ctx context.Context, all []proof.Obligation, each func(Proved)) ([]Proved, error) {
 	var (
 		mu      sync.Mutex
 		answers = make([]Proved, len(all))
-		errs    = make([]error, len(all))
 	)
-	onEveryCore(len(all), func(i int) {
+	return answers, onEveryCore(ctx, len(all), func(ctx context.Context, i int) error {
 		begin := time.Now()
 		lines, err := s.Ask(ctx, all[i].Text)
-		if errs[i] = err; err == nil {
-			answers[i] = Proved{all[i], s.Name, lines[0], time.Since(begin).Seconds()}
-			mu.Lock()
-			defer mu.Unlock()
-			each(answers[i])
+		if err != nil {
+			return err
 		}
+		answers[i] = Proved{all[i], s.Name, lines[0], time.Since(begin).Seconds()}
+		mu.Lock()
+		defer mu.Unlock()
+		each(answers[i])
+		return nil
 	})
-	return answers, errors.Join(append(errs, ctx.Err())...)
 }
 
-// onEveryCore calls do with 0 to n-1, each once, as many at a time as there are cores.
-func onEveryCore(n int, do func(i int)) {
-	var group sync.WaitGroup
-	todo := make(chan int)
-	for range runtime.NumCPU() {
-		group.Go(func() {
-			for i := range todo {
-				do(i)
+// onEveryCore calls do with 0 to n-1, as many at a time as there are cores. The first
+// error ends the context of the others, and is returned.
+func onEveryCore(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i := range n {
+		group.Go(func() error {
+			if err := ctx.Err(); err != nil {
+				return err
 			}
+			return do(ctx, i)
 		})
 	}
-	for i := range n {
-		todo <- i
-	}
-	close(todo)
-	group.Wait()
+	return group.Wait()
 }
 
 // A Break is an action that does not keep a clause.
@@ -198,6 +198,9 @@ func (s Solver) MustFail(ctx context.Context, f proof.MustFail) (wrong string, e
 		}
 	}
 	answers, err := by.Prove(ctx, questions, func(Proved) {})
+	if err != nil {
+		return "", err
+	}
 	for _, a := range answers {
 		if a.Answer != want {
 			wrong = fmt.Sprintf("%s: %s says %s of %s, not %s", f.Model, s.Name, a.Answer, a.Name, want)
@@ -206,17 +209,18 @@ func (s Solver) MustFail(ctx context.Context, f proof.MustFail) (wrong string, e
 	if len(answers) == 0 {
 		wrong = f.Model + ": there is nothing to ask"
 	}
-	if err == nil && want == "unsat" {
+	if want == "unsat" {
 		lines, err := s.finder().Ask(ctx, th.Consistent().Text)
 		if err != nil || lines[0] != "sat" {
 			return fmt.Sprintf("%s: what is assumed is not consistent: %v", f.Model, lines), err
 		}
 	}
-	return wrong, err
+	return wrong, nil
 }
 
 // Uses finds out which questions are not proved without a clause: an action and the
-// clause that it does not keep then, or a property.
+// clause that it does not keep then, or a property. It is an error if the solver cannot
+// tell of one.
 func (s Solver) Uses(ctx context.Context, th *proof.Theory, clause string) (used []string, err error) {
 	less := th.Without(clause)
 	answers, err := s.Prove(ctx, less.Obligations(), func(Proved) {})
@@ -228,16 +232,20 @@ func (s Solver) Uses(ctx context.Context, th *proof.Theory, clause string) (used
 			continue
 		}
 		each, _ := less.Each(p.Name)
-		if len(each) == 0 {
-			used = append(used, p.Name)
+		if len(each) == 0 { // a property
+			each = []proof.Obligation{p.Obligation}
 		}
 		broken, err := s.Prove(ctx, each, func(Proved) {})
 		if err != nil {
 			return nil, err
 		}
 		for _, b := range broken {
-			if b.Answer == "sat" {
+			switch b.Answer {
+			case "sat":
 				used = append(used, b.Name)
+			case "unsat":
+			default:
+				return nil, fmt.Errorf("%s says %s of %s without %s", s.Name, b.Answer, b.Name, clause)
 			}
 		}
 	}

@@ -433,7 +433,7 @@ func (b *Bridge) Explore(ctx context.Context, m *model.Model) error {
 	if err != nil {
 		return err
 	}
-	for k := range g.States() {
+	for k := 0; k < g.States() && ctx.Err() == nil; k++ {
 		s, _ := g.State(k)
 		b.Compare(s)
 	}
