@@ -30,15 +30,16 @@ invariant, each action keeps it, and each property follows from it. Each line is
 question; unsat is the proof.
 
 With --mutant NAME, a model of the specification that swaps an action for a mutant or
-has another kind of lock, it asks what is not the same then, and says which action breaks which clause, with a
-state in which all clauses hold and the step after which one does not: found by the
-solver, and taken by the model.
+has another kind of lock, it asks what is not the same then. It says which action breaks
+which clause, with a state in which all clauses hold and the step after which one does
+not: found by the solver, and taken by the model.
 
 It needs z3 or cvc5: ` + gate.InstallSolvers + `
 
 Exit codes: 0 all is proved, 1 something is not, 2 usage, or there is no solver, 3
 interrupted.`,
 		Example: `  afterlock proof
+  afterlock proof --theory powerloss
   afterlock proof --clause ActingIsNamed
   afterlock proof --mutant Rule2Recoverer
   afterlock proof --smt DIRECTORY`,
@@ -46,7 +47,7 @@ interrupted.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			th := proof.Find(theory)
 			if th == nil {
-				return fmt.Errorf("no theory %q", theory)
+				return fmt.Errorf("no theory %q; there are: %s", theory, theories())
 			}
 			if mutant != "" {
 				m := model.Find(mutant)
@@ -95,6 +96,10 @@ interrupted.`,
 	flags.StringVar(&record, "record", "", "find out what each clause of the theory is used for, and write it to this `file`: "+proof.RecordFile+" of a checkout")
 	flags.StringVar(&solver, "solver", "", "`z3` or cvc5 (default: the first of them that is installed)")
 	flags.BoolVar(&asJSON, "json", false, "print the answers as JSON")
+	cmd.MarkFlagsMutuallyExclusive("theory", "mutant") // a model is of one theory
+	for _, other := range []string{"clause", "mutant", "smt", "json"} {
+		cmd.MarkFlagsMutuallyExclusive("record", other)
+	}
 	return cmd
 }
 
