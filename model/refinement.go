@@ -88,7 +88,8 @@ func (m *Protocol) abstract(s *State) Key {
 }
 
 // Refined is TempDirSpec of one step: whether the step from s to n is one of
-// TempDir.tla, or none that callers see.
+// TempDir.tla, or none that callers see. The action is not looked at. What was found
+// is kept for the next call; several goroutines may call it.
 func (m *Protocol) Refined() func(a *Action, s, n *State) bool {
 	what := newTempDir(m.Config.Creator, m.Config.Recoverer, m.Config.Victim, m.Config.Addition, false)
 	var seen sync.Map // bool, of two keys

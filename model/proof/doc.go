@@ -5,7 +5,8 @@
 // Kernel.tla; protocol.go has the actions of the other modules and of Upstream.tla;
 // mutants.go those of Mutants*.tla; invariant.go has the invariant, a name for each
 // clause, and the properties; refine.go is TempDir.tla and the refinement, powerloss.go is
-// power loss. A [Theory] says what is proved under which hypotheses:
+// power loss; mixed.go and posix.go have what is so beside upstream's code, and with POSIX
+// locks. A [Theory] says what is proved under which hypotheses:
 // Init implies the invariant, each action keeps it, it implies the properties. Its
 // [Obligation]s are printed as SMT-LIB; package gate gives them to a solver.
 //
