@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -106,19 +107,21 @@ func (s Solver) Prove(ctx context.Context, all []proof.Obligation, each func(Pro
 }
 
 // onEveryCore calls do with 0 to n-1, as many at a time as there are cores. The first
-// error ends the context of the others, and is returned.
+// error ends the context of the others, and is returned: that of ctx if it has one, since
+// an interrupt from a terminal is the solver's, too.
 func onEveryCore(ctx context.Context, n int, do func(ctx context.Context, i int) error) error {
-	group, ctx := errgroup.WithContext(ctx)
+	group, each := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range n {
 		group.Go(func() error {
-			if err := ctx.Err(); err != nil {
+			if err := each.Err(); err != nil {
 				return err
 			}
-			return do(ctx, i)
+			return do(each, i)
 		})
 	}
-	return group.Wait()
+	err := group.Wait()
+	return cmp.Or(ctx.Err(), err)
 }
 
 // A Break is an action that does not keep a clause.
