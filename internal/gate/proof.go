@@ -154,12 +154,12 @@ func (s Solver) enabled(ctx context.Context, th *proof.Theory, taken map[string]
 	return able, nil
 }
 
-// recorded asks for what was recorded of a theory, if anything was: what is not proved
-// without a clause has to have a counterexample then, and without one that is used for
-// nothing all has to be proved.
+// recorded asks for what was recorded of a theory: what is not proved without a clause
+// has to have a counterexample then, and without one that is used for nothing all has to
+// be proved.
 func (s Solver) recorded(ctx context.Context, th *proof.Theory, result *Result) error {
 	all, err := proof.ReadRecorded()
-	if _, known := all[th.Name]; !known {
+	if err != nil {
 		return err
 	}
 	for _, c := range th.Clauses {

@@ -15,7 +15,7 @@ func Posix() *Theory {
 				return implies(sameProcess(p, q), or(equal(p, q), and(hasTable, equal(rootName.of(p), rootName.of(q)))))
 			})),
 		Init: initial(), Actions: Actions(), Properties: properties, Steps: stepProperties,
-		Clauses: with(noFileBefore, openedByName, eachOwnFile),
+		Clauses: without(with(noFileBefore, openedByName, eachOwnFile), "InspectorPlaces"),
 		Never:   []string{"MakeData/exists", "Commit/lost", "OpenToInspect"},
 	}
 }
