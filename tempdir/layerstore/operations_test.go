@@ -426,7 +426,9 @@ func TestEveryPairOfOperations(t *testing.T) {
 	t.Parallel()
 	for _, driver := range []layerstore.Driver{layerstore.Overlay} { // which has two parts
 		th := newTheatre(t, driver)
-		names := slices.DeleteFunc(slices.Sorted(maps.Keys(operations)), func(name string) bool { return operations[name].refuse != "" || name == "Open" })
+		names := slices.DeleteFunc(slices.Sorted(maps.Keys(operations)), func(name string) bool {
+			return operations[name].refuse != "" || operations[name].loose || name == "Open" // a loose one changes the store by hand, without its lock
+		})
 		turns := kernel.HookFunc(func(*kernel.Call) error { runtime.Gosched(); return nil })
 		outcome := func(run func(s *layerstore.Store) (first, second error)) string {
 			dir := must(os.MkdirTemp(th.dir, ""))
