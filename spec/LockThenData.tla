@@ -210,13 +210,15 @@ TD == INSTANCE TempDir WITH
 
 TempDirSpec == TD!Spec
 
-\* Checked within the bounds of the models, not proved.  With other kinds of
-\* locks they are false (Rule8NoTable); beside upstream see Upstream.tla; what
-\* is mounted inside an instance keeps it from being removed.
+\* The first two are proved for any number of everything, but for TypeOK, by an
+\* inductive invariant (Inductive.tla, and README.md: why it is true); the last
+\* is checked within the bounds of the models.  With other kinds of locks they
+\* are false (Rule8NoTable); beside upstream see Upstream.tla; what is mounted
+\* inside an instance keeps it from being removed.
 Ofd == LockKind = "ofd" /\ Upstream = {}
 
 THEOREM Ofd /\ Spec =>
-  /\ []TypeOK /\ []LiveKept /\ []LiveIsLocked /\ []OneOwner
+  /\ []TypeOK /\ []LiveKept /\ []LiveIsLocked /\ []LockKept /\ []OneOwner
   /\ []ReachableWhole /\ []RepliesTrue /\ []NeverLost
   /\ UnlinkedByHolder /\ LookingChangesNothing
   /\ TempDirSpec

@@ -107,8 +107,10 @@ MixedLiveSpec ==
   /\ \A p \in Proc : WF_vars(Step(p) \/ UpstreamStep(p))
   /\ \A p \in Recoverer, i \in Id : SF_vars(WholeList(p, i))
 
-\* Checked within the bounds of the models, not proved: our owners beside any
-\* recoverers, and any owners beside our recoverers with rules 13 and 15.
+\* Our owners beside any recoverers, and any owners beside our recoverers with
+\* rules 13 and 15.  Proved for any number of everything (README.md: beside
+\* upstream), but for TempDirSpec, which is checked within the models' bounds;
+\* the proof of the first asks more where there are no unnamed files.
 THEOREM LockKind = "ofd" /\ Upstream \cap Creator = {} /\ MixedSpec =>
   []LiveKept /\ []LiveIsLocked /\ []ReachableWhole /\ TempDirSpec
 THEOREM LockKind = "ofd" /\ Upstream \cap Recoverer = {} /\ MixedFleet

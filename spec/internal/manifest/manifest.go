@@ -4,8 +4,6 @@
 package manifest
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -47,7 +45,7 @@ type Row struct {
 	Actions    []string          `json:"actions,omitempty"`        // names on the graph's edges
 	Digest     *Digest           `json:"digest"`
 	NoDigest   string            `json:"no_digest,omitempty"` // why Digest is null
-	Files      map[string]string `json:"sha256"`              // of the .cfg and every module it uses
+	Files      map[string]string `json:"sha256"`              // of the .cfg and what it leads to in every module it uses
 	Steps      []Step            `json:"steps,omitempty"`     // the counterexample
 }
 
@@ -157,22 +155,4 @@ func Modules(dir, module string) ([]string, error) {
 	}
 	slices.Sort(files)
 	return files, err
-}
-
-// Hashes returns the SHA-256 of the model's .cfg and of every module it uses.
-func Hashes(dir string, row Row) (map[string]string, error) {
-	files, err := Modules(dir, row.Module)
-	if err != nil {
-		return nil, err
-	}
-	hashes := map[string]string{}
-	for _, file := range append(files, row.Config) {
-		text, err := os.ReadFile(filepath.Join(dir, file))
-		if err != nil {
-			return nil, err
-		}
-		sum := sha256.Sum256(text)
-		hashes[file] = hex.EncodeToString(sum[:])
-	}
-	return hashes, nil
 }

@@ -239,7 +239,7 @@ func check(ctx context.Context, jar string, row manifest.Row) (manifest.Row, err
 	case row.Digest == nil:
 		row.NoDigest = "the graph is too large to dump"
 	}
-	row.Files, err = manifest.Hashes(*dir, row)
+	row.Files, err = manifest.NewSources(*dir).Hashes(row)
 	return row, err
 }
 
