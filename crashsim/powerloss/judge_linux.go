@@ -18,25 +18,56 @@ type judge struct {
 	*Replayer
 	driver string
 	counts Counts
-	seen   map[string]bool // trees, with what was promised
+	images map[uint64]string // the tree of each image that was mounted, by its sum
+	seen   map[string]bool   // trees, with what was promised
 	found  []Found
 	noted  map[string]bool                       // claims with the power losses in found: a tree is seen twice
 	said   int                                   // findings, of both looks
 	say    func(format string, arguments ...any) // may be nil
 }
 
+func newJudge(r *recording, replayer *Replayer, driver string) *judge {
+	return &judge{recording: r, Replayer: replayer, driver: driver,
+		images: make(map[uint64]string), seen: make(map[string]bool), noted: make(map[string]bool)}
+}
+
 // judge looks at the state that power losses leave, recovers, and looks again. All of them
 // leave the same one; what was promised before may differ.
 func (g *judge) judge(same []Cut) error {
-	g.counts.States++
+	image, err := g.make(same[0])
+	if err != nil {
+		return err
+	}
+	tree, known := g.images[image]
+	if known && len(g.fresh(same, tree)) == 0 {
+		return nil
+	}
+	if !known {
+		g.counts.States++
+	}
 	var refused *MountError
-	if err := g.Mount(same[0]); errors.As(err, &refused) {
+	if err := g.mount(); errors.As(err, &refused) {
 		g.wrong(same[0], world.Finding{Claim: Mounts, Path: g.job.FileSystem, Detail: refused.Error()})
 		return nil
 	} else if err != nil {
 		return err
 	}
-	return errors.Join(g.mounted(same), g.Unmount())
+	return errors.Join(g.mounted(image, same), g.Unmount())
+}
+
+// fresh are those of the cuts before which something else was promised than before any
+// other that left the tree.
+func (g *judge) fresh(same []Cut, tree string) (fresh []Cut) {
+	for _, c := range same {
+		if !g.seen[g.key(c, tree)] {
+			fresh = append(fresh, c)
+		}
+	}
+	return fresh
+}
+
+func (g *judge) key(c Cut, tree string) string {
+	return fmt.Sprintf("%q %s", MarksBefore(g.recording.log, c.At), tree)
 }
 
 // wrong notes a finding.
@@ -60,24 +91,22 @@ func (g *judge) wrong(c Cut, f world.Finding) {
 }
 
 // mounted judges what is mounted: the state of each of the cuts.
-func (g *judge) mounted(same []Cut) error {
+func (g *judge) mounted(image uint64, same []Cut) error {
 	tree, err := looked(g.Dir())
 	if err != nil {
 		g.wrong(same[0], world.Finding{Claim: Mounts, Path: g.job.FileSystem, Detail: err.Error()})
 		return nil
 	}
 	text := fmt.Sprintf("%q", tree)
-	acknowledged, leak := false, false
-	same = slices.DeleteFunc(same, func(c Cut) bool {
-		marks := MarksBefore(g.recording.log, c.At)
-		acknowledged = acknowledged || slices.ContainsFunc(marks, func(m string) bool { return strings.HasPrefix(m, "gone ") })
-		key := fmt.Sprintf("%q %s", marks, text)
-		known := g.seen[key]
-		g.seen[key] = true
-		return known
-	})
-	if acknowledged {
+	gone := func(mark string) bool { return strings.HasPrefix(mark, "gone ") }
+	if _, known := g.images[image]; !known && slices.ContainsFunc(MarksBefore(g.recording.log, same[len(same)-1].At), gone) {
 		g.counts.Acknowledged++
+	}
+	g.images[image] = text
+	leak := false
+	same = g.fresh(same, text)
+	for _, c := range same {
+		g.seen[g.key(c, text)] = true
 	}
 	if len(same) == 0 {
 		return nil

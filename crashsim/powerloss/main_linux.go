@@ -160,13 +160,13 @@ func (s *shop) bench(n int) (string, error) {
 	return dir, errors.Join(os.MkdirAll(filepath.Join(dir, "disk"), 0o700), os.MkdirAll(filepath.Join(dir, "fuse"), 0o700))
 }
 
-// all does all jobs, with a worker for each processor.
+// all does all jobs.
 func (s *shop) all(o Options) error {
 	queue := make(chan Job)
 	var mu sync.Mutex
 	var failed error
 	var wait sync.WaitGroup
-	for n := range runtime.GOMAXPROCS(0) {
+	for n := range WorkersPerCore * runtime.GOMAXPROCS(0) {
 		wait.Go(func() {
 			dir, err := s.bench(n)
 			for j := range queue {

@@ -1,8 +1,12 @@
 package powerloss
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/maphash"
+	"maps"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -10,7 +14,7 @@ import (
 
 // A Replayer puts a disk into the states that power losses leave, and mounts it. It
 // has one image and one device, for one goroutine, and needs a mount name space of
-// its own, with which everything ends.
+// its own, with which everything ends. It is fast if the power losses come in their order.
 type Replayer struct {
 	fs     FileSystem
 	dir    string
@@ -18,7 +22,10 @@ type Replayer struct {
 	base   []run
 	size   int64
 	image  *os.File
+	shown  []byte // the image, for reading
 	device *os.File
+	disk   pages // when the first made entries are on it
+	made   int
 }
 
 // A MountError says that the kernel does not mount what a power loss left.
@@ -42,30 +49,54 @@ func NewReplayer(fs FileSystem, base *os.File, log []Entry, dir string) (*Replay
 		return nil, err
 	}
 	if err = r.image.Truncate(r.size); err == nil {
+		r.shown, err = unix.Mmap(int(r.image.Fd()), 0, int(r.size), unix.PROT_READ, unix.MAP_SHARED)
+	}
+	if err == nil {
 		r.device, err = attach(r.image)
 	}
 	if err != nil {
-		r.image.Close()
-		return nil, err
+		return nil, errors.Join(err, r.Close())
 	}
 	return r, nil
 }
 
 // Close frees image and device.
 func (r *Replayer) Close() error {
-	return errors.Join(r.device.Close(), r.image.Close(), os.Remove(r.image.Name()))
+	err := errors.Join(r.image.Close(), os.Remove(r.image.Name()))
+	if r.device != nil {
+		err = errors.Join(err, r.device.Close())
+	}
+	if r.shown != nil {
+		err = errors.Join(err, unix.Munmap(r.shown))
+	}
+	return err
 }
 
 // Mount makes what the power loss left and mounts it; the kernel recovers its
 // journal. The error is a [*MountError] if it cannot. A power loss that cannot be, because
 // something that it loses was durable, is refused by another error.
 func (r *Replayer) Mount(c Cut) error {
-	if err := r.make(c); err != nil {
+	if _, err := r.make(c); err != nil {
 		return err
 	}
+	return r.mount()
+}
+
+// mount mounts the image.
+func (r *Replayer) mount() error {
 	// What the device has in memory is of the state before.
 	if err := unix.IoctlSetInt(int(r.device.Fd()), unix.BLKFLSBUF, 0); err != nil {
 		return os.NewSyscallError("BLKFLSBUF", err)
+	}
+	if r.fs.kind == "ext4" { // which reads through the device's memory, block after block
+		for part, err := range parts(r.image) {
+			if err == nil {
+				err = unix.Fadvise(int(r.device.Fd()), part.begin, part.end-part.begin, unix.FADV_WILLNEED)
+			}
+			if err != nil {
+				return os.NewSyscallError("fadvise", err)
+			}
+		}
 	}
 	if err := unix.Mount(r.device.Name(), r.dir, r.fs.kind, unix.MS_NOATIME, r.fs.recover); err != nil {
 		return &MountError{err}
@@ -79,49 +110,123 @@ func (r *Replayer) Unmount() error { return unmount(r.dir) }
 // Dir is where it mounts.
 func (r *Replayer) Dir() string { return r.dir }
 
-// make writes the image.
-func (r *Replayer) make(c Cut) error {
-	if c.At > len(r.log) {
-		return fmt.Errorf("the log has %d entries, not %d", len(r.log), c.At)
+// make writes the image: what of it is not as it has to be. Images of the same sum are the same.
+func (r *Replayer) make(c Cut) (sum uint64, err error) {
+	open, err := r.durable(c)
+	if err != nil {
+		return 0, err
 	}
-	if err := r.punch(0, r.size); err != nil {
-		return err
-	}
-	for _, p := range r.base {
-		if _, err := r.image.WriteAt(p.data, p.offset); err != nil {
-			return err
+	if open < r.made || r.disk == nil {
+		r.made, r.disk = 0, make(pages)
+		for _, p := range r.base {
+			r.disk.write(p.offset, int64(len(p.data)), p.data)
 		}
 	}
-	lost := c.Lost
-	for i, e := range r.log[:c.At] {
-		if e.Flush && len(lost) < len(c.Lost) {
-			return fmt.Errorf("entry %d cannot be lost: the flush %d made it durable", c.Lost[0], i)
-		}
-		if len(lost) > 0 && lost[0] == i {
-			if e.Size == 0 || e.FUA {
-				return fmt.Errorf("entry %d cannot be lost: it is no write, or durable by itself", i)
-			}
+	for ; r.made < open; r.made++ {
+		r.disk.apply(r.log[r.made])
+	}
+	disk, lost := maps.Clone(r.disk), c.Lost
+	for i, e := range r.log[open:c.At] {
+		if len(lost) > 0 && lost[0] == open+i {
 			lost = lost[1:]
-			continue
+		} else {
+			disk.apply(e)
 		}
-		var err error
+	}
+	for _, p := range disk {
+		sum += p.sum
+	}
+	return sum, r.show(disk)
+}
+
+// durable is the number of entries of which the power loss loses nothing. A power loss
+// that cannot be is refused.
+func (r *Replayer) durable(c Cut) (open int, err error) {
+	if c.At > len(r.log) {
+		return 0, fmt.Errorf("the log has %d entries, not %d", len(r.log), c.At)
+	}
+	for i, e := range r.log[:c.At] {
+		if e.Flush {
+			open = i
+		}
+	}
+	for n, i := range c.Lost {
 		switch {
-		case e.Size == 0:
-		case e.Data == nil:
-			err = r.punch(e.Offset, e.Size)
-		default:
-			_, err = r.image.WriteAt(e.Data, e.Offset)
+		case i >= c.At || n > 0 && c.Lost[n-1] >= i:
+			return 0, fmt.Errorf("entry %d is not before %d, or they are not in order", i, c.At)
+		case i < open:
+			return 0, fmt.Errorf("entry %d cannot be lost: the flush %d made it durable", i, open)
+		case r.log[i].Size == 0 || r.log[i].FUA:
+			return 0, fmt.Errorf("entry %d cannot be lost: it is no write, or durable by itself", i)
 		}
+	}
+	return open, nil
+}
+
+// show makes the image one of the disk.
+func (r *Replayer) show(disk pages) error {
+	same := make(map[int64]bool, len(disk))
+	for part, err := range parts(r.image) {
 		if err != nil {
 			return err
 		}
+		hole := part.begin
+		for at := part.begin; at <= part.end; at += pageSize {
+			page, is := disk[at]
+			if !is && at < part.end {
+				continue
+			}
+			if hole < at {
+				if err := unix.Fallocate(int(r.image.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, hole, at-hole); err != nil {
+					return os.NewSyscallError("fallocate", err)
+				}
+			}
+			hole = at + pageSize
+			same[at] = at < part.end && bytes.Equal(page.data, r.shown[at:hole])
+		}
 	}
-	if len(lost) > 0 {
-		return fmt.Errorf("entry %d is not before %d, or they are not in order", lost[0], c.At)
+	for at, page := range disk {
+		if !same[at] {
+			if _, err := r.image.WriteAt(page.data, at); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
 
-func (r *Replayer) punch(offset, size int64) error {
-	return os.NewSyscallError("fallocate", unix.Fallocate(int(r.image.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, offset, size))
+// pages are what is on a disk and not zero, by offset.
+type pages map[int64]page
+
+// A page is never changed: another disk may have it.
+type page struct {
+	data []byte
+	sum  uint64 // of the data and the offset
+}
+
+var hashes = maphash.MakeSeed()
+
+// apply does what the entry did.
+func (p pages) apply(e Entry) { p.write(e.Offset, e.Size, e.Data) }
+
+// write writes so many bytes of data, or of zeroes if that is nil.
+func (p pages) write(offset, size int64, data []byte) {
+	for at := offset; at < offset+size; {
+		begin := at % pageSize
+		end := min(pageSize, begin+offset+size-at)
+		first := at - begin
+		changed := make([]byte, pageSize, pageSize+8)
+		copy(changed, p[first].data)
+		if data == nil {
+			clear(changed[begin:end])
+		} else {
+			copy(changed[begin:end], data[at-offset:])
+		}
+		if bytes.Equal(changed, zeroes) {
+			delete(p, first)
+		} else {
+			p[first] = page{changed, maphash.Bytes(hashes, binary.LittleEndian.AppendUint64(changed, uint64(first)))}
+		}
+		at += end - begin
+	}
 }

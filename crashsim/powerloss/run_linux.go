@@ -6,10 +6,13 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/internal/bench/schedule"
 	"github.com/afterlock/afterlock/internal/bench/world"
@@ -101,6 +104,26 @@ type Counts struct {
 	Leaks        int           // trees with something left that recovery had to remove
 	Torn         int           // trees with content that nobody promised, and that is not whole
 	Replaying    time.Duration // of one worker
+	Processor    time.Duration // meanwhile, of its thread
+}
+
+// WorkersPerCore is how many workers there are for each processor: they wait for the
+// disk, and for the kernel's own threads, longer than they work.
+const WorkersPerCore = 2
+
+// PerSecond is how many states there were a second and processor, if as many workers as
+// there are were at work all the time.
+func (c *Counts) PerSecond() float64 {
+	return WorkersPerCore * float64(c.States) / max(c.Replaying.Seconds(), 1e-3)
+}
+
+// processorTime is what this thread has used.
+func processorTime() time.Duration {
+	var used unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_THREAD, &used) != nil {
+		return 0
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 // Add adds what another job did.
@@ -113,6 +136,7 @@ func (c *Counts) Add(d Counts) {
 	c.Leaks += d.Leaks
 	c.Torn += d.Torn
 	c.Replaying += d.Replaying
+	c.Processor += d.Processor
 }
 
 // A Found is something that is wrong.
@@ -240,7 +264,7 @@ func (s *shop) do(ctx context.Context, j Job, seed uint64, dir string) (result R
 		}
 		defer replayer.Close()
 		result.Fsyncs = r.fsyncs
-		g := judge{recording: r, Replayer: replayer, driver: s.driver, seen: make(map[string]bool), noted: make(map[string]bool)}
+		g := newJudge(r, replayer, s.driver)
 		defer func() { result.Counts, result.Findings = g.counts, g.found }()
 		for _, e := range r.log[r.begin:] {
 			g.counts.Entries++
@@ -248,8 +272,10 @@ func (s *shop) do(ctx context.Context, j Job, seed uint64, dir string) (result R
 				g.counts.Flushes++
 			}
 		}
-		begin := time.Now()
-		defer func() { g.counts.Replaying = time.Since(begin) }()
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		begin, used := time.Now(), processorTime()
+		defer func() { g.counts.Replaying, g.counts.Processor = time.Since(begin), processorTime()-used }()
 		for i, c := range Cuts(r.log, r.begin, j.Budget, seed) {
 			if j.Parts > 0 && i%j.Parts != j.Part {
 				continue
@@ -309,7 +335,8 @@ func (s *shop) replay(text *schedule.Schedule, dir string, out io.Writer) (findi
 		return 0, err
 	}
 	defer replayer.Close()
-	g := judge{recording: r, Replayer: replayer, driver: s.driver, seen: make(map[string]bool), noted: make(map[string]bool), say: say}
+	g := newJudge(r, replayer, s.driver)
+	g.say = say
 	err = g.judge([]Cut{c})
 	say("%d findings\n", g.said)
 	return g.said, err

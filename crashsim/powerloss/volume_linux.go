@@ -1,9 +1,11 @@
 package powerloss
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"os/exec"
 	"strconv"
@@ -95,20 +97,23 @@ func (f FileSystem) Available() error {
 	return nil
 }
 
-// Make makes an empty file system in the new file at path.
+// Make makes an empty file system in the file at path, with holes where it is zero: some
+// write zeroes to all of their journal.
 func (f FileSystem) Make(path string) error {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	full := path + ".full"
+	defer os.Remove(full)
+	file, err := os.OpenFile(full, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
 	if err := errors.Join(file.Truncate(f.mib<<20), file.Close()); err != nil {
 		return err
 	}
-	output, err := exec.Command(f.make[0], append(f.make[1:], path)...).CombinedOutput()
+	output, err := exec.Command(f.make[0], append(f.make[1:], full)...).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%s: %w: %s", f.make[0], err, output)
 	}
-	return nil
+	return copyImage(full, path)
 }
 
 // attach makes a block device of the file. The device is there until the result and
@@ -228,28 +233,46 @@ type run struct {
 
 const pageSize = 4096
 
+var zeroes = make([]byte, pageSize)
+
+// A part of a file is from an offset to another, in whole pages.
+type part struct{ begin, end int64 }
+
+// parts are those that are not holes.
+func parts(file *os.File) iter.Seq2[part, error] {
+	return func(yield func(part, error) bool) {
+		var p part
+		for {
+			var err error
+			if p.begin, err = unix.Seek(int(file.Fd()), p.end, unix.SEEK_DATA); err == unix.ENXIO {
+				return
+			}
+			if err == nil {
+				p.end, err = unix.Seek(int(file.Fd()), p.begin, unix.SEEK_HOLE)
+			}
+			p.begin -= p.begin % pageSize
+			if !yield(p, os.NewSyscallError("lseek", err)) || err != nil {
+				return
+			}
+		}
+	}
+}
+
 // pagesOf reads what is not zero.
 func pagesOf(file *os.File) (runs []run, size int64, err error) {
 	if size, err = file.Seek(0, io.SeekEnd); err != nil {
 		return nil, 0, err
 	}
 	page := make([]byte, pageSize)
-	zero := string(make([]byte, pageSize))
-	for at := int64(0); at < size; {
-		if at, err = unix.Seek(int(file.Fd()), at, unix.SEEK_DATA); err == unix.ENXIO {
-			return runs, size, nil
-		} else if err != nil {
-			return nil, 0, err
-		}
-		end, err := unix.Seek(int(file.Fd()), at, unix.SEEK_HOLE)
+	for part, err := range parts(file) {
 		if err != nil {
 			return nil, 0, err
 		}
-		for at -= at % pageSize; at < end; at += pageSize {
+		for at := part.begin; at < part.end; at += pageSize {
 			if _, err := file.ReadAt(page, at); err != nil && err != io.EOF {
 				return nil, 0, err
 			}
-			if string(page) == zero {
+			if bytes.Equal(page, zeroes) {
 				continue
 			}
 			if last := len(runs) - 1; last >= 0 && runs[last].offset+int64(len(runs[last].data)) == at {

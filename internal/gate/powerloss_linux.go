@@ -116,7 +116,11 @@ func powerLossResult(results []powerloss.Result, systems []string, states int) (
 		AtLeast("of them with leaks, all reclaimed", int64(all.Leaks), int64(states*len(systems)*minLeaksPercent/100)),
 		AtLeast("wrong programs found wrong", int64(caught), int64(controls)),
 		Never("findings", int64(findings)))
-	rate := float64(all.States) / max(all.Replaying.Seconds(), 1e-3)
-	result.Ran = fmt.Sprintf("%d power losses under %s, %.0f a second and worker", all.States, strings.Join(systems, ", "), rate)
+	var rates []string
+	for _, name := range systems {
+		c := counts[name]
+		rates = append(rates, fmt.Sprintf("%s %.0f and %.1f", name, c.PerSecond(), c.Processor.Seconds()*1e3/float64(max(c.States, 1))))
+	}
+	result.Ran = fmt.Sprintf("%d power losses; states a second and processor, and ms of it for each: %s", all.States, strings.Join(rates, ", "))
 	return result, nil
 }
