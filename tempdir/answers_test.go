@@ -68,7 +68,7 @@ func recovered(want tempdir.Outcome, reason error) func(*testing.T, *scene, *ref
 		report, err := s.root.Recover(background)
 		require.ErrorIs(t, err, reason)
 		result := outcomeOf(t, report, staleID)
-		require.Equal(t, tempdir.Result{ID: staleID, Outcome: want, Err: result.Err}, result)
+		require.Equal(t, tempdir.Result{ID: staleID, Outcome: want, Err: result.Err, Names: result.Names}, result)
 	}
 }
 

@@ -44,6 +44,7 @@ const (
 type crew struct {
 	root    *Root
 	kernel  kernel.Kernel
+	meter   *meter
 	op      string
 	name    string          // of the data directory
 	ctx     context.Context // of the call that all of this is done in
@@ -71,11 +72,11 @@ type lent struct {
 	waiting                 *removal
 }
 
-func newCrew(r *Root, op, name string) *crew {
+func newCrew(r *Root, op, name string, m *meter) *crew {
 	c := &crew{
-		root: r, kernel: r.kernel, op: op, name: name,
+		root: r, kernel: r.kernel, meter: m, op: op, name: name,
 		left: LeftoverError{Op: op, Path: r.join(name)},
-		pace: newPace(r.options.workers),
+		pace: newPace(cmp.Or(m.workers, r.options.workers)),
 	}
 	if r.options.eager {
 		c.pace.workers = c.pace.most
@@ -97,12 +98,18 @@ func (c *crew) run(first *removal) {
 			panic(c.panicked)
 		}
 	}()
-	c.work(first, "")
+	if c.root.options.idle {
+		c.helpers.Add(1)
+		go c.help(first, "") // on a thread of its own, too
+	} else {
+		c.work(first, "")
+	}
 	done = true
 }
 
 // help is work in a goroutine of its own. A panic is the caller's.
 func (c *crew) help(v *removal, name string) {
+	c.root.options.background()
 	done := false
 	defer c.helpers.Done()
 	defer func() {
@@ -258,6 +265,7 @@ func (c *crew) below(levels []level, to *lent) *removal {
 
 // end ends a walk. The worker goes on with the lender, if that waits for this one alone.
 func (c *crew) end(v *removal) (next *removal) {
+	v.tally()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.walks = slices.DeleteFunc(c.walks, func(w *removal) bool { return w == v })

@@ -127,7 +127,7 @@ func reasonsBelow(top string, err error) (reasons []string) {
 	return reasons
 }
 
-// Several workers leave what one leaves, say why in the same words, and have no more
+// Several workers leave what one leaves, count it, say why in the same words, and have no more
 // descriptors open than a path of levels each.
 func TestCrewLeavesWhatOneWorkerLeaves(t *testing.T) {
 	for seed := range uint64(24) {
@@ -138,8 +138,10 @@ func TestCrewLeavesWhatOneWorkerLeaves(t *testing.T) {
 			grow(t, rand.New(rand.NewPCG(seed, 0)), top, 0)
 			k := newTap()
 			k.set(staying)
-			err := tempdir.Remove(background, top, append(options, kernel.With[tempdir.Option](k))...)
+			before, removed := len(pathsBelow(t, top)), new(reports)
+			err := tempdir.Remove(background, top, append(options, kernel.With[tempdir.Option](k), tempdir.OnProgress(removed.take))...)
 			left[i], reasons[i] = pathsBelow(t, top), reasonsBelow(top, err)
+			require.EqualValues(t, before-len(left[i]), removed.all[len(removed.all)-1].Names)
 			require.Equal(t, err == nil, len(left[i]) == 0)
 			require.Empty(t, k.open)
 			require.LessOrEqual(t, k.most, 35*(1+i*(2+int(seed%3))))
@@ -257,18 +259,20 @@ func TestCrewIsStopped(t *testing.T) {
 				return nil
 			})
 			before := runtime.NumGoroutine()
+			names, removed := len(pathsBelow(t, top)), new(reports)
 			var err error
 			var recovered any
 			done := make(chan struct{})
 			go func() {
 				defer close(done)
 				defer func() { recovered = recover() }()
-				err = tempdir.Remove(ctx, top, kernel.With[tempdir.Option](k), tempdir.Eager(3))
+				err = tempdir.Remove(ctx, top, kernel.With[tempdir.Option](k), tempdir.Eager(3), tempdir.OnProgress(removed.take))
 			}()
 			<-done
 			switch {
 			case name == "context" && err != nil:
 				require.ErrorIs(t, err, context.Canceled, at)
+				require.EqualValues(t, names-len(pathsBelow(t, top)), removed.all[len(removed.all)-1].Names)
 			case recovered != nil && c.ended != nil:
 				require.Equal(t, c.ended, recovered)
 			}

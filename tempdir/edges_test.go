@@ -32,6 +32,8 @@ var elsewhereTested = map[string]string{
 	"alone": "when more workers are worth it, and no result", "gatherEntries": "TestListedNamesAreBoundedInDepth", "keptEntries": "how much memory is used again, and no result",
 	"countedAtOnce": "when the clock is looked at", "maxWorkers": "TestPace", "firstRest": "TestPace", "restFactor": "TestPace", "maxRest": "TestPace",
 	"gain": "TestPace", "slice": "when the clock is heeded", "slump": "TestPace",
+	"talliedAtOnce": "TestProgressComesNowAndThen", "progressPause": "TestProgressComesNowAndThen",
+	"burst": "TestRate", "leastWait": "TestRate", "quarantine": "TestReapBacksOff", "unasked": "TestReapLooksNowAndThen",
 }
 
 // edges try to get n of what a limit bounds; ok says that all went well.

@@ -96,7 +96,7 @@ func TestOrphanOnADiskWithoutInodes(t *testing.T) {
 
 			report, err = s.root.Recover(background)
 			require.NoError(t, err)
-			require.Equal(t, tempdir.Result{ID: orphan, Outcome: tempdir.Recovered, Adopted: true}, outcomeOf(t, report, orphan))
+			require.Equal(t, tempdir.Result{ID: orphan, Outcome: tempdir.Recovered, Adopted: true, Names: 10}, outcomeOf(t, report, orphan))
 			s.end(t)
 		})
 	}

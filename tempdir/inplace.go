@@ -58,7 +58,10 @@ func Remove(ctx context.Context, path string, opts ...Option) error {
 			_ = r.kernel.SetFlags(r.fd, ".", r.cleared)
 		}
 	}()
-	return r.removeInPlace(ctx, op, path, name)
+	m := r.newMeter(op, path)
+	err = r.removeInPlace(ctx, op, path, name, m)
+	m.end()
+	return err
 }
 
 // clearParent clears the flags of the directory that holds what is removed, which
@@ -74,8 +77,9 @@ func (r *Root) clearParent() (cleared bool) {
 }
 
 // removeInPlace removes name, which is directly in the root.
-func (r *Root) removeInPlace(ctx context.Context, op, path, name string) error {
-	v := r.newRemoval(op, name)
+func (r *Root) removeInPlace(ctx context.Context, op, path, name string, m *meter) error {
+	v := r.newRemoval(op, name, m)
+	v.ctx = ctx
 	a, err := r.kernel.StatName(r.fd, name)
 	var why error
 	if err != nil && err != unix.ENOENT { // a dead mount
@@ -100,11 +104,13 @@ func (r *Root) removeInPlace(ctx context.Context, op, path, name string) error {
 		return err
 	}
 	if a.Mode != fs.ModeDir {
-		if err := v.remove(-1, name, "RemoveEntry"); err != errAnother {
+		err := v.remove(-1, name, "RemoveEntry")
+		v.tally()
+		if err != errAnother {
 			return v.leftover(err)
 		}
 	}
-	_, err = r.removeTree(ctx, op, name)
+	_, err = r.removeTree(ctx, op, name, m)
 	return err // not found: somebody else removed it meanwhile
 }
 

@@ -68,10 +68,18 @@ var operations = map[string]struct {
 		s.end = closer(err, lock.Delete)
 		return err
 	}, succeeded: 1},
-	"Root.Recover":      {do: func(s *operated) error { _, err := s.root.Recover(background); return err }},
-	"Root.Instances":    {do: func(s *operated) error { _, err := s.root.Instances(background); return err }},
-	"Root.Usage":        {do: func(s *operated) error { _, err := s.root.Usage(background, s.dir.ID()); return err }},
-	"Root.MaybeDirty":   {do: func(s *operated) error { _, err := s.root.MaybeDirty(); return err }},
+	"Root.Recover":    {do: func(s *operated) error { _, err := s.root.Recover(background); return err }},
+	"Root.Instances":  {do: func(s *operated) error { _, err := s.root.Instances(background); return err }},
+	"Root.Usage":      {do: func(s *operated) error { _, err := s.root.Usage(background, s.dir.ID()); return err }},
+	"Root.MaybeDirty": {do: func(s *operated) error { _, err := s.root.MaybeDirty(); return err }},
+	"Root.Reap": {do: func(s *operated) error { // it is MaybeDirty and Recover
+		done, cancel := context.WithCancel(background)
+		cancel()
+		if err := s.root.Reap(done, 0, nil); err != done.Err() {
+			return err
+		}
+		return nil
+	}},
 	"Root.Close":        {do: func(s *operated) error { return s.root.Close() }},
 	"Root.Path":         {do: func(s *operated) error { s.root.Path(); return nil }},
 	"Root.Ordered":      {do: func(s *operated) error { s.root.Ordered(); return nil }},

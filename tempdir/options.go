@@ -24,6 +24,13 @@ type options struct {
 	workers      int  // at most, 0: as many as there are cores
 	alone        int  // names that one worker removes before there can be more
 	eager        bool // as many workers as there can be from the start
+	parallel     int  // instances recovered at the same time
+	sliceNames   int64
+	sliceTime    time.Duration
+	progress     func(Progress)
+	countBytes   bool
+	rate         *rate // of removals; nil: as fast as can be
+	idle         bool  // the priority of their input and output
 }
 
 func newOptions(opts []Option) options {
@@ -110,6 +117,67 @@ func ClearFlags() Option {
 // when the call returns.
 func Workers(n int) Option {
 	return func(o *options) { o.workers = n }
+}
+
+// Slice bounds one call of [Root.Recover]: it stops when it has removed so many names or
+// worked so long, whichever is first; 0 is no bound. What is left keeps its names on disk,
+// and [Report.More] says so, without an error: the next call goes on, a call of the same
+// Root with the instance after those that were begun, so that no instance keeps the
+// others waiting. At least one instance is begun, and the bound of names is passed by
+// less than there are workers. Of one that is cut off the outcome is [Unfinished], and [Failed] if some names could
+// not be removed; the error matches [context.Canceled] as well then.
+func Slice(names int64, d time.Duration) Option {
+	return func(o *options) { o.sliceNames, o.sliceTime = names, d }
+}
+
+// Parallel lets [Root.Recover] work on up to n instances at the same time, which share
+// the [Workers] and take their descriptors; fewer than two are one after the other. To
+// other processes each looks like a recovery of its own. A panic ends only one of the
+// goroutines; the caller's is the last to end, and has it.
+func Parallel(n int) Option {
+	return func(o *options) { o.parallel = n }
+}
+
+// OnProgress calls report while something is removed: at most every 100 ms for one removal,
+// after some names were removed, and once when it is done, however little it was. So
+// the last call for a path has what was removed in all.
+//
+// It is called by a goroutine of the removal. Calls about one removal come one after
+// the other, those about removals that run at the same time may come together. No
+// store's lock is held by the package; the lock of the instance is, until the call that
+// is the last. A report that blocks keeps its own removal from ending. One that panics
+// is not made again for that removal, which goes on; the panic is that of the caller of
+// [Dir.Close], [Root.Recover] or [Remove], after the lock was released.
+func OnProgress(report func(Progress)) Option {
+	return func(o *options) { o.progress = report }
+}
+
+// CountBytes makes each removal count the bytes that are allocated for what it
+// removes, for [Progress] and [Result]. It costs one statx for each name. A file of
+// several names counts when the last of them is removed. Whether its blocks are free
+// then is not known: a process may have it open, or it shares them (reflinks).
+func CountBytes() Option {
+	return func(o *options) { o.countBytes = true }
+}
+
+// Rate bounds how many names, and with bytes how many allocated bytes, are removed in a
+// second, on average; 0 is no bound, and what was not removed in the last tenth of a
+// second can be made up for. A bound of bytes counts them, see [CountBytes]; a large file
+// is removed at once, and makes the next name wait. Waiting ends with the context. Roots
+// and calls that are given one and the same Option share the rate.
+func Rate(names, bytes int64) Option {
+	shared := new(rate)
+	shared.names.perSecond, shared.bytes.perSecond = float64(names), float64(bytes)
+	return func(o *options) { o.rate, o.countBytes = shared, o.countBytes || bytes > 0 }
+}
+
+// IdleIO gives the goroutines that remove a tree threads of their own with the idle
+// class of input and output (ioprio_set), which end with the removal. It helps where the
+// disk's scheduler heeds it (BFQ, and mq-deadline since Linux 5.14), for what a removal
+// reads and writes itself, and not for what a journal writes for it later; [Rate] works
+// anywhere. Where it is refused, removals go on without.
+func IdleIO() Option {
+	return func(o *options) { o.idle = true }
 }
 
 func init() {

@@ -8,6 +8,9 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
 
 	"github.com/afterlock/afterlock/internal/kernel"
 	"golang.org/x/sys/unix"
@@ -33,12 +36,17 @@ import (
 // instance. What belongs to another user, so that it cannot be opened or
 // removed, is [Denied] and no error. Whether that should fail the caller's own operation is for the
 // caller to say; a store should open all the same. If ctx is done, Recover
-// stops and returns the report so far with the context's error.
+// stops and returns the report so far with the context's error. [Slice] bounds one call,
+// which is no error, and [Parallel] recovers several instances at the same time.
 //
 // The cost is one listing of the root and, for a live instance, four system
 // calls, and one more with [MixedFleet].
 func (r *Root) Recover(ctx context.Context) (Report, error) {
-	const op = "recover"
+	return r.recover(ctx, "recover", func(string) bool { return false })
+}
+
+// recover is Recover, but for the instances that rest.
+func (r *Root) recover(outer context.Context, op string, rests func(id string) bool) (Report, error) {
 	var report Report
 	if err := r.acquire(op); err != nil {
 		return report, err
@@ -59,21 +67,89 @@ func (r *Root) Recover(ctx context.Context) (Report, error) {
 	if len(found) == 0 {
 		r.empty.Store(candidate)
 	}
-	var failures []error
-	for _, names := range found {
-		if err := ctx.Err(); err != nil {
-			failures = append(failures, &Error{Op: op, Path: r.path, Err: err})
-			break
+	budget, ctx, release := r.newBudget(outer)
+	defer release()
+	goroutines := max(1, min(r.options.parallel, len(found)))
+	results := make([]Result, len(found)) // without ID: not begun
+	first := r.resume(found)
+	var begun atomic.Int64
+	together(goroutines, func() {
+		for ctx.Err() == nil {
+			n := int(begun.Add(1)) - 1
+			if n >= len(found) {
+				return
+			}
+			i := (first + n) % len(found)
+			if results[i] = (Result{ID: found[i].id, Outcome: Resting}); rests(found[i].id) {
+				continue
+			}
+			m := r.newMeter(op, "")
+			m.budget = budget
+			if goroutines > 1 {
+				m.workers = max(1, newPace(r.options.workers).most/goroutines)
+			}
+			r.recoverOne(ctx, op, found[i], m, &results[i])
+			m.end()
 		}
-		result := Result{ID: names.id}
-		result.Outcome, result.Adopted, result.Err = r.recoverOne(ctx, op, names)
-		if result.Err != nil {
-			result.Outcome = Failed
-			failures = append(failures, result.Err)
+	})
+	var failures []error
+	for _, result := range results {
+		if result.ID == "" {
+			continue
 		}
 		report.Results = append(report.Results, result)
+		if result.Err != nil {
+			failures = append(failures, result.Err)
+		}
+		report.More = report.More || result.Outcome == Unfinished || ctx.Err() != nil && errors.Is(result.Err, ctx.Err())
+	}
+	if len(report.Results) < len(found) {
+		report.More = true
+		if err := outer.Err(); err != nil {
+			failures = append(failures, &Error{Op: op, Path: r.path, Err: err})
+		}
+	}
+	if report.More {
+		next := first + min(int(begun.Load()), len(found))
+		r.cursor.Store(&found[next%len(found)].id)
 	}
 	return report, errors.Join(failures...)
+}
+
+// resume is the instance to begin with: the one after those that the last slice began.
+func (r *Root) resume(found []names) int {
+	id := r.cursor.Swap(nil)
+	if id == nil {
+		return 0
+	}
+	i, _ := slices.BinarySearchFunc(found, *id, func(n names, id string) int { return strings.Compare(n.id, id) })
+	return i
+}
+
+// together runs do in so many goroutines, the caller's among them, and returns when all have
+// ended. The panic of one is the caller's then.
+func together(goroutines int, do func()) {
+	var (
+		others   sync.WaitGroup
+		panicked atomic.Pointer[any]
+	)
+	for range goroutines - 1 {
+		others.Go(func() {
+			defer func() {
+				if met := recover(); met != nil {
+					panicked.Store(&met)
+				}
+			}()
+			do()
+		})
+	}
+	defer func() {
+		others.Wait()
+		if met := panicked.Load(); met != nil {
+			panic(*met)
+		}
+	}()
+	do()
 }
 
 // names are the names of one id that a listing saw. A listing is not atomic, so
@@ -137,12 +213,7 @@ func (r *Root) list(op string) (found []names, foreign []string, err error) {
 			}
 		}
 	}
-	slices.SortFunc(found, func(a, b names) int {
-		if a.id < b.id {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(found, func(a, b names) int { return strings.Compare(a.id, b.id) })
 	slices.Sort(foreign)
 	return found, foreign, nil
 }
@@ -155,8 +226,22 @@ func (r *Root) listErr(op, call string, err error) error {
 	return r.explainIn(op, ".", call, err)
 }
 
-// recoverOne removes one instance, or says why not.
-func (r *Root) recoverOne(ctx context.Context, op string, n names) (outcome Outcome, adopted bool, err error) {
+// recoverOne removes one instance and says what came of it.
+func (r *Root) recoverOne(ctx context.Context, op string, n names, m *meter, result *Result) {
+	outcome, adopted, err := r.tryOne(ctx, op, n, m)
+	*result = Result{ID: n.id, Outcome: outcome, Adopted: adopted, Err: err, Names: m.names.Load(), Bytes: m.bytes.Load()}
+	if err == nil {
+		return
+	}
+	result.Outcome = Failed
+	var left *LeftoverError
+	if context.Cause(ctx) == errSliceEnds && errors.As(err, &left) && left.Failed == 1 && errors.Is(err, ctx.Err()) {
+		result.Outcome, result.Err = Unfinished, nil
+	}
+}
+
+// tryOne removes one instance, or says why not.
+func (r *Root) tryOne(ctx context.Context, op string, n names, m *meter) (outcome Outcome, adopted bool, err error) {
 	if n.err != nil {
 		return Failed, false, n.err
 	}
@@ -185,7 +270,8 @@ func (r *Root) recoverOne(ctx context.Context, op string, n names) (outcome Outc
 	}
 	// From here on this process holds the lock of a stale instance. The id is
 	// never reused, so nobody can become its owner any more (rule 6).
-	if _, err := r.removeData(ctx, op, n.id, true); err != nil {
+	m.path = r.join(dataName(n.id))
+	if _, err := r.removeData(ctx, op, n.id, true, m); err != nil {
 		r.kernel.Close(lock) // the lock is released; both names stay (rule 5)
 		return Failed, !n.lock, err
 	}

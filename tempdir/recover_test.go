@@ -5,10 +5,18 @@ package tempdir_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/kernel"
@@ -70,7 +78,7 @@ func TestKilledOwnerIsRecovered(t *testing.T) {
 
 	report, err = root.Recover(background)
 	require.NoError(t, err)
-	assert.Equal(t, []tempdir.Result{{ID: id, Outcome: tempdir.Recovered}}, report.Results)
+	assert.Equal(t, []tempdir.Result{{ID: id, Outcome: tempdir.Recovered, Names: 10}}, report.Results)
 	assert.Empty(t, rootNames(t, root))
 	assert.NoDirExists(t, layer)
 }
@@ -182,4 +190,182 @@ func TestCancelledRemovalIsResumed(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, files, removed, "the second half only")
 	assert.Empty(t, rootNames(t, root))
+}
+
+// leaveMany leaves stale instances of 10 names each and returns their ids, in order.
+func leaveMany(t *testing.T, root *tempdir.Root, from, n int) (ids []string) {
+	t.Helper()
+	for i := range n {
+		ids = append(ids, idOf(fmt.Sprintf("%02d", from+i)))
+		(&scene{root: root}).leave(t, ids[i])
+	}
+	return ids
+}
+
+// A slice ends when so many names are removed, and says that more is left. The next one
+// goes on with the next instance, so that none which is large keeps others waiting.
+func TestSlicesOfNames(t *testing.T) {
+	var told reports
+	root := openRoot(t, tempdir.Slice(3, 0), tempdir.OnProgress(told.take))
+	ids := leaveMany(t, root, 1, 3)
+	live := must(root.Create())
+	removed := map[string]int64{}
+	for slice, more := 0, true; more; slice++ {
+		report, err := root.Recover(background)
+		require.NoError(t, err)
+		more = report.More
+		var names int64
+		for _, result := range report.Results {
+			names += result.Names
+			removed[result.ID] += result.Names
+		}
+		require.True(t, names == 3 || names < 3 && !more, "%d in slice %d", names, slice)
+		if slice == 2 { // one in each
+			require.EqualValues(t, map[string]int64{ids[0]: 3, ids[1]: 3, ids[2]: 3}, withoutZeros(removed))
+		}
+	}
+	require.EqualValues(t, map[string]int64{ids[0]: 10, ids[1]: 10, ids[2]: 10}, withoutZeros(removed))
+	for _, p := range told.all {
+		require.True(t, p.Done && p.Names <= 3 && strings.Contains(p.Path, "/temp-dir-"), "nothing of the live one: %v", p)
+	}
+	require.NoError(t, live.Close(background))
+	require.Empty(t, rootNames(t, root))
+}
+
+func withoutZeros(counts map[string]int64) map[string]int64 {
+	maps.DeleteFunc(counts, func(_ string, n int64) bool { return n == 0 })
+	return counts
+}
+
+// What cannot be removed is a failure also where the slice ended first.
+func TestSliceOfAFailure(t *testing.T) {
+	failed := ""
+	k := newTap()
+	root := openRoot(t, tempdir.Slice(3, 0), kernel.With[tempdir.Option](k))
+	ids := leaveMany(t, root, 1, 1)
+	k.set(func(method, name string) error {
+		if method == "RemoveEntry" && (failed == "" || failed == name) {
+			failed = name
+			return unix.EIO
+		}
+		return nil
+	})
+	report, err := root.Recover(background)
+	require.ErrorIs(t, err, unix.EIO)
+	require.Equal(t, tempdir.Result{ID: ids[0], Outcome: tempdir.Failed, Err: outcomeOf(t, report, ids[0]).Err, Names: 3}, outcomeOf(t, report, ids[0]))
+	require.True(t, report.More)
+}
+
+// A slice of time ends in the middle of a tree, or between instances. A context that is
+// done is still an error.
+func TestSlicesOfTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newTap()
+		root := openRoot(t, tempdir.Slice(0, time.Minute), kernel.With[tempdir.Option](k))
+		ids := leaveMany(t, root, 1, 2)
+		k.set(func(method, _ string) error {
+			if method == "RemoveEntry" { // of which there are 5 in each
+				time.Sleep(15 * time.Second)
+			}
+			return nil
+		})
+		for _, want := range []tempdir.Result{
+			{ID: ids[0], Outcome: tempdir.Unfinished, Names: 4},
+			{ID: ids[1], Outcome: tempdir.Unfinished, Names: 4},
+			{ID: ids[0], Outcome: tempdir.Recovered, Names: 6},
+		} {
+			report, err := root.Recover(background)
+			require.NoError(t, err)
+			got := outcomeOf(t, report, want.ID)
+			require.Equal(t, want.Outcome, got.Outcome)
+			require.Equal(t, !report.More, len(rootNames(t, root)) == 0)
+		}
+		ids = leaveMany(t, root, 1, 2)
+		k.set(func(method, _ string) error {
+			if method == "RemoveLock" {
+				time.Sleep(time.Hour)
+			}
+			return nil
+		})
+		for n, id := range ids {
+			report, err := root.Recover(background)
+			require.NoError(t, err)
+			require.Equal(t, []tempdir.Result{{ID: id, Outcome: tempdir.Recovered, Names: 10}}, report.Results)
+			require.Equal(t, n == 0, report.More)
+		}
+		k.set(func(string, string) error { time.Sleep(time.Millisecond); return nil })
+		ctx, cancel := context.WithTimeout(background, time.Second/100)
+		defer cancel()
+		ids = leaveMany(t, root, 1, 1)
+		report, err := root.Recover(ctx)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.Equal(t, tempdir.Failed, outcomeOf(t, report, ids[0]).Outcome)
+	})
+}
+
+// Several instances at the same time: no more than was said, each with its own error, and
+// neither a failure nor a panic keeps the others from being recovered.
+func TestRecoverInParallel(t *testing.T) {
+	const most = 3
+	var running, peak, met, goroutines atomic.Int32
+	k := newTap()
+	root := openRoot(t, tempdir.Parallel(most), tempdir.Eager(most-1), kernel.With[tempdir.Option](k))
+	ids := leaveMany(t, root, 0, 12)
+	for _, id := range ids[:2] {
+		require.NoError(t, os.WriteFile(filepath.Join(root.Path(), "temp-dir-"+id, "stays"), nil, 0o600))
+	}
+	together := make(chan struct{})
+	raise := func(peak *atomic.Int32, n int32) {
+		for {
+			if at := peak.Load(); n <= at || peak.CompareAndSwap(at, n) {
+				return
+			}
+		}
+	}
+	before := runtime.NumGoroutine()
+	k.set(func(method, name string) error {
+		raise(&goroutines, int32(runtime.NumGoroutine()-before))
+		switch {
+		case method == "OpenLock":
+			raise(&peak, running.Add(1))
+			if met.Add(1) == most {
+				close(together)
+			}
+			<-together
+		case method == "RemoveLock", name == "stays":
+			running.Add(-1)
+		}
+		return staying(method, name)
+	})
+	report, err := root.Recover(background)
+	require.EqualValues(t, most, peak.Load())
+	require.EqualValues(t, most-1, goroutines.Load(), "they share the workers")
+	require.Len(t, report.Results, len(ids))
+	require.True(t, slices.IsSortedFunc(report.Results, func(a, b tempdir.Result) int { return strings.Compare(a.ID, b.ID) }))
+	for i, id := range ids {
+		result := outcomeOf(t, report, id)
+		if i >= 2 {
+			require.Equal(t, tempdir.Result{ID: id, Outcome: tempdir.Recovered, Names: 10}, result)
+			continue
+		}
+		require.Equal(t, tempdir.Failed, result.Outcome)
+		require.Contains(t, result.Err.Error(), id)
+		require.NotContains(t, result.Err.Error(), ids[1-i])
+		require.ErrorContains(t, err, id)
+	}
+
+	leaveMany(t, root, 12, 12)
+	panicked := make(chan struct{})
+	var once sync.Once
+	k.set(func(method, _ string) error {
+		if method == "RemoveEntry" {
+			if !strings.Contains(string(debug.Stack()), "testing.tRunner(") { // not the caller's goroutine
+				once.Do(func() { close(panicked); panic("here") })
+			}
+			<-panicked
+		}
+		return nil
+	})
+	require.PanicsWithValue(t, "here", func() { root.Recover(background) })
+	require.Len(t, rootNames(t, root), 2, "of the one that met the panic")
 }

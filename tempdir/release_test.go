@@ -31,7 +31,7 @@ func TestReleaseLeavesTheInstanceToRecovery(t *testing.T) {
 	require.ErrorIs(t, dir.Close(background), tempdir.ErrClosed)
 	report, err := root.Recover(background)
 	require.NoError(t, err)
-	assert.Equal(t, []tempdir.Result{{ID: dir.ID(), Outcome: tempdir.Recovered}}, report.Results)
+	assert.Equal(t, []tempdir.Result{{ID: dir.ID(), Outcome: tempdir.Recovered, Names: 11}}, report.Results)
 	assert.Empty(t, rootNames(t, root))
 
 	last, err := root.Create()
@@ -128,7 +128,7 @@ func TestOrphanHasADay(t *testing.T) {
 		makeLayer(t, filepath.Join(path, "temp-dir-"+someID, "0-layer"))
 		report, err := root.Recover(background)
 		require.NoError(t, err)
-		require.Equal(t, tempdir.Result{ID: someID, Outcome: tempdir.Recovered, Adopted: true}, outcomeOf(t, report, someID))
+		require.Equal(t, tempdir.Result{ID: someID, Outcome: tempdir.Recovered, Adopted: true, Names: 10}, outcomeOf(t, report, someID))
 	}
 	require.ErrorIs(t, dir.Close(background), tempdir.ErrInstanceGone)
 }

@@ -42,28 +42,29 @@ const (
 
 // removeData removes the data directory of id, which is locked by the caller,
 // with everything in it. found is false if there is none, or none any more.
-// staged says that something may be in it. The error is a *LeftoverError.
+// staged says that something may be in it. The error is a *LeftoverError. What is
+// removed is counted by the meter.
 //
 // It removes entry after entry and goes on after failures, so that as little as
 // possible is left and one call names the reasons. It may be cut off anywhere.
-func (r *Root) removeData(ctx context.Context, op, id string, staged bool) (found bool, err error) {
+func (r *Root) removeData(ctx context.Context, op, id string, staged bool, m *meter) (found bool, err error) {
 	name := dataName(id)
 	if !staged {
 		err := r.kernel.RemoveData(r.fd, name)
 		if err == nil {
 			return true, nil
 		}
-		if is("RemoveData", err, gone) && r.newRemoval(op, name).hidden(-1, name) == nil {
+		if is("RemoveData", err, gone) && r.newRemoval(op, name, m).hidden(-1, name) == nil {
 			return false, nil
 		}
 		// Not empty, or not removable: the long way finds out.
 	}
-	return r.removeTree(ctx, op, name)
+	return r.removeTree(ctx, op, name, m)
 }
 
 // removeTree removes the directory name in the root with everything in it.
-func (r *Root) removeTree(ctx context.Context, op, name string) (found bool, err error) {
-	v := r.newRemoval(op, name)
+func (r *Root) removeTree(ctx context.Context, op, name string, m *meter) (found bool, err error) {
+	v := r.newRemoval(op, name, m)
 	v.ctx = ctx
 	defer v.closeAll()
 	fd, err, why := v.open(-1, name)
@@ -71,6 +72,7 @@ func (r *Root) removeTree(ctx context.Context, op, name string) (found bool, err
 		return false, v.leftover(v.hidden(-1, name))
 	}
 	if r.parent && v.removedUnread(-1, name, "RemoveData", err) {
+		v.tally()
 		return true, nil
 	}
 	if err != nil {
@@ -84,6 +86,9 @@ func (r *Root) removeTree(ctx context.Context, op, name string) (found bool, err
 		}
 	}
 	v.run(v)
+	for _, walk := range v.walks {
+		walk.tally() // it did not come to its end
+	}
 	if v.left.Failed > 0 {
 		return true, &v.left
 	}
@@ -108,6 +113,8 @@ type removal struct {
 	to     *lent   // where the lender waits; nil: of the first walk
 	gather int     // how many entries are listed before they are removed
 	due    int     // removals until they are counted
+	names  int64   // removed since the last tally
+	bytes  int64   // that were allocated for them
 	raised bool    // something was hoisted
 	gone   bool    // the data directory was taken away under the walk
 }
@@ -128,8 +135,8 @@ type level struct {
 	scans   int
 }
 
-func (r *Root) newRemoval(op, name string) *removal {
-	v := &removal{crew: newCrew(r, op, name), gather: 1, due: r.options.alone}
+func (r *Root) newRemoval(op, name string, m *meter) *removal {
+	v := &removal{crew: newCrew(r, op, name, m), gather: 1, due: r.options.alone}
 	v.walks = []*removal{v}
 	return v
 }
@@ -432,6 +439,7 @@ var errAnother = errors.New("of another type")
 // is explained, or errAnother.
 func (v *removal) remove(top int, name, call string) error {
 	var why error
+	bytes := v.admit(top, name)
 	for attempt := 0; ; attempt++ {
 		var err error
 		switch call {
@@ -444,6 +452,7 @@ func (v *removal) remove(top int, name, call string) error {
 		}
 		switch {
 		case err == nil:
+			v.counted(top, bytes)
 			return nil
 		case is(call, err, gone):
 			return v.hidden(top, name)

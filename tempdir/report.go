@@ -47,19 +47,31 @@ type Usage struct {
 	Partial bool  `json:"partial"` // something could not be read: both numbers are lower bounds
 }
 
+// Progress is how far one removal has come: of an instance, or of what [Remove] removes.
+// See [OnProgress].
+type Progress struct {
+	Op    string // the operation: "close", "recover", "remove"
+	Path  string // of the data directory; of Remove, what it was given
+	Names int64  // how many files, directories and others were removed, as in [Usage]; by Remove, with the path itself
+	Bytes int64  // with [CountBytes]: what was allocated for them
+	Done  bool   // the removal is at its end, whether or not something is left
+}
+
 // An Outcome is what [Root.Recover] did about one id.
 type Outcome int
 
 const (
-	Skipped   Outcome = iota + 1 // live: the lock is held
-	Young                        // left alone for now: see [OrphanGrace] and [MixedFleet]
-	Recovered                    // data and lock file are gone
-	Vanished                     // another process finished it meanwhile
-	Failed                       // could not be removed; see Result.Err
-	Denied                       // another user's: a lock file that cannot be opened, or an orphan that cannot be removed
+	Skipped    Outcome = iota + 1 // live: the lock is held
+	Young                         // left alone for now: see [OrphanGrace] and [MixedFleet]
+	Recovered                     // data and lock file are gone
+	Vanished                      // another process finished it meanwhile
+	Failed                        // could not be removed; see Result.Err
+	Denied                        // another user's: a lock file that cannot be opened, or an orphan that cannot be removed
+	Unfinished                    // the slice ended first; see [Slice]
+	Resting                       // it has failed before, and is not tried again yet; see [Root.Reap]
 )
 
-var outcomeNames = map[Outcome]string{Skipped: "live", Young: "young", Recovered: "recovered", Vanished: "vanished", Failed: "failed", Denied: "denied"}
+var outcomeNames = map[Outcome]string{Skipped: "live", Young: "young", Recovered: "recovered", Vanished: "vanished", Failed: "failed", Denied: "denied", Unfinished: "unfinished", Resting: "resting"}
 
 // String returns the outcome's name in lower case.
 func (o Outcome) String() string { return enumName(outcomeNames, o) }
@@ -72,6 +84,8 @@ type Result struct {
 	ID      string  `json:"id"`
 	Outcome Outcome `json:"outcome"`
 	Adopted bool    `json:"adopted,omitempty"` // it was an orphan
+	Names   int64   `json:"names,omitempty"`   // how many were removed from its data, also if some are left
+	Bytes   int64   `json:"bytes,omitempty"`   // with [CountBytes]: what was allocated for them
 	Err     error   `json:"error,omitempty"`   // with Failed; as text in JSON
 }
 
@@ -80,6 +94,7 @@ type Result struct {
 type Report struct {
 	Results []Result `json:"results"` // one an id, in the order of the ids
 	Foreign []string `json:"foreign"` // names that are not ours, sorted; never touched
+	More    bool     `json:"more"`    // it stopped early, see [Slice]; or ctx was done
 
 	ForeignBytes [][]byte `json:"foreign_bytes,omitempty"` // those of Foreign that are not UTF-8
 }

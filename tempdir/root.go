@@ -39,6 +39,8 @@ type Root struct {
 	// listing is begun, and before one that found no instance.
 	candidate, empty atomic.Pointer[time.Time]
 
+	cursor atomic.Pointer[string] // where the next slice of recovery begins
+
 	mu     sync.Mutex
 	users  int // calls and live instances that use fd
 	closed bool

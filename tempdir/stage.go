@@ -290,7 +290,15 @@ func (d *Dir) Close(ctx context.Context) error {
 		return err
 	}
 	defer d.root.release()
-	found, err := d.root.removeData(ctx, op, d.id, staged)
+	m := d.root.newMeter(op, d.dataPath())
+	err = d.remove(ctx, op, staged, m)
+	m.end()
+	return err
+}
+
+// remove removes the instance, whose lock is free in the end.
+func (d *Dir) remove(ctx context.Context, op string, staged bool, m *meter) error {
+	found, err := d.root.removeData(ctx, op, d.id, staged, m)
 	if err != nil {
 		d.root.kernel.Close(d.lock) // the lock is released; both names stay (rule 5)
 		return err

@@ -5,6 +5,7 @@ package tempdir
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // A Root is a handle on one root directory. On this system it cannot be opened.
@@ -35,6 +36,11 @@ func (r *Root) Create() (*Dir, error) { return nil, unsupported("create", r.path
 // Recover is not supported on this system.
 func (r *Root) Recover(context.Context) (Report, error) {
 	return Report{}, unsupported("recover", r.path)
+}
+
+// Reap is not supported on this system.
+func (r *Root) Reap(context.Context, time.Duration, func(Report, error)) error {
+	return unsupported("reap", r.path)
 }
 
 // MaybeDirty is not supported on this system.
