@@ -23,6 +23,12 @@ func (s *scheduler) compare(from, to *model.State) error {
 	return s.differences(to)
 }
 
+// pass keeps track of files where nothing is compared.
+func (s *scheduler) pass(from, to *model.State) error {
+	s.world.stale = true
+	return s.bindInodes(from, to)
+}
+
 // differences compares what was seen with a state.
 func (s *scheduler) differences(to *model.State) error {
 	var differences []string
@@ -71,7 +77,10 @@ func (s *scheduler) bindInodes(from, to *model.State) error {
 		case !used:
 			s.world.release(n)
 		case !refersTo(from, n):
-			path := s.pathOf(to, n)
+			path, err := s.pathOf(to, n)
+			if err != nil {
+				return err
+			}
 			if path == "" {
 				continue // the comparison will find it missing
 			}
@@ -85,18 +94,21 @@ func (s *scheduler) bindInodes(from, to *model.State) error {
 
 // pathOf is a path to what the specification calls inode n: by a process that
 // has it open, or by its name.
-func (s *scheduler) pathOf(to *model.State, n model.Inode) string {
+func (s *scheduler) pathOf(to *model.State, n model.Inode) (string, error) {
 	for _, p := range s.procs[1:] {
 		if to.Fd[p.number] == n && p.lock >= 0 {
-			return p.lockPath()
+			return p.lockPath(), nil
 		}
+	}
+	if err := s.world.refresh(); err != nil {
+		return "", err
 	}
 	for i := 1; i < idCount; i++ {
 		if to.Lock[i] == n && s.world.seen.lock[i] != 0 {
-			return s.world.rootPath(0) + "/" + lockPrefix + s.world.ids[i]
+			return s.world.rootPath(0) + "/" + lockPrefix + s.world.ids[i], nil
 		}
 	}
-	return ""
+	return "", nil
 }
 
 // refersTo says whether a name or a descriptor refers to inode n.

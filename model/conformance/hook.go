@@ -223,6 +223,7 @@ func (p *process) listed(c *kernel.Call) {
 		}
 		if x := p.grant.Show; x != 0 {
 			whole(c)
+			p.refresh()
 			name := p.world.entryName(x)
 			for _, entry := range c.Entries[before:] {
 				if entry.Name == name {
@@ -241,6 +242,13 @@ func (p *process) listed(c *kernel.Call) {
 	}
 }
 
+// refresh has the observer look again if that was not after the last step.
+func (p *process) refresh() {
+	if err := p.world.refresh(); err != nil {
+		p.bad = err.Error()
+	}
+}
+
 // whole reads the rest of a listing: a signal that is pending cuts an answer
 // short.
 func whole(c *kernel.Call) {
@@ -253,6 +261,7 @@ func whole(c *kernel.Call) {
 // seesAll compares a listing of the root with what the observer saw: nobody else
 // is at work during the call, so that it has to be right.
 func (p *process) seesAll(entries []kernel.Entry) {
+	p.refresh()
 	o := &p.world.seen
 	missing := map[string]fs.FileMode{}
 	for i := 1; i < idCount; i++ {

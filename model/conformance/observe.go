@@ -30,7 +30,7 @@ type observation struct {
 // observe looks at the disk.
 func (w *world) observe() error {
 	o := &w.seen
-	*o = observation{foreign: o.foreign[:0]}
+	*o, w.stale = observation{foreign: o.foreign[:0]}, false
 	err := w.list(w.rootFd, func(name []byte, inode uint64) {
 		if text, ok := strings.CutPrefix(string(name), lockPrefix); ok {
 			if i := w.idOf(text); i != 0 {
@@ -79,6 +79,14 @@ func (w *world) observe() error {
 		}
 	}
 	return nil
+}
+
+// refresh looks at the disk if there were steps since the last look.
+func (w *world) refresh() error {
+	if !w.stale {
+		return nil
+	}
+	return w.observe()
 }
 
 func (w *world) observeData(i model.ID) error {

@@ -23,12 +23,19 @@ type planner struct {
 	g    *model.Graph
 	done [][]bool // edges, by state, that some walk has covered
 	left []int    // how many edges of a state are not covered
+	into [][]back // by state, the last edges of its shortest walks
 	last int      // no later state has an edge that is not covered
 
 	// Memory of the search for the next edge.
 	seen  []uint32 // the round in which a state was seen
 	round uint32
 	queue []hop
+}
+
+// A back is an edge, seen from where it leads to.
+type back struct {
+	from int
+	k    uint16
 }
 
 // A hop is how a search came to a state.
@@ -41,18 +48,28 @@ type hop struct {
 
 func newPlanner(g *model.Graph) *planner {
 	p := &planner{g: g, done: make([][]bool, g.States()), left: make([]int, g.States()),
-		seen: make([]uint32, g.States()), last: g.States() - 1}
-	for s := range g.States() {
+		into: make([][]back, g.States()), seen: make([]uint32, g.States()), last: g.States() - 1}
+	distance := make([]int, g.States())
+	for s := range g.States() { // a state comes after all that are nearer
 		p.done[s] = make([]bool, len(g.Out(s)))
 		p.left[s] = len(g.Out(s))
+		for k, e := range g.Out(s) {
+			to := int(e.To)
+			if to != 0 && distance[to] == 0 {
+				distance[to] = distance[s] + 1
+			}
+			if distance[to] == distance[s]+1 {
+				p.into[to] = append(p.into[to], back{s, uint16(k)})
+			}
+		}
 	}
 	return p
 }
 
 // next returns the next walk, or nil if every edge is covered. The walk first
 // goes to the farthest state with an edge that is not covered (states are in
-// the order of their distance), so that the way there covers edges too, and
-// then on for as long as there is one nearby.
+// the order of their distance), by a shortest way with edges that are not covered
+// either, and then on for as long as there is one nearby.
 func (p *planner) next() walk {
 	for p.last >= 0 && p.left[p.last] == 0 {
 		p.last--
@@ -60,7 +77,7 @@ func (p *planner) next() walk {
 	if p.last < 0 {
 		return nil
 	}
-	w, at := shortest(p.g, p.last), 0
+	w, at := p.to(p.last), 0
 	for _, k := range w {
 		at = p.cover(at, k)
 	}
@@ -74,6 +91,26 @@ func (p *planner) next() walk {
 			at = p.cover(at, k)
 		}
 	}
+}
+
+// to is a shortest walk to a state. Going back from there, it prefers edges that are not
+// covered, and states with many of them.
+func (p *planner) to(state int) (w walk) {
+	for state != 0 {
+		best, most := back{}, -1
+		for _, b := range p.into[state] {
+			n := p.left[b.from]
+			if !p.done[b.from][b.k] {
+				n += len(p.g.Actions)
+			}
+			if n > most {
+				best, most = b, n
+			}
+		}
+		w, state = append(w, best.k), best.from
+	}
+	slices.Reverse(w)
+	return w
 }
 
 // shortest is a shortest walk to a state.

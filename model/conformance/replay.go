@@ -39,27 +39,30 @@ func written(g *model.Graph, name string, w walk, choices []int) string {
 }
 
 // shortened looks for a shorter walk that fails too: a shortest one to where
-// this one failed.
+// this one failed, or this one up to where there is a difference first.
 func (r *run) shortened(s *scheduler, w walk, at, edge int, failure error) *Divergence {
 	state := endOf(r.g, w[:at])
-	short := shortest(r.g, state)
-	if len(s.choices) > 0 {
-		s.turn = s.choices[len(s.choices)-1] // the call that may have been what failed
-	}
-	long := slices.Clone(s.choices)
+	short, long := shortest(r.g, state), slices.Clone(w[:at])
+	choices := slices.Clone(s.choices)
 	if edge >= 0 {
-		short = append(short, uint16(edge))
+		short, long = append(short, uint16(edge)), append(long, uint16(edge))
 	}
-	r.tryOnly(state)
-	if at2, edge2, err := r.walk(s, short); err != nil && !isEnvironment(err) {
-		w, at, edge, failure = short, at2, edge2, err
-		long = s.choices
+	again := run{m: r.m, g: r.g, visited: make([]atomic.Bool, r.g.States())} // and compare after each step
+	for _, w2 := range []walk{short, long} {
+		if len(choices) > 0 {
+			s.turn = choices[len(choices)-1] // the call that may have been what failed
+		}
+		again.tryOnly(state)
+		if at2, edge2, err := again.walk(s, w2); err != nil && !isEnvironment(err) {
+			w, at, edge, failure, choices = w2, at2, edge2, err, s.choices
+			break
+		}
 	}
 	d := &Divergence{Model: r.m.Name, Step: at, Reason: failure.Error()}
 	if edge >= 0 {
 		d.Step, d.Action = at+1, r.g.Actions[r.g.Out(endOf(r.g, w[:at]))[edge].Action].String()
 	}
-	d.Schedule = written(r.g, r.m.Name, w[:d.Step], long)
+	d.Schedule = written(r.g, r.m.Name, w[:d.Step], choices)
 	return d
 }
 

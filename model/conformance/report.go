@@ -12,6 +12,7 @@ type Options struct {
 	Model    string            // its name in the manifest
 	Dir      string            // existing directory; scratch directories are made in it and removed
 	Workers  int               // each with a world of its own; 0: one a processor
+	Every    bool              // compare after every step, also one that was compared before
 	Progress func(text string) `json:"-"`
 }
 

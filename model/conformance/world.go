@@ -41,6 +41,7 @@ type world struct {
 	datas  [idCount]opened    // data directories
 
 	seen   observation
+	stale  bool            // there were steps since
 	before [idCount]uint64 // data directories at the last comparison
 	buffer []byte
 }
