@@ -18,6 +18,11 @@
 // tree with something left in the root, or a layer without a record, that recovery has
 // to remove. Content that nobody promised and that is not whole is torn, and no finding.
 //
+// A shutdown is a power loss that is not replayed: the program runs once for each of its
+// changes, and the kernel shuts the file system down before that one (ext4, xfs). What it
+// leaves is judged as all is, and is among what replay of the program with the same noise
+// leaves ([Replayed]).
+//
 // The log is that of Linux's dm-log-writes and QEMU's blklogwrites, so logs of other
 // kernels can be replayed as well ([ReadLog]). Sectors that are half written are not
 // modelled.

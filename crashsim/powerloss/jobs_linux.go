@@ -39,9 +39,32 @@ var weights = map[string]int{
 	"overlay-recover,fsync": 16,
 }
 
+// Shutdowns are jobs whose power losses are the kernel's own: a few, or deep.
+func Shutdowns(fileSystem string, deep bool) (jobs []Job) {
+	if fileSystem != "ext4" && fileSystem != "xfs" {
+		return nil // which cannot
+	}
+	for _, program := range []string{"delete-durable", "vfs-create", "add", "add-durable", "instances", "records", "vfs-create-durable", "vfs-delete", "vfs-stores"} {
+		for _, of := range []struct {
+			noise, shutdown string
+			short           bool
+		}{{"", "nologflush", false}, {"fsync", "nologflush", program == "delete-durable"}, {"fsync", "logflush", program == "vfs-create"}, {"sync", "default", false}} {
+			j := Job{Program: program, FileSystem: fileSystem, Noise: of.noise, Shutdown: of.shutdown}
+			if !deep {
+				j.Every = 5
+			}
+			if deep || of.short {
+				jobs = append(jobs, j)
+			}
+		}
+	}
+	return jobs
+}
+
 // Controls are wrong programs, and programs of ours on a file system that does not
 // keep its promises, or without an fsync: Job.Until has to be found to be false. Deep
-// are those of every fsync that is needed.
+// are those of every fsync that is needed. Where nobody syncs, replay does not leave what a
+// shutdown with a sync does.
 func Controls(fileSystem string, deep bool) (controls []Job) {
 	for _, line := range strings.Split(strings.TrimSpace(controlTable), "\n") {
 		words := strings.Fields(line)
@@ -76,4 +99,8 @@ btrfs          vfs-create         replies-true     without=save.SyncDirectory de
 ext4,xfs,btrfs vfs-create         replies-true     without=save.SyncSpare deep
 btrfs          vfs-delete         replies-true     without=Sync.SyncData deep
 btrfs          vfs-create         whole-or-flagged without=commit.SyncDirectory
+ext4           in-place           reachable-whole  noise=fsync shutdown=nologflush
+xfs            in-place           reachable-whole  noise=fsync shutdown=nologflush deep
+ext4           delete-durable     replayed         shutdown=default
+xfs            delete-durable     replayed         shutdown=default deep
 `

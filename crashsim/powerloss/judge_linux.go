@@ -20,6 +20,7 @@ type judge struct {
 	counts Counts
 	images map[uint64]string // the tree of each image that was mounted, by its sum
 	seen   map[string]bool   // trees, with what was promised
+	shapes map[string]bool   // what was seen, without what differs in each run; nil: nobody asks
 	found  []Found
 	noted  map[string]bool                       // claims with the power losses in found: a tree is seen twice
 	said   int                                   // findings, of both looks
@@ -31,6 +32,28 @@ func newJudge(r *recording, replayer *Replayer, driver string) *judge {
 		images: make(map[uint64]string), seen: make(map[string]bool), noted: make(map[string]bool)}
 }
 
+// A moment is one when power is lost.
+type moment struct {
+	marks  []string
+	repeat string // the schedule
+}
+
+// promised is a tree with what was promised before.
+func (m moment) promised(tree string) string { return fmt.Sprintf("%q %s", m.marks, tree) }
+
+// acknowledged reports whether it was said that a layer is gone.
+func (m moment) acknowledged() bool {
+	return slices.ContainsFunc(m.marks, func(mark string) bool { return strings.HasPrefix(mark, "gone ") })
+}
+
+// moments are those of the cuts.
+func (r *recording) moments(cuts []Cut) (all []moment) {
+	for _, c := range cuts {
+		all = append(all, moment{MarksBefore(r.log, c.At), r.job.at(c).String()})
+	}
+	return all
+}
+
 // judge looks at the state that power losses leave, recovers, and looks again. All of them
 // leave the same one; what was promised before may differ.
 func (g *judge) judge(same []Cut) error {
@@ -38,45 +61,44 @@ func (g *judge) judge(same []Cut) error {
 	if err != nil {
 		return err
 	}
+	moments := g.moments(same)
 	tree, known := g.images[image]
-	if known && len(g.fresh(same, tree)) == 0 {
-		return nil
-	}
 	if !known {
 		g.counts.States++
-	}
-	var refused *MountError
-	if err := g.mount(); errors.As(err, &refused) {
-		g.wrong(same[0], world.Finding{Claim: Mounts, Path: g.job.FileSystem, Detail: refused.Error()})
+		if moments[len(moments)-1].acknowledged() {
+			g.counts.Acknowledged++
+		}
+	} else if len(g.fresh(moments, tree)) == 0 {
 		return nil
-	} else if err != nil {
-		return err
 	}
-	return errors.Join(g.mounted(image, same), g.Unmount())
+	g.images[image], err = g.judgeMount(g.mount(), moments)
+	return err
 }
 
-// fresh are those of the cuts before which something else was promised than before any
+// fresh are those of the moments before which something else was promised than before any
 // other that left the tree.
-func (g *judge) fresh(same []Cut, tree string) (fresh []Cut) {
-	for _, c := range same {
-		if !g.seen[g.key(c, tree)] {
-			fresh = append(fresh, c)
+func (g *judge) fresh(same []moment, tree string) (fresh []moment) {
+	for _, m := range same {
+		if !g.seen[m.promised(tree)] {
+			fresh = append(fresh, m)
 		}
 	}
 	return fresh
 }
 
-func (g *judge) key(c Cut, tree string) string {
-	return fmt.Sprintf("%q %s", MarksBefore(g.recording.log, c.At), tree)
+// done reports whether the job is: it was to find something, and did.
+func (g *judge) done() bool {
+	until := g.job.Until
+	return until != "" && slices.ContainsFunc(g.found, func(f Found) bool { return f.Claim == until })
 }
 
 // wrong notes a finding.
-func (g *judge) wrong(c Cut, f world.Finding) {
+func (g *judge) wrong(m moment, f world.Finding) {
 	if g.say != nil {
 		g.say("  FINDING %v\n", f)
 	}
 	g.said++
-	key := fmt.Sprint(f.Claim, c)
+	key := fmt.Sprint(f.Claim, m.repeat)
 	if g.noted[key] {
 		return
 	}
@@ -87,40 +109,51 @@ func (g *judge) wrong(c Cut, f world.Finding) {
 			return
 		}
 	}
-	g.found = append(g.found, Found{f, g.job.at(c).String(), 1})
+	g.found = append(g.found, Found{f, m.repeat, 1})
 }
 
-// mounted judges what is mounted: the state of each of the cuts.
-func (g *judge) mounted(image uint64, same []Cut) error {
+// judgeMount judges what was mounted, if it was, and unmounts it.
+func (g *judge) judgeMount(mounting error, same []moment) (tree string, err error) {
+	var refused *MountError
+	if errors.As(mounting, &refused) {
+		g.wrong(same[0], world.Finding{Claim: Mounts, Path: g.job.FileSystem, Detail: refused.Error()})
+		return "", nil
+	} else if mounting != nil {
+		return "", mounting
+	}
+	tree, err = g.mounted(same)
+	return tree, errors.Join(err, g.Unmount())
+}
+
+// mounted judges what is mounted: the state of each of the moments.
+func (g *judge) mounted(same []moment) (text string, err error) {
 	tree, err := looked(g.Dir())
 	if err != nil {
 		g.wrong(same[0], world.Finding{Claim: Mounts, Path: g.job.FileSystem, Detail: err.Error()})
-		return nil
+		return "", nil
 	}
-	text := fmt.Sprintf("%q", tree)
-	gone := func(mark string) bool { return strings.HasPrefix(mark, "gone ") }
-	if _, known := g.images[image]; !known && slices.ContainsFunc(MarksBefore(g.recording.log, same[len(same)-1].At), gone) {
-		g.counts.Acknowledged++
-	}
-	g.images[image] = text
+	text = fmt.Sprintf("%q", tree)
 	leak := false
 	same = g.fresh(same, text)
-	for _, c := range same {
-		g.seen[g.key(c, text)] = true
+	for _, m := range same {
+		g.seen[m.promised(text)] = true
 	}
 	if len(same) == 0 {
-		return nil
+		return text, nil
 	}
 	g.counts.Trees += len(same)
 	check := func(tree world.Tree, recovered bool) {
-		for _, c := range same {
-			want, seen, torn, err := g.p.want(MarksBefore(g.recording.log, c.At), tree, recovered)
+		for _, m := range same {
+			want, seen, torn, err := g.p.want(m.marks, tree, recovered)
 			if err != nil {
-				g.wrong(c, world.Finding{Claim: world.WholeOrFlagged, Path: "metadata", Detail: err.Error()})
+				g.wrong(m, world.Finding{Claim: world.WholeOrFlagged, Path: "metadata", Detail: err.Error()})
 				continue
 			}
 			if torn > 0 && !recovered {
 				g.counts.Torn++
+			}
+			if g.shapes != nil && !recovered {
+				g.shapes[shape(seen)] = true
 			}
 			if inner, _ := seen.Below(want.Root); len(inner) > 0 {
 				leak = true
@@ -130,7 +163,7 @@ func (g *judge) mounted(image uint64, same []Cut) error {
 					leak = true
 					continue
 				}
-				g.wrong(c, f)
+				g.wrong(m, f)
 			}
 		}
 		if g.say != nil {
@@ -148,13 +181,13 @@ func (g *judge) mounted(image uint64, same []Cut) error {
 	}
 	if err := g.p.recover(&site{dir: g.Dir(), driver: g.driver}); err != nil {
 		g.wrong(same[0], world.Finding{Claim: world.CallsSucceed, Path: "recovery", Detail: err.Error()})
-		return nil
+		return text, nil
 	}
 	if tree, err = looked(g.Dir()); err != nil {
-		return err
+		return text, err
 	}
 	check(tree, true)
-	return nil
+	return text, nil
 }
 
 // want is what must be true after the marks, and seen is the tree as world.Check knows

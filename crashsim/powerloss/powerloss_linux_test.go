@@ -46,9 +46,12 @@ func TestPowerLossTakesNothingThatWasAcknowledged(t *testing.T) {
 		powerloss.Job{Program: "in-place", FileSystem: "ext4", Noise: "fsync", Budget: 20},
 		powerloss.Job{Program: "delete-durable", FileSystem: "ext4", Without: "Sync.SyncData", Budget: 10},
 		powerloss.Job{Program: "delete", FileSystem: "ext4", Noise: "fsync", Budget: 9, Parts: 2, Part: 0},
-		powerloss.Job{Program: "delete", FileSystem: "ext4", Noise: "fsync", Budget: 9, Parts: 2, Part: 1})
+		powerloss.Job{Program: "delete", FileSystem: "ext4", Noise: "fsync", Budget: 9, Parts: 2, Part: 1},
+		powerloss.Job{Program: "in-place", FileSystem: "ext4", Noise: "fsync", Shutdown: "nologflush", Until: world.ReachableWhole},
+		powerloss.Job{Program: "delete-durable", FileSystem: "ext4", Noise: "fsync", Shutdown: "logflush", Every: 9},
+		powerloss.Job{Program: "delete-durable", FileSystem: "ext4", Shutdown: "default", Until: powerloss.Replayed})
 	require.NoError(t, err)
-	for i, claims := range [][]world.Claim{nil, {world.ReachableWhole}, {world.RepliesTrue}, nil, nil} {
+	for i, claims := range [][]world.Claim{nil, {world.ReachableWhole}, {world.RepliesTrue}, nil, nil, {world.ReachableWhole}, nil, {powerloss.Replayed}} {
 		r := results[i]
 		require.Empty(t, r.Err)
 		var found []world.Claim
@@ -64,18 +67,24 @@ func TestPowerLossTakesNothingThatWasAcknowledged(t *testing.T) {
 	assert.Equal(t, []string{"Sync.SyncData"}, results[0].Fsyncs)
 	assert.Equal(t, []int{5, 4}, []int{results[3].Counts.States, results[4].Counts.States}, "each part of the states")
 
-	var said strings.Builder
-	findings, err := powerloss.Replay(context.Background(), powerloss.Options{Dir: dir, Replay: results[1].Findings[0].Repeat}, &said)
-	require.NoError(t, err)
-	assert.Positive(t, findings)
-	assert.Contains(t, said.String(), "power is lost")
-	assert.Contains(t, said.String(), results[1].Findings[0].Finding.String())
+	assert.Positive(t, results[6].Counts.Shutdowns)
+
+	for _, r := range []powerloss.Result{results[1], results[5], results[7]} {
+		var said strings.Builder
+		findings, err := powerloss.Replay(context.Background(), powerloss.Options{Dir: dir, Replay: r.Findings[0].Repeat}, &said)
+		require.NoError(t, err)
+		assert.Positive(t, findings)
+		assert.Contains(t, said.String(), "power is lost")
+		assert.Contains(t, said.String(), r.Findings[0].Finding.String())
+	}
 	for wrong, says := range map[string]string{
-		"powerloss:delete@ext4/A2":          "expected powerloss:PROGRAM@FILESYSTEM/DNc/LOST",
-		"powerloss:nothing@ext4/D2c":        `no program "nothing"`,
-		"powerloss:delete,x=1@ext4/D9c":     `cannot read "x=1"`,
-		"powerloss:delete,noise=x@ext4/D9c": `cannot read "noise=x"`,
-		"powerloss:delete@ext4/D9000c":      "entries that count",
+		"powerloss:delete@ext4/A2":                    "expected powerloss:PROGRAM@FILESYSTEM/DNc/LOST",
+		"powerloss:nothing@ext4/D2c":                  `no program "nothing"`,
+		"powerloss:delete,x=1@ext4/D9c":               `cannot read "x=1"`,
+		"powerloss:delete,noise=x@ext4/D9c":           `cannot read "noise=x"`,
+		"powerloss:delete,shutdown=x@ext4/D9c":        `cannot read "shutdown=x"`,
+		"powerloss:delete,shutdown=default@ext4/D99c": "the program makes fewer changes than 99",
+		"powerloss:delete@ext4/D9000c":                "entries that count",
 		results[1].Findings[0].Repeat[:strings.LastIndexByte(results[1].Findings[0].Repeat, '/')] + "/1": "entry 1 cannot be lost: the flush",
 	} {
 		_, err := powerloss.Replay(context.Background(), powerloss.Options{Dir: dir, Replay: wrong}, io.Discard)

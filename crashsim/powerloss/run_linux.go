@@ -28,6 +28,8 @@ type Job struct {
 	Part       int         // of the states, those whose number leaves this rest
 	Parts      int         // divided by this; 0: all of them
 	Until      world.Claim // stop as soon as this is found to be false
+	Shutdown   string      // the power losses are shutdowns of this kind, and each tree has to be one of replay
+	Every      int         // of the shutdowns, only each so many'th; 0: all
 }
 
 // text is the job as it stands in a schedule.
@@ -38,6 +40,9 @@ func (j Job) text() string {
 	}
 	if j.Without != "" {
 		text += ",without=" + j.Without
+	}
+	if j.Shutdown != "" {
+		text += ",shutdown=" + j.Shutdown
 	}
 	return text
 }
@@ -54,6 +59,10 @@ func (j *Job) set(word string) bool {
 	case "without":
 		j.Without = value
 		return true
+	case "shutdown":
+		j.Shutdown = value
+		_, is := shutdowns[value]
+		return is
 	}
 	return false
 }
@@ -101,6 +110,7 @@ type Counts struct {
 	States       int           // different images
 	Trees        int           // different trees, with what was promised
 	Acknowledged int           // states in which a deletion had been acknowledged
+	Shutdowns    int           // states that are not of replay
 	Leaks        int           // trees with something left that recovery had to remove
 	Torn         int           // trees with content that nobody promised, and that is not whole
 	Replaying    time.Duration // of one worker
@@ -133,6 +143,7 @@ func (c *Counts) Add(d Counts) {
 	c.States += d.States
 	c.Trees += d.Trees
 	c.Acknowledged += d.Acknowledged
+	c.Shutdowns += d.Shutdowns
 	c.Leaks += d.Leaks
 	c.Torn += d.Torn
 	c.Replaying += d.Replaying
@@ -272,6 +283,9 @@ func (s *shop) do(ctx context.Context, j Job, seed uint64, dir string) (result R
 				g.counts.Flushes++
 			}
 		}
+		if j.Shutdown != "" {
+			return newReplays(g, seed).shutdowns(ctx, dir)
+		}
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		begin, used := time.Now(), processorTime()
@@ -286,7 +300,7 @@ func (s *shop) do(ctx context.Context, j Job, seed uint64, dir string) (result R
 			if err := g.judge(c.Same(r.log)); err != nil {
 				return fmt.Errorf("%s: %w", j.at(c), err)
 			}
-			if j.Until != "" && slices.ContainsFunc(g.found, func(f Found) bool { return f.Claim == j.Until }) {
+			if g.done() {
 				break
 			}
 		}
@@ -309,11 +323,27 @@ func (s *shop) replay(text *schedule.Schedule, dir string, out io.Writer) (findi
 		return 0, err
 	}
 	defer r.base.Close()
-	if c.At > len(r.log) || c.At < r.begin {
+	if j.Shutdown == "" && (c.At > len(r.log) || c.At < r.begin) {
 		return 0, text.Refuse("the log has %d entries that count, from %d", len(r.log)-r.begin, r.begin)
 	}
 	say := func(format string, arguments ...any) { fmt.Fprintf(out, format, arguments...) }
 	say("%v\n", j)
+	replayer, err := NewReplayer(r.fs, r.base, r.log, filepath.Join(dir, "disk"))
+	if err != nil {
+		return 0, err
+	}
+	defer replayer.Close()
+	g := newJudge(r, replayer, s.driver)
+	g.say = say
+	if j.Shutdown != "" {
+		say("power is lost after %d changes\n", c.At)
+		ended, err := newReplays(g, 0).shutdown(dir, c.At)
+		if ended {
+			err = text.Refuse("the program makes fewer changes than %d", c.At)
+		}
+		say("%d findings\n", g.said)
+		return g.said, err
+	}
 	for i, e := range r.log[:c.At] {
 		if i < r.begin {
 			continue
@@ -330,13 +360,6 @@ func (s *shop) replay(text *schedule.Schedule, dir string, out io.Writer) (findi
 		}
 	}
 	say("power is lost\n")
-	replayer, err := NewReplayer(r.fs, r.base, r.log, filepath.Join(dir, "disk"))
-	if err != nil {
-		return 0, err
-	}
-	defer replayer.Close()
-	g := newJudge(r, replayer, s.driver)
-	g.say = say
 	err = g.judge([]Cut{c})
 	say("%d findings\n", g.said)
 	return g.said, err

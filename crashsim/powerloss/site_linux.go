@@ -25,6 +25,8 @@ const (
 type site struct {
 	dir  string
 	mark func(text string) error // nil: there is nobody to hear it
+	// before is called before each change, if mark is there; nil: it is not.
+	before func() error
 	// noise is what others do on the file system before each change: "" nothing,
 	// "fsync" sync a file of their own, "sync" sync everything.
 	noise   string
@@ -74,9 +76,15 @@ var changing = []kernel.Method{
 
 // disturb does what others do.
 func (s *site) disturb() error {
-	switch {
-	case s.mark == nil:
+	if s.mark == nil {
 		return nil
+	}
+	if s.before != nil {
+		if err := s.before(); err != nil {
+			return err
+		}
+	}
+	switch {
 	case s.noise == "fsync":
 		file, err := os.OpenFile(s.path(noiseName), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 		if err != nil {

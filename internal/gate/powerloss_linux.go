@@ -54,6 +54,11 @@ func runPowerLoss(ctx context.Context, env Env) (Result, error) {
 			j.Part, j.Parts = (part+i)%parts, parts // of each job, so that what is expected of a shard is so of all
 			jobs = append(jobs, j)
 		}
+		for i, j := range powerloss.Shutdowns(name, env.Deep) {
+			if i%parts == part {
+				jobs = append(jobs, j)
+			}
+		}
 		jobs = append(jobs, powerloss.Controls(name, env.Deep)...)
 	}
 	if len(systems) == 0 {
@@ -83,7 +88,7 @@ func powerLossResult(results []powerloss.Result, systems []string, states int) (
 	for _, name := range systems {
 		counts[name] = &powerloss.Counts{}
 	}
-	controls, caught, findings := 0, 0, 0
+	controls, caught, shutdowns, findings := 0, 0, 0, 0
 	for _, r := range results {
 		if r.Err != "" {
 			return result, errors.New(r.Err)
@@ -93,9 +98,12 @@ func powerLossResult(results []powerloss.Result, systems []string, states int) (
 			if slices.ContainsFunc(r.Findings, func(f powerloss.Found) bool { return f.Claim == claim }) {
 				caught++
 			} else {
-				result.Problems = append(result.Problems, fmt.Sprintf("%v is wrong, and %s was not found to be false in %d states", r.Job, claim, r.Counts.States))
+				result.Problems = append(result.Problems, fmt.Sprintf("%v is wrong, and %s was not found to be false in %d states", r.Job, claim, r.Counts.States+r.Counts.Shutdowns))
 			}
 			continue
+		}
+		if r.Job.Shutdown != "" {
+			shutdowns++
 		}
 		counts[r.Job.FileSystem].Add(r.Counts)
 		findings += len(r.Findings)
@@ -114,6 +122,7 @@ func powerLossResult(results []powerloss.Result, systems []string, states int) (
 	result.Counts = append(result.Counts,
 		AtLeast("trees recovered", int64(all.Trees), int64(states*len(systems)*minTreesPercent/100)),
 		AtLeast("of them with leaks, all reclaimed", int64(all.Leaks), int64(states*len(systems)*minLeaksPercent/100)),
+		AtLeast("shutdowns by the kernel, which leave what replay does", int64(all.Shutdowns), int64(shutdowns)),
 		AtLeast("wrong programs found wrong", int64(caught), int64(controls)),
 		Never("findings", int64(findings)))
 	var rates []string

@@ -156,7 +156,7 @@ func TestWorldsStageJudgesAReport(t *testing.T) {
 }
 
 func TestPowerLossStageJudgesResults(t *testing.T) {
-	type results struct{ plain, wrong powerloss.Result }
+	type results struct{ plain, shutdown, wrong powerloss.Result }
 	wrong := powerloss.Job{Program: "in-place", FileSystem: "xfs", Until: world.ReachableWhole}
 	found := func(claim world.Claim) []powerloss.Found {
 		return []powerloss.Found{{Finding: world.Finding{Claim: claim, Path: "layers/v1", Detail: "is lost"}, Repeat: "powerloss:x@xfs/D1c", Trees: 2}}
@@ -164,15 +164,17 @@ func TestPowerLossStageJudgesResults(t *testing.T) {
 	judgedReports(t, func(change func(*results)) Result {
 		r := results{
 			powerloss.Result{Job: powerloss.Job{Program: "delete", FileSystem: "xfs"}, Counts: powerloss.Counts{States: 100, Trees: 40, Acknowledged: 30, Leaks: 20}},
+			powerloss.Result{Job: powerloss.Job{Program: "delete", FileSystem: "xfs", Shutdown: "default"}, Counts: powerloss.Counts{Shutdowns: 1}},
 			powerloss.Result{Job: wrong, Findings: found(world.ReachableWhole)},
 		}
 		change(&r)
-		result, err := powerLossResult([]powerloss.Result{r.plain, r.wrong}, []string{"xfs"}, 200)
+		result, err := powerLossResult([]powerloss.Result{r.plain, r.shutdown, r.wrong}, []string{"xfs"}, 200)
 		require.NoError(t, err)
 		return result
 	}, map[string]func(*results){
 		"replies-true: layers/v1: is lost (2 trees)\n  afterlock replay powerloss:x@xfs/D1c":                  func(r *results) { r.plain.Findings = found(world.RepliesTrue) },
 		"in-place on xfs is wrong, and reachable-whole was not found to be false in 0 states":                 func(r *results) { r.wrong.Findings = found(world.RepliesTrue) },
+		"0 shutdowns by the kernel, which leave what replay does, at least 1 expected":                        func(r *results) { r.shutdown.Counts.Shutdowns = 0 },
 		"99 states of xfs, at least 100 expected":                                                             func(r *results) { r.plain.Counts.States-- },
 		"19 of them with an acknowledged deletion, at least 20 expected":                                      func(r *results) { r.plain.Counts.Acknowledged = 19 },
 		"19 trees recovered, at least 20 expected; 9 of them with leaks, all reclaimed, at least 10 expected": func(r *results) { r.plain.Counts.Trees, r.plain.Counts.Leaks = 19, 9 },
