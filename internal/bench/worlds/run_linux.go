@@ -217,8 +217,7 @@ func run(ctx context.Context, o Options) (Report, error) {
 	}
 	s.cover = newCover(sizes, t, o.Seed, more...)
 	r.Combinations = len(s.cover.order)
-	for s.batch(ctx) {
-	}
+	s.playAll(ctx)
 	if s.ShardN <= 1 {
 		r.Covered = r.Combinations - s.cover.left - s.gone()
 	}
@@ -258,9 +257,9 @@ func (s *search) gone() (n int) {
 	return n
 }
 
-// batchSize is how many worlds are drawn before what one of them teaches counts for
+// window is how many worlds are drawn before what the first of them teaches counts for
 // the next: a number of its own, so that the same worlds are drawn on any machine.
-const batchSize = 16
+const window = 16
 
 // learning is how many worlds are drawn before shards stop to learn what is refused: up to
 // then each looks at the worlds of the others, and after that at its own, so that all
@@ -277,67 +276,82 @@ type played struct {
 	why      string // it is refused
 	err      error
 	others   bool // it is another shard's
+	learns   bool // a refusal has something to say about the next
+	done     chan struct{}
 }
 
-// batch draws some worlds and plays them, and reports whether there may be more.
-func (s *search) batch(ctx context.Context) (more bool) {
-	var batch []*played
-	for len(batch) < batchSize && (s.Limit == 0 || s.report.Worlds+len(batch) < s.Limit) {
-		w, met, ok := s.cover.next()
-		if !ok {
-			break
-		}
-		s.drawn++
-		batch = append(batch, &played{World: w, met: met, others: s.ShardN > 1 && s.drawn%s.ShardN != s.ShardI-1})
-	}
-	next := make(chan *played)
-	var wait sync.WaitGroup
-	for range 2 * runtime.GOMAXPROCS(0) { // who makes a file system durable waits
+// playAll draws worlds and plays them until there are no more. It judges them in the order
+// in which they were drawn.
+func (s *search) playAll(ctx context.Context) {
+	var (
+		next  = make(chan *played, window)
+		wait  sync.WaitGroup
+		ahead []*played
+	)
+	for range 3 * runtime.GOMAXPROCS(0) { // who makes a file system durable waits
 		wait.Go(func() {
 			for p := range next {
 				s.play(ctx, p)
+				close(p.done)
 			}
 		})
 	}
-	for _, p := range batch {
-		next <- p
-	}
-	close(next)
-	wait.Wait()
-	for _, p := range batch {
-		switch {
-		case ctx.Err() != nil:
-			return false
-		case p.why != "" && p.refused == nothing:
-			s.note(p.World, []string{"no world can be built: " + p.why})
-			return false
-		case p.why != "":
-			s.causes[p.refused] = p.why
-			if s.learns() {
-				s.cover.refuse(p.refused)
-				s.cover.putBack(p.met)
+	defer wait.Wait()
+	defer close(next)
+	for {
+		for len(ahead) < window && !(s.First && len(s.report.Findings) > 0) && (s.Limit == 0 || s.report.Worlds+len(ahead) < s.Limit) {
+			w, met, ok := s.cover.next()
+			if !ok {
+				break
 			}
-		case p.err != nil:
-			s.note(p.World, []string{"not judged: " + p.err.Error()})
-		case len(p.findings) > 0:
-			s.note(p.reduced, p.findings)
-			fallthrough
-		case !p.others:
-			s.report.Worlds++
-			s.report.Covered += len(p.met)
+			s.drawn++
+			p := &played{World: w, met: met, others: s.ShardN > 1 && s.drawn%s.ShardN != s.ShardI-1,
+				learns: s.ShardN <= 1 || s.drawn <= learning, done: make(chan struct{})}
+			ahead = append(ahead, p)
+			next <- p
 		}
+		if len(ahead) == 0 {
+			return
+		}
+		<-ahead[0].done
+		if !s.judged(ctx, ahead[0]) {
+			return
+		}
+		ahead = ahead[1:]
 	}
-	s.Progress(fmt.Sprintf("%d worlds, %d combinations wanted", s.report.Worlds, s.cover.left))
-	return len(batch) > 0 && !(s.First && len(s.report.Findings) > 0)
 }
 
-// learns reports whether a world that is refused has something to say about the next.
-func (s *search) learns() bool { return s.ShardN <= 1 || s.drawn <= learning }
+// judged notes what became of a world, and reports whether there may be more.
+func (s *search) judged(ctx context.Context, p *played) (more bool) {
+	switch {
+	case ctx.Err() != nil:
+		return false
+	case p.why != "" && p.refused == nothing:
+		s.note(p.World, []string{"no world can be built: " + p.why})
+		return false
+	case p.why != "":
+		s.causes[p.refused] = p.why
+		if p.learns {
+			s.cover.refuse(p.refused)
+			s.cover.putBack(p.met)
+		}
+	case p.err != nil:
+		s.note(p.World, []string{"not judged: " + p.err.Error()})
+	case len(p.findings) > 0:
+		s.note(p.reduced, p.findings)
+		fallthrough
+	case !p.others:
+		s.report.Worlds++
+		s.report.Covered += len(p.met)
+	}
+	s.Progress(fmt.Sprintf("%d worlds, %d combinations wanted", s.report.Worlds, s.cover.left))
+	return true
+}
 
 // play plays the world, and looks for what is behind what it finds.
 func (s *search) play(ctx context.Context, p *played) {
 	switch {
-	case p.others && s.learns():
+	case p.others && p.learns:
 		p.err = s.probe(ctx, p.World)
 	case !p.others:
 		p.findings, p.err = s.try(ctx, p.World)
