@@ -33,8 +33,8 @@ const (
 // A crew is what the walks that remove one tree have in common, and the workers, that
 // is goroutines, which go on with them.
 //
-// The first walk begins alone. Where the pace wants one more worker, a walk lends a
-// directory out of its shallowest level to a new walk, for a new worker, and later
+// The first walk begins alone. Where the pace wants one more worker, a walk lends half
+// of the directories of its shallowest level to a new walk, for a new worker, and later
 // waits for it before it ends that level. What waits or was laid down is no worker's
 // until another one ends a walk and goes on with it; so no worker ever sleeps.
 //
@@ -59,8 +59,9 @@ type crew struct {
 	spare    []*removal // at their end: their memory
 	workers  int
 	pace     pace
-	counted  int       // names removed in this slice
-	since    time.Time // when it began
+	counted  int           // names removed in this slice
+	since    time.Time     // when it began
+	lasts    time.Duration // how long, at least: the first one is what was removed alone
 	stopped  bool
 	panicked any // of a helper
 }
@@ -75,8 +76,10 @@ type lent struct {
 func newCrew(r *Root, op, name string, m *meter) *crew {
 	c := &crew{
 		root: r, kernel: r.kernel, meter: m, op: op, name: name,
-		left: LeftoverError{Op: op, Path: r.join(name)},
-		pace: newPace(cmp.Or(m.workers, r.options.workers)),
+		left:    LeftoverError{Op: op, Path: r.join(name)},
+		pace:    newPace(cmp.Or(m.workers, r.options.workers)),
+		counted: r.options.alone - countedAtOnce, // when it is counted for the first time
+		since:   r.options.now(),
 	}
 	if r.options.eager {
 		c.pace.workers = c.pace.most
@@ -100,15 +103,15 @@ func (c *crew) run(first *removal) {
 	}()
 	if c.root.options.idle {
 		c.helpers.Add(1)
-		go c.help(first, "") // on a thread of its own, too
+		go c.help(first) // on a thread of its own, too
 	} else {
-		c.work(first, "")
+		c.work(first)
 	}
 	done = true
 }
 
 // help is work in a goroutine of its own. A panic is the caller's.
-func (c *crew) help(v *removal, name string) {
+func (c *crew) help(v *removal) {
 	c.root.options.background()
 	done := false
 	defer c.helpers.Done()
@@ -121,16 +124,13 @@ func (c *crew) help(v *removal, name string) {
 			c.panicked = cmp.Or(c.panicked, met) // of several the first
 		}
 	}()
-	c.work(v, name)
+	c.work(v)
 	done = true
 }
 
-// work removes the directory name, unless that is empty, goes on with the walk, and
-// then with others as long as there are any for this worker.
-func (c *crew) work(v *removal, name string) {
-	if name != "" {
-		v.descend(v.base-1, name)
-	}
+// work goes on with the walk, and then with others as long as there are any for this
+// worker.
+func (c *crew) work(v *removal) {
 	for v != nil {
 		v = c.walk(v)
 	}
@@ -138,7 +138,7 @@ func (c *crew) work(v *removal, name string) {
 
 // walk goes on with one walk. It returns what to go on with then.
 func (c *crew) walk(v *removal) (next *removal) {
-	for len(v.levels) > v.base {
+	for len(v.levels) > v.base || len(v.borrowed) > 0 {
 		if err := c.ctx.Err(); err != nil {
 			c.stop(&Error{Op: c.op, Path: c.left.Path, Err: err})
 		}
@@ -148,7 +148,11 @@ func (c *crew) walk(v *removal) (next *removal) {
 		case want < 0 && c.leave(v):
 			return nil
 		}
-		if v.step() {
+		if last := len(v.borrowed) - 1; len(v.levels) == v.base {
+			name := v.borrowed[last]
+			v.borrowed = v.borrowed[:last]
+			v.descend(v.base-1, name)
+		} else if v.step() {
 			return c.next()
 		}
 		if v.due <= 0 {
@@ -208,45 +212,58 @@ func (c *crew) stop(err error) {
 	c.employ(c.workers)
 }
 
-// lend hires a worker: for what was laid down, or for a directory of the walk, unless
-// that has nothing else left.
+// lend hires a worker: for what was laid down, or for half of the directories in the
+// shallowest level of the walk that has some, unless it has nothing else left.
 func (c *crew) lend(v *removal) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.want.Load() <= 0 {
 		return
 	}
-	if n := len(c.laid); n > 0 {
-		c.hire(c.nextLocked(), "")
+	if len(c.laid) > 0 {
+		c.hire(c.nextLocked())
+		return
+	}
+	if n := len(v.borrowed); n > 1 || n == 1 && len(v.levels) > v.base {
+		lends := c.below(v.levels[:v.base], v.to)
+		lends.borrowed = slices.Clone(v.borrowed[:(n+1)/2])
+		v.borrowed = v.borrowed[(n+1)/2:]
+		c.hire(lends)
 		return
 	}
 	for i := v.base; i < len(v.levels); i++ {
 		l := &v.levels[i]
-		last := len(l.entries) - 1
-		if l.dirs == 0 || last == 0 && i == len(v.levels)-1 {
+		if l.dirs == 0 || len(l.entries) == 1 && i == len(v.levels)-1 {
 			continue
 		}
-		at := last
-		for l.entries[at].Type != fs.ModeDir {
-			at--
-		}
-		name := l.entries[at].Name
-		l.entries[at] = l.entries[last]
-		l.entries = l.entries[:last]
-		l.dirs--
 		if l.lent == nil {
 			l.lent = new(lent)
 		}
-		l.lent.walks++
-		c.hire(c.below(v.levels[:i+1], l.lent), name)
+		lends := c.below(v.levels[:i+1], l.lent)
+		lends.borrowed = l.take((l.dirs + 1) / 2)
+		c.hire(lends)
 		return
 	}
 }
 
-func (c *crew) hire(v *removal, name string) {
+// take takes the last n directories out of what is left of the batch.
+func (l *level) take(n int) (names []string) {
+	for at := len(l.entries) - 1; len(names) < n; at-- {
+		if l.entries[at].Type == fs.ModeDir {
+			last := len(l.entries) - 1
+			names = append(names, l.entries[at].Name)
+			l.entries[at] = l.entries[last]
+			l.entries = l.entries[:last]
+		}
+	}
+	l.dirs -= n
+	return names
+}
+
+func (c *crew) hire(v *removal) {
 	c.employ(c.workers + 1)
 	c.helpers.Add(1)
-	go c.help(v, name)
+	go c.help(v)
 }
 
 // below is a new walk below the levels of another one.
@@ -259,6 +276,7 @@ func (c *crew) below(levels []level, to *lent) *removal {
 	for _, l := range levels {
 		v.push(l.fd, l.name)
 	}
+	to.walks++
 	c.walks = append(c.walks, v)
 	return v
 }
@@ -274,6 +292,7 @@ func (c *crew) end(v *removal) (next *removal) {
 		return c.nextLocked() // nobody is left
 	}
 	c.spare = append(c.spare, v)
+	c.counted += countedAtOnce - v.due
 	above := &v.levels[v.base-1]
 	to.walks--
 	to.removed = to.removed || above.removed
@@ -341,15 +360,14 @@ func (c *crew) count() {
 	now := c.root.options.now()
 	c.counted += countedAtOnce
 	took := now.Sub(c.since)
-	switch {
-	case c.since.IsZero():
-	case took < slice:
+	if took < c.lasts {
 		return
-	case c.workers == c.pace.workers: // else nothing is learned
-		c.pace.next(float64(c.counted) / took.Seconds())
+	}
+	if c.workers == c.pace.workers { // else nothing is learned
+		c.pace.next(float64(c.counted) / max(took, 1).Seconds())
 		c.employ(c.workers)
 	}
-	c.counted, c.since = 0, now
+	c.counted, c.since, c.lasts = 0, now, slice
 }
 
 // closeAll closes what walks have open that did not come to their end.

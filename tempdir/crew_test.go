@@ -36,22 +36,22 @@ func TestPace(t *testing.T) {
 		trials  int
 	}{
 		"one core":                 {1, linear, 1, 0},
-		"two cores, twice as fast": {2, linear, 2, 8},
-		"as many as run":           {16, linear, 16, 22},
-		"half as fast":             {16, func(_, workers int) float64 { return 1 / float64(workers) }, 1, 8},
-		"the same":                 {2, func(_, workers int) float64 { return 1 }, 1, 8},
-		"less than the gain":       {2, func(_, workers int) float64 { return []float64{0, 1, 1.14}[workers] }, 1, 8},
-		"the gain":                 {2, func(_, workers int) float64 { return []float64{0, 1, 1.16}[workers] }, 2, 8},
-		"up to four":               {16, func(_, workers int) float64 { return float64(min(workers, 4)) }, 4, 12},
+		"two cores, twice as fast": {2, linear, 2, 5},
+		"as many as run":           {16, linear, 16, 8},
+		"half as fast":             {16, func(_, workers int) float64 { return 1 / float64(workers) }, 1, 6},
+		"the same":                 {2, func(_, workers int) float64 { return 1 }, 1, 6},
+		"less than the gain":       {2, func(_, workers int) float64 { return []float64{0, 1, 1.14}[workers] }, 1, 6},
+		"the gain":                 {2, func(_, workers int) float64 { return []float64{0, 1, 1.16}[workers] }, 2, 5},
+		"up to four":               {16, func(_, workers int) float64 { return float64(min(workers, 4)) }, 4, 8},
 		"half as fast after a while": {2, func(slice, workers int) float64 {
 			return []float64{0, 1, 2, 0.5}[workers+min(1, slice/500*(workers-1))]
-		}, 1, 503},
-		"one slow slice now and then": {2, func(slice, workers int) float64 { return []float64{0, 1, 2, 0, 0.4, 0.9}[workers+slice%50/49*3] }, 2, 8},
+		}, 1, 501},
+		"one slow slice now and then": {2, func(slice, workers int) float64 { return []float64{0, 1, 2, 0, 0.4, 0.9}[workers+slice%50/49*3] }, 2, 5},
 		"four, and one is best after a while": {16, func(slice, workers int) float64 {
 			return []float64{float64(min(workers, 4)), 1 / float64(workers)}[min(1, slice/500)]
-		}, 1, 510},
-		"twice as fast after a while":    {2, func(slice, workers int) float64 { return []float64{0, 1, 1, 2}[workers+min(1, slice/100*(workers-1))] }, 2, 400},
-		"slower files, and quicker ones": {2, func(slice, workers int) float64 { return float64(workers) * []float64{1, 0.1, 10}[slice/20%3] }, 2, 60},
+		}, 1, 504},
+		"twice as fast after a while":    {2, func(slice, workers int) float64 { return []float64{0, 1, 1, 2}[workers+min(1, slice/100*(workers-1))] }, 2, 296},
+		"slower files, and quicker ones": {2, func(slice, workers int) float64 { return float64(workers) * []float64{1, 0.1, 10}[slice/20%3] }, 2, 7},
 	} {
 		t.Run(name, func(t *testing.T) {
 			workers := tempdir.Pace(c.most, 1000, c.rate)
@@ -173,7 +173,8 @@ func TestCrewHires(t *testing.T) {
 		return nil
 	})
 	require.NoError(t, tempdir.Remove(background, top, kernel.With[tempdir.Option](k), clock, tempdir.Workers(2)))
-	require.EqualValues(t, 1, most.Load())
+	require.Positive(t, most.Load())
+	require.LessOrEqual(t, most.Load(), int64(2), "one, and perhaps one that has not quite ended")
 }
 
 // What a walk below others hoisted is listed again at the top, where nothing was removed.

@@ -112,7 +112,7 @@ func ClearFlags() Option {
 // Workers bounds how many goroutines remove one tree at the same time; 1 is the
 // caller's alone. Without it, or with less than 1, there are at most as many as GOMAXPROCS, and 16. How many
 // there are, up to that, is found out while they work: one more stays only where it
-// makes the removal faster, and trees of less than 2000 entries and single
+// makes the removal faster, and trees of less than 500 entries and single
 // directories are one goroutine's. A worker takes up to 33 descriptors. None is left
 // when the call returns.
 func Workers(n int) Option {

@@ -5,7 +5,7 @@ import "runtime"
 const (
 	// alone is how many names one walk removes by itself, and in the order in which
 	// they are listed, before more is worth it.
-	alone = 2000
+	alone = 500
 
 	// maxWorkers bounds the workers where [Workers] does not, because each may have
 	// maxDepth descriptors open.
@@ -15,11 +15,13 @@ const (
 	// cores give is far above, and noise is below.
 	gain = 1.15
 
-	// firstRest is how many slices of time the number of workers rests after a trial,
-	// and maxRest how many at most: each trial that fails makes it longer by a factor.
-	firstRest  = 8
-	restFactor = 4
-	maxRest    = 256
+	// firstRest is how many slices of time the number of workers rests after a trial that
+	// fails, and maxRest how many at most: each one that fails makes it longer by a factor.
+	// What a trial settled rests for settledRest: where fewer get faster, a slump tells.
+	firstRest   = 4
+	restFactor  = 8
+	settledRest = 32
+	maxRest     = 256
 
 	// slump is the part of its former rate below which, twice in turn, a number of workers
 	// is tried against one less at once: some file systems get slower only after a while.
@@ -68,7 +70,7 @@ func (p *pace) next(rate float64) {
 		p.rest, p.pause = 0, firstRest
 		p.down = !up
 		if p.workers == p.most || p.workers == 1 {
-			p.rest = p.pause
+			p.rest, p.pause = settledRest, maxRest
 		}
 	}
 	p.from = 0
