@@ -104,6 +104,10 @@
 // it is: slowly, and it needs neither a root nor free space. [Dir.Close] removes what
 // is staged; [Dir.Release] leaves that to whichever process calls [Root.Recover] next.
 //
+// A process that ends soon calls Recover when it starts, with [Slice] if it may not take
+// long; one that stays has [Root.Reap] do it again and again. [OnProgress] and
+// [CountBytes] say what removals do, [Rate] and [IdleIO] hold them back.
+//
 // # Errors
 //
 // Every error names the operation and the path, wraps one of the kinds below

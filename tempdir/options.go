@@ -123,8 +123,8 @@ func Workers(n int) Option {
 // worked so long, whichever is first; 0 is no bound. What is left keeps its names on disk,
 // and [Report.More] says so, without an error: the next call goes on, a call of the same
 // Root with the instance after those that were begun, so that no instance keeps the
-// others waiting. At least one instance is begun, and the bound of names is passed by
-// less than there are workers. Of one that is cut off the outcome is [Unfinished], and [Failed] if some names could
+// others waiting. The bound of names is passed by less than there are workers; a time
+// may be too short to remove anything. Of one that is cut off the outcome is [Unfinished], and [Failed] if some names could
 // not be removed; the error matches [context.Canceled] as well then.
 func Slice(names int64, d time.Duration) Option {
 	return func(o *options) { o.sliceNames, o.sliceTime = names, d }

@@ -19,6 +19,8 @@ type printed struct {
 		Root      string
 		RootBytes []byte `json:"root_bytes"`
 		DryRun    bool   `json:"dry_run"`
+		More      bool
+		Error     string
 		Instances []struct {
 			Name, State, Reason string
 			NameBytes           []byte `json:"name_bytes"`
@@ -29,7 +31,10 @@ type printed struct {
 			}
 			Usage *struct{ Files, Bytes int64 }
 		}
-		Results []struct{ ID, Outcome, Note string }
+		Results []struct {
+			ID, Outcome, Note string
+			Names             int64
+		}
 		Foreign []struct {
 			Name      string
 			NameBytes []byte `json:"name_bytes"`

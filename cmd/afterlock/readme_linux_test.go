@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -43,7 +44,7 @@ func callsIn(t *testing.T, document string) (calls []string, printed map[string]
 // Flags and commands that documents show exist, and what costs little is run.
 func TestDocumentsShowCallsOfTheCommandThatWork(t *testing.T) {
 	ran := 0
-	for document, least := range map[string]int{"README.md": 5, "docs/verification.md": 8, "docs/speed.md": 4} {
+	for document, least := range map[string]int{"README.md": 5, "docs/verification.md": 8, "docs/speed.md": 4, "docs/operations.md": 8} {
 		calls, printed := callsIn(t, document)
 		assert.GreaterOrEqual(t, len(calls), least, document)
 		for _, words := range calls {
@@ -62,4 +63,29 @@ func TestDocumentsShowCallsOfTheCommandThatWork(t *testing.T) {
 		}
 	}
 	assert.Positive(t, ran)
+}
+
+// The units are such that systemd takes them, and call the command as it is.
+func TestSystemdUnits(t *testing.T) {
+	const command = "/usr/local/bin/afterlock"
+	dir, units := t.TempDir(), []string{}
+	for _, name := range []string{"afterlock-recover.service", "afterlock-recover.timer"} {
+		text, err := os.ReadFile(filepath.Join("../../docs/systemd", name))
+		require.NoError(t, err)
+		unit := strings.ReplaceAll(string(text), command, "/bin/true") // has to exist
+		units = append(units, filepath.Join(dir, name))
+		require.NoError(t, os.WriteFile(units[len(units)-1], []byte(unit), 0o600))
+		if _, words, is := strings.Cut(string(text), "ExecStart="+command); is {
+			words, _, _ = strings.Cut(words, "\n")
+			_, stderr, code := call(t, append(strings.Fields(words), "--help")...)
+			assert.Zero(t, code, stderr)
+			assert.Contains(t, words, "recover")
+		}
+	}
+	if _, err := exec.LookPath("systemd-analyze"); err != nil {
+		t.Skip("skipped the rest, because there is no systemd-analyze")
+	}
+	output, err := exec.Command("systemd-analyze", append([]string{"verify", "--man=no"}, units...)...).CombinedOutput()
+	require.NoError(t, err, string(output))
+	assert.Empty(t, string(output))
 }

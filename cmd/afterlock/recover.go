@@ -37,27 +37,37 @@ Beside processes of containers/storage as released, a lock file without data tha
 is younger than --lock-grace is left alone as well.
 
 Outcomes: live, recovered, young (see the graces), vanished (somebody else did
-it), denied (another user's: not for us to open), failed.
+it), denied (another user's: not for us to open), unfinished (--max-time ended
+first), failed. On a terminal, standard error shows how many files are removed.
 
-Exit codes: 0 done, 1 something could not be removed (with --dry-run: would be
+Exit codes: 0 done, or as much as --max-time allows, 1 something could not be removed (with --dry-run: would be
 refused), 2 usage or a root cannot be opened; the others are recovered.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if r.lockGrace < 0 || r.orphanGrace < 0 {
 				return errNegative
 			}
+			if r.maxTime < 0 || r.parallel < 1 {
+				return errors.New("--max-time must not be negative, and --parallel must be 1 or more")
+			}
+			end, err := r.effort.begin(cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			begun := time.Now()
 			c := newChapters(args)
 			var all []recovery
 			failures := false
 			c.each(func(root string) error {
-				one, err := r.recover(cmd.Context(), root)
+				one, err := r.recover(cmd.Context(), root, r.maxTime-time.Since(begun))
 				if err == nil {
 					all = append(all, one)
 					failures = failures || one.failed
 				}
 				return err
 			})
-			err := c.end(cmd, map[string]any{"roots": orEmpty(all)}, asJSON, func(out io.Writer) error {
+			end()
+			err = c.end(cmd, map[string]any{"roots": orEmpty(all)}, asJSON, func(out io.Writer) error {
 				return printRecoveries(cmd, c, all)
 			})
 			if err == nil && failures {
@@ -73,6 +83,9 @@ refused), 2 usage or a root cannot be opened; the others are recovered.`,
 	flags.BoolVar(&r.clearFlags, "clear-flags", false, "clear immutable and append-only flags that are in the way")
 	flags.BoolVar(&r.detachMounts, "detach-mounts", false, "detach mounts found inside stale instances, without touching what is mounted")
 	flags.BoolVar(&r.allowOthers, "allow-others", false, "recover a root too that every user may write")
+	flags.DurationVar(&r.maxTime, "max-time", 0, "stop after this time, and leave what is left to the next recovery; 0: no bound")
+	flags.IntVar(&r.parallel, "parallel", 1, "recover up to `n` instances of a root at the same time")
+	r.effort.flags(cmd)
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
 	return cmd
 }
@@ -84,10 +97,18 @@ type recoverer struct {
 	clearFlags             bool
 	detachMounts           bool
 	allowOthers            bool
+	maxTime                time.Duration
+	parallel               int
+	effort                 effort
 }
 
-func (r recoverer) options() []tempdir.Option {
-	options := flagOptions(r.clearFlags)
+// options are those for a root, in which that much of the time is left.
+func (r *recoverer) options(left time.Duration) []tempdir.Option {
+	options := append(flagOptions(r.clearFlags), r.effort.options...)
+	options = append(options, tempdir.Parallel(r.parallel))
+	if r.maxTime > 0 {
+		options = append(options, tempdir.Slice(0, max(left, 1)))
+	}
 	if r.detachMounts {
 		options = append(options, tempdir.DetachMounts())
 	}
@@ -104,6 +125,7 @@ type recovery struct {
 	DryRun    bool      `json:"dry_run"`
 	Results   []result  `json:"results"`
 	Foreign   []foreign `json:"foreign"`
+	More      bool      `json:"more"`            // is left, because --max-time ended first or it was interrupted
 	Error     string    `json:"error,omitempty"` // why it stopped early
 	failed    bool
 }
@@ -113,6 +135,7 @@ type result struct {
 	ID      string `json:"id"`
 	Outcome string `json:"outcome"`
 	Note    string `json:"note,omitempty"`
+	Names   int64  `json:"names,omitempty"` // that were removed
 }
 
 // A foreign is a name in a root that is not ours.
@@ -121,8 +144,8 @@ type foreign struct {
 	Bytes []byte `json:"name_bytes,omitempty"`
 }
 
-func (r recoverer) recover(ctx context.Context, path string) (recovery, error) {
-	root, err := openRoot(path, r.lockGrace, r.orphanGrace, r.options()...)
+func (r *recoverer) recover(ctx context.Context, path string, left time.Duration) (recovery, error) {
+	root, err := openRoot(path, r.lockGrace, r.orphanGrace, r.options(left)...)
 	if err != nil {
 		return recovery{}, err
 	}
@@ -132,11 +155,12 @@ func (r recoverer) recover(ctx context.Context, path string) (recovery, error) {
 		return out, out.foresee(ctx, root, r)
 	}
 	report, err := root.Recover(ctx)
+	out.More = report.More
 	if err != nil && len(report.Results) == 0 && ctx.Err() == nil {
 		return out, err // the root could not be listed
 	}
 	for _, one := range report.Results {
-		result := result{ID: one.ID, Outcome: one.Outcome.String()}
+		result := result{ID: one.ID, Outcome: one.Outcome.String(), Names: one.Names}
 		if one.Adopted {
 			result.Note = "it was an orphan"
 		}
@@ -155,8 +179,11 @@ func (r recoverer) recover(ctx context.Context, path string) (recovery, error) {
 		out.Foreign = append(out.Foreign, foreign{name, bytesOf(name)})
 	}
 	out.failed = err != nil
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		out.Error = "interrupted; the next recovery goes on"
+	case out.More:
+		out.Error = out.Root + ": --max-time ended; the next recovery goes on"
 	}
 	return out, nil
 }
@@ -164,7 +191,7 @@ func (r recoverer) recover(ctx context.Context, path string) (recovery, error) {
 const deniedNote = "of another user, who has to recover it"
 
 // foresee says what a recovery would do now.
-func (r *recovery) foresee(ctx context.Context, root *tempdir.Root, asked recoverer) error {
+func (r *recovery) foresee(ctx context.Context, root *tempdir.Root, asked *recoverer) error {
 	instances, err := root.Instances(ctx)
 	if err != nil {
 		return err

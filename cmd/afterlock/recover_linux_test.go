@@ -42,6 +42,38 @@ func TestRecoverRemovesWhatIsStaleAndNothingElse(t *testing.T) {
 	assert.FileExists(t, filepath.Join(root, "notes.txt"))
 }
 
+// What --max-time cuts off is told, is no failure, and is recovered by the next call.
+func TestRecoverInTheTimeThatItHas(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "root")
+	for range 9 {
+		tree(t, filepath.Join(root, "temp-dir-"+stale(t, root), "0-tree"))
+	}
+	args := []string{"recover", "--json", "--rate", "1", "--max-time", "1ns", root}
+	stdout, stderr, code := call(t, args...)
+	assert.Zero(t, code)
+	assert.Empty(t, stderr)
+	assert.True(t, parse[printed](t, stdout).Roots[0].More)
+	assert.Equal(t, root+": --max-time ended; the next recovery goes on", parse[printed](t, stdout).Roots[0].Error)
+
+	stdout, stderr, code = call(t, "recover", "--json", "--parallel", "4", "--idle-io", root)
+	assert.Zero(t, code)
+	assert.Empty(t, stderr)
+	got := parse[printed](t, stdout).Roots[0]
+	assert.False(t, got.More)
+	names := int64(0)
+	for _, result := range got.Results {
+		names += result.Names
+	}
+	assert.GreaterOrEqual(t, names, int64(9*7-1), "one may be gone before")
+	onlyNames(t, root)
+
+	for _, flag := range []string{"--rate=-1", "--max-time=-1s", "--parallel=0"} {
+		_, stderr, code = call(t, "recover", flag, root)
+		assert.Equal(t, 2, code, flag)
+		assert.Contains(t, stderr, "must not be negative", flag)
+	}
+}
+
 func TestRecoverDryRunForetellsAndChangesNothing(t *testing.T) {
 	root := filepath.Join(t.TempDir(), "root")
 	live, stale, orphan := live(t, root), stale(t, root), orphan(t, root)

@@ -30,6 +30,7 @@ type removed struct {
 type remover struct {
 	root              string // of --root
 	force, clearFlags bool
+	effort            effort
 	kernel            kernel.Kernel // of a test; else nil
 	results           []removed     // in the order of the paths
 	leftovers         []string      // what an earlier rm left and this one could not remove either
@@ -287,7 +288,7 @@ func (r *remover) open(parent string) (*tempdir.Root, error) {
 }
 
 func (r *remover) options() []tempdir.Option {
-	return append(flagOptions(r.clearFlags), unordered(r.kernel))
+	return append(append(flagOptions(r.clearFlags), unordered(r.kernel)), r.effort.options...)
 }
 
 // leave closes the root, and removes it if rm made it and nothing is in it.

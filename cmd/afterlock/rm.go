@@ -28,7 +28,8 @@ the user in the same directory (or "afterlock recover") finishes its work. With
 
 Where a PATH cannot be moved, because the disk is full, because it lies in a lower
 layer of an overlay, or for whatever reason, it is removed where it is, as rm -r
-does; --json says why. Only a mount point is refused.
+does; --json says why. Only a mount point is refused. On a terminal, standard error
+shows how many files are removed.
 
 Exit codes: 0 every PATH is removed, 1 one could not be, 2 usage. What an earlier
 rm left, and this one cannot remove either, is reported and changes no exit code.`,
@@ -39,7 +40,12 @@ rm left, and this one cannot remove either, is reported and changes no exit code
 					return err
 				}
 			}
+			end, err := r.effort.begin(cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
 			r.removeAll(cmd.Context(), args)
+			end()
 			if asJSON {
 				if err := printJSON(cmd.OutOrStdout(), map[string]any{"results": r.results, "leftovers": orEmpty(r.leftovers)}); err != nil {
 					return err
@@ -72,6 +78,7 @@ rm left, and this one cannot remove either, is reported and changes no exit code
 	flags.BoolVarP(&r.force, "force", "f", false, "a PATH that does not exist is no failure")
 	flags.BoolVar(&r.clearFlags, "clear-flags", false, "clear immutable and append-only flags that are in the way")
 	flags.BoolVar(&asJSON, "json", false, "print JSON")
+	r.effort.flags(cmd)
 	return cmd
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -60,6 +61,49 @@ func TestRmRemovesWhateverItIsGivenAndLeavesNothing(t *testing.T) {
 	onlyNames(t, dir, "keep", "other")
 	onlyNames(t, dir+"/other")
 	assert.Equal(t, keep, testfs.Snapshot(t, dir+"/keep"), "a link was followed")
+}
+
+// terminal is a pseudo terminal, and what reads all that was written to it, once it is closed.
+func terminal(t *testing.T) (tty *os.File, written func() string) {
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Skipf("skipped, because there is no pseudo terminal: %v", err)
+	}
+	t.Cleanup(func() { master.Close() })
+	require.NoError(t, unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0))
+	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	require.NoError(t, err)
+	if tty, err = os.OpenFile(fmt.Sprint("/dev/pts/", n), os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
+		t.Skipf("skipped, because there is no pseudo terminal: %v", err)
+	}
+	return tty, func() string {
+		tty.Close()
+		text, _ := io.ReadAll(master) // EIO is the end
+		return string(text)
+	}
+}
+
+// On a terminal there is a line of progress, which is gone in the end.
+func TestProgressOnATerminal(t *testing.T) {
+	const line = `\r\x1b\[K%d files and directories removed, \d+ per second`
+	dir := t.TempDir()
+	root := filepath.Join(dir, "root")
+	for range 2 {
+		tree(t, filepath.Join(root, "temp-dir-"+stale(t, root), "0-tree"))
+	}
+	for _, c := range []struct {
+		args  []string
+		names int // by the first report
+	}{
+		{[]string{"rm", tree(t, dir+"/tree")}, 7},
+		{[]string{"recover", root}, 8},
+	} {
+		cmd := program(c.args...)
+		tty, written := terminal(t)
+		cmd.Stderr = tty
+		require.NoError(t, cmd.Run())
+		assert.Regexp(t, "^("+fmt.Sprintf(line, c.names)+`)(\r\x1b\[K\d+ files.*?)*\r\x1b\[K$`, written(), c.args)
+	}
 }
 
 func TestRmRefusesPathsThatCanOnlyBeAMistake(t *testing.T) {

@@ -48,24 +48,38 @@ const (
 	livePause = 100 * time.Millisecond
 )
 
-// progress shows a line of what a stage does, now and then. It may be called at any
-// rate and from any goroutine.
-func (d *Display) progress(stage Stage, text string) {
+// progress shows a line of what a stage does.
+func (d *Display) progress(stage Stage, text string) { d.Live(stage.Name + ": " + text) }
+
+// Live shows text in a line that is written over, now and then, if there is one. It may be
+// called at any rate and from any goroutine.
+func (d *Display) Live(text string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.live && time.Since(d.shown) > livePause {
 		d.shown = time.Now()
-		line := []rune(stage.Name + ": " + text)
+		line := []rune(text)
 		fmt.Fprint(d.out, overLine, string(line[:min(len(line), liveWidth)]))
+	}
+}
+
+// Clear takes away the line that is written over.
+func (d *Display) Clear() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.clear()
+}
+
+func (d *Display) clear() {
+	if d.live && !d.shown.IsZero() {
+		fmt.Fprint(d.out, overLine)
 	}
 }
 
 func (d *Display) finished(stage Stage, outcome Outcome) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.live {
-		fmt.Fprint(d.out, overLine)
-	}
+	d.clear()
 	said := joinCounts(outcome.Counts)
 	if outcome.Because != "" {
 		said = "because " + outcome.Because
