@@ -15,6 +15,7 @@ import (
 
 	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
+	"github.com/afterlock/afterlock/tempdir"
 )
 
 // tree makes a directory with a few files and returns its path.
@@ -85,6 +86,14 @@ func terminal(t *testing.T) (tty *os.File, written func() string) {
 
 // On a terminal there is a line of progress, which is gone in the end.
 func TestProgressOnATerminal(t *testing.T) {
+	var e effort
+	_, err := e.begin(io.Discard)
+	require.NoError(t, err)
+	for _, p := range []tempdir.Progress{{Path: "a", Names: 3}, {Path: "b", Names: 1}, {Path: "a", Names: 5, Done: true}, {Path: "a", Names: 2, Done: true}} {
+		e.take(p)
+	}
+	assert.EqualValues(t, 5+2+1, e.names)
+
 	const line = `\r\x1b\[K%d files and directories removed, \d+ per second`
 	dir := t.TempDir()
 	root := filepath.Join(dir, "root")

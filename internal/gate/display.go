@@ -71,7 +71,7 @@ func (d *Display) Clear() {
 }
 
 func (d *Display) clear() {
-	if d.live && !d.shown.IsZero() {
+	if !d.shown.IsZero() {
 		fmt.Fprint(d.out, overLine)
 	}
 }
