@@ -152,3 +152,17 @@ func (t *step) FailedCreateKeepsLock(p Proc) {
 	n.PC[p] = Stuck
 	t.done()
 }
+
+// ErrorIsAnswer, for CallFails, without rule 14: an error is taken for the answer
+// that the victim is not there.
+func (t *step) ErrorIsAnswer(p Proc) {
+	s := &t.s
+	if t.not(s.Failures < t.m.maxFailures, `failures < MaxFailures`) ||
+		t.not(s.PC[p] == Calling, `pc[p] = "calling"`) || t.not(has(t.m.victim, s.Arg[p]), `arg[p] \in Victim`) {
+		return
+	}
+	n := t.next()
+	n.Failures++
+	n.PC[p] = Missing
+	t.done()
+}

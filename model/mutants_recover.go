@@ -220,6 +220,20 @@ func (t *step) FailureUnlinks(p Proc) {
 	t.done()
 }
 
+// UnknownIsNo, for CallFails, without rule 14: whose lock it is cannot be told, and
+// that is taken for "not ours": p closes the file.
+func (t *step) UnknownIsNo(p Proc) {
+	s := &t.s
+	if t.not(t.m.Ours(p), `Ours(p)`) || t.not(s.Failures < t.m.maxFailures, `failures < MaxFailures`) ||
+		t.not(s.PC[p] == Looking, `pc[p] = "looking"`) {
+		return
+	}
+	n := t.next()
+	n.Failures++
+	n.PC[p] = Closing
+	t.done()
+}
+
 // MissingDataFails, for OpenDirectory, without rule 12: data that is gone is a
 // failure.
 func (t *step) MissingDataFails(p Proc) {

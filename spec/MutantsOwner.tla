@@ -95,4 +95,13 @@ FailedCreateKeepsLock(p) ==
   /\ failures' = failures + 1
   /\ Goto(p, "stuck")
   /\ UNCHANGED <<disk, locks, id, arg, used, crashes>>
+
+\* For CallFails, without rule 14: an error is taken for the answer that the
+\* victim is not there.
+ErrorIsAnswer(p) ==
+  /\ failures < MaxFailures
+  /\ pc[p] = "calling" /\ arg[p] \in Victim
+  /\ failures' = failures + 1
+  /\ Goto(p, "missing")
+  /\ UNCHANGED <<disk, locks, id, arg, used, crashes>>
 =============================================================================

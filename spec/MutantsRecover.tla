@@ -133,6 +133,15 @@ FailureUnlinks(p) ==
   /\ Goto(p, "emptied")
   /\ UNCHANGED <<disk, locks, id, arg, used, crashes>>
 
+\* For CallFails, without rule 14: whose lock it is cannot be told, and that
+\* is taken for "not ours": p closes the file.
+UnknownIsNo(p) ==
+  /\ Ours(p) /\ failures < MaxFailures
+  /\ pc[p] = "looking"
+  /\ failures' = failures + 1
+  /\ Goto(p, "closing")
+  /\ UNCHANGED <<disk, locks, id, arg, used, crashes>>
+
 \* For OpenDirectory, without rule 12: data that is gone is a failure.
 MissingDataFails(p) ==
   /\ \/ p \in Creator   /\ pc[p] = "live"

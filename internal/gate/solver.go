@@ -57,24 +57,54 @@ func (s Solver) finder() Solver {
 
 // Ask gives the solver a text and returns its lines. What it says of an error is one
 // of them. The error is that of ctx, or says that the solver did not run.
-func (s Solver) Ask(ctx context.Context, text string) ([]string, error) {
-	limited, cancel := context.WithTimeout(ctx, limit)
+func (s Solver) Ask(ctx context.Context, text string) (lines []string, err error) {
+	err = s.run(ctx, text, func(line string) { lines = append(lines, line) })
+	return lines, err
+}
+
+// run calls each with every line that the solver prints, as it comes. The last one is
+// "timeout" if it was ended, since it had printed nothing for so long.
+func (s Solver) run(ctx context.Context, text string, each func(line string)) error {
+	limited, cancel := context.WithCancel(ctx)
 	defer cancel()
+	slow := time.AfterFunc(limit, cancel)
+	defer slow.Stop()
 	cmd := exec.CommandContext(limited, s.path, s.args...)
-	cmd.Stdin = strings.NewReader(text)
+	out := lines{each: func(line string) {
+		slow.Reset(limit)
+		each(line)
+	}}
+	cmd.Stdin, cmd.Stdout = strings.NewReader(text), &out
 	cmd.WaitDelay = time.Second // where it is a script, its child has the pipe, too
-	out, err := cmd.Output()
+	err := cmd.Run()
 	var exited *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
-		return nil, fmt.Errorf("%s: %w", s.Name, ctx.Err())
+		return fmt.Errorf("%s: %w", s.Name, ctx.Err())
 	case limited.Err() != nil:
-		return []string{"timeout"}, nil
-	case errors.As(err, &exited) && exited.Exited() && len(out) > 0: // both tell so that they said (error ...)
+		each("timeout")
+	case errors.As(err, &exited) && exited.Exited() && out.any: // both tell so that they said (error ...)
 	case err != nil:
-		return nil, fmt.Errorf("%s: %w", s.Name, err)
+		return fmt.Errorf("%s: %w", s.Name, err)
 	}
-	return strings.Split(strings.TrimSpace(string(out)), "\n"), nil
+	return nil
+}
+
+// lines is a writer that calls each with every line, without its end.
+type lines struct {
+	each func(line string)
+	any  bool
+	rest string
+}
+
+func (l *lines) Write(text []byte) (int, error) {
+	all := strings.Split(l.rest+string(text), "\n")
+	l.rest = all[len(all)-1]
+	for _, line := range all[:len(all)-1] {
+		l.any = true
+		l.each(line)
+	}
+	return len(text), nil
 }
 
 // Proved is what a solver makes of an obligation.
@@ -85,23 +115,49 @@ type Proved struct {
 	Seconds float64 `json:"seconds"`
 }
 
+// A process is asked so many questions, one after the other: to start one takes as long
+// as most answers do. After each it says answered.
+const (
+	together = 8
+	answered = "answered"
+)
+
 // Prove gives the obligations to the solver, several at once, and returns the answers
 // in their order. The first error ends the other questions.
 func (s Solver) Prove(ctx context.Context, all []proof.Obligation, each func(Proved)) ([]Proved, error) {
 	var (
 		mu      sync.Mutex
 		answers = make([]Proved, len(all))
+		size    = min(together, 1+len(all)/runtime.GOMAXPROCS(0))
 	)
-	return answers, onEveryCore(ctx, len(all), func(ctx context.Context, i int) error {
-		begin := time.Now()
-		lines, err := s.Ask(ctx, all[i].Text)
-		if err != nil {
-			return err
+	return answers, onEveryCore(ctx, (len(all)+size-1)/size, func(ctx context.Context, i int) error {
+		for next, end := i*size, min(len(all), (i+1)*size); next < end; {
+			begin, answer, first := time.Now(), "", next
+			tell := func() {
+				answers[next] = Proved{all[next], s.Name, answer, time.Since(begin).Seconds()}
+				mu.Lock()
+				each(answers[next])
+				mu.Unlock()
+				begin, answer, next = time.Now(), "", next+1
+			}
+			var text strings.Builder
+			for _, o := range all[next:end] {
+				fmt.Fprintf(&text, "%s(echo \"%s\")\n(reset)\n", o.Text, answered)
+			}
+			err := s.run(ctx, text.String(), func(line string) {
+				if strings.Trim(line, `"`) != answered {
+					answer = cmp.Or(answer, line)
+				} else if next < end {
+					tell()
+				}
+			})
+			if err != nil {
+				return err
+			}
+			if next < end && (answer != "" || next == first) { // it ended before; another one gets what is left
+				tell()
+			}
 		}
-		answers[i] = Proved{all[i], s.Name, lines[0], time.Since(begin).Seconds()}
-		mu.Lock()
-		defer mu.Unlock()
-		each(answers[i])
 		return nil
 	})
 }

@@ -42,6 +42,8 @@ var MustFails = []MustFail{
 	{Model: "Rule12MissingDataFails", Rule: "12", Kept: "it costs liveness: what a crash interrupted is never finished"},
 	{Model: "Rule13Off", Rule: "13", Action: "OpenLock", Clause: "YoungUntouched"},
 	{Model: "Rule15InspectsYoung", Rule: "13, in a listing", Action: "InspectsYoung", Clause: "YoungUntouched"},
+	{Model: "Rule14ErrorIsAnswer", Rule: "14", Action: "ErrorIsAnswer", Clause: "RepliesTrue"},
+	{Model: "Rule14UnknownIsNo", Rule: "14, of whose lock it is", Action: "UnknownIsNo", Clause: "ClosesNoLock"},
 	{Model: "Rule15ClosesAnyway", Rule: "15", Action: "ClosesAnyway", Clause: "ClosesNoLock"},
 	{Model: "Rule15ClosesParked", Rule: "15, of what is parked", Action: "ClosesParked", Clause: "PastLockHolds"},
 	{Model: "Rule15InspectorCloses", Rule: "15, in a listing", Action: "InspectorCloses", Clause: "ClosesNoLock"},

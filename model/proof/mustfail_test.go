@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -78,6 +79,17 @@ func TestReadmeHasTheProof(t *testing.T) {
 		if os.Getenv("AFTERLOCK_WRITE") != "" {
 			fmt.Println(row)
 		}
+	}
+}
+
+// Every rule is dropped in some proof, and where safety is kept without it the page says why.
+func TestEveryRuleIsDroppedInAProof(t *testing.T) {
+	for rule := 1; rule <= 15; rule++ {
+		dropped := slices.ContainsFunc(MustFails, func(f MustFail) bool {
+			of, _, _ := strings.Cut(f.Rule, ",")
+			return of == strconv.Itoa(rule) && (f.Action != "" || f.Kept != "")
+		})
+		assert.True(t, dropped, "rule %d", rule)
 	}
 }
 

@@ -63,6 +63,9 @@ func mutants(fresh func(*term) *term) map[string][]*Action {
 	add("FailedCreateKeepsLock", "", in(p, "named"), goTo("stuck"))
 	add("FailureUnlinks", "", and(recoverer(p), cutOff), goTo("emptied"))
 
+	add("ErrorIsAnswer", "", deletes, goTo("missing"))
+	add("UnknownIsNo", "", and(ours(p), in(p, "looking")), goTo("closing"))
+
 	looked, number := in(p, "sawLock"), memo.of(p)
 	add("RemembersNumber", "looks", and(looked, not(memo.is(p)), lock.is(own)), memo.set(p, lock.of(own)))
 	add("RemembersNumber", "opens", and(looked, memo.is(p), lock.is(own)), fd.set(p, lock.of(own)), goTo("opened"))
