@@ -103,4 +103,13 @@ ext4           in-place           reachable-whole  noise=fsync shutdown=nologflu
 xfs            in-place           reachable-whole  noise=fsync shutdown=nologflush deep
 ext4           delete-durable     replayed         shutdown=default
 xfs            delete-durable     replayed         shutdown=default deep
+ext4-journal,ext4-writeback in-place           reachable-whole  noise=fsync deep
+ext4-journal,ext4-writeback records-first      no-leak          deep
+ext4-journal,ext4-writeback delete-durable     replies-true     without=Sync.SyncData deep
+ext4-journal,ext4-writeback add-durable        replies-true     without=destination deep
+ext4-journal                vfs-create         replies-true     without=save.SyncDirectory deep
+ext4-writeback              vfs-create         whole-or-flagged without=save.SyncDirectory deep
+ext4-writeback              vfs-create         replies-true     without=save.SyncSpare deep
+ext4-writeback              add-durable        reachable-whole  without=content deep
+ext4-writeback              vfs-create-durable reachable-whole  without=Create.SyncContent deep
 `

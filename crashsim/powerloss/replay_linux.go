@@ -84,10 +84,6 @@ func (r *Replayer) Mount(c Cut) error {
 
 // mount mounts the image.
 func (r *Replayer) mount() error {
-	// What the device has in memory is of the state before.
-	if err := unix.IoctlSetInt(int(r.device.Fd()), unix.BLKFLSBUF, 0); err != nil {
-		return os.NewSyscallError("BLKFLSBUF", err)
-	}
 	if r.fs.kind == "ext4" { // which reads through the device's memory, block after block
 		for part, err := range parts(r.image) {
 			if err == nil {
@@ -99,13 +95,13 @@ func (r *Replayer) mount() error {
 		}
 	}
 	if err := unix.Mount(r.device.Name(), r.dir, r.fs.kind, unix.MS_NOATIME, r.fs.recover); err != nil {
-		return &MountError{err}
+		return errors.Join(&MountError{err}, forget(r.device))
 	}
 	return nil
 }
 
 // Unmount unmounts.
-func (r *Replayer) Unmount() error { return unmount(r.dir) }
+func (r *Replayer) Unmount() error { return errors.Join(unmount(r.dir), forget(r.device)) }
 
 // Dir is where it mounts.
 func (r *Replayer) Dir() string { return r.dir }

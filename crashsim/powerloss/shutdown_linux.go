@@ -157,6 +157,9 @@ func (g *judge) shutdown(dir string, after int) (m moment, ended bool, err error
 		return m, after >= 0, err
 	}
 	g.counts.Shutdowns++
+	if err := forget(device); err != nil {
+		return m, false, err
+	}
 	err = unix.Mount(device.Name(), at.dir, fs.kind, unix.MS_NOATIME, fs.recover)
 	if err != nil {
 		err = &MountError{err}

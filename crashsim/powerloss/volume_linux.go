@@ -31,7 +31,7 @@ const fixedID = "5ca1ab1e-0000-4000-8000-00000000dead"
 var fileSystems = []FileSystem{
 	{"ext4", "ext4", 16, ext4(), "data=ordered,commit=300", "data=ordered"},
 	{"xfs", "xfs", 300, []string{"mkfs.xfs", "-q", "-m", "uuid=" + fixedID}, "nouuid", "nouuid"},
-	{"btrfs", "btrfs", 120, []string{"mkfs.btrfs", "-q"}, "commit=300,nodiscard", "nodiscard"},
+	{"btrfs", "btrfs", 120, []string{"mkfs.btrfs", "-q", "-n", "4096"}, "commit=300,nodiscard", "nodiscard"},
 	{"ext4-journal", "ext4", 16, ext4(), "data=journal,commit=300", "data=journal"},
 	{"ext4-writeback", "ext4", 16, ext4(), "data=writeback,commit=300", "data=writeback"},
 	{"ext4-nobarrier", "ext4", 16, ext4(), "data=ordered,commit=300,barrier=0", "data=ordered"},
@@ -147,6 +147,19 @@ func attach(file *os.File) (device *os.File, err error) {
 	return nil, errors.New("every free loop device was taken by somebody else")
 }
 
+// forget makes the kernel have nothing of the device in memory, after it was unmounted.
+// BLKFLSBUF would leave alone what is just being read, ahead of its use; a change of the
+// size of blocks waits for that, and for the end of what was mounted.
+func forget(device *os.File) error {
+	for _, size := range []int{4096, 1024} { // ext4 would change to the second
+		err := patiently(func() error { return unix.IoctlSetPointerInt(int(device.Fd()), unix.BLKBSZSET, size) })
+		if err != nil {
+			return os.NewSyscallError("BLKBSZSET", err)
+		}
+	}
+	return nil
+}
+
 func loopPath(n int) string {
 	path := "/dev/loop" + strconv.Itoa(n)
 	if _, err := os.Stat(path); err != nil {
@@ -188,14 +201,19 @@ func mounted(source, dir, kind, options string, do func() error) error {
 // starting has all that was open here until it executes its program.
 const busyPatience = 5 * time.Second
 
-// unmount unmounts.
-func unmount(dir string) error {
-	err := unix.Unmount(dir, 0)
+// patiently does it until it is not busy.
+func patiently(do func() error) error {
+	err := do()
 	for deadline := time.Now().Add(busyPatience); err == unix.EBUSY && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond) // nothing tells when a mount stops being busy
-		err = unix.Unmount(dir, 0)
+		err = do()
 	}
-	if err != nil {
+	return err
+}
+
+// unmount unmounts.
+func unmount(dir string) error {
+	if err := patiently(func() error { return unix.Unmount(dir, 0) }); err != nil {
 		return &os.PathError{Op: "unmount", Path: dir, Err: err}
 	}
 	return nil
