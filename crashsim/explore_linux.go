@@ -27,7 +27,7 @@ type explorer struct {
 	model  disk.Durability
 	log    disk.Log
 	own    disk.Log // the log under the model itself, for what is durable
-	hashes []uint64 // per change of the log
+	hashes []uint64 // per change of the journal
 	trace  uint64
 
 	// changed hears of every change, with a hash of the journal up to it.
@@ -149,13 +149,15 @@ func (e *explorer) append(c *disk.Change) (hash uint64, err error) {
 	}
 	if c.Kind == disk.Sync {
 		for now := e.own.Durable() &^ durable; now != 0; now &= now - 1 {
-			e.trace += mix(e.hashes[bits.TrailingZeros64(now)])
+			i := bits.TrailingZeros64(now) // a half of a rename, maybe: which, says its kind
+			e.trace += mix(e.hashes[e.own.Place(i)] + uint64(e.own.Change(i).Kind))
 		}
+		e.hashes = append(e.hashes, 0)
 		return 0, nil
 	}
 	hash = c.Key()
 	for needs := e.log.Needs(e.log.Len() - 1); needs != 0; needs &= needs - 1 {
-		hash += e.hashes[bits.TrailingZeros64(needs)]
+		hash += e.hashes[e.log.Place(bits.TrailingZeros64(needs))]
 	}
 	hash = mix(hash)
 	e.hashes = append(e.hashes, hash)

@@ -259,17 +259,18 @@ func survivors(log *disk.Log, journal []disk.Change, cut *schedule.Loss, loose b
 			return 0, fmt.Errorf("more than %d changes", disk.MaxPending)
 		}
 	}
-	for _, place := range cut.Lost {
-		if !loose && (place >= len(journal) || journal[place].Kind == disk.Sync) {
-			return 0, fmt.Errorf("there is no change %d to be lost", place)
-		}
-	}
-	for i := range log.Len() {
-		if !slices.Contains(cut.Lost, log.Place(i)) {
+	lost := slices.Clone(cut.Lost)
+	for i := log.Len() - 1; i >= 0; i-- { // of a rename that has halves, the second is lost first
+		if k := slices.Index(lost, log.Place(i)); k >= 0 {
+			lost = slices.Delete(lost, k, k+1)
+		} else {
 			set |= 1 << i
 		}
 	}
 	if !loose {
+		if len(lost) > 0 {
+			return 0, fmt.Errorf("there is no change %d to be lost", lost[0])
+		}
 		if !log.May(set) {
 			return 0, fmt.Errorf("these changes cannot be lost without others")
 		}

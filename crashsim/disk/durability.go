@@ -8,7 +8,8 @@ import (
 )
 
 // A Durability is a durability model: it says which changes that were not yet
-// durable may survive power loss without which. A rename is atomic in all.
+// durable may survive power loss without which. A rename is atomic, but for one
+// kind under [Weak].
 type Durability uint8
 
 const (
@@ -18,7 +19,8 @@ const (
 	PerDirectory
 	// Weak: order holds only for changes of one name. A name includes what it
 	// takes for it to be there: its directory, and that a directory that goes is
-	// empty.
+	// empty. A file that is renamed to another directory gets its new name first,
+	// and may be under both (btrfs; see docs/litmus.md). A directory is under one.
 	Weak
 
 	Durabilities = int(Weak) + 1 // how many there are
@@ -94,7 +96,8 @@ func (l *Log) Reset(m Durability) {
 }
 
 // Append adds the next change of a journal, which must stay as it is; ok is
-// false if there are more than [MaxPending].
+// false if there are more than [MaxPending]. The halves of a rename that is not
+// atomic are two changes of the log, at one place of the journal.
 func (l *Log) Append(c *Change) (ok bool) {
 	at := l.seen
 	l.seen++
@@ -102,17 +105,36 @@ func (l *Log) Append(c *Change) (ok bool) {
 		l.sync(c.Node)
 		return true
 	}
-	if len(l.changes) == MaxPending {
-		return false
-	}
 	needs := uint64(0)
 	for i := len(l.changes) - 1; i >= 0; i-- {
 		if needs>>i&1 == 0 && l.model.Carries(l.changes[i], c) {
 			needs |= l.needs[i] | 1<<i
 		}
 	}
-	l.changes, l.place, l.needs = append(l.changes, c), append(l.place, at), append(l.needs, needs)
+	first, second := l.model.parts(c)
+	for _, part := range [2]*Change{first, second} {
+		if part == nil {
+			break
+		}
+		if len(l.changes) == MaxPending {
+			return false
+		}
+		l.changes, l.place, l.needs = append(l.changes, part), append(l.place, at), append(l.needs, needs)
+		needs |= 1 << (len(l.changes) - 1)
+	}
 	return true
+}
+
+// parts are the change, or the halves of a rename that is not atomic, of which the
+// second survives only with the first (spec: Parts).
+func (m Durability) parts(c *Change) (first, second *Change) {
+	if m != Weak || c.Kind != Rename || c.Directory || c.From.Dir == c.To.Dir {
+		return c, nil
+	}
+	comes, goes := *c, *c
+	comes.Kind, comes.From, comes.delta = Link, noName, [2]add{c.delta[1]}
+	goes.Kind, goes.To, goes.delta = Unlink, noName, [2]add{c.delta[0]}
+	return &comes, &goes
 }
 
 // sync makes the smallest set durable that may survive and has every change of
@@ -154,8 +176,8 @@ func (l *Log) May(set uint64) bool {
 }
 
 // Survivors visits every set that may survive power loss now and has the last
-// change. Together with those of every earlier moment these are all sets, each
-// of them once: a set without the last change could have been left before.
+// change, or its first half. Together with those of every earlier moment these are all sets, each
+// of them once: a set without any of the last change could have been left before.
 // sums is that of the tree at the start of the log, and visit gets that of the
 // tree with the set; it returns false to stop.
 func (l *Log) Survivors(sums Sum, visit func(set uint64, sums *Sum) bool) bool {
@@ -163,11 +185,14 @@ func (l *Log) Survivors(sums Sum, visit func(set uint64, sums *Sum) bool) bool {
 	if last < 0 {
 		return visit(0, &sums)
 	}
+	if last > 0 && l.place[last-1] == l.place[last] {
+		last--
+	}
 	base := l.durable | l.needs[last] | 1<<last
 	for rest := base; rest != 0; rest &= rest - 1 {
 		l.changes[bits.TrailingZeros64(rest)].Add(&sums)
 	}
-	return l.choose(base, 0, last, &sums, visit)
+	return l.choose(base, 0, len(l.changes), &sums, visit)
 }
 
 // choose visits set, and set with every choice of changes from start to end

@@ -164,33 +164,16 @@ type containment struct {
 	allowed, met   int // trees that the model allows, and those of them that were seen
 }
 
-// A model is a durability model, in which renames may have halves: a file that moved to
-// another directory may be under both names.
-type model struct {
-	disk.Durability
-	halves bool
-}
-
-// String is its name.
-func (m model) String() string {
-	if m.halves {
-		return m.Durability.String() + ", files under both names"
-	}
-	return m.Durability.String()
-}
-
-var models = []model{{disk.Ordered, false}, {disk.PerDirectory, false}, {disk.Weak, false}, {disk.Weak, true}}
-
 // contained holds the table against the model.
-func (t *table) contained(m model) (n containment) {
+func (t *table) contained(m disk.Durability) (n containment) {
 	for _, c := range allCases() {
 		r := t.cases[c.name]
 		if r == nil {
 			continue
 		}
-		program := follow(c, m.halves)
+		program := follow(c)
 		for returned := range len(program.steps) + 1 {
-			worlds := program.worlds(m.Durability, returned)
+			worlds := program.worlds(m, returned)
 			met := make([]bool, len(worlds))
 			for _, s := range r.seen {
 				if s.steps != returned {

@@ -39,12 +39,11 @@ type trace struct {
 	moments []string // the trees that it goes through
 }
 
-// follow runs the program of the case in memory. If halves is set, a file that is renamed
-// to another directory gets its new name first, and loses the old one then.
-func follow(c *litmus, halves bool) *trace {
+// follow runs the program of the case in memory.
+func follow(c *litmus) *trace {
 	w := world{entries: make(map[disk.Name]int32), nodes: []node{{directory: true}}}
 	for _, s := range parse(c.given) {
-		w.do(s, false)
+		w.do(s)
 	}
 	for i := range w.nodes {
 		w.nodes[i].settle()
@@ -52,7 +51,7 @@ func follow(c *litmus, halves bool) *trace {
 	t := &trace{start: w.clone()}
 	t.moments = append(t.moments, w.text())
 	for _, s := range parse(c.do) {
-		effects, moments := w.do(s, halves)
+		effects, moments := w.do(s)
 		t.steps = append(t.steps, effects)
 		t.moments = append(t.moments, moments...)
 	}
@@ -60,25 +59,15 @@ func follow(c *litmus, halves bool) *trace {
 	return t
 }
 
-// do does what a step does: more than one thing if a write makes its file, or a rename
-// has halves. moments are the trees after each.
-func (w *world) do(s step, halves bool) (effects []effect, moments []string) {
+// do does what a step does: two things if a write makes its file. moments are the trees
+// after each.
+func (w *world) do(s step) (effects []effect, moments []string) {
 	for more := true; more; {
 		e := w.effect(s)
-		c := e.change
-		more = s.verb == "write" && c != nil
-		both := []effect{e}
-		if halves && s.verb == "rename" && !c.Directory && c.From.Dir != c.To.Dir {
-			comes, goes := *c, *c
-			comes.Kind, comes.From = disk.Link, noName
-			goes.Kind, goes.To, goes.Over = disk.Unlink, noName, -1
-			both = []effect{{change: &comes, file: -1, swaps: -1}, {change: &goes, file: -1, swaps: -1}}
-		}
-		for i := range both {
-			w.apply(&both[i])
-			moments = append(moments, w.text())
-		}
-		effects = append(effects, both...)
+		more = s.verb == "write" && e.change != nil
+		w.apply(&e)
+		moments = append(moments, w.text())
+		effects = append(effects, e)
 	}
 	return effects, moments
 }
@@ -236,17 +225,20 @@ func (t *trace) worlds(m disk.Durability, returned int) (worlds []world) {
 	var log disk.Log
 	log.Reset(m)
 	w := t.start.clone()
-	var changes []*effect
+	var journal []*effect
+	note := func(e *effect, c *disk.Change) {
+		log.Append(c)
+		journal = append(journal, e)
+	}
 	for i, step := range t.steps[:min(returned+1, len(t.steps))] {
 		for k := range step {
 			e := &step[k]
 			switch {
 			case e.change != nil:
-				log.Append(e.change)
-				changes = append(changes, e)
+				note(e, e.change)
 			case i < returned:
 				for _, dir := range e.syncs {
-					log.Append(&disk.Change{Kind: disk.Sync, Node: dir})
+					note(e, &disk.Change{Kind: disk.Sync, Node: dir})
 				}
 				w.apply(e)
 			case e.labels != nil:
@@ -254,14 +246,16 @@ func (t *trace) worlds(m disk.Durability, returned int) (worlds []world) {
 			}
 		}
 	}
-	for set := range uint64(1) << len(changes) {
+	for set := range uint64(1) << log.Len() {
 		if !log.May(set) {
 			continue
 		}
 		left := w.clone()
-		for i, e := range changes {
+		for i := range log.Len() {
 			if set>>i&1 != 0 {
-				left.apply(e)
+				part := *journal[log.Place(i)]
+				part.change = log.Change(i) // it, or a half
+				left.apply(&part)
 			}
 		}
 		worlds = append(worlds, left)

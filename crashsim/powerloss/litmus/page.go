@@ -10,10 +10,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/afterlock/afterlock/crashsim/disk"
 )
 
 // stands is the durability model that stands for a file system.
-var stands = map[string]model{"ext4": models[0], "xfs": models[0], "btrfs": models[3]}
+var stands = map[string]disk.Durability{"ext4": disk.Ordered, "xfs": disk.Ordered, "btrfs": disk.Weak}
 
 // ordered are the file systems of which tempdir knows that they order names, see
 // tempdir.Root.Ordered.
@@ -86,8 +88,8 @@ func (t *table) sum(cases []*litmus, of func(c *litmus, r *result) count) (sum c
 
 // kept, inOrder and held say whether what was synced was durable, whether what was left is
 // a moment of the program, and whether the promise was kept.
-func kept(c *litmus, r *result) count    { return r.lost(follow(c, false)) }
-func inOrder(c *litmus, r *result) count { return r.disordered(follow(c, false)) }
+func kept(c *litmus, r *result) count    { return r.lost(follow(c)) }
+func inOrder(c *litmus, r *result) count { return r.disordered(follow(c)) }
 func held(c *litmus, r *result) count    { return r.broken(c) }
 
 // pick are the cases of a row, in one of the columns.
@@ -161,7 +163,7 @@ func page(dir string) (string, error) {
 	}
 	fmt.Fprint(&b, code, calibrated)
 	heads("model")
-	for _, m := range models {
+	for m := range disk.Durability(disk.Durabilities) {
 		line(m.String(), func(t *table) string {
 			n := t.contained(m)
 			switch {
