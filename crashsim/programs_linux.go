@@ -24,6 +24,10 @@ func (s *Scenario) setup(p *disk.Process) error {
 		}
 		errs = append(errs, p.Save("/"+b.record, record))
 		for v, home := range b.layers {
+			if s.Loose {
+				errs = append(errs, p.Make("/"+home))
+				continue
+			}
 			errs = append(errs, p.Mkdir("/"+home))
 			for _, name := range s.files() {
 				errs = append(errs, p.Make("/"+home+"/"+name))
@@ -85,7 +89,7 @@ func (s *Scenario) move(a *actor, b batch, dir *tempdir.Dir) error {
 		}
 	}
 	if s.syncs("record") {
-		if err := a.sync(a.identify("/" + rootName + "/" + dataPrefix + dir.ID())); err != nil {
+		if err := dir.Sync(); err != nil {
 			return err
 		}
 	}

@@ -112,6 +112,7 @@ func Scenarios(deep bool) []Scenario {
 		{Deleters: 1, Victims: 1, Files: 1, Recoverers: 2},
 		{Adders: 1, Files: 2, Recoverers: 1, Kills: 1},
 		{Deleters: 1, Adders: 1, Victims: 1, Files: 1},
+		{Deleters: 1, Victims: 2, Loose: true, Recoverers: 1, Kills: 1},
 	}
 	if deep {
 		all = append(all,

@@ -12,13 +12,14 @@ import (
 // A Scenario is what the processes of one enumeration do, and what they may
 // rely on.
 type Scenario struct {
-	Deleters   int // processes that delete layers of their own
-	Victims    int // layers that each of them deletes at once; 0: they are gone already
-	Files      int // files in a layer
-	Adders     int // processes that add one layer
-	Recoverers int // processes that recover
-	Rounds     int // how often each of them does, 0: once
-	Kills      int // processes that are killed while the others go on
+	Deleters   int  // processes that delete layers of their own
+	Victims    int  // layers that each of them deletes at once; 0: they are gone already
+	Files      int  // files in a layer
+	Loose      bool // layers that are deleted are files themselves, and Files is 0
+	Adders     int  // processes that add one layer
+	Recoverers int  // processes that recover
+	Rounds     int  // how often each of them does, 0: once
+	Kills      int  // processes that are killed while the others go on
 
 	Named bool // unnamed files do not work: lock files are created, and then locked
 
@@ -40,6 +41,9 @@ func (s Scenario) String() string {
 	var words []string
 	if s.Deleters > 0 {
 		words = append(words, fmt.Sprintf("delete=%dx%dx%d", s.Deleters, s.Victims, s.Files))
+	}
+	if s.Loose {
+		words = append(words, "loose=1")
 	}
 	if s.Adders > 0 {
 		words = append(words, fmt.Sprintf("add=%dx%d", s.Adders, s.Files))
@@ -89,6 +93,8 @@ func ParseScenario(text string) (s Scenario, err error) {
 			s.Batch = numbers[0]
 		case key == "kill" && len(numbers) == 1:
 			s.Kills = numbers[0]
+		case key == "loose" && value == "1":
+			s.Loose = true
 		case key == "named" && value == "1":
 			s.Named = true
 		case key == "sync":
@@ -105,6 +111,8 @@ func ParseScenario(text string) (s Scenario, err error) {
 	switch actors := s.Deleters + s.Adders + s.Recoverers; {
 	case actors == 0 || actors > maxActors:
 		return s, fmt.Errorf("scenario %q: has %d processes, expected 1 to %d", text, actors, maxActors)
+	case s.Loose && s.Files > 0:
+		return s, fmt.Errorf("scenario %q: layers are files, and have %d files in them", text, s.Files)
 	case s.Deleters*s.Victims > 6:
 		return s, fmt.Errorf("scenario %q: has %d victims, expected at most 6", text, s.Deleters*s.Victims)
 	}
@@ -164,9 +172,9 @@ func (s *Scenario) want() world.Want {
 		whole = append(whole, world.Node{Path: name, Kind: world.File})
 	}
 	w := world.Want{Root: rootName, Foreign: []string{foreign}}
-	for _, b := range s.batches() {
+	for i, b := range s.batches() {
 		for _, home := range b.layers {
-			w.Layers = append(w.Layers, world.Layer{Home: home, Tree: whole, Record: b.record})
+			w.Layers = append(w.Layers, world.Layer{Home: home, Tree: whole, Loose: s.Loose && i < s.Deleters, Record: b.record})
 		}
 	}
 	if s.Victims == 0 {

@@ -2,7 +2,14 @@
 
 package tempdir
 
-import "time"
+import (
+	"io/fs"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/kernel"
+)
 
 // clockGrain bounds how old a time stamp has to be before it can be trusted. The
 // kernel stamps a directory with a clock that ticks every 1 to 10 ms, the
@@ -62,13 +69,14 @@ func (r *Root) MaybeDirty() (bool, error) {
 func (r *Root) Ordered() bool { return r.ordered }
 
 // Sync makes what was staged so far durable: after power loss no victim is back
-// under its old name (spec: SyncRecord). It waits for the disk. A store that
-// forgets a victim after staging it needs this where the file system does not
+// under its old name (spec: SyncSource, SyncRecord). It waits for the disk. A store
+// that forgets a victim after staging it needs this where the file system does not
 // order the two, see [Root.Ordered], or where they are on two file systems.
 //
-// On btrfs that is so of directories. A victim that is a file or a symbolic link can be
-// under its old name as well after power loss, until the directory that it left is
-// synced, too; see docs/litmus.md.
+// It is one fsync, of the instance's directory. Where the file system does not order
+// names, there is one more for each directory that was left by what is no directory:
+// on btrfs a file can be under both names otherwise (see docs/litmus.md). If that is
+// not where the victim's path says any more, it is a syncfs.
 func (d *Dir) Sync() error {
 	const op = "sync"
 	fd, err := d.openData(op)
@@ -76,7 +84,69 @@ func (d *Dir) Sync() error {
 		return err
 	}
 	defer d.root.kernel.Close(fd)
-	return d.root.sync(op, fd, d.dataPath()) // nobody waits for the disk with it
+	d.mu.Lock()
+	left, before := d.left, d.synced
+	d.mu.Unlock()
+	done := map[string]bool{}
+	for i := range left {
+		v := &left[i]
+		seen, err := d.root.kernel.StatName(d.root.fd, v.entry)
+		if err != nil && !is("StatName", err, gone) {
+			return d.root.explainIn(op, v.entry, "StatName", err)
+		}
+		if seen.Mode == fs.ModeDir || done[v.source] {
+			continue
+		}
+		found, err := d.root.syncSource(op, v)
+		if err != nil {
+			return err
+		}
+		if !found {
+			if err := d.root.kernel.SyncAll(fd); err != nil {
+				return &Error{Op: op, Path: v.source, Err: err}
+			}
+			break
+		}
+		done[v.source] = true
+	}
+	if err := d.root.sync(op, fd, d.dataPath()); err != nil { // nobody waits for the disk with it
+		return err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if more := before + len(left) - d.synced; more > 0 {
+		d.left, d.synced = d.left[more:], d.synced+more
+	}
+	return nil
+}
+
+// A departure is that a victim left a directory and became an entry.
+type departure struct {
+	entry, source string
+	at            kernel.Attributes // of source, before
+}
+
+// syncSource makes durable that the victim left its directory. found is false if that
+// is not at its path any more, or cannot be opened there.
+func (r *Root) syncSource(op string, v *departure) (found bool, err error) {
+	fd, err := r.kernel.OpenParent(v.source + ".")
+	if err == nil {
+		defer r.kernel.Close(fd)
+		fd, err = r.kernel.OpenDirectory(fd, ".") // what is open to reach names cannot be synced
+	}
+	switch err {
+	case nil:
+	case unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.EACCES:
+		return false, nil
+	default:
+		return false, &Error{Op: op, Path: v.source, Err: err}
+	}
+	defer r.kernel.Close(fd)
+	now, err := r.kernel.Stat(fd)
+	if err != nil {
+		return false, &Error{Op: op, Path: v.source, Err: err}
+	}
+	return now.Same(v.at), r.sync(op, fd, v.source)
 }
 
 // openData opens the data directory of the live instance.

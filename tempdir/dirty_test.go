@@ -208,31 +208,60 @@ func TestMaybeDirtySeesEveryInstance(t *testing.T) {
 	}
 }
 
-// Sync syncs the data directory, whatever the file system.
+// Sync syncs the data directory, whatever the file system; and, where that does not order
+// names, the directories that were left by what is no directory since the last time, or
+// everything if they are elsewhere.
 func TestSyncOfWhatIsStaged(t *testing.T) {
-	var synced []string
-	var fails error
-	root := openRoot(t, kernel.With[tempdir.Option](kernel.Around(kernel.Linux(), kernel.HookFunc(func(c *kernel.Call) error {
-		if c.Method == kernel.SyncData {
-			path, err := os.Readlink(fmt.Sprint("/proc/self/fd/", c.Fd))
-			synced = append(synced, filepath.Base(path))
-			require.NoError(t, err)
-			return fails
+	for _, isOrdered := range []bool{true, false} {
+		var synced []string
+		var fails error
+		k := kernel.Around(kernel.Linux(), kernel.HookFunc(func(c *kernel.Call) error {
+			switch c.Method {
+			case kernel.SyncAll:
+				synced = append(synced, "all")
+			case kernel.SyncData:
+				path, err := os.Readlink(fmt.Sprint("/proc/self/fd/", c.Fd))
+				require.NoError(t, err)
+				synced = append(synced, filepath.Base(path))
+				return fails
+			}
+			return nil
+		}))
+		root := openRoot(t, kernel.With[tempdir.Option](kernel.Around(k, after(func(c *kernel.Call) { c.Ordered = isOrdered }))))
+		dir, err := root.Create()
+		require.NoError(t, err)
+		data := "temp-dir-" + dir.ID()
+		stage := func(paths ...string) {
+			for _, path := range paths {
+				require.NoError(t, dir.StageDeletion(path))
+			}
 		}
-		return nil
-	}))))
-	dir, err := root.Create()
-	require.NoError(t, err)
-	data := "temp-dir-" + dir.ID()
-	require.NoError(t, dir.StageDeletion(makeLayer(t, beside(root, "victim"))))
-	require.Empty(t, synced)
-	require.NoError(t, dir.Sync())
-	assert.Equal(t, []string{data}, synced)
-	fails = unix.EIO
-	requireRefusal(t, dir.Sync(), "sync", filepath.Join(root.Path(), data), unix.EIO)
-	fails = unix.EINVAL // nothing to make durable on such a file system
-	require.NoError(t, dir.Sync())
-	fails = nil
-	require.NoError(t, dir.Close(background))
-	requireRefusal(t, dir.Sync(), "sync", filepath.Join(root.Path(), data), tempdir.ErrClosed)
+		sync := func(unordered ...string) {
+			t.Helper()
+			synced = nil
+			require.NoError(t, dir.Sync())
+			if isOrdered {
+				unordered = nil
+			}
+			require.Equal(t, append(unordered, data), synced)
+		}
+		a, b := makeLayer(t, beside(root, "a")), makeLayer(t, beside(root, "b"))
+		stage(a+"/readme", a+"/link", a+"/usr", a+"/etc/passwd")
+		require.Empty(t, synced)
+		sync("a", "etc")
+		sync()
+		stage(b+"/readme", a)
+		fails = unix.EIO
+		requireRefusal(t, dir.Sync(), "sync", map[bool]string{true: filepath.Join(root.Path(), data), false: b}[isOrdered], unix.EIO)
+		fails = unix.EINVAL // nothing to make durable on such a file system
+		sync("b")
+		fails = nil
+		stage(b+"/link", b)
+		sync("all")
+		stage(makeLayer(t, b)+"/readme", b)
+		makeLayer(t, b)
+		sync("b", "all") // another one
+		require.NoError(t, dir.Close(background))
+		requireRefusal(t, dir.Sync(), "sync", filepath.Join(root.Path(), data), tempdir.ErrClosed)
+	}
 }

@@ -98,6 +98,7 @@ func init() {
 			panic(err)
 		}
 		must(0, k.SyncData(data))
+		must(0, k.SyncAll(data))
 		must(0, k.Owns(root, "temp-dir-2"))
 		must(0, k.Hoist(data, "closed", data, "0-hoisted"))
 		must(0, k.ChangeMode(data, "0-hoisted", 0o700))
@@ -171,6 +172,7 @@ close(<root/temp-dir-2/0-hoisted>)`,
 	"StageDeletion": `renameat2(AT_FDCWD, "BASE/victim", <root>, "temp-dir-2/0-victim", RENAME_NOREPLACE)`,
 	"Stat":          `statx(<unnamed>, "", AT_STATX_SYNC_AS_STAT|AT_NO_AUTOMOUNT|AT_EMPTY_PATH, STATX_BASIC_STATS)`,
 	"StatName":      `statx(<root>, "lock-2", AT_STATX_SYNC_AS_STAT|AT_SYMLINK_NOFOLLOW|AT_NO_AUTOMOUNT, STATX_BASIC_STATS)`,
+	"SyncAll":       `syncfs(<root/temp-dir-2>)`,
 	"SyncData":      `fsync(<root/temp-dir-2>)`,
 	"TakeLock":      `fcntl(<unnamed>, F_OFD_SETLK, {l_type=F_WRLCK, l_whence=SEEK_SET, l_start=0, l_len=0})`,
 	"WriteOwner":    `pwrite64(<unnamed>, "owner", 5, 0)`,

@@ -26,6 +26,8 @@ type Dir struct {
 
 	mu     sync.Mutex
 	closed bool
+	left   []departure // where names are not ordered: what Sync has not made durable yet
+	synced int         // departures that it has
 
 	next atomic.Uint64 // number of the next entry; drawn at once, so that none is drawn twice
 }
@@ -71,10 +73,18 @@ func (d *Dir) StageDeletion(path string) error {
 	}
 	dir, hint := splitPath(path)
 	m := d.root.newMending(dir, hint, path)
+	leaves := departure{source: dir}
+	if !d.root.ordered {
+		leaves.at, _ = d.root.kernel.StatName(unix.AT_FDCWD, dir+".") // the rename will say what is wrong with it
+	}
 	for range stageAttempts {
 		entry := d.reserve(hint)
 		err := d.root.sameMount(func(root int) error { return d.root.kernel.StageDeletion(path, root, entry) })
 		if err == nil {
+			if !d.root.ordered {
+				leaves.entry = entry
+				d.left = append(d.left, leaves)
+			}
 			m.end(true)
 			return nil
 		}

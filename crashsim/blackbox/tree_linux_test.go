@@ -68,7 +68,7 @@ func TestJudgeFindsWhatIsWrong(t *testing.T) {
 		{"half a victim", half, false, false, "layers/v1: is there and not whole"},
 		{"a name that nobody made", join(p.scene, directory("layers/x")), false, false, "layers/x: there, and nobody made it"},
 		{"a name beside the layers", join(p.scene, directory("x")), false, false, " x: there, and nobody made it"},
-		{"a file in a victim's place", join(without("layers/v1"), tree{{Path: "layers/v1", Kind: 'f'}}), false, false, "layers/v1: is there, and no directory"},
+		{"a file in a victim's place", join(without("layers/v1"), tree{{Path: "layers/v1", Kind: 'f'}}), false, false, "layers/v1: is there, and of another type"},
 		{"an instance after a crash", join(p.scene, instance), false, false, ""},
 		{"an instance after the recovery", join(p.scene, instance), true, false, "left in the root"},
 		{"data without lock file", join(p.scene, instance[1:]), false, false, "data without lock file"},

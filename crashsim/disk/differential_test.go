@@ -95,6 +95,7 @@ var kinds = map[string]call{
 	"Commit":          does(func(k kernel.Kernel, a argument) error { return k.Commit(a.fd, a.name, a.path2) }),
 	"Hoist":           does(func(k kernel.Kernel, a argument) error { return k.Hoist(a.fd, a.name, a.fd2, a.name2) }),
 	"SyncData":        does(func(k kernel.Kernel, a argument) error { return k.SyncData(a.fd) }),
+	"SyncAll":         does(func(k kernel.Kernel, a argument) error { return k.SyncAll(a.fd) }),
 	"Owns":            does(func(k kernel.Kernel, a argument) error { return k.Owns(a.fd, a.name) }),
 	"Close":           does(func(k kernel.Kernel, a argument) error { return k.Close(a.fd) }),
 	"Stat":            says(func(k kernel.Kernel, a argument) (string, error) { return attributes(k.Stat(a.fd)) }),

@@ -12,24 +12,32 @@ import (
 )
 
 // deletion makes the changes of one deletion on a new disk: 0 mkdir data,
-// 1 rename the layer in, 2 and 3 unlink its files, 4 rmdir, 5 rmdir data.
-func deletion(t *testing.T, sync bool) (d *disk.Disk, base *disk.Tree) {
+// 1 rename the layer in, 2 and 3 unlink its files, 4 rmdir, 5 rmdir data. A loose layer
+// is a file itself.
+func deletion(t *testing.T, sync string, loose bool) (d *disk.Disk, base *disk.Tree) {
 	d = disk.New(disk.Options{})
 	p := d.Process()
-	for _, path := range []string{"/root", "/layers", "/layers/v"} {
+	for _, path := range []string{"/root", "/layers"} {
 		require.NoError(t, p.Mkdir(path))
 	}
-	require.NoError(t, p.Make("/layers/v/f"))
-	require.NoError(t, p.Make("/layers/v/g"))
+	removed := []string{"/root/data/0/f", "/root/data/0/g", "/root/data/0", "/root/data"}
+	if loose {
+		removed = removed[2:]
+		require.NoError(t, p.Make("/layers/v"))
+	} else {
+		require.NoError(t, p.Mkdir("/layers/v"))
+		require.NoError(t, p.Make("/layers/v/f"))
+		require.NoError(t, p.Make("/layers/v/g"))
+	}
 	base = new(disk.Tree)
 	d.Freeze(base)
 	d.Record()
 	require.NoError(t, p.Mkdir("/root/data"))
 	require.NoError(t, p.Rename("/layers/v", "/root/data/0"))
-	if sync {
-		require.NoError(t, p.Sync("/root/data"))
+	if sync != "" {
+		require.NoError(t, p.Sync(sync))
 	}
-	for _, path := range []string{"/root/data/0/f", "/root/data/0/g", "/root/data/0", "/root/data"} {
+	for _, path := range removed {
 		require.NoError(t, p.Remove(path))
 	}
 	return d, base
@@ -40,17 +48,22 @@ func deletion(t *testing.T, sync bool) (d *disk.Disk, base *disk.Tree) {
 func TestSurvivorsAreAllSetsThatMaySurviveEachOnce(t *testing.T) {
 	for _, test := range []struct {
 		model      disk.Durability
-		sync       bool
+		sync       string
+		loose      bool
 		sets, ends int // ever; at the end
 	}{
-		{disk.Ordered, false, 7, 7},
-		{disk.Ordered, true, 7, 5},
-		{disk.PerDirectory, false, 11, 11},
-		{disk.PerDirectory, true, 7, 5},
-		{disk.Weak, false, 14, 14},
-		{disk.Weak, true, 8, 6},
+		{disk.Ordered, "", false, 7, 7},
+		{disk.Ordered, "/root/data", false, 7, 5},
+		{disk.PerDirectory, "", false, 11, 11},
+		{disk.PerDirectory, "/root/data", false, 7, 5},
+		{disk.Weak, "", false, 14, 14},
+		{disk.Weak, "/root/data", false, 8, 6},
+		{disk.PerDirectory, "", true, 5, 5},
+		{disk.Weak, "", true, 8, 8},
+		{disk.Weak, "/root/data", true, 8, 6},
+		{disk.Weak, "/layers", true, 6, 3},
 	} {
-		d, base := deletion(t, test.sync)
+		d, base := deletion(t, test.sync, test.loose)
 		other := disk.New(disk.Options{})
 		seen := map[uint64]bool{}
 		var log disk.Log
@@ -83,7 +96,7 @@ func TestSurvivorsAreAllSetsThatMaySurviveEachOnce(t *testing.T) {
 				assert.True(t, seen[set], "%v: %b may survive and was not visited", test.model, set)
 			}
 		}
-		assert.Equal(t, [2]int{test.sets, test.ends}, [2]int{len(seen), ends}, "%v, sync %v", test.model, test.sync)
+		assert.Equal(t, [2]int{test.sets, test.ends}, [2]int{len(seen), ends}, "%v, sync %q, loose %v", test.model, test.sync, test.loose)
 	}
 }
 
@@ -111,8 +124,8 @@ func TestASyncIsOfOneDirectory(t *testing.T) {
 
 func TestRule11IsNeededWhereTheFileSystemDoesNotOrder(t *testing.T) {
 	for _, model := range []disk.Durability{disk.Ordered, disk.PerDirectory, disk.Weak} {
-		for _, sync := range []bool{false, true} {
-			d, _ := deletion(t, sync)
+		for _, sync := range []string{"", "/root/data"} {
+			d, _ := deletion(t, sync, false)
 			var log disk.Log
 			log.Reset(model)
 			journal := d.Journal()
@@ -121,7 +134,7 @@ func TestRule11IsNeededWhereTheFileSystemDoesNotOrder(t *testing.T) {
 			}
 			// The unlink of f survives, the rename of its layer does not.
 			half := log.May(1 << 2)
-			assert.Equal(t, model != disk.Ordered && !sync, half, "%v, sync %v", model, sync)
+			assert.Equal(t, model != disk.Ordered && sync == "", half, "%v, sync %q", model, sync)
 		}
 	}
 }

@@ -157,6 +157,16 @@ func (p *Process) SyncData(fd int) error {
 	return err
 }
 
+func (p *Process) SyncAll(fd int) error {
+	_, err := p.fd(fd)
+	for n := range p.disk.nodes {
+		if of := &p.disk.nodes[n]; err == nil && of.directory && of.links > 0 {
+			p.sync(int32(n))
+		}
+	}
+	return err
+}
+
 func (p *Process) OpenToInspect(dir int, name string) (int, error) {
 	n, err := p.walk(dir, name)
 	if err != nil {

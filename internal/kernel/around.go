@@ -165,6 +165,14 @@ func (k *kernel) SyncData(dir int) error {
 	return k.end(c, do).Err
 }
 
+func (k *kernel) SyncAll(dir int) error {
+	c, do := k.begin(Call{Method: SyncAll, Fd: dir, Dir: -1, ToDir: -1})
+	if do {
+		c.Err = k.Kernel.SyncAll(c.Fd)
+	}
+	return k.end(c, do).Err
+}
+
 func (k *kernel) RemoveData(root int, name string) error {
 	c, do := k.begin(Call{Method: RemoveData, Fd: -1, Dir: root, ToDir: -1, Name: name})
 	if do {

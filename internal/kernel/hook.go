@@ -24,6 +24,7 @@ const (
 	StageDeletion
 	Commit
 	SyncData
+	SyncAll
 	RemoveData
 	OpenDirectory
 	List
@@ -48,8 +49,8 @@ const (
 
 var names = [Methods]string{
 	"OpenRoot", "OpenParent", "OpenUnnamed", "CreateLock", "OpenLock", "TakeLock", "WriteOwner", "LinkLock", "Stat", "StatName",
-	"RemoveLock", "MakeData", "StageDeletion", "Commit", "SyncData", "RemoveData", "OpenDirectory", "List",
-	"RemoveEntry", "RemoveDirectory", "Hoist", "ChangeMode", "ClearFlags", "SetFlags", "Detach", "CommitPlainly", "LinkEntry",
+	"RemoveLock", "MakeData", "StageDeletion", "Commit", "SyncData", "SyncAll", "RemoveData", "OpenDirectory",
+	"List", "RemoveEntry", "RemoveDirectory", "Hoist", "ChangeMode", "ClearFlags", "SetFlags", "Detach", "CommitPlainly", "LinkEntry",
 	"OpenToInspect", "LockHolder", "ShareLock", "ReadOwner", "Close", "Owns",
 }
 

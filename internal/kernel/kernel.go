@@ -74,6 +74,8 @@ type Kernel interface {
 	Commit(root int, entry, destination string) error
 	// SyncData makes the entries of dir durable. fsync.
 	SyncData(dir int) error
+	// SyncAll makes everything on dir's file system durable. syncfs.
+	SyncAll(dir int) error
 	// RemoveData removes the empty data directory name. unlinkat.
 	RemoveData(root int, name string) error
 

@@ -254,6 +254,10 @@ func (linuxKernel) SyncData(dir int) error {
 	return Again(func() error { return unix.Fsync(dir) })
 }
 
+func (linuxKernel) SyncAll(dir int) error {
+	return Again(func() error { return unix.Syncfs(dir) })
+}
+
 func (linuxKernel) RemoveData(root int, name string) error {
 	return Again(func() error { return unix.Unlinkat(root, name, unix.AT_REMOVEDIR) })
 }

@@ -126,6 +126,7 @@ func (f Finding) String() string { return fmt.Sprintf("%s: %s: %s", f.Claim, f.P
 type Layer struct {
 	Home   string // its path, when it is reachable
 	Tree   Tree   // all that is below Home when it is whole
+	Loose  bool   // it is one file, and not a directory
 	Record string // the file that says Complete or Incomplete of it; "": the store keeps none
 	Reply  Reply
 }
@@ -225,18 +226,22 @@ func within(name, dir string) bool {
 }
 
 func checkLayer(t Tree, layer *Layer, recovered bool, wrong func(claim Claim, path, format string, arguments ...any)) {
-	there := t.Find(layer.Home) != nil
-	inner, isDirectory := t.Below(layer.Home)
+	home := t.Find(layer.Home)
+	there := home != nil
+	inner, fits := t.Below(layer.Home)
+	if layer.Loose {
+		fits = there && home.Kind == File
+	}
 	found := 0
 	for i := range inner {
 		if slices.Contains(layer.Tree, inner[i]) {
 			found++
 		}
 	}
-	whole := isDirectory && found == len(layer.Tree) && found == len(inner)
+	whole := fits && found == len(layer.Tree) && found == len(inner)
 	switch {
-	case there && !isDirectory:
-		wrong(ReachableWhole, layer.Home, "is there, and no directory")
+	case there && !fits:
+		wrong(ReachableWhole, layer.Home, "is there, and of another type")
 	case there && !whole:
 		wrong(ReachableWhole, layer.Home, "is there and not whole: %d of %d names missing, %d that do not belong there", len(layer.Tree)-found, len(layer.Tree), len(inner)-found)
 	case there && layer.Reply == Gone:
