@@ -11,9 +11,10 @@ import (
 // A PowerConfig is the CONSTANTS of a model of power loss.
 type PowerConfig struct {
 	Durability string   // "ordered", "perDirectory" or "weak"
-	Syncs      []string // of "flag", "record", "data", "here"
+	Syncs      []string // of "flag", "source", "record", "data", "here"
 	InPlace    bool     // the layer is removed where it is
 	Kills      bool     // the program can be killed
+	Loose      bool     // the layer is a file
 	Files      int
 	MaxLosses  int
 	Swap       map[string]string
@@ -25,15 +26,14 @@ type diskTree struct {
 	layer, files, record uint8
 }
 
-// Values of layer and record.
+// Values of layer, as sets of names, and of record.
 const (
-	powerHome = iota
+	powerHome = 1 << iota
 	powerEntry
-	powerGone
 )
 
 var (
-	powerLayerNames = []string{`"home"`, `"entry"`, `"gone"`}
+	powerLayerNames = []string{`"gone"`, `"home"`, `"entry"`, `"both"`}
 	// The record's values are those of LayerStore.tla.
 	powerRecordNames = recordNames
 )
@@ -50,10 +50,12 @@ const (
 	opFlag
 	opForget
 	opRemoveHome
+	opArrive
+	opLeave
 )
 
 var powerOpNames = []string{"", "LinkLock", "MakeData", "StageDeletion", "RemoveEntry", "RemoveLayer",
-	"RemoveData", "RemoveLock", "Flag", "Forget", "RemoveHome"}
+	"RemoveData", "RemoveLock", "Flag", "Forget", "RemoveHome", "Arrive", "Leave"}
 
 // apply is Apply: what an operation does to a tree of names.
 func (t diskTree) apply(op uint8) diskTree {
@@ -64,10 +66,14 @@ func (t diskTree) apply(op uint8) diskTree {
 		t.data = true
 	case opStageDeletion:
 		t.layer = powerEntry
+	case opArrive:
+		t.layer |= powerEntry
+	case opLeave, opRemoveHome:
+		t.layer &^= powerHome
 	case opRemoveEntry:
 		t.files--
-	case opRemoveLayer, opRemoveHome:
-		t.layer = powerGone
+	case opRemoveLayer:
+		t.layer &^= powerEntry
 	case opRemoveData:
 		t.data = false
 	case opRemoveLock:
@@ -79,6 +85,10 @@ func (t diskTree) apply(op uint8) diskTree {
 	}
 	return t
 }
+
+// atHome and atEntry are AtHome and AtEntry.
+func (t diskTree) atHome() bool  { return t.layer&powerHome != 0 }
+func (t diskTree) atEntry() bool { return t.layer&powerEntry != 0 }
 
 // Directories and names, as sets.
 const (
@@ -93,17 +103,26 @@ const (
 	nameLayer
 	nameFiles
 	nameRecord
+	nameMoved
 )
 
 // powerDirs is Dirs, powerNames is Names, by operation.
 var (
 	powerDirs = []uint8{0, inRoot, inRoot, inLayers | inData, inLayer, inData, inRoot, inRoot, inMetadata, inMetadata,
-		inLayers}
+		inLayers, inData, inLayers}
 
 	powerNames = []uint8{0, nameLock, nameData, nameData | nameLayer, nameFiles, nameLayer | nameFiles,
 		nameData | nameLayer, nameLock, nameRecord, nameRecord,
-		nameLayer | nameFiles}
+		nameLayer | nameFiles, nameData | nameLayer | nameMoved, nameMoved}
 )
+
+// parts is Parts: the halves of an operation of which the first may survive alone.
+func (m *PowerLoss) parts(op uint8) []uint8 {
+	if op == opStageDeletion && m.Config.Loose && m.Config.Durability == "weak" {
+		return []uint8{opArrive, opLeave}
+	}
+	return []uint8{op}
+}
 
 // carries is Carries: does the later operation b survive only together with
 // the earlier one a?

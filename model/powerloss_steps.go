@@ -20,11 +20,12 @@ const (
 	powerHere
 	powerGoneHere
 	powerForgetHere
+	powerLoose
 )
 
 var powerPCNames = []string{`"begin"`, `"flagged"`, `"link"`, `"make"`, `"stage"`, `"staged"`, `"forget"`,
 	`"unlocked"`, `"remove"`, `"load"`, `"recover"`, `"done"`,
-	`"here"`, `"gone"`, `"forgetHere"`}
+	`"here"`, `"gone"`, `"forgetHere"`, `"loose"`}
 
 type powerState struct {
 	cache, disk diskTree
@@ -81,7 +82,7 @@ func (t *powerStep) to(n powerState) {
 func (t *powerStep) call(op, pc uint8) {
 	n := t.s
 	n.cache = n.cache.apply(op)
-	n.log = append(slices.Clone(n.log), op)
+	n.log = append(slices.Clone(n.log), t.m.parts(op)...)
 	n.pc = pc
 	t.to(n)
 }
@@ -124,7 +125,7 @@ func (t *powerStep) Recover(adopts bool) {
 func (t *powerStep) Load(flagged uint8) {
 	switch c := t.s.cache; {
 	case !t.at(powerLoad):
-	case c.record == recordIncomplete && c.layer != powerHome:
+	case c.record == recordIncomplete && !c.atHome():
 		t.goes(flagged)
 	case c.lock || c.data:
 		t.goes(powerRecover)
@@ -138,7 +139,7 @@ func (t *powerStep) Load(flagged uint8) {
 // then is Then: where the store goes on once the flag is durable.
 func (t *powerStep) then() uint8 {
 	switch {
-	case t.s.cache.layer != powerHome:
+	case !t.s.cache.atHome():
 		return powerGoneHere
 	case t.m.Config.InPlace:
 		return powerHere
@@ -224,16 +225,21 @@ func (m *PowerLoss) buildTable() {
 	})
 	call("LinkLock", powerLink, opLinkLock, powerMake)
 	call("MakeData", powerMake, opMakeData, powerStage)
-	call("StageDeletion", powerStage, opStageDeletion, powerStaged)
+	staged := uint8(powerStaged)
+	if m.Config.Loose {
+		staged = powerLoose
+	}
+	call("StageDeletion", powerStage, opStageDeletion, staged)
+	sync("SyncSource", powerLoose, "source", inLayers, powerStaged)
 	sync("SyncRecord", powerStaged, "record", inData, powerForget)
 	call("Forget", powerForget, opForget, powerUnlocked)
 	sync("SyncData", powerUnlocked, "data", inData, powerRemove)
-	remove("RemoveEntry", powerRemove, opRemoveEntry, powerRemove, `cache.layer = "entry" /\ cache.files > 0`,
-		func(c diskTree) bool { return c.layer == powerEntry && c.files > 0 })
-	remove("RemoveLayer", powerRemove, opRemoveLayer, powerRemove, `cache.layer = "entry" /\ cache.files = 0`,
-		func(c diskTree) bool { return c.layer == powerEntry && c.files == 0 })
-	remove("RemoveData", powerRemove, opRemoveData, powerRemove, `cache.data /\ cache.layer # "entry"`,
-		func(c diskTree) bool { return c.data && c.layer != powerEntry })
+	remove("RemoveEntry", powerRemove, opRemoveEntry, powerRemove, `AtEntry(cache) /\ cache.files > 0`,
+		func(c diskTree) bool { return c.atEntry() && c.files > 0 })
+	remove("RemoveLayer", powerRemove, opRemoveLayer, powerRemove, `AtEntry(cache) /\ cache.files = 0`,
+		func(c diskTree) bool { return c.atEntry() && c.files == 0 })
+	remove("RemoveData", powerRemove, opRemoveData, powerRemove, `cache.data /\ ~AtEntry(cache)`,
+		func(c diskTree) bool { return c.data && !c.atEntry() })
 	remove("RemoveLock", powerRemove, opRemoveLock, powerLoad, `cache.lock /\ ~cache.data`,
 		func(c diskTree) bool { return c.lock && !c.data })
 	remove("RemoveEntryHere", powerHere, opRemoveEntry, powerHere, `cache.files > 0`, func(c diskTree) bool { return c.files > 0 })

@@ -28,24 +28,24 @@ func newPowerLoss(c PowerConfig, properties []string) *PowerLoss {
 func (m *PowerLoss) TypeOK(s *powerState) bool {
 	ok := s.losses <= m.maxLosses
 	for _, t := range []diskTree{s.cache, s.disk} {
-		ok = ok && t.files <= m.files && t.layer <= powerGone && t.record <= recordComplete
+		ok = ok && t.files <= m.files && t.layer <= powerHome|powerEntry && t.record <= recordComplete
 	}
 	return ok
 }
 
 // ReachableWhole: rule 11, what is reachable by its path is whole.
 func (m *PowerLoss) ReachableWhole(s *powerState) bool {
-	return s.cache.layer != powerHome || s.cache.files == m.files
+	return !s.cache.atHome() || s.cache.files == m.files
 }
 
 // WholeOrFlagged: a layer whose record is not flagged is there, and whole.
 func (m *PowerLoss) WholeOrFlagged(s *powerState) bool {
-	return s.cache.record != recordComplete || s.cache.layer == powerHome && s.cache.files == m.files
+	return s.cache.record != recordComplete || s.cache.atHome() && s.cache.files == m.files
 }
 
 // NoLeak: a layer that is there has a record, when nobody is at work.
 func (m *PowerLoss) NoLeak(s *powerState) bool {
-	return s.pc != powerRecover && s.pc != powerDone || s.cache.layer != powerHome || s.cache.record != recordNone
+	return s.pc != powerRecover && s.pc != powerDone || !s.cache.atHome() || s.cache.record != recordNone
 }
 
 func (m *PowerLoss) newExpander() expander {
@@ -66,7 +66,7 @@ func (m *PowerLoss) fair() (of func(from Key, action uint16, to Key) uint64, all
 func (m *PowerLoss) goals() []func(Key) bool {
 	return []func(Key) bool{func(k Key) bool {
 		c := unpackTree(k[0] & 255)
-		return !c.lock && !c.data && c.layer != powerEntry && c.record != recordIncomplete
+		return !c.lock && !c.data && !c.atEntry() && c.record != recordIncomplete
 	}}
 }
 

@@ -188,7 +188,7 @@ var values = map[string][]string{
 	"RootName":   {"OneName", "TwoNames"},
 	"Scheme":     schemes[1:],
 	"Durability": {"ordered", "perDirectory", "weak"},
-	"Syncs":      {"flag", "record", "data", "here"},
+	"Syncs":      {"flag", "source", "record", "data", "here"},
 }
 
 // Parse makes the model that the text of name.cfg describes. An error names the

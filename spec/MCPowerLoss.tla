@@ -22,7 +22,7 @@ IgnoresFlag ==
 \* For Load: a flag is taken for durable because it is there.
 TrustsFlag ==
   /\ pc = "load"
-  /\ pc' = CASE cache.record = "incomplete" /\ cache.layer # "home" -> Then
+  /\ pc' = CASE cache.record = "incomplete" /\ ~AtHome(cache) -> Then
              [] cache.lock \/ cache.data      -> "recover"
              [] cache.record = "incomplete"   -> Then
              [] OTHER                         -> "done"

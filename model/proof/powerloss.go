@@ -17,12 +17,18 @@ import (
 // ordered one step brings all of it; where each directory is, one brings the names in the
 // root; elsewhere there is one for each name, and for the files in a tree. An entry is
 // durable no earlier than the directory that it is in, since a rename needs both.
+//
+// A tree that is one file (loose) may be found under both its names where the order is
+// weak. It is at home then: the other name is nobody's concern but of the removal that
+// takes it. So the fsync of an instance does not move such a tree, and nothing has to,
+// since it is never found in parts.
 
 // CONSTANTS of PowerLoss.tla; neither ordered nor perDirectory is "weak".
 var (
 	ordered      = constant("ordered", boolean).of()
 	perDirectory = constant("perDirectory", boolean).of()
 	syncsData    = constant("syncsData", boolean).of() // rule 11: "data" is in Syncs
+	loose        = constant("loose", boolean, item)    // Loose: it is one file
 	found        = constant("found", inode, id)        // what lock files lead to after a power loss
 )
 
@@ -37,6 +43,9 @@ var (
 )
 
 func weak() *term { return and(not(ordered), not(perDirectory)) }
+
+// twice says that x can be found under both its names.
+func twice(x *term) *term { return and(weak(), loose.of(x)) }
 
 func durablyAt(x *term, name string) *term { return equal(durableAt.of(x), where.value(name)) }
 
@@ -56,7 +65,7 @@ func (f *function) everywhere(value func(x *term) *term) []change {
 // hence its directory, and where the root is ordered its lock file.
 func syncs() []change {
 	own := idOf.of(p)
-	entry := func(x *term) *term { return and(inside(x, own), not(mounted.of(x))) }
+	entry := func(x *term) *term { return and(inside(x, own), not(mounted.of(x)), not(twice(x))) }
 	return when(and(syncsData, not(ordered), data.of(own)),
 		durableAt.everywhere(func(x *term) *term { return choose(entry(x), where.value("within"), durableAt.of(x)) }),
 		durablePin.everywhere(func(x *term) *term { return choose(entry(x), own, durablePin.of(x)) }),
@@ -81,7 +90,7 @@ func powerLoss() []*Action {
 		action("Settle", "data", and(weak(), removable(i)), durableData.set(i, data.of(i))),
 		action("Settle", "place", and(not(ordered),
 			or(not(isAt(x, "within")), durableData.of(pin.of(x))),
-			or(not(isAt(x, "gone")), not(durableSome.of(x))),
+			or(not(isAt(x, "gone")), loose.of(x), not(durableSome.of(x))),
 			or(not(isAt(x, "home")), durableWhole.of(x))), // callers make what they add durable before they commit it
 			durableAt.set(x, at.of(x)), durablePin.set(x, pin.of(x))),
 		action("Settle", "files", not(ordered), durableWhole.set(x, whole.of(x)), durableSome.set(x, some.of(x))),
@@ -113,8 +122,8 @@ var durable = []Clause{
 	{Name: "TornIsMoved", Says: "a tree that has lost a file is durably moved, unless all is ordered", formula: or(ordered, ofTrees(func(x *term) *term {
 		return or(whole.of(x), not(durablyAt(x, "home")))
 	}))},
-	{Name: "EmptyingIsMoved", Says: "and so is all that is inside an instance which is being emptied", formula: or(ordered, whoIs("emptying inside", func(p *term) *term {
-		return ofTrees(func(x *term) *term { return implies(inside(x, idOf.of(p)), not(durablyAt(x, "home"))) })
+	{Name: "EmptyingIsMoved", Says: "and so is every directory that is inside an instance which is being emptied", formula: or(ordered, whoIs("emptying inside", func(p *term) *term {
+		return ofTrees(func(x *term) *term { return implies(inside(x, idOf.of(p)), or(twice(x), not(durablyAt(x, "home")))) })
 	}))},
 	{Name: "FoundDataHasLock", Says: "data is found with its lock file, or was an orphan, unless the order is weak", formula: or(weak(), forall(id, func(i *term) *term {
 		return implies(durableData.of(i), or(durableLock.of(i), orphan.of(i)))
@@ -127,7 +136,8 @@ func ofPower(m *model.Model) *Theory {
 	th.of, th.Name, th.Says = th.Name, m.Name, m.Purpose
 	is := func(constant *term, value bool) *term { return equal(constant, boolean.value(fmt.Sprint(value))) }
 	th.Hypotheses = append(Ours().Hypotheses, ownFiles(), is(ordered, m.Power.Durability == "ordered"),
-		is(perDirectory, m.Power.Durability == "perDirectory"), is(syncsData, slices.Contains(m.Power.Syncs, "data")))
+		is(perDirectory, m.Power.Durability == "perDirectory"), is(syncsData, slices.Contains(m.Power.Syncs, "data")),
+		forall(item, func(x *term) *term { return is(loose.of(x), m.Power.Loose) }))
 	return th
 }
 
@@ -147,7 +157,14 @@ func PowerLosses() *Theory {
 		forall(item, func(x *term) *term {
 			return and(equal(durableAt.of(x), at.of(x)), equal(durableWhole.of(x), whole.of(x)), equal(durableSome.of(x), some.of(x)))
 		}))
+	file := loose.of(arg.of(p))
 	for k, a := range th.Actions {
+		switch a.Name + "/" + a.Arm {
+		case "RemoveEntry/file":
+			th.Actions[k] = action(a.Name, a.Arm, and(a.guard, not(file)), a.changes)
+		case "RemoveEntry/tree":
+			th.Actions[k] = action(a.Name, a.Arm, and(in(p, "inside"), or(file, not(some.of(arg.of(p))))), a.changes)
+		}
 		if a.Name == "OpenDirectory" {
 			th.Actions[k] = action(a.Name, a.Arm, a.guard, a.changes, syncs())
 		}

@@ -28,7 +28,7 @@ func TestWhatIsFoundIsWhatSurvives(t *testing.T) {
 	}
 	for name, torn := range map[string]bool{
 		"PowerOrdered": false, "PowerPerDirectory": false, "PowerWeak": false, "PowerWeakMayLeak": false,
-		"Rule11NoSyncPerDirectory": true, "Rule11NoSyncWeak": true,
+		"PowerLoose": false, "PowerSourceNotDurable": false, "Rule11NoSyncPerDirectory": true, "Rule11NoSyncWeak": true,
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := model.Find(name)
@@ -36,7 +36,7 @@ func TestWhatIsFoundIsWhatSurvives(t *testing.T) {
 			require.NoError(t, err)
 			caches, found := make([]names, g.States()), make([][]names, g.States())
 			for k := range caches {
-				caches[k] = namesOf(t, g.Text(k))
+				caches[k] = namesOf(t, g.Text(k), m.Power.Loose)
 			}
 			for k := range caches {
 				for _, e := range g.Out(k) {
@@ -53,6 +53,7 @@ func TestWhatIsFoundIsWhatSurvives(t *testing.T) {
 				syncsData: slices.Contains(m.Power.Syncs, "data")} {
 				e.s.set(f.function, flag(is))
 			}
+			e.s.set(loose, flag(m.Power.Loose), 1)
 			e.s.set(victim, 1, 1)
 			e.s.set(used, 1, 1)
 			setPartial(e.s, idOf, 1, 1)
@@ -103,7 +104,7 @@ func TestWhatIsFoundIsWhatSurvives(t *testing.T) {
 						}
 					}
 					// Other fsyncs bring nothing nearer here, and without this one a removal does not wait for the rename.
-					if !torn && g.Actions[edge.Action].Name != "SyncRecord" {
+					if !torn && !slices.Contains([]string{"SyncSource", "SyncRecord"}, g.Actions[edge.Action].Name) {
 						assert.Len(t, found[edge.To], len(reached), "is found, and does not survive: %v in %s", reached, g.Text(int(edge.To)))
 					}
 				}
@@ -122,11 +123,12 @@ type names struct {
 
 var cacheText = regexp.MustCompile(`cache=\["data"->(\w+),"files"->(\d),"layer"->"(\w+)","lock"->(\w+)`)
 
-func namesOf(t *testing.T, text string) names {
+// A file under both its names is at home, and always whole.
+func namesOf(t *testing.T, text string, loose bool) names {
 	match := cacheText.FindStringSubmatch(text)
 	require.NotNil(t, match, text)
-	at := map[string]string{"home": "home", "entry": "within", "gone": "gone"}[match[3]]
-	return names{match[4] == "TRUE", match[1] == "TRUE", match[2] == "2", match[2] != "0", at}
+	at := map[string]string{"home": "home", "both": "home", "entry": "within", "gone": "gone"}[match[3]]
+	return names{match[4] == "TRUE", match[1] == "TRUE", loose || match[2] == "2", loose || match[2] != "0", at}
 }
 
 // put makes the functions of one id and one tree.
