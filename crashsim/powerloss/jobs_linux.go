@@ -97,6 +97,7 @@ ext4,xfs,btrfs vfs-create-durable reachable-whole  without=Create.SyncContent
 ext4,xfs       vfs-create         whole-or-flagged without=save.SyncDirectory deep
 btrfs          vfs-create         replies-true     without=save.SyncDirectory deep
 ext4,xfs,btrfs vfs-create         replies-true     without=save.SyncSpare deep
+btrfs          files-durable      replies-true     without=syncSource.SyncData
 btrfs          vfs-delete         replies-true     without=Sync.SyncData deep
 btrfs          vfs-create         whole-or-flagged without=commit.SyncDirectory
 ext4           in-place           reachable-whole  noise=fsync shutdown=nologflush

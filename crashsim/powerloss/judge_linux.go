@@ -204,7 +204,10 @@ func (p *program) want(marks []string, tree world.Tree, recovered bool) (want wo
 		content = p.content
 	}
 	for _, l := range p.layers {
-		layer := world.Layer{Home: layersName + "/" + l.id, Tree: content, Reply: l.first}
+		layer := world.Layer{Home: layersName + "/" + l.id, Tree: content, Loose: l.file, Reply: l.first}
+		if l.file {
+			layer.Tree = nil
+		}
 		if l.recorded {
 			layer.Record = metaName + "/" + l.id
 		}

@@ -33,6 +33,7 @@ type subject struct {
 	first    world.Reply
 	recorded bool // the program keeps a record of it
 	loose    bool // nobody promised that its content is durable
+	file     bool // it is one file, and not a directory
 }
 
 // content is what is in every layer.
@@ -74,7 +75,11 @@ func lay(subjects []subject) func(*site) error {
 			if l.first != world.There {
 				continue
 			}
-			if err := makeLayer(s.path(layersName, l.id)); err != nil {
+			if l.file {
+				if err := os.WriteFile(s.path(layersName, l.id), nil, 0o600); err != nil {
+					return err
+				}
+			} else if err := makeLayer(s.path(layersName, l.id)); err != nil {
 				return err
 			}
 			if l.recorded {
@@ -254,6 +259,13 @@ func recorded(subjects []subject) []subject {
 	return subjects
 }
 
+// oneByOne deletes v1 and v2, each durably.
+func oneByOne(s *site) error {
+	return s.with(func(_ *tempdir.Root, dir *tempdir.Dir) error {
+		return inOrder(s.stage(dir, "v1"), dir.Sync, s.says("gone", "v1"), s.stage(dir, "v2"), dir.Sync, s.says("gone", "v2"))
+	})
+}
+
 // programs are all that there are.
 func programs() (all []program) {
 	background := context.Background()
@@ -262,11 +274,8 @@ func programs() (all []program) {
 		{name: "delete", layers: there("keep", "v1", "v2"), run: func(s *site) error {
 			return s.with(func(_ *tempdir.Root, dir *tempdir.Dir) error { return s.stage(dir, "v1", "v2")() })
 		}},
-		{name: "delete-durable", layers: there("keep", "v1", "v2"), run: func(s *site) error {
-			return s.with(func(_ *tempdir.Root, dir *tempdir.Dir) error {
-				return inOrder(s.stage(dir, "v1"), dir.Sync, s.says("gone", "v1"), s.stage(dir, "v2"), dir.Sync, s.says("gone", "v2"))
-			})
-		}},
+		{name: "delete-durable", layers: there("keep", "v1", "v2"), run: oneByOne},
+		{name: "files-durable", layers: []subject{{id: "v1", first: world.There, file: true}, {id: "v2", first: world.There, file: true}}, run: oneByOne},
 		{name: "add", layers: append(there("keep"), gone(true, "n1")...), run: func(s *site) error {
 			return s.with(func(_ *tempdir.Root, dir *tempdir.Dir) error { return s.add(dir, "n1", false)() })
 		}},
