@@ -33,8 +33,9 @@
 // that makes it. With --deep, leaving these out is found on each file system: those of a
 // save (save.SyncSpare, save.SyncDirectory), of content (Create.SyncContent), and of a
 // deletion that is reported as durable (Sync.SyncData of package tempdir); and on btrfs
-// alone the one before a store forgets a layer (Sync.SyncData) and the one before a new
-// layer's record is complete (commit.SyncDirectory). Of ext4's other modes data=writeback
+// alone the one before a store forgets a layer (Sync.SyncData), the one before a new
+// layer's record is complete (commit.SyncDirectory), and that of the directory that a
+// victim left which is a file (syncSource.SyncData). Of ext4's other modes data=writeback
 // needs the same as data=ordered, and data=journal neither those of content nor that of the
 // spare: content is in the journal, in order. On none of the three is it found for
 // that of rule 11 before the first unlink (removeTree.SyncData), since btrfs commits rename
