@@ -39,7 +39,9 @@ var weights = map[string]int{
 	"overlay-recover,fsync": 16,
 }
 
-// Shutdowns are jobs whose power losses are the kernel's own: a few, or deep.
+// Shutdowns are jobs whose power losses are the kernel's own: a few, or deep. The programs
+// are those whose trees differ in ids alone from run to run: the layout overlay draws other
+// names, too, and recovery takes instances in the order of their ids.
 func Shutdowns(fileSystem string, deep bool) (jobs []Job) {
 	if fileSystem != "ext4" && fileSystem != "xfs" {
 		return nil // which cannot

@@ -54,12 +54,11 @@ func runPowerLoss(ctx context.Context, env Env) (Result, error) {
 			j.Part, j.Parts = (part+i)%parts, parts // of each job, so that what is expected of a shard is so of all
 			jobs = append(jobs, j)
 		}
-		for i, j := range powerloss.Shutdowns(name, env.Deep) {
+		for i, j := range append(powerloss.Shutdowns(name, env.Deep), powerloss.Controls(name, env.Deep)...) {
 			if i%parts == part {
 				jobs = append(jobs, j)
 			}
 		}
-		jobs = append(jobs, powerloss.Controls(name, env.Deep)...)
 	}
 	if len(systems) == 0 {
 		result.Skipped, result.Because = true, result.Skips[0].Why
