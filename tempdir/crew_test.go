@@ -247,6 +247,7 @@ func TestCrewIsStopped(t *testing.T) {
 		"panic":   {func(func()) { panic("here") }, "here"},
 		"exit":    {func(func()) { runtime.Goexit() }, nil},
 	} {
+		idle := []tempdir.Option{tempdir.IdleIO(), tempdir.Rate(0, 0)} // the first worker is another goroutine, or the caller's
 		for at := int32(1); at < 200; at += 13 {
 			top := filepath.Join(testfs.InMemory(t), "top")
 			grow(t, rand.New(rand.NewPCG(5, 3)), top, 0) // 231 calls
@@ -267,7 +268,7 @@ func TestCrewIsStopped(t *testing.T) {
 			go func() {
 				defer close(done)
 				defer func() { recovered = recover() }()
-				err = tempdir.Remove(ctx, top, kernel.With[tempdir.Option](k), tempdir.Eager(3), tempdir.OnProgress(removed.take))
+				err = tempdir.Remove(ctx, top, kernel.With[tempdir.Option](k), tempdir.Eager(3), tempdir.OnProgress(removed.take), idle[at%2])
 			}()
 			<-done
 			switch {

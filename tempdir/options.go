@@ -168,7 +168,11 @@ func CountBytes() Option {
 func Rate(names, bytes int64) Option {
 	shared := new(rate)
 	shared.names.perSecond, shared.bytes.perSecond = float64(names), float64(bytes)
-	return func(o *options) { o.rate, o.countBytes = shared, o.countBytes || bytes > 0 }
+	return func(o *options) {
+		if names > 0 || bytes > 0 { // else no name is to cost a look at the clock
+			o.rate, o.countBytes = shared, o.countBytes || bytes > 0
+		}
+	}
 }
 
 // IdleIO gives the goroutines that remove a tree threads of their own with the idle
