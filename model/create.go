@@ -29,11 +29,18 @@ func (t *step) tooYoung(i ID) bool {
 		return false
 	}
 	for q := Proc(1); q <= t.m.creators; q++ {
-		if has(t.m.upstream, q) && t.s.ID[q] == i {
+		if t.s.ID[q] == i && t.mayBeYoung(q, i) {
 			return true
 		}
 	}
 	return false
+}
+
+func (t *step) mayBeYoung(q Proc, i ID) bool {
+	if t.s.Lock[i] == None {
+		return !t.m.Ours(q)
+	}
+	return beforeDataPCs.has(t.s.PC[q])
 }
 
 // youngData is YoungData: the grace for data without a lock file.

@@ -76,10 +76,11 @@ func (set pcSet) String() string {
 }
 
 var (
-	createPCs   = places(Unnamed, Locked, Created, Taken, Named)
-	replyPCs    = places(OK, Missing, Lost, Failed)
-	openPCs     = places(Live, Calling) | replyPCs
-	removePCs   = places(Emptying, InsideTree, Emptied, Verified, Looking, Closing)
-	upstreamPCs = places(UpstreamNamed, UpstreamOpened, UpstreamTaken, Stuck)
-	allPCs      = places(Idle, SawLock, SawData, SawBoth, Opened, Claimed) | createPCs | openPCs | removePCs
+	createPCs     = places(Unnamed, Locked, Created, Taken, Named)
+	beforeDataPCs = createPCs | places(UpstreamNamed, UpstreamOpened, UpstreamTaken)
+	replyPCs      = places(OK, Missing, Lost, Failed)
+	openPCs       = places(Live, Calling) | replyPCs
+	removePCs     = places(Emptying, InsideTree, Emptied, Verified, Looking, Closing)
+	upstreamPCs   = places(UpstreamNamed, UpstreamOpened, UpstreamTaken, Stuck)
+	allPCs        = places(Idle, SawLock, SawData, SawBoth, Opened, Claimed) | createPCs | openPCs | removePCs
 )

@@ -13,6 +13,9 @@
 (* Call: the system call.  Grain: what is coarser or finer than the code,  *)
 (* and why that is sound.  Crash: what the disk holds if the process dies  *)
 (* just before, and just after.  A Go method is written Type.Method.       *)
+(*                                                                         *)
+(* Where to find what is used here: Ours, CanLock, NewInode, disk and locks*)
+(* are in Kernel.tla.                                                      *)
 (***************************************************************************)
 EXTENDS Kernel
 
@@ -40,12 +43,19 @@ ReplyPCs  == {"ok", "missing", "lost", "failed"}
 OpenPCs   == {"live", "calling"} \cup ReplyPCs    \* the caller has a Dir
 
 (***************************************************************************)
-(* Rule 13 asks whether a name is young.  There is no clock here: "young"  *)
-(* is what the grace period stands for, that an upstream creator of i may  *)
-(* still be at work.  This is an assumption about time, that no such       *)
-(* creator takes longer than the grace period, and not a theorem.          *)
+(* Rule 13 asks whether a name is young, whoever made it.  There is no     *)
+(* clock here: "young" is what a grace period stands for.  A lock file is  *)
+(* young until its creator has come to the data, and data without one are  *)
+(* for as long as an upstream owner lives in them.  These are assumptions  *)
+(* about time, that no creator and no such owner takes longer than the     *)
+(* grace for lock files, or for data, and not theorems.                    *)
 (***************************************************************************)
-TooYoung(i) == MixedFleet /\ \E q \in Creator \cap Upstream : id[q] = i
+BeforeData ==
+  CreatePCs \cup {"upstreamNamed", "upstreamOpened", "upstreamTaken"}
+MayBeYoung(q, i) ==
+  IF lock[i] = None THEN ~Ours(q) ELSE pc[q] \in BeforeData
+TooYoung(i) == MixedFleet /\ \E q \in Creator :
+  id[q] = i /\ MayBeYoung(q, i)
 
 \* Data without a lock file is left alone for longer, beside anybody: a cleaner
 \* of temporary files may have taken the lock file of a live instance.

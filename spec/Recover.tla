@@ -9,6 +9,10 @@
 (*                                                                         *)
 (* Any number of recoverers, in any processes, at any time.  They take no  *)
 (* lock but the instance's own and wait for nobody (rule 12).              *)
+(*                                                                         *)
+(* Where to find what is used here: Posix, Shares, HeldByUs, Gone, disk and*)
+(* locks are in Kernel.tla; TooYoung, YoungData, Goto and history in       *)
+(* Create.tla.  TakeLock and LinkLock are there, StatName in Remove.tla.   *)
 (***************************************************************************)
 EXTENDS Remove
 

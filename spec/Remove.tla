@@ -9,6 +9,10 @@
 (* Data first, lock file last (rule 4), and the lock until after both: so  *)
 (* whatever is on disk has a lock file, and a crash at any place leaves a  *)
 (* stale instance that the next recoverer removes.                         *)
+(*                                                                         *)
+(* Where to find what is used here: Entries, IsNamed, HeldByUs,            *)
+(* HolderWithout, disk and locks are in Kernel.tla; Goto and history in    *)
+(* Create.tla.                                                             *)
 (***************************************************************************)
 EXTENDS Create
 

@@ -14,6 +14,10 @@
 (*                                                                         *)
 (* Locks are POSIX locks with a table of paths for each process.  The code *)
 (* is not in this project; where a label below says "none", that is why.   *)
+(*                                                                         *)
+(* Where to find what is used here: NewInode, CanLock, IsNamed, disk and   *)
+(* locks are in Kernel.tla; Fresh, Goto and the sets of places (...PCs) in *)
+(* Create.tla, RemovePCs in Remove.tla, InTable in Recover.tla.            *)
 (***************************************************************************)
 EXTENDS LockThenData
 

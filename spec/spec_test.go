@@ -373,3 +373,24 @@ func TestKernelMethodsAreAccountedFor(t *testing.T) {
 		}
 	}
 }
+
+// What README says a person has to read is as long as it says, or nearly so.
+func TestReadmeSaysHowMuchThereIsToRead(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	said := regexp.MustCompile("`\\]\\(([\\w./]+)\\), (\\d+) lines").FindAllStringSubmatch(string(readme), -1)
+	assert.Greater(t, len(said), 10)
+	comment := regexp.MustCompile(`(?m)\(\*(?s:.*?)\*\)|\\\*.*$|^\s*//.*$`)
+	for _, m := range said {
+		text, err := os.ReadFile(m[1])
+		require.NoError(t, err)
+		lines := 0
+		for line := range strings.Lines(comment.ReplaceAllString(string(text), "")) {
+			if strings.TrimSpace(line) != "" {
+				lines++
+			}
+		}
+		number, _ := strconv.Atoi(m[2])
+		assert.InDelta(t, lines, number, float64(lines)/10+1, m[1])
+	}
+}

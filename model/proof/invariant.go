@@ -2,11 +2,12 @@ package proof
 
 // Places, as in the specification.
 const (
-	replyPCs    = " ok missing lost failed "
-	openPCs     = " live calling " + replyPCs
-	removingPCs = " emptying inside emptied verified "
-	namedPCs    = " named claimed " + openPCs + removingPCs
-	heldPCs     = " locked taken " + namedPCs
+	replyPCs      = " ok missing lost failed "
+	openPCs       = " live calling " + replyPCs
+	removingPCs   = " emptying inside emptied verified "
+	namedPCs      = " named claimed " + openPCs + removingPCs
+	beforeDataPCs = " unnamed locked created taken named upstreamNamed upstreamOpened upstreamTaken "
+	heldPCs       = " locked taken " + namedPCs
 )
 
 // A Clause is a formula about one state with a name: of the invariant, or a property

@@ -40,7 +40,10 @@ func fresh(i *term) *term { return not(used.of(i)) }
 func anyFresh(fresh func(*term) *term) *term { return exists(id, fresh) }
 
 func tooYoung(i *term) *term {
-	return and(mixedFleet, exists(proc, func(q *term) *term { return and(creator.of(q), upstream.of(q), idOf.to(q, i)) }))
+	return and(mixedFleet, exists(proc, func(q *term) *term {
+		mayBe := choose(lock.is(i), in(q, beforeDataPCs), upstream.of(q))
+		return and(creator.of(q), idOf.to(q, i), mayBe)
+	}))
 }
 
 func youngData(i *term) *term {

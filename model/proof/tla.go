@@ -6,7 +6,9 @@ import (
 	"strings"
 )
 
-// This file prints the invariant, with the clauses of the refinement, as TLA+, for spec/Inductive.tla.
+// This file prints invariants as TLA+: that of our processes, with the clauses of the
+// refinement, for spec/Inductive.tla, and those of the theories beside it for
+// spec/InductiveBeside.tla.
 
 // tlaText are functions as the specification has them; %s are the arguments.
 var tlaText = map[string]string{
@@ -15,6 +17,7 @@ var tlaText = map[string]string{
 	"haslock": "lock[%s] # None", "hasfd": "fd[%s] # None", "hasid": "id[%s] # None", "hasarg": "arg[%s] # None",
 	"lock": "lock[%s]", "fd": "fd[%s]", "id": "id[%s]", "arg": "arg[%s]", "pc": "pc[%s]", "place": "place[%s]", "pin": "place[%s]",
 	"whole": "tree[%s] = Files", "holds": "Holds(%s)",
+	"upstream": "%s \\in Upstream", "pid": "Pid[%s]", "tmpFile": "TmpFile", "posixLocks": "LockKind # \"ofd\"",
 }
 
 // tla is a term as TLA+. Variables are named after their sort.
@@ -39,14 +42,15 @@ func tla(t *term, names map[*term]string) string {
 		return fmt.Sprintf("%s = %s", args()...)
 	case opNot:
 		return fmt.Sprintf("~(%s)", args()...)
-	case opForall:
+	case opForall, opExists:
 		letters := map[*sort]string{proc: "pqr", id: "ijk", item: "xyz"}[t.args[0].sort]
 		for _, name := range names {
 			letters = strings.ReplaceAll(letters, name, "")
 		}
 		names[t.args[0]] = letters[:1]
 		defer delete(names, t.args[0])
-		return fmt.Sprintf("\\A %s \\in %s : %s", letters[:1], t.args[0].sort.name, tla(t.args[1], names))
+		quantifier := map[op]string{opForall: "A", opExists: "E"}[t.op]
+		return fmt.Sprintf("\\%s %s \\in %s : %s", quantifier, letters[:1], t.args[0].sort.name, tla(t.args[1], names))
 	case opOr:
 		if places := oneOf(t); places != "" {
 			return tla(t.args[0].args[0], names) + " \\in " + places
@@ -121,7 +125,7 @@ Holding  == {"locked", "taken"} \cup Acts
 `)
 	all := slices.Concat(invariant, refinement)
 	for _, c := range all {
-		fmt.Fprintf(&b, "\n\\* %s%s.\n%s ==\n%s\n", strings.ToUpper(c.Says[:1]), c.Says[1:], tlaName(c), wrapped(tla(c.formula, map[*term]string{})))
+		define(&b, tlaName(c), c)
 	}
 	b.WriteString("\nInductive ==\n  /\\ HolderOpens\n")
 	for _, c := range all {
@@ -158,6 +162,71 @@ Holding  == {"locked", "taken"} \cup Acts
 	return b.String()
 }
 
+// define prints a clause under a name.
+func define(b *strings.Builder, name string, c Clause) {
+	says := wrapped(strings.ToUpper(c.Says[:1])+c.Says[1:]+".", "\\* ")
+	fmt.Fprintf(b, "\n%s\n%s ==\n%s\n", says, name, wrapped(tla(c.formula, map[*term]string{}), "  "))
+}
+
+// Beside are the theories that spec/InductiveBeside.tla has.
+func Beside() []*Theory { return []*Theory{Posix(), OurOwners(), TheirOwners(), Repaired()} }
+
+// TLAOf is the name of the theory's invariant in TLA+, and of each of its clauses there.
+// A clause that says something else than the one of that name in Inductive.tla is called
+// ...Beside.
+func TLAOf(th *Theory) (invariant string, clauses []string) {
+	for word := range strings.SplitSeq(th.Name, "-") {
+		invariant += strings.ToUpper(word[:1]) + word[1:]
+	}
+	known := map[string]string{}
+	for _, c := range Ours().Clauses {
+		known[tlaName(c)] = tla(c.formula, map[*term]string{})
+	}
+	for _, c := range th.Clauses {
+		name := tlaName(c)
+		if text, ok := known[name]; ok && text != tla(c.formula, map[*term]string{}) {
+			name += "Beside"
+		}
+		clauses = append(clauses, name)
+	}
+	return "Inductive" + invariant, clauses
+}
+
+// TLABeside is the text of spec/InductiveBeside.tla.
+func TLABeside() string {
+	var b strings.Builder
+	b.WriteString(`-------------------------- MODULE InductiveBeside ---------------------------
+(***************************************************************************)
+(* The invariants of the theories beside upstream, and with other locks,   *)
+(* as package model/proof has them, which makes this text.  A clause that  *)
+(* is not here is in Inductive.tla; what ends in Beside says something     *)
+(* else than the clause of that name there.  README.md has the hypotheses. *)
+(***************************************************************************)
+EXTENDS Inductive
+`)
+	known, invariants := map[string]string{}, ""
+	for _, c := range invariant {
+		known[tlaName(c)] = tla(c.formula, map[*term]string{})
+	}
+	for _, th := range Beside() {
+		name, clauses := TLAOf(th)
+		invariants += "\n" + name + " ==\n" + wrapped("HolderOpens /\\ "+strings.Join(clauses, " /\\ "), "  ") + "\n"
+		for k, c := range th.Clauses {
+			text := tla(c.formula, map[*term]string{})
+			switch said, ok := known[clauses[k]]; {
+			case !ok:
+				known[clauses[k]] = text
+				define(&b, clauses[k], c)
+			case said != text:
+				panic("proof: two clauses are called " + clauses[k])
+			}
+		}
+	}
+	b.WriteString(invariants)
+	b.WriteString("=============================================================================\n")
+	return b.String()
+}
+
 // A tlaVariable is a variable of the specification, with the functions that it is here.
 type tlaVariable struct{ name, in, functions string }
 
@@ -189,8 +258,8 @@ func tlaName(c Clause) string {
 	return c.Name
 }
 
-// wrapped breaks a line at blanks.
-func wrapped(text string) string {
+// wrapped breaks a line at blanks, and begins each with the same.
+func wrapped(text, begin string) string {
 	var b strings.Builder
 	width := 0
 	for word := range strings.FieldsSeq(text) {
@@ -198,8 +267,8 @@ func wrapped(text string) string {
 			if width > 0 {
 				b.WriteString("\n")
 			}
-			b.WriteString("  " + word)
-			width = 2 + len(word)
+			b.WriteString(begin + word)
+			width = len(begin) + len(word)
 			continue
 		}
 		b.WriteString(" " + word)
