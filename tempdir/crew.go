@@ -25,9 +25,10 @@ const (
 	keptEntries   = 1024
 
 	// countedAtOnce are between two looks at the clock, and a slice is how long a number
-	// of workers is tried.
-	countedAtOnce = 64
+	// of workers is tried, unless it turns out to be far slower before.
+	countedAtOnce = 16
 	slice         = 10 * time.Millisecond
+	shortSlice    = slice / 4
 )
 
 // A crew is what the walks that remove one tree have in common, and the workers, that
@@ -360,11 +361,12 @@ func (c *crew) count() {
 	now := c.root.options.now()
 	c.counted += countedAtOnce
 	took := now.Sub(c.since)
-	if took < c.lasts {
+	rate := float64(c.counted) / max(took, 1).Seconds()
+	if took < c.lasts && (took < shortSlice || !c.pace.hopeless(rate)) {
 		return
 	}
 	if c.workers == c.pace.workers { // else nothing is learned
-		c.pace.next(float64(c.counted) / max(took, 1).Seconds())
+		c.pace.next(rate)
 		c.employ(c.workers)
 	}
 	c.counted, c.since, c.lasts = 0, now, slice

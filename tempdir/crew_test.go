@@ -54,7 +54,7 @@ func TestPace(t *testing.T) {
 		"slower files, and quicker ones": {2, func(slice, workers int) float64 { return float64(workers) * []float64{1, 0.1, 10}[slice/20%3] }, 2, 7},
 	} {
 		t.Run(name, func(t *testing.T) {
-			workers := tempdir.Pace(c.most, 1000, c.rate)
+			workers, hopeless := tempdir.Pace(c.most, 1000, c.rate)
 			assert.Equal(t, 1, workers[0])
 			trials := 0
 			for _, n := range workers {
@@ -65,6 +65,12 @@ func TestPace(t *testing.T) {
 			}
 			assert.LessOrEqual(t, trials, c.trials, fmt.Sprint(workers[:100]))
 			assert.Contains(t, workers[len(workers)-2:], c.settles)
+			for _, slice := range hopeless {
+				assert.Equal(t, workers[max(slice-1, 0)], workers[min(slice+1, 999)], "it fails like a whole slice would")
+			}
+			if name == "half as fast" {
+				assert.Len(t, hopeless, trials)
+			}
 		})
 	}
 }

@@ -30,7 +30,7 @@ var elsewhereTested = map[string]string{
 	"maxMetadata":  "of the layer store",
 
 	"alone": "when more workers are worth it, and no result", "gatherEntries": "TestListedNamesAreBoundedInDepth", "keptEntries": "how much memory is used again, and no result",
-	"countedAtOnce": "when the clock is looked at", "maxWorkers": "TestPace", "firstRest": "TestPace", "restFactor": "TestPace", "settledRest": "TestPace", "maxRest": "TestPace",
+	"countedAtOnce": "when the clock is looked at", "shortSlice": "when it is, in a trial", "maxWorkers": "TestPace", "firstRest": "TestPace", "restFactor": "TestPace", "settledRest": "TestPace", "maxRest": "TestPace",
 	"gain": "TestPace", "slice": "when the clock is heeded", "slump": "TestPace",
 	"talliedAtOnce": "TestProgressComesNowAndThen", "progressPause": "TestProgressComesNowAndThen",
 	"burst": "TestRate", "leastWait": "TestRate", "quarantine": "TestReapBacksOff", "unasked": "TestReapLooksNowAndThen",

@@ -47,14 +47,19 @@ func Eager(workers int) Option {
 	return func(o *options) { o.workers, o.alone, o.eager = workers, 0, true }
 }
 
-// Pace is how many workers there are in each of so many slices, if these have the rate.
-func Pace(most, slices int, rate func(slice, workers int) float64) (workers []int) {
+// Pace is how many workers there are in each of so many slices, if these have the rate,
+// and which of the slices are hopeless.
+func Pace(most, slices int, rate func(slice, workers int) float64) (workers, hopeless []int) {
 	p := newPace(most)
 	for slice := range slices {
 		workers = append(workers, p.workers)
-		p.next(rate(slice, p.workers))
+		r := rate(slice, p.workers)
+		if p.hopeless(r) {
+			hopeless = append(hopeless, slice)
+		}
+		p.next(r)
 	}
-	return workers
+	return workers, hopeless
 }
 
 // Encode writes an owner record.

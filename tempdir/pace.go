@@ -25,6 +25,7 @@ const (
 
 	// slump is the part of its former rate below which, twice in turn, a number of workers
 	// is tried against one less at once: some file systems get slower only after a while.
+	// A trial with less than this part of the rate before it needs no whole slice.
 	slump = 0.6
 )
 
@@ -49,6 +50,9 @@ func newPace(most int) pace {
 	}
 	return pace{most: most, workers: 1, pause: firstRest}
 }
+
+// hopeless reports whether a trial with this rate fails.
+func (p *pace) hopeless(rate float64) bool { return p.from != 0 && rate < slump*p.before }
 
 // next ends a slice, in which there was this rate.
 func (p *pace) next(rate float64) {
