@@ -26,7 +26,7 @@ const (
 
 	// countedAtOnce are between two looks at the clock, and a slice is how long a number
 	// of workers is tried, unless it turns out to be far slower before.
-	countedAtOnce = 16
+	countedAtOnce = 64
 	slice         = 10 * time.Millisecond
 	shortSlice    = slice / 4
 )
