@@ -112,7 +112,7 @@ func (r *Row) MarshalJSON() ([]byte, error) {
 // specification is the model's: nothing else executes that.
 func (r *Row) Only() (detector string) {
 	for _, d := range Detectors {
-		if r.Of == mustFail && d.Name != r.Expected {
+		if (r.Of == mustFail || r.Of == mustFailProof) && d.Name != r.Expected {
 			continue
 		}
 		if run := r.run(d.Name); run == nil || !slices.Contains([]string{Killed, Survived, NotReached}, run.Verdict) {
@@ -386,7 +386,10 @@ func (s *Source) keep(m *Mutant, run *Run) error {
 	return os.WriteFile(path, []byte(m.Name+"\n"+run.output), 0o600)
 }
 
-const mustFail = "must-fail model"
+const (
+	mustFail      = "must-fail model"
+	mustFailProof = "must-fail proof"
+)
 
 // checksModels is the test of package model that checks each model of the manifest.
 const checksModels = "TestEveryModelIsAsTLCRecordedIt"
@@ -413,8 +416,12 @@ func (s *Source) trySpecification(ctx context.Context, m *Matrix, detectors []De
 			rows[spec.Model], names = r, append(names, spec.Model)
 		}
 	}
-	if len(rows) == 0 || ctx.Err() != nil {
-		return ctx.Err()
+	purposes := map[string]string{}
+	for _, spec := range models {
+		purposes[spec.Model] = spec.Purpose
+	}
+	if err := s.tryProofs(ctx, m, purposes, o); err != nil || len(rows) == 0 {
+		return err
 	}
 	program, err := s.detector(ctx, d, nil)
 	if err != nil {
@@ -429,6 +436,43 @@ func (s *Source) trySpecification(ctx context.Context, m *Matrix, detectors []De
 		if match != nil {
 			run.Verdict, run.Part = map[string]string{"PASS": Killed, "FAIL": Survived}[string(match[1])], string(match[2])
 			run.Seconds, _ = strconv.ParseFloat(string(match[3]), 64)
+		}
+		r.Runs = append(r.Runs, run)
+		m.Rows = append(m.Rows, r)
+		if o.Finished != nil {
+			if err := o.Finished(m, r); err != nil {
+				return err
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// tryProofs adds the same without bounds: a solver must find the step that does not keep a
+// clause. What it says of each is the answer wanted, or the mutant has survived.
+func (s *Source) tryProofs(ctx context.Context, m *Matrix, purposes map[string]string, o Options) error {
+	d := Detector{Name: "proof"} // of these alone
+	program, err := s.detector(ctx, d, nil)
+	if err != nil {
+		return err
+	}
+	all, err := list(ctx, d, program)
+	if err != nil {
+		return err
+	}
+	for _, p := range all {
+		r := &Row{Mutant: "proof " + p.Name, Of: mustFailProof, Change: purposes[p.Name], Expected: d.Name}
+		if m.row(r.Mutant) != nil || o.Chosen != nil && !o.Chosen(&Mutant{Name: r.Mutant}) || ctx.Err() != nil {
+			continue
+		}
+		run := s.execute(ctx, d, program, []*part{p}, timeout, 3*timeout, "LC_ALL=C")
+		switch run.Part = p.Name; run.Verdict {
+		case Survived: // nothing is wrong
+			run.Verdict = Killed
+		case Killed:
+			run.Verdict = Survived
+		default:
+			o.Log(fmt.Sprintf("%s: %s: %s", r.Mutant, run.Verdict, tail(run.output)))
 		}
 		r.Runs = append(r.Runs, run)
 		m.Rows = append(m.Rows, r)

@@ -25,6 +25,7 @@ import (
 	"github.com/afterlock/afterlock/internal/gate"
 	"github.com/afterlock/afterlock/linearizability"
 	"github.com/afterlock/afterlock/model/conformance"
+	"github.com/afterlock/afterlock/model/proof"
 )
 
 // A part runs in a directory, and returns what is wrong. The error says that it
@@ -70,6 +71,19 @@ func parts() (all []part) {
 		all = append(all, part{"worlds", fmt.Sprint(seed), func(ctx context.Context, dir string) ([]string, error) {
 			r, err := worlds.Run(ctx, worlds.Options{Dir: dir, Seed: uint64(seed), Limit: 48, First: true})
 			return r.Findings, err
+		}})
+	}
+	for _, f := range proof.MustFails {
+		if f.Action == "" {
+			continue // nothing that is proved breaks
+		}
+		all = append(all, part{"proof", f.Model, func(ctx context.Context, dir string) ([]string, error) {
+			solvers := gate.Solvers()
+			if len(solvers) == 0 {
+				return nil, errors.New("skipped: there is no solver: " + gate.InstallSolvers)
+			}
+			wrong, err := solvers[0].MustFail(ctx, f)
+			return slices.DeleteFunc([]string{wrong}, func(s string) bool { return s == "" }), err
 		}})
 	}
 	all = append(all, part{"traces", "stage", func(ctx context.Context, dir string) ([]string, error) { return whole(ctx, "traces", dir) }})
