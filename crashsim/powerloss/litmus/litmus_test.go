@@ -69,6 +69,11 @@ func TestPolicyFollowsFromWhatWasSeen(t *testing.T) {
 			assert.Positive(t, n.of)
 			assert.Zero(t, n.wrong, "%s of Linux %s, %s, with %q: %s", table.fs, table.kernel, p.name, made, n.example)
 		}
+		// What tempdir.Dir.Sync does for a victim that is a file, and that it has to.
+		for column, enough := range map[string]bool{"the directory it leaves": true, "its directory": slices.Contains(ordered, table.fs)} {
+			n := table.sum(pick("rename, to another directory", column), kept)
+			assert.Equal(t, enough, n.of > 0 && n.wrong == 0, "%s of Linux %s, %s: %+v", table.fs, table.kernel, column, n)
+		}
 	}
 }
 
