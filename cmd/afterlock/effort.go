@@ -39,7 +39,10 @@ func (e *effort) begin(out io.Writer) (end func(), err error) {
 		return nil, errors.New("--rate must not be negative")
 	}
 	e.display, e.begun, e.seen = gate.NewDisplay(out, false), time.Now(), make(map[string]int64)
-	e.options = []tempdir.Option{tempdir.Rate(e.rate, 0), tempdir.OnProgress(e.take)}
+	e.options = []tempdir.Option{tempdir.OnProgress(e.take)}
+	if e.rate > 0 { // a limit looks at the clock for every name
+		e.options = append(e.options, tempdir.Rate(e.rate, 0))
+	}
 	if e.idle {
 		e.options = append(e.options, tempdir.IdleIO())
 	}
