@@ -41,7 +41,7 @@ adds bare loops of openat, getdents64 and unlinkat, on one thread and more, in t
 order of the directory and of inode numbers, without any check: in this program, by
 raw system calls.
 
-Shapes: nested (250 files in a directory), flat (one directory), small (20 files),
+Shapes: nested (250 files in a directory), many (4 in a directory), flat (one directory), small (20 files),
 deep (1,000 levels), huge (4 files of 64 MiB), toolchain (the names and sizes of the
 installed Go), and with --like those of a directory; files have blocks, and nothing
 is written to them.

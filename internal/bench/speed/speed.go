@@ -40,7 +40,7 @@ type Options struct {
 var (
 	Tables        = []string{"removal", "hold", "idle", "recovery", "memory"}
 	FileSystems   = []string{"tmpfs", "ext4", "xfs", "btrfs", "here"}
-	Shapes        = []string{"nested", "flat", "small", "deep", "huge", "toolchain"}
+	Shapes        = []string{"nested", "many", "flat", "small", "deep", "huge", "toolchain"}
 	DefaultShapes = []string{"nested", "flat"}
 )
 

@@ -20,7 +20,11 @@ type shape struct {
 }
 
 // inDirectory is how many files a directory of the nested tree has: 100,000 are in 400.
-const inDirectory = 250
+// fewInDirectory is that of the tree of many small directories.
+const (
+	inDirectory    = 250
+	fewInDirectory = 4
+)
 
 // Levels, files and sizes of the other trees.
 const (
@@ -34,11 +38,15 @@ const (
 func shapeOf(name string, files int) (shape, error) {
 	s := shape{name: name, files: files}
 	switch name {
-	case "nested":
+	case "nested", "many":
+		each := inDirectory
+		if name == "many" {
+			each = fewInDirectory
+		}
 		s.build = func(b *builder) error {
-			for i := 0; i < files; i += inDirectory {
-				b.enter(fmt.Sprintf("d%06d", i/inDirectory))
-				b.make(i, min(files, i+inDirectory))
+			for i := 0; i < files; i += each {
+				b.enter(fmt.Sprintf("d%06d", i/each))
+				b.make(i, min(files, i+each))
 				b.leave()
 			}
 			return b.err
