@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"slices"
+	"strings"
 )
 
 // A MustFail says what becomes of the proof when a model's mutant is swapped in: the
@@ -102,11 +103,13 @@ var recorded []byte
 // ReadRecorded reads what was recorded.
 func ReadRecorded() (r map[string]Recorded, err error) { return r, json.Unmarshal(recorded, &r) }
 
-// Hash is of all that is asked of the theory. What was recorded is stale if it is another.
+// Hash is of all that is asked of the theory, but for how the sorts are declared. What was
+// recorded is stale if it is another.
 func (th *Theory) Hash() string {
 	h := sha256.New()
 	for _, o := range th.Obligations() {
-		h.Write([]byte(o.Text))
+		_, text, _ := strings.Cut(o.Text, "(declare-fun")
+		h.Write([]byte(text))
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

@@ -79,7 +79,8 @@ func (p *printer) assert(t *term) {
 }
 
 // sorts declares the sorts for which used is true: those of the bound by their elements,
-// the others without a bound.
+// the others without a bound. Without any, an enumeration is a sort whose values differ
+// and are all: solvers are twice as fast with it as with a data type.
 func (p *printer) sorts(bound map[*sort][]string, used func(*sort) bool) {
 	for _, s := range sorts {
 		values := s.values
@@ -90,6 +91,13 @@ func (p *printer) sorts(bound map[*sort][]string, used func(*sort) bool) {
 		case s == boolean || !used(s):
 		case values == nil:
 			p.printf("(declare-sort %s 0)\n", s.name)
+		case bound == nil:
+			p.printf("(declare-sort %s 0)\n", s.name)
+			for _, v := range values {
+				p.printf("(declare-const %s %s)\n", v, s.name)
+			}
+			p.printf("(assert (distinct %s))\n", strings.Join(values, " "))
+			p.printf("(assert (forall ((v %s)) (or (= v %s))))\n", s.name, strings.Join(values, ") (= v "))
 		default:
 			p.printf("(declare-datatypes ((%s 0)) (((%s))))\n", s.name, strings.Join(values, ") ("))
 		}
