@@ -108,11 +108,16 @@ func (t *storeStep) Stage(p Proc) {
 	if !t.at(p, storeStage, `pc[p] = "stage"`) {
 		return
 	}
+	t.staged(p)
+	t.done()
+}
+
+func (t *storeStep) staged(p Proc) *storeState {
 	n, set := t.next(), t.m.there(&t.s, t.s.at[p])
 	n.put(set, layerStaged)
 	n.hold(set, p)
 	n.pc[p] = storeForget
-	t.done()
+	return n
 }
 
 // Forget: p saves metadata without the record.
@@ -169,12 +174,18 @@ func (t *storeStep) DropStoreLock(p Proc) {
 	if !t.at(p, storeUnlock, `pc[p] = "unlock"`) {
 		return
 	}
-	n, x := t.next(), t.s.at[p]
-	n.storeLock, n.pc[p] = None, storeRemove
-	if x != None && t.s.claim[x] == p && t.s.record[x] == recordIncomplete && t.m.there(&t.s, x) != 0 {
-		n.pc[p] = storeRemoveHere
-	}
+	t.next().storeLock = None
+	t.unlocked(p)
 	t.done()
+}
+
+// unlocked is where p goes on when it holds the store lock no more.
+func (t *storeStep) unlocked(p Proc) {
+	x := t.s.at[p]
+	t.n.pc[p] = storeRemove
+	if x != None && t.s.claim[x] == p && t.s.record[x] == recordIncomplete && t.m.there(&t.s, x) != 0 {
+		t.n.pc[p] = storeRemoveHere
+	}
 }
 
 // isStale is the guard of Recover.

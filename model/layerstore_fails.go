@@ -236,16 +236,24 @@ func (t *storeStep) RemoveHereFails(p Proc) {
 
 // Crash: p is killed.
 func (t *storeStep) Crash(p Proc) {
-	if t.not(t.s.crashes < t.m.maxCrashes, `crashes < MaxCrashes`) || t.not(t.s.pc[p] != storeIdle, `pc[p] # "idle"`) {
-		return
+	if t.mayCrash(p) {
+		n := t.next()
+		n.crashes++
+		n.dies(p)
+		t.done()
 	}
-	n := t.next()
-	n.crashes++
-	if n.storeLock == p {
-		n.storeLock = None
+}
+
+func (t *storeStep) mayCrash(p Proc) bool {
+	return !t.not(t.s.crashes < t.m.maxCrashes, `crashes < MaxCrashes`) && !t.not(t.s.pc[p] != storeIdle, `pc[p] # "idle"`)
+}
+
+// dies takes from p what a process has: its locks go, the disk stays.
+func (s *storeState) dies(p Proc) {
+	if s.storeLock == p {
+		s.storeLock = None
 	}
-	letGo(&n.owner, p)
-	letGo(&n.claim, p)
-	n.op[p], n.arg[p], n.at[p], n.tried[p], n.pc[p] = None, None, None, 0, storeIdle
-	t.done()
+	letGo(&s.owner, p)
+	letGo(&s.claim, p)
+	s.op[p], s.arg[p], s.at[p], s.tried[p], s.pc[p] = None, None, None, 0, storeIdle
 }

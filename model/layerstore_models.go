@@ -1,5 +1,7 @@
 package model
 
+import "slices"
+
 // This file is MCReports.tla, and the mutants and probes of MCLayerStore.tla.
 
 // RemovesUnderLock, for Forget: the layer is removed before the store lock is
@@ -172,6 +174,13 @@ func (m *LayerStore) storeProbes() map[string]stepProperty[storeState] {
 			return s.op[a.p] == askedCreate && n.pc[a.p] == storeUnlock
 		}),
 		"NoFlagTakenBack": never("Unflag", always),
+		"NoSharedFlag":    never("FlagAll", func(a *Action, s, _ *storeState) bool { return len(m.group(s, a.p)) > 1 }),
+		"NoSharedSettle": never("SettleAll", func(a *Action, s, _ *storeState) bool {
+			at := func(pc uint8) bool {
+				return slices.ContainsFunc(m.group(s, a.p), func(q Proc) bool { return s.pc[q] == pc })
+			}
+			return at(storeForget) && at(storeUnflag)
+		}),
 		"NoDeletionHere": never("Remove", func(a *Action, s, n *storeState) bool {
 			return n.deleted != s.deleted && s.claim[s.at[a.p]] == a.p && s.failures == 1
 		}),

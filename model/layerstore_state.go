@@ -9,6 +9,7 @@ type StoreConfig struct {
 	Old, New                []string // layers
 	OneId                   bool     // all layers have one id
 	MaxCrashes, MaxFailures int
+	Handle                  []string // of Proc: StoreGroup.tla; nil: LayerStore.tla
 	Swap                    map[string]string
 }
 
@@ -104,6 +105,7 @@ type LayerStore struct {
 	Config StoreConfig
 
 	procs, layers           uint8
+	handle                  uint8 // a set of processes
 	maxCrashes, maxFailures uint8
 	layerNames              []string
 	symmetry                [][]uint8

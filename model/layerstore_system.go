@@ -15,18 +15,20 @@ func newLayerStore(c StoreConfig, symmetry string, properties []string) *LayerSt
 		panic("model: a configuration that does not fit in a Key")
 	}
 	m.start.whole = 2<<m.layers - 2
+	m.handle = setOf(c.Handle, c.Proc)
 	for x := range c.Old {
 		m.start.record[x+1], m.start.place[x+1] = recordComplete, layerHome
 	}
 	m.key, m.unpack, m.write, m.tabled.procs = m.canonical, unpackStore, m.textOf, c.Proc
 	if symmetry == "Symmetry" {
-		m.symmetry = orders(1, m.procs)[1:]
+		m.symmetry = orders(1, m.procs)
 	}
 	steps := m.storeProbes()
 	steps["LayersAreTrees"] = m.LayersAreTrees
 	m.choose(properties, map[string]func(*storeState) bool{
 		"TypeOK": m.TypeOK, "RemovesUnlocked": m.RemovesUnlocked, "NobodyPays": m.NobodyPays, "HereIsClaimed": m.HereIsClaimed,
 		"DeletedStaysGone": m.DeletedStaysGone, "WholeOrFlagged": m.WholeOrFlagged, "NoLeak": m.NoLeak, "HomeWhole": m.HomeWhole,
+		"EachIsLed": m.EachIsLed,
 	}, steps)
 	m.buildTable()
 	return m
@@ -41,11 +43,26 @@ var storeActions = []string{
 	"RemoveHereFails", "StageFails", "StageMeetsMount", "ClaimUnknown", "Crash", "Delete", "Create", "Recover",
 }
 
+// forAll are the actions of StoreGroup.tla that take the place of others: one save for
+// several deletions.
+var forAll = map[string]string{
+	"Flag": "FlagAll", "FlagFails": "FlagAllFails", "Forget": "SettleAll", "ForgetFails": "SettleAllFails", "Unflag": "", "UnflagFails": "",
+	"DropStoreLock": "DropAll", "Crash": "CrashAll",
+}
+
 // buildTable makes the instances of the actions, in the order of Next.
 func (m *LayerStore) buildTable() {
 	for p := range m.Config.Proc {
 		for _, action := range storeActions {
-			m.add(action, m.Config.Swap, only(2<<p, m.Config.Proc), m.layerNames)
+			if all, ok := forAll[action]; ok && m.handle != 0 {
+				action = all
+			}
+			if action != "" {
+				m.add(action, m.Config.Swap, only(2<<p, m.Config.Proc), m.layerNames)
+			}
+		}
+		if m.handle != 0 {
+			m.add("Join", m.Config.Swap, only(2<<p, m.Config.Proc), m.Config.Proc)
 		}
 	}
 }

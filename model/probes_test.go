@@ -52,6 +52,8 @@ var branches = map[string][4]string{
 	"ProbeStoreDeletionHere":       {"ForgetHere", "pc", "forgetHere", "unlock"},
 	"ProbeStoreFinishedByOther":    {"Forget", "pc", "forget", "*"},
 	"ProbeStoreFlagTakenBack":      {"Unflag", "pc", "unflag", "unlock"},
+	"ProbeStoreGroup":              {"FlagAll", "pc", "flag", "stage"},
+	"ProbeStoreGroupMixed":         {"StageMeetsMount", "pc", "stage", "unflag"},
 	"ProbeStoreHalfAtHome":         {"FinishFlagged", "pc", "loading", "stage"},
 	"ProbeStoreReleased":           {"Release", "pc", "release", "unlock"},
 	"ProbeStoreRemovalWhileLocked": {"Remove", "pc", "remove", "*"},

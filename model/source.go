@@ -138,6 +138,7 @@ type module struct {
 	names, formulas, symmetries []string
 	swaps                       []string           // definitions that are no actions, and their mutants
 	hasNone                     bool               // it has the constant None
+	lacks                       string             // a field of the configuration that is no constant of it
 	config                      func(m *Model) any // a new configuration
 }
 
@@ -163,7 +164,11 @@ var modules = []module{
 	},
 	{
 		names: []string{"MCLayerStore", "MCReports"}, formulas: []string{Spec, "LiveSpec"}, symmetries: []string{"Symmetry"},
-		swaps: []string{"Free FlaggedIsFree"}, hasNone: true,
+		swaps: []string{"Free FlaggedIsFree"}, hasNone: true, lacks: "Handle",
+		config: func(m *Model) any { m.Store = &StoreConfig{}; return m.Store },
+	},
+	{
+		names: []string{"MCStoreGroup"}, formulas: []string{"GroupSpec"}, symmetries: []string{"Symmetry"}, hasNone: true,
 		config: func(m *Model) any { m.Store = &StoreConfig{}; return m.Store },
 	},
 	{
@@ -218,7 +223,7 @@ func (s *Source) Model() (m *Model, err error) {
 	m = &Model{Name: s.Name, Kind: s.Kind, Purpose: s.Purpose, Formula: s.Formula, Symmetry: s.Symmetry, Properties: s.Properties}
 	config, left := reflect.ValueOf(of.config(m)).Elem(), map[string]bool{}
 	for _, field := range reflect.VisibleFields(config.Type()) {
-		if !field.Anonymous {
+		if !field.Anonymous && field.Name != of.lacks {
 			left[field.Name] = true
 		}
 	}

@@ -250,7 +250,7 @@ func TestModulesAreShortAndNarrow(t *testing.T) {
 // and probes have none.
 var labelled = []string{
 	"Create.tla", "Remove.tla", "Recover.tla", "LockThenData.tla",
-	"Upstream.tla", "Peers.tla", "PowerLoss.tla", "StoreSteps.tla", "StoreInPlace.tla", "LayerStore.tla",
+	"Upstream.tla", "Peers.tla", "PowerLoss.tla", "StoreSteps.tla", "StoreInPlace.tla", "LayerStore.tla", "StoreGroup.tla",
 	"Save.tla", "Readers.tla",
 }
 
