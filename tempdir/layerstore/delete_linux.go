@@ -20,11 +20,16 @@ import (
 // overlay. That is 26 system calls, four of them fsync, and the renames. The files
 // go afterwards (spec: Remove). The instance is made before.
 //
+// Deletions of one handle wait for the lock in one line, and the first of them makes
+// the saves for all that wait when it has the lock: two for the group of them, not two
+// each, and a renameat2 for each part. What one of them is told is its own outcome, as
+// if they came one after the other.
+//
 // The deletion takes effect when the flag is saved. A crash before that leaves
 // the layers whole, and after it leaves nothing that a later operation or
-// recovery does not finish. ctx can cancel the waiting for the lock, and the
-// removal of the data, which is then an [ErrLeftover] that took effect. It does
-// not cancel what happens between.
+// recovery does not finish. ctx can cancel the waiting for the lock, which has no
+// effect, and the removal of the data, which is then an [ErrLeftover] that took
+// effect. It does not cancel what happens between, be it done by another deletion.
 //
 // A layer that is in use is an [ErrMounted]: mounted by count ([Store.Mount]), or
 // used by what this mount namespace has mounted: at or below it, a part of it
@@ -100,13 +105,7 @@ func (s *Store) DeferredDelete(ctx context.Context, layers ...string) (*Receipt,
 		}
 	}
 	if err == nil {
-		err = s.exclusively(ctx, op, layers[0], func(h *held, m *metadata) error {
-			victims, err := s.victims(m, op, layers)
-			if err != nil {
-				return err
-			}
-			return s.deleteLocked(r, h, m, victims)
-		})
+		err = s.deleteInLine(ctx, &deletion{layers: layers, removal: r, turn: make(chan struct{})})
 	}
 	if EffectOf(err) == NoEffect {
 		r.abandon(ctx) // what is left of an empty instance is for recovery
@@ -127,28 +126,6 @@ func (s *Store) checkHomes(op string, layers []record) error {
 		}
 	}
 	return nil
-}
-
-// deleteLocked is the part under the store lock.
-func (s *Store) deleteLocked(r *removal, h *held, m *metadata, victims []record) error {
-	flagged := m.withFlag(victims)
-	if err := s.save(r.op, h, flagged); err != nil {
-		return err // NoEffect or, if the flag may not be durable, MayHaveEffect: nothing moved
-	}
-	for i := range victims {
-		victims[i].Incomplete = true
-	}
-	err := r.move(h, flagged, victims)
-	if err != nil && r.moved == 0 && len(r.gone)+len(r.inPlace) == 0 && errors.Is(err, ErrMounted) {
-		// Mounted since we looked. Nothing moved, so it can still be refused.
-		if s.save(r.op, h, m) == nil {
-			var failure *Error
-			errors.As(err, &failure)
-			failure.Effect = NoEffect
-			return failure
-		}
-	}
-	return err
 }
 
 // victims returns the records of the layers, or why they cannot be deleted.

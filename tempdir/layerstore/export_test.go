@@ -14,6 +14,9 @@ func Look(s *Store) (Report, bool, error) { return s.look(context.Background(), 
 // LookAtAll is one that asks for everything.
 func LookAtAll(s *Store) (Report, bool, error) { return s.look(context.Background(), true) }
 
+// ErrPanicked is what is told of a deletion if the one that led it panicked.
+var ErrPanicked = errPanicked
+
 // Jittered is the time between two looks of [Store.Maintain].
 var Jittered = jittered
 

@@ -305,4 +305,5 @@ var secondTry = regexp.MustCompile(`finishFlagged:\d+ \S*Create:`)
 
 // lies are refusals that cannot be every time but where the kernel lies about what is
 // there, and one that others may cause for as long as they like.
-var lies = []string{"Disk.StatMetadata ENOENT", "Kernel.RemoveDirectory ENOENT", "Kernel.RemoveEntry ENOENT", "Kernel.TakeLock EAGAIN"}
+var lies = []string{"Disk.StatMetadata ENOENT", "Kernel.RemoveDirectory ENOENT", "Kernel.RemoveDirectory EEXIST", "Kernel.RemoveDirectory ENOTEMPTY",
+	"Kernel.RemoveEntry ENOENT", "Kernel.TakeLock EAGAIN"}

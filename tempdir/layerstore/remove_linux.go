@@ -23,6 +23,7 @@ type removal struct {
 	op        string
 	dirs      map[*graph]*tempdir.Dir
 	noDir     map[*graph]error // why there is no instance: removal in place
+	staged    map[*graph]bool  // that have layers that were moved away
 	moved     int              // parts that were moved away
 	gone      []record         // nothing of them is at home any more
 	lost      []string         // directories from which somebody else moved something
@@ -40,7 +41,7 @@ type claimedLayer struct {
 }
 
 func (s *Store) newRemoval(op string) *removal {
-	return &removal{store: s, op: op, dirs: map[*graph]*tempdir.Dir{}, noDir: map[*graph]error{}}
+	return &removal{store: s, op: op, dirs: map[*graph]*tempdir.Dir{}, noDir: map[*graph]error{}, staged: map[*graph]bool{}}
 }
 
 // prepare makes the instance for the graph root, if there is none: without the
@@ -71,8 +72,21 @@ func (r *removal) move(h *held, m *metadata, layers []record) error {
 	if err := r.store.makeDurable(h); err != nil {
 		return r.failure(nil, r.store.path, nil, err)
 	}
+	err := r.stage(layers)
+	if syncErr := r.syncMoves(h); syncErr != nil {
+		return errors.Join(err, syncErr) // they stay flagged
+	}
+	if len(r.gone) > 0 {
+		if saveErr := r.store.settleAll(r.op, h, m.without(r.gone), r); saveErr != nil {
+			err = errors.Join(err, r.failure(nil, "", nil, saveErr))
+		}
+	}
+	return err
+}
+
+// stage moves layers away, without a save.
+func (r *removal) stage(layers []record) error {
 	var failures []error
-	synced := map[*graph]bool{}
 	for i := range layers {
 		layer := &layers[i]
 		g := r.store.graphOf(layer)
@@ -80,46 +94,51 @@ func (r *removal) move(h *held, m *metadata, layers []record) error {
 			failures = append(failures, err)
 			continue
 		}
-		synced[g] = !g.ordered
+		r.staged[g] = true
 	}
-	for g, needed := range synced {
+	return errors.Join(failures...)
+}
+
+// syncMoves makes durable, or sees to it that it will be before a later save is, what
+// was moved: after that the records can go.
+func (r *removal) syncMoves(h *held) error {
+	for g := range r.staged {
 		dir := r.dirs[g]
 		switch {
 		case dir == nil || r.moved == 0:
-		case !needed:
+		case g.ordered:
 			h.before = append(h.before, dir.Sync)
 		default:
 			// Where renames are not ordered, the record must not go before the
 			// layer is away for good; it would be a leak after power loss.
 			if err := dir.Sync(); err != nil {
-				return errors.Join(append(failures, r.failure(nil, "", nil, err))...) // they stay flagged
+				return r.failure(nil, "", nil, err)
 			}
 		}
 	}
 	for _, dir := range r.lost {
 		// And before what somebody else moved is, who may have died before that.
 		if err := r.store.disk.SyncDirectory(dir); err != nil {
-			return errors.Join(append(failures, r.failure(nil, dir, nil, err))...)
+			return r.failure(nil, dir, nil, err)
 		}
 	}
-	if len(r.gone) > 0 {
-		if err := r.save(h, m.without(r.gone)); err != nil {
-			failures = append(failures, r.failure(nil, "", nil, err))
-		}
-	}
-	return errors.Join(failures...)
+	return nil
 }
 
-// save saves metadata without layers that are gone.
-func (r *removal) save(h *held, m *metadata) error {
-	for _, dir := range r.byOrder {
-		h.before = append(h.before, func() error { return r.store.disk.SyncDirectory(dir) })
+// settleAll saves metadata without layers that are gone by the removals.
+func (s *Store) settleAll(op string, h *held, m *metadata, removals ...*removal) error {
+	for _, r := range removals {
+		for _, dir := range r.byOrder {
+			h.before = append(h.before, func() error { return s.disk.SyncDirectory(dir) })
+		}
 	}
-	err := r.store.save(r.op, h, m)
-	if err == nil {
+	if err := s.save(op, h, m); err != nil {
+		return err
+	}
+	for _, r := range removals {
 		r.saved = m
 	}
-	return err
+	return nil
 }
 
 // moveLayer moves one layer's parts into the instance of its graph root.
@@ -261,7 +280,7 @@ func (r *removal) forget(ctx context.Context, gone []record) error {
 	defer h.drop()
 	m, err := r.store.read(r.op, h)
 	if err == nil {
-		err = r.save(h, m.without(append(gone, r.gone...)))
+		err = r.store.settleAll(r.op, h, m.without(append(gone, r.gone...)), r)
 	}
 	if err != nil {
 		return r.failure(nil, "", nil, err)

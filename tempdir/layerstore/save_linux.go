@@ -205,9 +205,8 @@ func (s *Store) exclusively(ctx context.Context, op, id string, f func(*held, *m
 		}
 		left, _ := s.unfinished(m, tried)
 		if len(left) == 0 {
-			err = f(h, m)
-			h.drop()
-			return err
+			defer h.drop() // if f panics, too
+			return f(h, m)
 		}
 		r := s.newRemoval("load")
 		r.movesOnly = true

@@ -32,6 +32,7 @@ type Store struct {
 	cache  atomic.Pointer[snapshot]
 	synced atomic.Pointer[kernel.Token] // of the last save that is known to be durable
 	closed atomic.Bool
+	line   line // of deletions
 
 	mu     sync.Mutex
 	lock   int           // descriptor of the lock file, to look at the token; -1: closed

@@ -133,7 +133,8 @@ func TestRunMeasuresAll(t *testing.T) {
 		rows[fmt.Sprint(row.Table, " ", row.What, " ", row.N)] = row
 	}
 	assert.Equal(t, 1, rows["idle MaybeDirty, system calls 1"].Count)
-	assert.Equal(t, 4*64, rows["hold deleters of a layer each 64"].Count, "fsyncs")
+	shared := rows["hold deleters of a layer each 64"].Count
+	assert.True(t, shared > 0 && shared <= 4*64 && shared%4 == 0, "%d fsyncs", shared) // as many groups as there were
 	assert.Equal(t, 4, rows["hold layers in one deletion 64"].Count, "fsyncs")
 	one := rows["hold files in the layer 10"]
 	assert.Positive(t, one.Each)
