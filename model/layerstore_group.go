@@ -106,9 +106,7 @@ func (t *storeStep) settled(p Proc) {
 		case storeForget:
 			t.n.record[t.s.at[q]] = recordNone
 		case storeUnflag:
-			if x := t.s.at[q]; !slices.ContainsFunc(t.m.group(&t.s, p), func(r Proc) bool { return t.s.pc[r] == storeForget && t.s.at[r] == x }) {
-				t.n.record[x] = recordComplete
-			}
+			t.n.record[t.s.at[q]] = recordComplete
 		}
 	}
 }
