@@ -2,6 +2,7 @@ package trace
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/afterlock/afterlock/model"
 )
@@ -138,7 +139,7 @@ func (y *player) apply(o *op, from *config) {
 		// A removal that met a failure goes on with what else it can remove, and
 		// gives up now; the model gives up at once. A failing call changes nothing,
 		// so it may as well be the last one.
-		if removing := s.PC[slot] == model.Emptying || s.PC[slot] == model.InsideTree; removing && o.failed {
+		if o.failed && slices.Contains(canGiveUp, s.PC[slot]) {
 			y.step(s, m.on("CallFails", slot, 0))
 		}
 		ok = y.step(s, m.on("Close", slot, 0))
@@ -154,6 +155,9 @@ func (y *player) apply(o *op, from *config) {
 		y.out = append(y.out, c)
 	}
 }
+
+// canGiveUp is where a removal is that has failed: it has not begun, or is not through.
+var canGiveUp = []model.PC{model.Live, model.Claimed, model.Emptying, model.InsideTree}
 
 // list takes the step of List that found what the process's listing showed.
 func (y *player) list(s *model.State, slot uint8, kind opKind) bool {

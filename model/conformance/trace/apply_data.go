@@ -61,8 +61,6 @@ func (y *player) applyData(o *op, c *config) bool {
 		return y.lands(s, m.on("OpenDirectory", slot, 0), slot, model.Emptying)
 	case opOpenDataGone:
 		return y.lands(s, m.on("OpenDirectory", slot, 0), slot, model.Emptied)
-	case opOpenDataFails:
-		return y.step(s, m.on("CallFails", slot, 0))
 	case opOpenEntry:
 		return y.openEntry(o, c)
 	case opRemoveEntry, opRemoveTree:

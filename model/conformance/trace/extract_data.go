@@ -73,6 +73,7 @@ func (x *extraction) openDirectory(p *process, call, ret *Event) {
 			parent.part.cannot("a tree with directories in it")
 		}
 	case parent != nil && parent.sort == dataDirectory && call.Name == EntryName:
+		parent.part.begins(parent.session)
 		*d = descriptor{sort: treeDirectory, part: parent.part, session: parent.session, entry: call.Entry}
 		switch {
 		case ret.ok():
@@ -87,7 +88,9 @@ func (x *extraction) openDirectory(p *process, call, ret *Event) {
 	}
 }
 
-// openData is the first step of a removal, or a new listing within it.
+// openData is the first step of a removal, or a new listing within it. The owner of a
+// live instance opens the data to sync it, too: a removal lists what it has opened,
+// and what fails before is its failure only if nothing but the end follows.
 func (x *extraction) openData(p *process, call, ret *Event) {
 	part, s := x.session(p, call)
 	if s == nil {
@@ -97,25 +100,35 @@ func (x *extraction) openData(p *process, call, ret *Event) {
 	switch {
 	case ret.ok():
 		p.open(ret, &descriptor{sort: dataDirectory, part: part, session: s})
-		if s.removing {
-			return
-		}
-		s.removing = true
+		o.session, o.call, o.ret = s, call.Ticket, ret.Ticket
+		s.opened = []op{o}
+		return
+	case ret.Errno == enoent && s.absent && !s.removing:
+		return
 	case ret.Errno == enoent && !s.removing:
 		o.kind, s.absent = opOpenDataGone, true
 	case ret.Errno == enoent:
 		o.kind, s.absent = opRemoveDataGone, true
-	case s.removing:
+	default:
 		s.failed = true
 		return
-	default:
-		o.kind = opOpenDataFails
 	}
 	part.emit(s, o, call, ret)
 }
 
+// begins is that something is done with the data directory, once it is open.
+func (part *partition) begins(s *session) {
+	if !s.removing {
+		part.ops = append(part.ops, s.opened...)
+		s.removing = len(s.opened) > 0
+	}
+}
+
 func (x *extraction) list(p *process, call, ret *Event) {
 	d := p.fds[call.Fd]
+	if d != nil && d.sort == dataDirectory {
+		d.part.begins(d.session)
+	}
 	switch {
 	case d == nil:
 	case d.sort == listedRoot:
@@ -139,6 +152,7 @@ func (x *extraction) removeEntry(p *process, call, ret *Event) {
 	if d == nil || d.session == nil {
 		return
 	}
+	d.part.begins(d.session)
 	switch file := call.Method == kernel.RemoveEntry; {
 	case ret.Errno == enoent || ret.Errno == enotempty || ret.Errno == eexist:
 	case !ret.ok():
@@ -162,6 +176,7 @@ func (x *extraction) removeData(p *process, call, ret *Event) {
 		part = x.partition(call.ID, call.Ticket)
 		s = x.begin(p, part, false, nil)
 	}
+	part.begins(s)
 	switch {
 	case ret.ok():
 		part.emit(s, op{kind: opRemoveData}, call, ret)

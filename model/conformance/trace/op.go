@@ -42,7 +42,6 @@ const (
 	opCommitFails
 	opOpenData
 	opOpenDataGone
-	opOpenDataFails
 	opOpenEntry
 	opRemoveEntry
 	opRemoveTree
@@ -65,8 +64,8 @@ var opTexts = [...]string{
 	opMakeDataTaken: "MakeData said that the data directory exists", opStage: "StageDeletion moved the victim",
 	opStageMissing: "StageDeletion said that the victim is gone", opStageFails: "StageDeletion failed",
 	opCommit: "Commit moved the addition", opCommitFails: "Commit failed", opOpenData: "OpenDirectory opened the data directory",
-	opOpenDataGone: "OpenDirectory said that there is no data directory", opOpenDataFails: "OpenDirectory failed",
-	opOpenEntry: "OpenDirectory opened a tree in the data", opRemoveEntry: "RemoveEntry unlinked a file of a tree",
+	opOpenDataGone: "OpenDirectory said that there is no data directory",
+	opOpenEntry:    "OpenDirectory opened a tree in the data", opRemoveEntry: "RemoveEntry unlinked a file of a tree",
 	opRemoveTree: "RemoveDirectory removed an empty tree", opRemoveData: "RemoveData removed the data directory",
 	opRemoveDataGone: "RemoveData said that there is no data directory", opClose: "Close closed the lock file", opFails: "the call failed",
 }
@@ -96,7 +95,8 @@ type session struct {
 	process   *process
 	recoverer bool
 	file      *file
-	removing  bool // it has the data directory open, or had
+	opened    []op // it has opened the data directory, and not used it yet
+	removing  bool // it has used the data directory
 	failed    bool // its removal has met a failure
 	absent    bool // a call of its removal has said that there is no data directory
 	slot      uint8
