@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -151,8 +152,11 @@ func (g *game) finish(ctx context.Context) {
 }
 
 // settle waits for the locks that are left: a process that another world forks has those
-// of this one until its exec.
+// of this one until its exec. Nobody may fork meanwhile, or would have the locks that
+// are taken here.
 func (g *game) settle() {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	locks, _ := filepath.Glob(filepath.Join(g.root, "lock-*"))
 	for _, lock := range locks {
 		if fd, err := unix.Open(lock, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err == nil {
