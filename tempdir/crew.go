@@ -226,10 +226,9 @@ func (c *crew) lend(v *removal) {
 		return
 	}
 	if n := len(v.borrowed); n > 1 || n == 1 && len(v.levels) > v.base {
-		lends := c.below(v.levels[:v.base], v.to)
-		lends.borrowed = slices.Clone(v.borrowed[:(n+1)/2])
+		lends := slices.Clone(v.borrowed[:(n+1)/2])
 		v.borrowed = v.borrowed[(n+1)/2:]
-		c.hire(lends)
+		c.hire(c.below(v.levels[:v.base], v.to, lends))
 		return
 	}
 	for i := v.base; i < len(v.levels); i++ {
@@ -240,9 +239,7 @@ func (c *crew) lend(v *removal) {
 		if l.lent == nil {
 			l.lent = new(lent)
 		}
-		lends := c.below(v.levels[:i+1], l.lent)
-		lends.borrowed = l.take((l.dirs + 1) / 2)
-		c.hire(lends)
+		c.hire(c.below(v.levels[:i+1], l.lent, l.take((l.dirs+1)/2)))
 		return
 	}
 }
@@ -267,13 +264,13 @@ func (c *crew) hire(v *removal) {
 	go c.help(v)
 }
 
-// below is a new walk below the levels of another one.
-func (c *crew) below(levels []level, to *lent) *removal {
+// below is a new walk below the levels of another one, for directories in the last of them.
+func (c *crew) below(levels []level, to *lent, borrowed []string) *removal {
 	v := new(removal)
 	if n := len(c.spare); n > 0 {
 		v, c.spare = c.spare[n-1], c.spare[:n-1]
 	}
-	*v = removal{crew: c, levels: v.levels[:0], base: len(levels), to: to, gather: gatherEntries, due: countedAtOnce}
+	*v = removal{crew: c, levels: v.levels[:0], base: len(levels), borrowed: borrowed, to: to, gather: gatherEntries, due: countedAtOnce}
 	for _, l := range levels {
 		v.push(l.fd, l.name)
 	}

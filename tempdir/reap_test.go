@@ -76,7 +76,8 @@ func TestReapBacksOff(t *testing.T) {
 			return data
 		}
 		data := leave()
-		ctx, cancel := context.WithCancel(background)
+		ctx, cancel := context.WithTimeout(background, 1000*time.Hour)
+		defer cancel()
 		looks := 0
 		err := root.Reap(ctx, time.Minute, func(report tempdir.Report, err error) {
 			looks++
@@ -138,7 +139,7 @@ func TestReapEnds(t *testing.T) {
 					}
 					return nil
 				})
-				ctx, cancel := context.WithCancel(background)
+				ctx, cancel := context.WithTimeout(background, 1000*time.Hour)
 				defer cancel()
 				at := time.Now()
 				err := root.Reap(ctx, time.Second, func(_ tempdir.Report, err error) {

@@ -355,17 +355,22 @@ func TestRecoverInParallel(t *testing.T) {
 	}
 
 	leaveMany(t, root, 12, 12)
-	panicked := make(chan struct{})
-	var once sync.Once
-	k.set(func(method, _ string) error {
-		if method == "RemoveEntry" {
-			if !strings.Contains(string(debug.Stack()), "testing.tRunner(") { // not the caller's goroutine
-				once.Do(func() { close(panicked); panic("here") })
+	synctest.Test(t, func(t *testing.T) {
+		var begun atomic.Bool
+		begins := make(chan struct{})
+		k.set(func(method, _ string) error {
+			switch {
+			case method != "RemoveEntry":
+			case strings.Contains(string(debug.Stack()), "didPanic"): // the caller's goroutine
+				<-begins
+			case begun.CompareAndSwap(false, true):
+				close(begins)
+				synctest.Wait() // until the caller has nothing left to do
+				panic("here")
 			}
-			<-panicked
-		}
-		return nil
+			return nil
+		})
+		require.PanicsWithValue(t, "here", func() { root.Recover(background) })
 	})
-	require.PanicsWithValue(t, "here", func() { root.Recover(background) })
 	require.Len(t, rootNames(t, root), 2, "of the one that met the panic")
 }

@@ -84,7 +84,8 @@ func TestDeletionsOfOneHandleShareSaves(t *testing.T) {
 				}
 				var handle *layerstore.Store
 				var all sync.WaitGroup
-				var told atomic.Int32 // of those that do not lead
+				var told atomic.Int32        // of those that do not lead
+				ended := make(chan struct{}) // the one that leads first
 				said, cancels := make([]error, len(layers)), make([]func(), len(layers))
 				start := func(i int) {
 					ctx, cancel := context.WithCancel(background)
@@ -94,11 +95,15 @@ func TestDeletionsOfOneHandleShareSaves(t *testing.T) {
 						defer func() {
 							if recover() != nil {
 								said[i] = errPanics
+								close(ended) // it led
 							}
 						}()
 						receipt, err := handle.DeferredDelete(ctx, layers[i])
 						if said[i] = err; i > 0 {
 							told.Add(1)
+							<-ended // or who is told early would wait for the lock of a leader that waits for it
+						} else {
+							close(ended)
 						}
 						if receipt != nil {
 							_, err := receipt.Finish(background)
