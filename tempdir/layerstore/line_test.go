@@ -86,6 +86,7 @@ func TestDeletionsOfOneHandleShareSaves(t *testing.T) {
 				var all sync.WaitGroup
 				var told atomic.Int32        // of those that do not lead
 				ended := make(chan struct{}) // the one that leads first
+				ends := sync.OnceFunc(func() { close(ended) })
 				said, cancels := make([]error, len(layers)), make([]func(), len(layers))
 				start := func(i int) {
 					ctx, cancel := context.WithCancel(background)
@@ -95,7 +96,7 @@ func TestDeletionsOfOneHandleShareSaves(t *testing.T) {
 						defer func() {
 							if recover() != nil {
 								said[i] = errPanics
-								close(ended) // it led
+								ends()
 							}
 						}()
 						receipt, err := handle.DeferredDelete(ctx, layers[i])
@@ -103,7 +104,7 @@ func TestDeletionsOfOneHandleShareSaves(t *testing.T) {
 							told.Add(1)
 							<-ended // or who is told early would wait for the lock of a leader that waits for it
 						} else {
-							close(ended)
+							ends()
 						}
 						if receipt != nil {
 							_, err := receipt.Finish(background)
