@@ -2,6 +2,8 @@ package powerloss
 
 import (
 	"bytes"
+	"errors"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -10,14 +12,21 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/afterlock/afterlock/internal/testfs"
 )
 
 // Whatever was in the image before, it becomes what the power loss left, and only
 // images that are the same have the same sum.
 func TestReplayerMakesTheImageAnew(t *testing.T) {
+	t.Run("here", func(t *testing.T) { makesTheImageAnew(t, t.TempDir()) })
+	t.Run("blocks smaller than pages", func(t *testing.T) { makesTheImageAnew(t, testfs.Ext4(t, testfs.Ext4Options{MiB: 16})) })
+}
+
+func makesTheImageAnew(t *testing.T, dir string) {
 	const size, places = 64 * pageSize, 64 * pageSize / sector
 	random := rand.New(rand.NewPCG(1, 2))
-	image, err := os.Create(filepath.Join(t.TempDir(), "image"))
+	image, err := os.Create(filepath.Join(dir, "image"))
 	require.NoError(t, err)
 	defer image.Close()
 	require.NoError(t, image.Truncate(size))
@@ -71,4 +80,34 @@ func TestReplayerMakesTheImageAnew(t *testing.T) {
 	one.write(0, 2*pageSize, bytes.Repeat([]byte{1}, 2*pageSize))
 	assert.NotEqual(t, one[0].sum, one[pageSize].sum, "the same data elsewhere")
 	assert.Greater(t, len(images), 50)
+}
+
+// A page that is in use is forgotten, too: those of a read that is under way are.
+func TestNothingOfTheStateBeforeIsSeen(t *testing.T) {
+	f, err := FileSystemOf("ext4")
+	require.NoError(t, err)
+	if err := f.Available(); errors.Is(err, errors.ErrUnsupported) {
+		t.Skipf("skipped: %v", err)
+	}
+	const size = 16 * pageSize
+	image, err := os.Create(filepath.Join(t.TempDir(), "image"))
+	require.NoError(t, err)
+	defer image.Close()
+	require.NoError(t, image.Truncate(size))
+	device, err := attach(image)
+	require.NoError(t, err)
+	defer device.Close()
+	used, err := unix.Mmap(int(device.Fd()), 0, size, unix.PROT_READ, unix.MAP_SHARED)
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, unix.Munmap(used)) }()
+	for round := range byte(4) {
+		require.NoError(t, forget(device))
+		state := bytes.Repeat([]byte{round}, size)
+		_, err := image.WriteAt(state, 0)
+		require.NoError(t, err)
+		require.Equal(t, state[0], used[0])
+		seen, err := io.ReadAll(io.NewSectionReader(device, 0, size))
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(state, seen), "state %d", round)
+	}
 }

@@ -268,7 +268,8 @@ func parts(file *os.File) iter.Seq2[part, error] {
 			if err == nil {
 				p.end, err = unix.Seek(int(file.Fd()), p.begin, unix.SEEK_HOLE)
 			}
-			p.begin -= p.begin % pageSize
+			p.begin -= p.begin % pageSize // blocks may be smaller
+			p.end = (p.end + pageSize - 1) / pageSize * pageSize
 			if !yield(p, os.NewSyscallError("lseek", err)) || err != nil {
 				return
 			}
