@@ -76,7 +76,7 @@ func (s *site) drive(words []string) error {
 			}
 			return nil
 		}
-		if err := errors.Join(s.disturb(), p.Step()); err != nil {
+		if err := inOrder(s.disturb, p.Step); err != nil {
 			return err
 		}
 	}

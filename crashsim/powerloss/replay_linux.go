@@ -95,13 +95,21 @@ func (r *Replayer) mount() error {
 		}
 	}
 	if err := unix.Mount(r.device.Name(), r.dir, r.fs.kind, unix.MS_NOATIME, r.fs.recover); err != nil {
-		return errors.Join(&MountError{err}, forget(r.device))
+		if failed := forget(r.device); failed != nil {
+			return failed
+		}
+		return &MountError{err}
 	}
 	return nil
 }
 
 // Unmount unmounts.
-func (r *Replayer) Unmount() error { return errors.Join(unmount(r.dir), forget(r.device)) }
+func (r *Replayer) Unmount() error {
+	if err := unmount(r.dir); err != nil {
+		return err
+	}
+	return forget(r.device)
+}
 
 // Dir is where it mounts.
 func (r *Replayer) Dir() string { return r.dir }

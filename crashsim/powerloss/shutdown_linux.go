@@ -23,7 +23,8 @@ import (
 // shutdowns are its kinds: what there is is written before, or the log alone, or nothing.
 var shutdowns = map[string]int{"default": 0, "logflush": 1, "nologflush": 2}
 
-// shutDown shuts a file system down.
+// shutDown shuts a file system down. Kernels that have LOOP_CONFIGURE (5.8), without which
+// there is no rig, have this, and who may mount may do it.
 func shutDown(dir, kind string) error {
 	fd, err := unix.Open(dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -158,7 +158,12 @@ func (o options) measure() (*table, error) {
 		return nil, err
 	}
 	image, mount := filepath.Join(o.Dir, "image"), filepath.Join(o.Dir, "disk")
-	if err := errors.Join(os.Mkdir(mount, 0o700), os.Mkdir(filepath.Join(o.Dir, "fuse"), 0o700), f.Make(image)); err != nil {
+	for _, dir := range []string{mount, filepath.Join(o.Dir, "fuse")} {
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			return nil, err
+		}
+	}
+	if err := f.Make(image); err != nil {
 		return nil, err
 	}
 	r := recording{base: filepath.Join(o.Dir, "base")}
