@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -122,9 +121,9 @@ func (v *volumes) compare(ctx context.Context, g *game, n int) error {
 // may be left then.
 func (g *game) finish(ctx context.Context) {
 	g.release()
-	g.settle()
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	g.settle(ctx)
 	if g.ofStore() {
 		g.finishStore(ctx)
 		return
@@ -152,18 +151,28 @@ func (g *game) finish(ctx context.Context) {
 }
 
 // settle waits for the locks that are left: a process that another world forks has those
-// of this one until its exec. Nobody may fork meanwhile, or would have the locks that
-// are taken here.
-func (g *game) settle() {
-	syscall.ForkLock.RLock()
-	defer syscall.ForkLock.RUnlock()
+// of this one until its exec. It takes none, or who is forked meanwhile would have that.
+func (g *game) settle(ctx context.Context) {
 	locks, _ := filepath.Glob(filepath.Join(g.root, "lock-*"))
 	for _, lock := range locks {
-		if fd, err := unix.Open(lock, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err == nil {
-			_ = unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLKW, &unix.Flock_t{Type: unix.F_WRLCK})
-			unix.Close(fd)
+		fd, err := unix.Open(lock, unix.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+		if err != nil {
+			continue
 		}
+		for locked(fd) {
+			if ctx.Err() != nil {
+				g.find("%s is locked, and all who could hold the lock have ended", filepath.Base(lock))
+				break
+			}
+			time.Sleep(time.Millisecond) // to wait for a lock is to take it
+		}
+		unix.Close(fd)
 	}
+}
+
+func locked(fd int) bool {
+	l := unix.Flock_t{Type: unix.F_WRLCK}
+	return unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, &l) == nil && l.Type != unix.F_UNLCK
 }
 
 func (g *game) finishStore(ctx context.Context) {

@@ -233,6 +233,21 @@ func TestProgramThatLies(t *testing.T) {
 	assert.Zero(t, findings, out.String())
 }
 
+func TestLocksThatAreLeftAreWaitedFor(t *testing.T) {
+	g := &game{site: &site{root: t.TempDir()}}
+	lock, err := os.Create(filepath.Join(g.root, "lock-"+liveID))
+	require.NoError(t, err)
+	defer lock.Close()
+	require.NoError(t, unix.FcntlFlock(lock.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}))
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	g.settle(over)
+	require.Equal(t, []string{"lock-" + liveID + " is locked, and all who could hold the lock have ended"}, g.findings)
+	go lock.Close()
+	g.settle(t.Context())
+	assert.Len(t, g.findings, 1)
+}
+
 // A killed run leaves no process, and with it no mount and no loop device.
 func TestKilledRunLeavesNothing(t *testing.T) {
 	if !files.MayMount() || testing.Short() {
