@@ -71,9 +71,9 @@ func (r *Root) Reap(ctx context.Context, interval time.Duration, report func(Rep
 		}
 		if err != nil && len(done.Results) == 0 { // not listed
 			pause = min(2*pause, longest)
-		} else {
-			pause = interval
+			continue // who rests goes on resting
 		}
+		pause = interval
 		seen := make(map[string]rest)
 		for _, result := range done.Results {
 			was, rests := resting[result.ID]

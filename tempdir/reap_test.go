@@ -62,10 +62,14 @@ func TestReapBacksOff(t *testing.T) {
 		k := newTap()
 		root := openRoot(t, kernel.With[tempdir.Option](k))
 		tried, last := []time.Duration{}, time.Now()
-		removable := false
+		removable, looks := false, 0
+		const unlisted = 150 // in the middle of an hour's rest, which goes on
 		k.set(func(method, name string) error {
 			if method == "RemoveEntry" && name == "stays" && !removable {
 				tried, last = append(tried, time.Since(last)), time.Now()
+				return unix.EIO
+			}
+			if method == "OpenDirectory" && name == "." && looks == unlisted {
 				return unix.EIO
 			}
 			return nil
@@ -78,9 +82,12 @@ func TestReapBacksOff(t *testing.T) {
 		data := leave()
 		ctx, cancel := context.WithTimeout(background, 1000*time.Hour)
 		defer cancel()
-		looks := 0
 		err := root.Reap(ctx, time.Minute, func(report tempdir.Report, err error) {
-			looks++
+			if looks++; looks == unlisted+1 {
+				assert.ErrorIs(t, err, unix.EIO)
+				assert.Empty(t, report.Results)
+				return
+			}
 			switch outcome := outcomeOf(t, report, someID).Outcome; {
 			case outcome == tempdir.Failed:
 				assert.ErrorIs(t, err, unix.EIO)
