@@ -77,6 +77,10 @@ func (r *Root) Ordered() bool { return r.ordered }
 // names, there is one more for each directory that was left by what is no directory:
 // on btrfs a file can be under both names otherwise (see docs/litmus.md). If that is
 // not where the victim's path says any more, it is a syncfs.
+//
+// Errors match [ErrClosed] or [ErrInstanceGone], or are an errno; what was not made durable
+// then is tried again by the next Sync. Calls may come together, and with those that stage:
+// what is staged meanwhile is for the next one.
 func (d *Dir) Sync() error {
 	const op = "sync"
 	fd, err := d.openData(op)
@@ -87,14 +91,16 @@ func (d *Dir) Sync() error {
 	d.mu.Lock()
 	left, before := d.left, d.synced
 	d.mu.Unlock()
-	done := map[string]bool{}
+	type inode struct{ device, number uint64 }
+	done := map[inode]bool{}
 	for i := range left {
 		v := &left[i]
 		seen, err := d.root.kernel.StatName(d.root.fd, v.entry)
 		if err != nil && !is("StatName", err, gone) {
 			return d.root.explainIn(op, v.entry, "StatName", err)
 		}
-		if seen.Mode == fs.ModeDir || done[v.source] {
+		source := inode{v.at.Device, v.at.Inode}
+		if seen.Mode == fs.ModeDir || done[source] {
 			continue
 		}
 		found, err := d.root.syncSource(op, v)
@@ -107,7 +113,7 @@ func (d *Dir) Sync() error {
 			}
 			break
 		}
-		done[v.source] = true
+		done[source] = true
 	}
 	if err := d.root.sync(op, fd, d.dataPath()); err != nil { // nobody waits for the disk with it
 		return err
@@ -128,6 +134,11 @@ type departure struct {
 
 // syncSource makes durable that the victim left its directory. found is false if that
 // is not at its path any more, or cannot be opened there.
+//
+// The directory is known by a number that was remembered, and not held: another one that
+// has the number by now will do as well (against rule 7). It has that number only because
+// the first one was removed, and once it is durable itself the first one is not on disk any
+// more, with whatever name it had of the victim.
 func (r *Root) syncSource(op string, v *departure) (found bool, err error) {
 	fd, err := r.kernel.OpenParent(v.source + ".")
 	if err == nil {

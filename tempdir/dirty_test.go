@@ -261,6 +261,16 @@ func TestSyncOfWhatIsStaged(t *testing.T) {
 		stage(makeLayer(t, b)+"/readme", b)
 		makeLayer(t, b)
 		sync("b", "all") // another one
+		first, second := b, b+".second"
+		makeLayer(t, second)
+		swap := func() {
+			require.NoError(t, unix.Renameat2(unix.AT_FDCWD, first, unix.AT_FDCWD, second, unix.RENAME_EXCHANGE))
+		}
+		stage(b + "/readme")
+		swap()
+		stage(b + "/readme")
+		swap()
+		sync("b", "b", "all") // the one that is there, and not the other at the same path
 		require.NoError(t, dir.Close(background))
 		requireRefusal(t, dir.Sync(), "sync", filepath.Join(root.Path(), data), tempdir.ErrClosed)
 	}
