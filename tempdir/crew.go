@@ -111,6 +111,9 @@ func (c *crew) run(first *removal) {
 	done = true
 }
 
+// errEnded is what the caller panics of where a call ended another goroutine (runtime.Goexit).
+var errEnded any = errors.New("a call ended its goroutine")
+
 // help is work in a goroutine of its own. A panic is the caller's.
 func (c *crew) help(v *removal) {
 	c.root.options.background()
@@ -118,7 +121,7 @@ func (c *crew) help(v *removal) {
 	defer c.helpers.Done()
 	defer func() {
 		if !done {
-			met := cmp.Or(recover(), any(errors.New("a call ended its goroutine")))
+			met := cmp.Or(recover(), errEnded)
 			c.stop(nil)
 			c.mu.Lock()
 			defer c.mu.Unlock()

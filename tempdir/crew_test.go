@@ -75,6 +75,18 @@ func TestPace(t *testing.T) {
 	}
 }
 
+// A trial that is hopeless after a quarter of a slice ends then, and no other one before its time.
+func TestSliceOfATrialThatIsHopeless(t *testing.T) {
+	for two, took := range map[time.Duration]time.Duration{
+		3 * time.Millisecond:    3 * time.Millisecond,
+		2 * time.Millisecond:    4 * time.Millisecond,     // too early to tell after 2 ms
+		1500 * time.Microsecond: 10500 * time.Microsecond, // a failure, but not by far
+	} {
+		got := tempdir.Slices(4, func(workers int) time.Duration { return []time.Duration{0, time.Millisecond, two}[workers] })
+		assert.Equal(t, []time.Duration{time.Millisecond, took, 10 * time.Millisecond, 10 * time.Millisecond}, got, two)
+	}
+}
+
 // grow makes a tree by chance, the same for the same numbers. Some names cannot be removed
 // (stays), some directories are a chain that is deeper than a walk has descriptors.
 func grow(t *testing.T, rng *rand.Rand, path string, depth int) {

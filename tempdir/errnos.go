@@ -277,3 +277,22 @@ type unmended struct{ err, why error }
 
 func (u *unmended) Error() string { return u.err.Error() + " (" + u.why.Error() + ")" }
 func (u *unmended) Unwrap() error { return u.err }
+
+// path is where name in the level is.
+func (v *removal) path(top int, name string) string {
+	path := []string{}
+	for _, l := range v.levels[:top+1] {
+		path = append(path, l.name)
+	}
+	return v.root.join(append(path, name)...)
+}
+
+// explain finds out what an errno about name in the level was about, and names
+// the path. An empty name is the level's directory itself.
+func (v *removal) explain(top int, name, call string, err, why error) error {
+	at := place{v.dir(top), name}
+	if name == "" {
+		at.name = "."
+	}
+	return v.root.explain(Error{Op: v.op, Path: v.path(top, name)}, call, err, why, at, place{v.dir(top), "."})
+}

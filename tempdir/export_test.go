@@ -62,6 +62,22 @@ func Pace(most, slices int, rate func(slice, workers int) float64) (workers, hop
 	return workers, hopeless
 }
 
+// Slices are how long the slices of a crew are, if so many workers remove 64 names in that time.
+func Slices(n int, each func(workers int) time.Duration) (took []time.Duration) {
+	now := time.Unix(0, 0)
+	clock := func(o *options) { o.now, o.workers, o.alone = func() time.Time { return now }, 2, countedAtOnce }
+	r := &Root{options: newOptions([]Option{clock})}
+	c := newCrew(r, "", "", r.newMeter("", ""))
+	for since := now; len(took) < n; {
+		c.workers = c.pace.workers
+		now = now.Add(each(c.workers))
+		if c.count(); c.since.Equal(now) {
+			took, since = append(took, now.Sub(since)), now
+		}
+	}
+	return took
+}
+
 // Encode writes an owner record.
 func (o Owner) Encode() []byte { return o.encode() }
 

@@ -3,6 +3,7 @@
 package tempdir
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -135,12 +136,14 @@ func together(goroutines int, do func()) {
 	)
 	for range goroutines - 1 {
 		others.Go(func() {
+			met := errEnded
 			defer func() {
-				if met := recover(); met != nil {
+				if met = cmp.Or(recover(), met); met != nil {
 					panicked.Store(&met)
 				}
 			}()
 			do()
+			met = nil
 		})
 	}
 	defer func() {

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"slices"
 	"strings"
 	"sync"
@@ -303,6 +304,25 @@ func TestSlicesOfTime(t *testing.T) {
 	})
 }
 
+// No timer of a slice is left when its call returns: it would begin a goroutine at its time.
+func TestSliceLeavesNoTimer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		created := func() uint64 {
+			sample := []metrics.Sample{{Name: "/sched/goroutines-created:goroutines"}}
+			metrics.Read(sample)
+			return sample[0].Value.Uint64()
+		}
+		const calls = 100
+		root := openRoot(t, tempdir.Slice(0, time.Hour))
+		for range calls {
+			must(root.Recover(background))
+		}
+		before := created()
+		time.Sleep(2 * time.Hour)
+		require.Less(t, created()-before, uint64(calls)/2)
+	})
+}
+
 // Several instances at the same time: no more than was said, each with its own error, and
 // neither a failure nor a panic keeps the others from being recovered.
 func TestRecoverInParallel(t *testing.T) {
@@ -354,23 +374,44 @@ func TestRecoverInParallel(t *testing.T) {
 		require.ErrorContains(t, err, id)
 	}
 
-	leaveMany(t, root, 12, 12)
-	synctest.Test(t, func(t *testing.T) {
-		var begun atomic.Bool
-		begins := make(chan struct{})
-		k.set(func(method, _ string) error {
-			switch {
-			case method != "RemoveEntry":
-			case strings.Contains(string(debug.Stack()), "didPanic"): // the caller's goroutine
-				<-begins
-			case begun.CompareAndSwap(false, true):
-				close(begins)
-				synctest.Wait() // until the caller has nothing left to do
-				panic("here")
-			}
-			return nil
+	for n, c := range []struct {
+		caller, helper func() // when they remove a name, and the other one has nothing left to do
+		want           string
+	}{
+		{func() {}, func() { panic("here") }, "here"},
+		{func() {}, runtime.Goexit, "a call ended its goroutine"},
+		{func() { panic("here") }, func() {}, "here"},
+	} {
+		leaveMany(t, root, 12*(n+1), 12)
+		synctest.Test(t, func(t *testing.T) {
+			var begun atomic.Bool
+			ended := false
+			begins := make(chan struct{})
+			k.set(func(method, _ string) error {
+				switch {
+				case method != "RemoveEntry":
+				case strings.Contains(string(debug.Stack()), "didPanic"): // the caller's goroutine
+					<-begins
+					c.caller()
+				case begun.CompareAndSwap(false, true):
+					close(begins)
+					synctest.Wait() // until the caller has nothing left to do
+					ended = true
+					c.helper()
+				}
+				return nil
+			})
+			var met any
+			didPanic(func() { root.Recover(background) }, &met)
+			require.Equal(t, c.want, fmt.Sprint(met))
+			require.True(t, ended, "nobody is left")
 		})
-		require.PanicsWithValue(t, "here", func() { root.Recover(background) })
-	})
-	require.Len(t, rootNames(t, root), 2, "of the one that met the panic")
+		require.Len(t, rootNames(t, root), 2*(n+1), "of the ones that met the end")
+	}
+}
+
+// didPanic calls do, and says of what that panicked.
+func didPanic(do func(), met *any) {
+	defer func() { *met = recover() }()
+	do()
 }
