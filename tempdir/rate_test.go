@@ -63,6 +63,27 @@ func TestRate(t *testing.T) {
 	}
 }
 
+// A clock that is set while something is removed costs or gains one name, and no more.
+func TestRateOfAClockThatIsSet(t *testing.T) {
+	for set, took := range map[time.Duration]time.Duration{
+		-time.Hour: 1100 * time.Millisecond, 0: time.Second, time.Hour: 900 * time.Millisecond,
+	} {
+		base := testfs.InMemory(t)
+		synctest.Test(t, func(t *testing.T) {
+			looks, begin := 0, time.Now()
+			clock := kernel.WithClock[tempdir.Option](func() time.Time {
+				if looks++; looks > 5 {
+					return time.Now().Add(set)
+				}
+				return time.Now()
+			})
+			require.NoError(t, tempdir.Remove(background, pages(t, filepath.Join(base, "a"), 9), tempdir.Rate(10, 0), clock))
+			require.Greater(t, looks, 9)
+			require.InDelta(t, took, time.Since(begin), float64(time.Millisecond), set)
+		})
+	}
+}
+
 // Who waits for the rate is not deaf.
 func TestRateEndsWithTheContext(t *testing.T) {
 	base := testfs.InMemory(t)

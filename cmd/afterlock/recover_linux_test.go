@@ -4,13 +4,17 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/afterlock/afterlock/internal/bench/proc"
+	"github.com/afterlock/afterlock/internal/kernel"
 	"github.com/afterlock/afterlock/internal/testfs"
+	"github.com/afterlock/afterlock/tempdir"
 )
 
 func TestRecoverRemovesWhatIsStaleAndNothingElse(t *testing.T) {
@@ -72,6 +76,33 @@ func TestRecoverInTheTimeThatItHas(t *testing.T) {
 		assert.Equal(t, 2, code, flag)
 		assert.Contains(t, stderr, "must not be negative", flag)
 	}
+}
+
+// Two instances are begun before one is at its end, if that is asked for.
+func TestRecoverAsManyAtOnceAsAskedFor(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "root")
+	stale(t, root)
+	stale(t, root)
+	synctest.Test(t, func(t *testing.T) {
+		var begun atomic.Int32
+		both := make(chan struct{})
+		k := kernel.Around(kernel.Linux(), kernel.HookFunc(func(c *kernel.Call) error {
+			if c.Method == kernel.RemoveLock {
+				if begun.Add(1) == 2 {
+					close(both)
+				}
+				<-both
+			}
+			return nil
+		}))
+		r := recoverer{parallel: 2, effort: effort{options: []tempdir.Option{kernel.With[tempdir.Option](k)}}}
+		got, err := r.recover(t.Context(), root, 0)
+		require.NoError(t, err)
+		require.Len(t, got.Results, 2)
+		for _, result := range got.Results {
+			assert.Equal(t, "recovered", result.Outcome)
+		}
+	})
 }
 
 func TestRecoverDryRunForetellsAndChangesNothing(t *testing.T) {
