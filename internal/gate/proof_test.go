@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"testing"
 	"time"
 
@@ -44,8 +45,67 @@ func TestASolverThatFailsProvesNothing(t *testing.T) {
 			s := Solver{Name: "z3", path: sh, args: []string{"-c", script}}
 			answers, err := s.Prove(t.Context(), proof.Ours().Obligations()[:1], func(Proved) {})
 			assert.True(t, err != nil || answers[0].Answer != "unsat" || name == "proves what it is not")
-			wrong, err := s.MustFail(t.Context(), proof.MustFails[0])
-			assert.True(t, err != nil || wrong != "")
+			for _, f := range proof.MustFails {
+				if f.Action == "" || f == proof.MustFails[0] {
+					wrong, err := s.MustFail(t.Context(), f)
+					assert.True(t, err != nil || wrong != "")
+				}
+			}
+		})
+	}
+}
+
+// An answer is of its own question, whatever happens to others in the same process.
+func TestAnAnswerIsOfItsQuestion(t *testing.T) {
+	awk, err := exec.LookPath("awk")
+	if err != nil {
+		t.Skip("skipped, because there is no awk to play the solver")
+	}
+	const questions = 50
+	for name, c := range map[string]struct {
+		script string
+		wrong  int // questions without their own answer; the others are asked again
+	}{
+		"answers":                     {``, 0},
+		"ends before the last ones":   {`$1 % 4 == 3 { ends = 1 }`, 0},
+		"ends with an error":          {`$1 % 4 == 3 { ends = 1; status = 1 }`, 0},
+		"prints garbage for one":      {`$1 == 4 { print "garbage" }`, 1},
+		"prints garbage after one":    {`$1 == 4 { late = "garbage" }`, 1},
+		"ends within one":             {`$1 == 4 { print "garbage"; exit }`, 1},
+		"does not answer one":         {`$1 == 4 { next }`, 1},
+		"passes over one":             {`$1 == 4 { getline; next }`, 1},
+		"answers one twice":           {`$1 == 4 { print; print "answered 4" }`, 1},
+		"has no end of the last line": {`$1 % 4 == 3 { printf "%s", $0; exit }`, 0},
+		"says more than it was asked": {`END { print "answered 99" }`, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			script := c.script + `
+				/^[0-9]/ { print }
+				/echo/   { gsub(/[()]|echo /, ""); print; if (late) print late; late = ""; if (ends) exit status }`
+			s := Solver{Name: "z3", path: awk, args: []string{script}}
+			var all []proof.Obligation
+			for i := range questions {
+				all = append(all, proof.Obligation{Text: strconv.Itoa(i) + "\n"})
+			}
+			told := 0
+			answers, err := s.Prove(t.Context(), all, func(Proved) { told++ })
+			require.NoError(t, err)
+			require.Len(t, answers, questions)
+			wrong := 0
+			for i, a := range answers {
+				if a.Answer == strconv.Itoa(i) {
+					continue
+				}
+				wrong++
+				_, err := strconv.Atoi(a.Answer)
+				assert.Error(t, err, "question %d has the answer of another one", i)
+			}
+			assert.Equal(t, questions, told)
+			if c.wrong >= 0 {
+				assert.Equal(t, c.wrong, wrong)
+			} else {
+				assert.Positive(t, wrong)
+			}
 		})
 	}
 }

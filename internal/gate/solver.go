@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -55,8 +56,8 @@ func (s Solver) finder() Solver {
 	return s
 }
 
-// Ask gives the solver a text and returns its lines. What it says of an error is one
-// of them. The error is that of ctx, or says that the solver did not run.
+// Ask gives the solver a text and returns its lines, one at least. What it says of an
+// error is one of them. The error is that of ctx, or says that the solver did not run.
 func (s Solver) Ask(ctx context.Context, text string) (lines []string, err error) {
 	err = s.run(ctx, text, func(line string) { lines = append(lines, line) })
 	return lines, err
@@ -77,6 +78,7 @@ func (s Solver) run(ctx context.Context, text string, each func(line string)) er
 	cmd.Stdin, cmd.Stdout = strings.NewReader(text), &out
 	cmd.WaitDelay = time.Second // where it is a script, its child has the pipe, too
 	err := cmd.Run()
+	out.end()
 	var exited *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
@@ -86,6 +88,8 @@ func (s Solver) run(ctx context.Context, text string, each func(line string)) er
 	case errors.As(err, &exited) && exited.Exited() && out.any: // both tell so that they said (error ...)
 	case err != nil:
 		return fmt.Errorf("%s: %w", s.Name, err)
+	case !out.any:
+		return fmt.Errorf("%s says nothing", s.Name)
 	}
 	return nil
 }
@@ -107,6 +111,14 @@ func (l *lines) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
+// end is for a last line that has no end.
+func (l *lines) end() {
+	if l.rest != "" {
+		l.any = true
+		l.each(l.rest)
+	}
+}
+
 // Proved is what a solver makes of an obligation.
 type Proved struct {
 	proof.Obligation
@@ -116,10 +128,11 @@ type Proved struct {
 }
 
 // A process is asked so many questions, one after the other: to start one takes as long
-// as most answers do. After each it says answered.
+// as most answers do. After each it says answered, and which it was: who passes one over
+// has not answered the next one in its place.
 const (
 	together = 8
-	answered = "answered"
+	answered = "answered "
 )
 
 // Prove gives the obligations to the solver, several at once, and returns the answers
@@ -141,14 +154,17 @@ func (s Solver) Prove(ctx context.Context, all []proof.Obligation, each func(Pro
 				begin, answer, next = time.Now(), "", next+1
 			}
 			var text strings.Builder
-			for _, o := range all[next:end] {
-				fmt.Fprintf(&text, "%s(echo \"%s\")\n(reset)\n", o.Text, answered)
+			for k, o := range all[next:end] {
+				fmt.Fprintf(&text, "%s(echo \"%s%d\")\n(reset)\n", o.Text, answered, next+k)
 			}
 			err := s.run(ctx, text.String(), func(line string) {
-				if strings.Trim(line, `"`) != answered {
+				switch which, ok := strings.CutPrefix(strings.Trim(line, `"`), answered); {
+				case !ok:
 					answer = cmp.Or(answer, line)
-				} else if next < end {
+				case which == strconv.Itoa(next) && next < end:
 					tell()
+				default:
+					answer = line // of another question
 				}
 			})
 			if err != nil {
