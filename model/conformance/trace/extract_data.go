@@ -18,6 +18,7 @@ func (x *extraction) stageDeletion(p *process, call, ret *Event) {
 	case ret.Errno == eexist:
 		return // somebody put a name there; the next number is tried
 	}
+	s.failed = false // it lives on
 	part.entry(call.Entry).victim = true
 	part.emit(s, op{kind: kind, entry: call.Entry}, call, ret)
 	x.compete(call, ret)
@@ -52,6 +53,7 @@ func (x *extraction) commit(p *process, call, ret *Event) {
 	if !ret.ok() {
 		kind = opCommitFails
 	}
+	s.failed = false
 	part.entry(call.Entry).committed = true
 	part.emit(s, op{kind: kind, entry: call.Entry}, call, ret)
 }
