@@ -122,7 +122,7 @@ func Configs(dir string) ([]string, error) {
 	return paths, err
 }
 
-var usesLine = regexp.MustCompile(`(?m)^EXTENDS (.*)$|INSTANCE (\w+)`)
+var uses = regexp.MustCompile(`(?m)^EXTENDS\s+(\w+(?:\s*,\s*\w+)*)|INSTANCE\s+(\w+)`)
 
 // Modules returns the files of the module and of all modules of the spec that
 // it uses, in order.
@@ -139,8 +139,8 @@ func Modules(dir, module string) ([]string, error) {
 			return err
 		}
 		seen[file] = true
-		for _, m := range usesLine.FindAllStringSubmatch(string(text), -1) {
-			for _, used := range strings.FieldsFunc(m[1]+m[2], func(r rune) bool { return r == ',' || r == ' ' }) {
+		for _, m := range uses.FindAllStringSubmatch(comment.ReplaceAllString(string(text), "$1"), -1) {
+			for _, used := range word.FindAllString(m[1]+m[2], -1) {
 				if err := visit(used); err != nil {
 					return err
 				}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -35,15 +34,17 @@ type unit struct {
 }
 
 var (
-	comment   = regexp.MustCompile(`("[^"\n]*")|\\\*.*|\(\*(?s:.*?)\*\)`)
-	literal   = regexp.MustCompile(`"[^"\n]*"`)
-	word      = regexp.MustCompile(`\w+`)
-	blanks    = regexp.MustCompile(`[ \t]+\n|\n[ \t]*\n`)
-	begins    = regexp.MustCompile(`(?m)^\S`)
-	defines   = regexp.MustCompile(`^(?:LOCAL )?(\w+)(?:\([^)]*\))? +==(?:\s+(\w+) /\\ )?`)
-	declares  = regexp.MustCompile(`^(?:---+ MODULE|EXTENDS|CONSTANTS?|VARIABLES?|ASSUME|RECURSIVE)\b`)
-	saysToTLC = regexp.MustCompile(`^(?:THEOREM\b|---+$|===+$)`) // nothing
-	binds     = regexp.MustCompile(`=>|<=|\\/|~>|\\equiv`)       // less than a conjunction does
+	comment     = regexp.MustCompile(`("[^"\n]*")|\\\*.*|\(\*(?s:.*?)\*\)`)
+	literal     = regexp.MustCompile(`"[^"\n]*"`)
+	word        = regexp.MustCompile(`\w+`)
+	blanks      = regexp.MustCompile(`[ \t]+\n|\n[ \t]*\n`)
+	begins      = regexp.MustCompile(`(?m)^\S`)
+	defines     = regexp.MustCompile(`^(?:LOCAL )?(\w+)(?:\([^)]*\))? +==(?:\s+(\w+) /\\ )?`)
+	declares    = regexp.MustCompile(`^(?:---+ MODULE|EXTENDS|CONSTANTS?|VARIABLES?|ASSUME|RECURSIVE)\b`)
+	saysNothing = regexp.MustCompile(`^(?:THEOREM\b|---+$|===+$)`) // to TLC
+	binds       = regexp.MustCompile(`=>|<=|\\/|~>|\\equiv`)       // less than a conjunction does
+	lets        = regexp.MustCompile(`\bLET\b|\bIN\b|==`)
+	replaces    = regexp.MustCompile(`(\w+)\s*<-`)
 )
 
 func (s *Sources) units(file string) ([]unit, error) {
@@ -53,6 +54,11 @@ func (s *Sources) units(file string) ([]unit, error) {
 	text, err := os.ReadFile(filepath.Join(s.dir, file))
 	if err != nil {
 		return nil, err
+	}
+	for _, at := range comment.FindAllIndex(text, -1) {
+		if rest, _, _ := strings.Cut(string(text[at[1]:]), "\n"); text[at[0]] == '(' && strings.TrimSpace(rest) != "" {
+			return nil, fmt.Errorf("%s: a comment moves what follows it in its line: %.40q", file, rest)
+		}
 	}
 	plain := comment.ReplaceAllString(string(text), "$1") + "\n"
 	for blanks.MatchString(plain) {
@@ -68,7 +74,13 @@ func (s *Sources) units(file string) ([]unit, error) {
 			if u.name = m[1]; !binds.MatchString(u.text) {
 				u.only = m[2]
 			}
-		case saysToTLC.MatchString(strings.TrimSpace(u.text)):
+			if definesMore(u.text) {
+				return nil, fmt.Errorf("%s: something else is defined in the lines of %s", file, u.name)
+			}
+		case saysNothing.MatchString(strings.TrimSpace(u.text)):
+			if strings.HasPrefix(u.text, "THEOREM") && definesMore("== "+u.text) {
+				return nil, fmt.Errorf("%s: something is defined in the lines of a theorem", file)
+			}
 			continue
 		case !declares.MatchString(u.text):
 			return nil, fmt.Errorf("%s: neither a definition nor a declaration: %.40q", file, u.text)
@@ -77,6 +89,23 @@ func (s *Sources) units(file string) ([]unit, error) {
 	}
 	s.modules[file] = units
 	return units, nil
+}
+
+// definesMore reports whether the text defines something after the first, and not
+// local to that.
+func definesMore(text string) bool {
+	within, defined := 0, 0
+	for _, token := range lets.FindAllString(literal.ReplaceAllString(text, ""), -1) {
+		switch {
+		case token == "LET":
+			within++
+		case token == "IN":
+			within--
+		case within == 0:
+			defined++
+		}
+	}
+	return defined > 1
 }
 
 // Hashes returns the SHA-256 of the model's .cfg, and of what the model leads to in
@@ -91,6 +120,7 @@ func (s *Sources) Hashes(row Row) (map[string]string, error) {
 		return nil, err
 	}
 	parts := map[string][]unit{}
+	isFalse := falses(string(config))
 	var next []string // words that lead on
 	for _, file := range files {
 		units, err := s.units(file)
@@ -100,6 +130,9 @@ func (s *Sources) Hashes(row Row) (map[string]string, error) {
 		for _, u := range units {
 			if parts[u.name] = append(parts[u.name], u); u.name == "" {
 				next = append(next, u.words...)
+			}
+			for _, m := range replaces.FindAllStringSubmatch(u.text, -1) {
+				delete(isFalse, m[1]) // in an instance it is something else
 			}
 		}
 	}
@@ -111,7 +144,7 @@ func (s *Sources) Hashes(row Row) (map[string]string, error) {
 		}
 		reached[name] = true
 		for _, u := range parts[name] {
-			if !isFalse(config, u.only) {
+			if !isFalse[u.only] {
 				next = append(next, u.words...)
 			}
 		}
@@ -122,7 +155,7 @@ func (s *Sources) Hashes(row Row) (map[string]string, error) {
 		for _, u := range s.modules[file] {
 			switch head := defines.FindString(u.text); {
 			case !reached[u.name]:
-			case isFalse(config, u.only):
+			case isFalse[u.only]:
 				text.WriteString(head + "\n")
 			default:
 				text.WriteString(u.text)
@@ -133,12 +166,18 @@ func (s *Sources) Hashes(row Row) (map[string]string, error) {
 	return hashes, nil
 }
 
-// isFalse reports whether the .cfg binds the constant to FALSE.
-func isFalse(config []byte, constant string) bool {
-	lines := strings.Split(string(config), "\n")
-	return slices.ContainsFunc(lines, func(line string) bool {
-		return constant != "" && slices.Equal(strings.Fields(line), []string{constant, "=", "FALSE"})
-	})
+// falses are the constants that the .cfg binds to FALSE, in every module.
+func falses(config string) map[string]bool {
+	all := map[string]bool{}
+	for line := range strings.Lines(config) {
+		if words := strings.Fields(line); len(words) == 3 && words[1] == "=" && words[2] == "FALSE" {
+			all[words[0]] = true
+		}
+	}
+	for _, m := range replaces.FindAllStringSubmatch(config, -1) {
+		delete(all, m[1])
+	}
+	return all
 }
 
 func digestOf(text string) string {
