@@ -5,6 +5,7 @@ import (
 	_ "embed" // for what was recorded
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -103,10 +104,13 @@ var recorded []byte
 // ReadRecorded reads what was recorded.
 func ReadRecorded() (r map[string]Recorded, err error) { return r, json.Unmarshal(recorded, &r) }
 
-// Hash is of all that is asked of the theory, but for how the sorts are declared. What was
-// recorded is stale if it is another.
+// Hash is of all that is asked of the theory, but for how the sorts are declared: of them,
+// it is of what there is. What was recorded is stale if it is another.
 func (th *Theory) Hash() string {
 	h := sha256.New()
+	for _, s := range sorts {
+		fmt.Fprintln(h, s.name, s.values)
+	}
 	for _, o := range th.Obligations() {
 		_, text, _ := strings.Cut(o.Text, "(declare-fun")
 		h.Write([]byte(text))
