@@ -87,5 +87,7 @@ func TestSystemdUnits(t *testing.T) {
 	}
 	output, err := exec.Command("systemd-analyze", append([]string{"verify", "--man=no"}, units...)...).CombinedOutput()
 	require.NoError(t, err, string(output))
-	assert.Empty(t, string(output))
+	for line := range strings.Lines(string(output)) { // it says what it has against this machine's units, too
+		assert.NotContains(t, line, dir)
+	}
 }
