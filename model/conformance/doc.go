@@ -4,12 +4,17 @@
 // [Run] makes logical processes run the real library. Each stops before every
 // system call that is the first of an action of the specification, until a
 // scheduler lets it go. Walks that together cover every edge of the graph tell
-// the scheduler who goes on. After each step an observer looks at the world:
+// the scheduler who goes on. After a step an observer looks at the world:
 // names, inodes, link counts, open lock files, who holds which lock (fcntl with
 // F_OFD_GETLK), files of every tree, and where each process stands; and all of
 // that has to be the state that the specification is in. A process has the
 // descriptors open that it needs there, and no other. What its caller was told
 // is judged: errors by errno and kind, reports of Recover by what happened.
+//
+// It looks after a step that no walk has taken before, after a failing call and at the
+// end of a walk. Between these only calls, answers and refusals show a difference: one
+// that takes a certain way to a state, and is gone again at the end of the walk, shows
+// with Every of [Options] alone.
 //
 //   - A crash abandons the logical process where it stands; its descriptors are
 //     closed as the kernel would close them: that it does is what stages traces and
