@@ -190,6 +190,9 @@ func list(ctx context.Context, d Detector, program string) (all []*part, err err
 			all = append(all, &part{Name: words[1]})
 		}
 	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s has no parts", d.Name)
+	}
 	return all, nil
 }
 

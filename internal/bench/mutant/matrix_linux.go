@@ -438,14 +438,20 @@ func (s *Source) trySpecification(ctx context.Context, m *Matrix, detectors []De
 			run.Seconds, _ = strconv.ParseFloat(string(match[3]), 64)
 		}
 		r.Runs = append(r.Runs, run)
-		m.Rows = append(m.Rows, r)
-		if o.Finished != nil {
-			if err := o.Finished(m, r); err != nil {
-				return err
-			}
+		if err := m.add(r, o); err != nil {
+			return err
 		}
 	}
 	return ctx.Err()
+}
+
+// add adds a row that is finished.
+func (m *Matrix) add(r *Row, o Options) error {
+	m.Rows = append(m.Rows, r)
+	if o.Finished == nil {
+		return nil
+	}
+	return o.Finished(m, r)
 }
 
 // tryProofs adds the same without bounds: a solver must find the step that does not keep a
@@ -475,11 +481,8 @@ func (s *Source) tryProofs(ctx context.Context, m *Matrix, purposes map[string]s
 			o.Log(fmt.Sprintf("%s: %s: %s", r.Mutant, run.Verdict, tail(run.output)))
 		}
 		r.Runs = append(r.Runs, run)
-		m.Rows = append(m.Rows, r)
-		if o.Finished != nil {
-			if err := o.Finished(m, r); err != nil {
-				return err
-			}
+		if err := m.add(r, o); err != nil {
+			return err
 		}
 	}
 	return ctx.Err()
