@@ -48,9 +48,9 @@ func execute(ctx context.Context, m *model.Model, o Options) (report Report, err
 	}
 	report.Edges = int64(g.Edges())
 	r := &run{Options: o, m: m, g: g, next: newPlanner(g).next, begin: time.Now(),
-		first: make([]int, g.States()), visited: make([]atomic.Bool, g.States()), covered: make([]bool, g.Edges()), compared: make([]atomic.Bool, g.Edges()), injected: map[injection]int64{}}
-	if o.Every {
-		r.compared = nil
+		first: make([]int, g.States()), visited: make([]atomic.Bool, g.States()), covered: make([]bool, g.Edges()), injected: map[injection]int64{}}
+	if !o.Every {
+		r.compared = make([]atomic.Bool, g.Edges())
 	}
 	for state, edges := 0, 0; state < g.States(); state++ {
 		r.first[state] = edges
