@@ -219,11 +219,15 @@ func (e *enumeration) swaps(list []ast.Stmt) {
 	}
 }
 
-// anyOrder reports whether first is a deferred call without arguments that does not
-// recover from a panic, and second neither returns nor assigns a variable that it is made of.
+// anyOrder reports whether first is a deferred call without arguments of what has a name, and
+// second neither returns nor assigns a variable that it is made of. A deferred function
+// literal is in its order: it may be there for the panic of second.
 func anyOrder(first, second ast.Stmt) bool {
 	d, ok := first.(*ast.DeferStmt)
 	if !ok || len(d.Call.Args) > 0 {
+		return false
+	}
+	if _, literal := d.Call.Fun.(*ast.FuncLit); literal {
 		return false
 	}
 	var assigned []string
@@ -240,13 +244,11 @@ func anyOrder(first, second ast.Stmt) bool {
 	default:
 		return false
 	}
-	same, inside := true, false
+	same := true
 	ast.Inspect(d.Call.Fun, func(n ast.Node) bool {
 		if i, ok := n.(*ast.Ident); ok {
-			same = same && i.Name != "recover" && (inside || !slices.Contains(assigned, i.Name))
+			same = same && !slices.Contains(assigned, i.Name)
 		}
-		_, function := n.(*ast.FuncLit)
-		inside = inside || function
 		return true
 	})
 	return same

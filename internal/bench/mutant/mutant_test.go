@@ -131,6 +131,8 @@ func f() {
 	y := three()
 	defer two(y)
 	one()
+	defer func() { two(y) }()
+	one()
 }
 `)
 	require.NoError(t, err)
@@ -138,7 +140,7 @@ func f() {
 	for _, m := range all {
 		any = append(any, m.Equivalent != "")
 	}
-	assert.Equal(t, []bool{true, true, false, false, true, false, false}, any)
+	assert.Equal(t, []bool{true, true, false, false, true, false, false, false, false}, any)
 }
 
 // A source with all its mutants is one that compiles, and has each of them in a
