@@ -32,6 +32,9 @@ func TestProofFlags(t *testing.T) {
 		{[]string{"--mutant", "Rule2Recoverer", "--json"}, true, 1, `(?s)"breaks": \[.*"clause": "ActingIsNamed",.*"questions": \[.*"answer": "sat"`},
 	} {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
+			if c.asks && testing.Short() {
+				t.Skip("asks a solver")
+			}
 			if c.asks && len(gate.Solvers()) == 0 {
 				t.Skip("skipped, because there is no solver: " + gate.InstallSolvers)
 			}
