@@ -208,3 +208,7 @@ func TestUsageErrorsAreOneLineAndExitCode2(t *testing.T) {
 		assert.Contains(t, stderr, c.want)
 	}
 }
+
+func TestStartBuildsNoTheory(t *testing.T) {
+	assert.Less(t, testing.AllocsPerRun(1, func() { newRoot() }), 2_000.0, "each of 1,500 starts in the gate pays for it")
+}

@@ -89,7 +89,7 @@ interrupted.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&theory, "theory", "ours", "what is proved: "+theories())
+	flags.StringVar(&theory, "theory", "ours", "what is proved")
 	flags.StringVar(&clause, "clause", "", "only this `clause` of the invariant: one question for each action")
 	flags.StringVar(&mutant, "mutant", "", "the proof of this `model`, which has a mutant in place of an action")
 	flags.StringVar(&smt, "smt", "", "write the questions to this `directory`, and ask nobody")
@@ -100,6 +100,11 @@ interrupted.`,
 	for _, other := range []string{"clause", "mutant", "smt", "json"} {
 		cmd.MarkFlagsMutuallyExclusive("record", other)
 	}
+	help := cmd.HelpFunc()
+	cmd.SetHelpFunc(func(c *cobra.Command, args []string) { // only now: to build them takes half of the start of a command
+		flags.Lookup("theory").Usage += ": " + theories()
+		help(c, args)
+	})
 	return cmd
 }
 
