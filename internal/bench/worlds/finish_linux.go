@@ -176,7 +176,7 @@ func locked(fd int) bool {
 }
 
 func (g *game) finishStore(ctx context.Context) {
-	store, err := layerstore.Open(filepath.Join(g.store, "ls"), layerstore.OrphanGrace(0), layerstore.CountsOnly())
+	store, err := layerstore.Open(filepath.Join(g.store, "ls"), layerstore.OrphanGrace(0), layerstore.CountsOnly(), layerstore.WithoutRecovery())
 	if err != nil {
 		g.find("open the store afterwards: %v", err)
 		return
