@@ -173,31 +173,43 @@ func (s *site) lift() {
 	if s.is(rootIs, "exposed") {
 		_ = os.Chmod(s.root, 0o700)
 	}
-	_ = os.RemoveAll(filepath.Join(s.dir, "full"))
+	if s.volume != nil {
+		_ = os.RemoveAll(filepath.Join(s.dir, "full"))
+		_ = s.room()
+	}
+}
+
+// taker is the n-th file that takes an inode of the volume. Most of them stay from one
+// world to the next: they take long to make, on FUSE and where there is no journal.
+func (v *volume) taker(n int) string { return filepath.Join(v.dir, "taker", fmt.Sprint(n)) }
+
+// room gives as many inodes back as a world of this shape needs.
+func (s *site) room() error {
+	var free unix.Statfs_t
+	if err := unix.Statfs(s.volume.dir, &free); err != nil {
+		return err
+	}
+	needed := map[string]int{"deep": depth, "wide": width}[s.value(shape)] + 150
+	if s.is(place, "lower") {
+		needed *= 2
+	}
+	for ; s.volume.takers > 0 && int(free.Ffree) < needed; free.Ffree++ {
+		s.volume.takers--
+		if err := os.Remove(s.volume.taker(s.volume.takers)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fill takes all blocks, or all inodes, of the site's volume.
 func (s *site) fill() error {
+	if s.is(space, "noinodes") {
+		return s.volume.takeInodes()
+	}
 	dir := filepath.Join(s.dir, "full")
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
-	}
-	inodes := s.is(space, "noinodes")
-	var free unix.Statfs_t
-	if err := unix.Statfs(dir, &free); err != nil {
-		return err
-	}
-	if inodes && (free.Files == 0 || free.Ffree > maxInodes) {
-		return refused("take all inodes, which are made when they are needed", unix.EOVERFLOW)
-	}
-	for n := 0; inodes; n++ {
-		err := unix.Mknod(filepath.Join(dir, fmt.Sprint(n)), unix.S_IFREG|0o600, 0)
-		if errors.Is(err, unix.ENOSPC) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
 	}
 	for n := 0; ; n++ {
 		f, err := os.Create(filepath.Join(dir, fmt.Sprint(n)))
@@ -224,4 +236,21 @@ func (s *site) fill() error {
 			return nil
 		}
 	}
+}
+
+func (v *volume) takeInodes() error {
+	var free unix.Statfs_t
+	if err := unix.Statfs(v.dir, &free); err != nil {
+		return err
+	}
+	if free.Files == 0 || free.Ffree > maxInodes {
+		return refused("take all inodes, which are made when they are needed", unix.EOVERFLOW)
+	}
+	err := os.MkdirAll(filepath.Dir(v.taker(0)), 0o700)
+	for ; err == nil; v.takers++ {
+		if err = unix.Mknod(v.taker(v.takers), unix.S_IFREG|0o600, 0); errors.Is(err, unix.ENOSPC) {
+			return nil
+		}
+	}
+	return err
 }

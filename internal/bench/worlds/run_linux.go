@@ -244,6 +244,7 @@ type search struct {
 	cover  *cover
 	drawn  int                // worlds
 	sites  atomic.Int64       // that were made
+	probed sync.Map           // by world, a func() error
 	causes map[partial]string // why what was refused was
 }
 
@@ -430,14 +431,17 @@ func (s *search) try(ctx context.Context, w World) (findings []string, err error
 	return findings, err
 }
 
-// probe returns why the world is refused.
+// probe returns why the world is refused. It is tried once: the plainer worlds of many that
+// are refused are the same.
 func (s *search) probe(ctx context.Context, w World) error {
-	defer s.watch(w)()
-	err := s.volumes.probe(ctx, w, s.number())
-	if errors.Is(err, errRefused) {
-		return err
-	}
-	return nil
+	probed, _ := s.probed.LoadOrStore(w, sync.OnceValue(func() error {
+		defer s.watch(w)()
+		if err := s.volumes.probe(ctx, w, s.number()); errors.Is(err, errRefused) {
+			return err
+		}
+		return nil
+	}))
+	return probed.(func() error)()
 }
 
 // noEnd is how long a world takes that has no end; tests do not wait for it.

@@ -37,8 +37,9 @@ func refused(what string, err error) error {
 // undone.
 type site struct {
 	World
-	dir    string // everything
-	store  string // what the program works in, owned by its user
+	volume *volume // that is to be full
+	dir    string  // everything
+	store  string  // what the program works in, owned by its user
 	root   string
 	victim string // what is deleted, or the layer that is
 	added  string // what is added, or the layer's files
@@ -103,6 +104,10 @@ func (v *volumes) build(ctx context.Context, w World, n int) (s *site, err error
 	if small {
 		volume.use.Lock()
 		s.undo = append(s.undo, volume.use.Unlock)
+		s.volume = volume
+		if err := s.room(); err != nil {
+			return s, err
+		}
 	}
 	s.dir = filepath.Join(volume.dir, fmt.Sprint("w", n))
 	s.undo = append(s.undo, func() { raze(s.dir) })
@@ -139,8 +144,11 @@ func (s *site) leave() {
 	}
 }
 
-// raze detaches and removes what a world has left.
+// raze removes what a world has left, with mounts, flags and modes that are in the way.
 func raze(dir string) {
+	if os.RemoveAll(dir) == nil {
+		return
+	}
 	for _, at := range slices.Backward(mountsBelow(dir)) {
 		_ = unix.Unmount(at, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW)
 	}
@@ -160,12 +168,22 @@ func (s *site) directories(context.Context) error {
 	if s.is(fileSystem, "overlay") {
 		s.store = filepath.Join(s.dir, "merged")
 	}
-	for _, dir := range []string{"s", "merged", "lower", "upper", "work", "other", "canary/d", "a", "u", "lowest", "."} {
+	dirs, files := []string{filepath.Base(s.store), "canary/d"}, []string{"canary/f", "canary/d/f"}
+	if s.is(fileSystem, "overlay") {
+		dirs = append(dirs, "lower", "upper", "work")
+	}
+	if s.is(place, "mount") {
+		dirs = append(dirs, "other")
+	}
+	if !s.is(use, "nobody", "held") {
+		dirs, files = append(dirs, "u", "lowest"), append(files, "uf")
+	}
+	for _, dir := range dirs {
 		if err := os.MkdirAll(filepath.Join(s.dir, dir), 0o755); err != nil {
 			return err
 		}
 	}
-	for _, name := range []string{"canary/f", "canary/d/f", "uf"} {
+	for _, name := range files {
 		if err := os.WriteFile(filepath.Join(s.dir, name), []byte(name), 0o644); err != nil {
 			return err
 		}

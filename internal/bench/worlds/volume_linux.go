@@ -31,6 +31,8 @@ type volume struct {
 	use  sync.Mutex
 	dir  string
 	err  error
+
+	takers int // files that take inodes, and stay
 }
 
 func (v *volumes) of(fileSystem string, small bool) *volume {
