@@ -10,12 +10,13 @@ import (
 // What these stores do wrong is known, so that tests can look at the judgement,
 // the core and the picture of a history. All others are in the catalogue of mutants.
 
-func init() {
+var _ = func() bool { // before the role begins
 	faults = map[string]fault{
 		"lost create":   {disk: func(d kernel.Disk, _ string) kernel.Disk { return &loser{Disk: d} }},
 		"full metadata": {disk: func(d kernel.Disk, _ string) kernel.Disk { return fullMetadata{d} }},
 	}
-}
+	return true
+}()
 
 // A loser does not save that a new layer is complete.
 type loser struct {

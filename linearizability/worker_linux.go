@@ -17,7 +17,7 @@ import (
 const workerRole = "linearizability worker"
 
 func init() {
-	proc.Register(workerRole, func([]string) { proc.Fail(work()) })
+	proc.Begin(map[string]func([]string){workerRole: func([]string) { proc.Fail(work()) }})
 }
 
 // A job is what a worker has to do: what its parent sends.

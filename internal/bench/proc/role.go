@@ -46,7 +46,8 @@ func Become() {
 
 // Begin registers roles and is [Become] for them at once, in the init function that calls
 // it: packages that a program has beside those of the role, and that come later, are not
-// initialised. It is for roles that are started thousands of times.
+// initialised. It is for roles that are started hundreds of times. What a test changes for
+// them it changes where variables are initialised, which is before all init functions.
 func Begin(some map[string]func(arguments []string)) {
 	for role, serve := range some {
 		Register(role, serve)

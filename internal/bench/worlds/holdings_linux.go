@@ -30,9 +30,6 @@ const (
 	mostPeak = 8 << 20
 )
 
-// another is a goroutine that runs, or could, in a dump in which the one that asks is the first.
-var another = regexp.MustCompile(`\n\ngoroutine \d+ [^\n]*\[(running|runnable)`)
-
 // othersRun says whether another goroutine runs, or could; the others wait.
 func othersRun() bool {
 	stacks := make([]byte, 1<<20)
@@ -41,7 +38,8 @@ func othersRun() bool {
 		stacks = make([]byte, 2*n)
 		n = runtime.Stack(stacks, true)
 	}
-	return another.Match(stacks[:n])
+	// The one that asks is the first.
+	return regexp.MustCompile(`\n\ngoroutine \d+ [^\n]*\[(running|runnable)`).Match(stacks[:n])
 }
 
 // left says what the process has more of than before.

@@ -101,7 +101,11 @@ func (v *volumes) probe(ctx context.Context, w World, n int) error {
 
 // run runs a program in the site and passes on what it says.
 func (v *volumes) run(ctx context.Context, s *site, program string, judge func(step)) error {
-	p := bench.New(roleActor)
+	role := roleActor
+	if strings.HasPrefix(program, "cli-") {
+		role = roleCommand
+	}
+	p := bench.New(role)
 	p.SysProcAttr = &syscall.SysProcAttr{}
 	if v.mounted {
 		p.SysProcAttr.Cloneflags = unix.CLONE_NEWNS

@@ -24,9 +24,9 @@ import (
 // lies makes the removal of what is written in [TestProgramThatLies].
 const lies = "AFTERLOCK_WORLDS_LIES"
 
-func init() {
+var _ = func() bool { // before the role begins
 	if os.Getenv(lies) == "" {
-		return
+		return false
 	}
 	honest := remove
 	remove = func(ctx context.Context, path string, options ...tempdir.Option) error {
@@ -35,7 +35,8 @@ func init() {
 		}
 		return honest(ctx, path, options...)
 	}
-}
+	return true
+}()
 
 func TestMain(m *testing.M) { bench.Main(m) }
 

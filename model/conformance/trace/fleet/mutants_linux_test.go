@@ -10,13 +10,14 @@ import (
 )
 
 // What else the workers and the validation have to tell is in the catalogue of mutants.
-func init() {
+var _ = func() bool { // before the role begins
 	kernels = map[string]func() kernel.Kernel{
 		"blind":    func() kernel.Kernel { return &blind{Kernel: kernel.Linux()} },
 		"leaker":   func() kernel.Kernel { return leaker{kernel.Linux()} },
 		"litterer": func() kernel.Kernel { return litterer{kernel.Linux()} },
 	}
-}
+	return true
+}()
 
 // A blind kernel is the protocol with rules 1 and 2 left out, as upstream ships
 // it: lock files are published unlocked, the recheck always says yes. One

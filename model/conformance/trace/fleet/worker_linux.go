@@ -57,7 +57,9 @@ var kernels map[string]func() kernel.Kernel
 // workerRole is what a worker is.
 const workerRole = "fleet worker"
 
-func init() { proc.Register(workerRole, func([]string) { proc.Fail(work()) }) }
+func init() {
+	proc.Begin(map[string]func([]string){workerRole: func([]string) { proc.Fail(work()) }})
+}
 
 // A worker is this process. Its tracers share it.
 type worker struct {
