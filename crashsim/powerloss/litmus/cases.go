@@ -29,6 +29,7 @@ type operation struct {
 
 var operations = []operation{
 	{"create", "mkdir a", "create a/f", "a/f", "", "a"},
+	{"write of a new file", "mkdir a", "write a/f new", "a/f", "", "a"},
 	{"mkdir", "mkdir a", "mkdir a/d", "a/d", "", "a"},
 	{"symlink", "mkdir a", "symlink a/s", "", "", "a"},
 	{"link", "mkdir a; mkdir b; write a/f old", "link a/f b/f", "b/f", "", "b"},
@@ -130,6 +131,30 @@ var promises = []promise{
 		s:     []string{"", "fsync temp/n/x", "syncfs"}, t: []string{""},
 		ordered: "syncfs", unordered: "syncfs",
 		forbid: []string{"m/state=new !home/n/x=new"},
+	},
+	{
+		name:  "a directory that is reported as gone is gone",
+		given: "mkdir home; mkdir home/v; write home/v/x old; mkdir temp; mkdir m; write m/said old",
+		do:    "rename home/v temp/v; S; write m/said new; fsync m/said",
+		s:     []string{"", "fsync temp", "fsync home"}, t: []string{""},
+		forbid:  []string{"m/said=new home/v/"},
+		ordered: "fsync temp", unordered: "fsync temp",
+	},
+	{
+		name:  "a file that is reported as gone is gone",
+		given: "mkdir home; write home/v old; mkdir temp; mkdir m; write m/said old",
+		do:    "rename home/v temp/v; S; write m/said new; fsync m/said",
+		s:     []string{"", "fsync temp", "fsync home", "fsync home; fsync temp"}, t: []string{""},
+		forbid:  []string{"m/said=new home/v=old"},
+		ordered: "fsync temp", unordered: "fsync home; fsync temp",
+	},
+	{
+		name:  "a file that is reported as there is there, with its content",
+		given: "mkdir home; mkdir m; write m/said old",
+		do:    "write home/v new; S; write m/said new; fsync m/said",
+		s:     []string{"", "fsync home", "fsync home/v", "fsync home/v; fsync home"}, t: []string{""},
+		forbid:  []string{"m/said=new !home/v=new"},
+		ordered: "fsync home/v; fsync home", unordered: "fsync home/v; fsync home",
 	},
 	{
 		name:  "no data without its lock file",

@@ -206,7 +206,7 @@ const beginning = `# What survives power loss: litmus programs on real file syst
 
 Made by ` + "`go run ./crashsim/powerloss/litmus --page`" + ` from what [the tool](../crashsim/powerloss/litmus/main_linux.go) saw, which is in [data](../crashsim/powerloss/litmus/data): every program, and what was left after how many of its steps, with the number of different contents of the disk that left it. Each program runs on a disk whose writes and flushes are recorded; every prefix of them, and subsets of those that no flush had made durable, is mounted by the kernel, which recovers its journal. The numbers are those contents; a 1 says that the fsync wrote all there was at once, not that little was tried. Linux 6.1 ran the programs in a virtual machine; what it left was mounted by the other kernel.
 
-A number says that nothing else was seen, not that nothing else can be: writes are lost whole, the disk does what it says about flushes, and nothing but the program writes to the file system at the time.
+A number says that nothing else was seen, not that nothing else can be: writes are lost whole, the disk does what it says about flushes, and nothing but the program writes to the file system at the time. There is no f2fs: no kernel here has it, and that of a virtual machine only runs the programs; it would have to mount what they left, too.
 `
 
 const orders = `
@@ -243,7 +243,7 @@ On ext4 and xfs no fsync of *names* is under the store lock. On btrfs one that h
 - *The flag as the tombstone*: flag, move, drop the lock; fsync; report success. A flagged record of which nothing is at home is a deletion that was done: after power loss the next load forgets it. It is dropped by whoever saves next, once the instance is gone. One save less under the lock on every file system, about half of what a deletion holds it; but readers meet records of what is gone, and who adds that id has to drop the record in its first save.
 - *Commit*: the same with a claim from the flag to the complete record. Without the claim a load would take the layer away that is in place and still flagged.
 
-None of the three is built: they change which steps others can see (LayerStore.tla), and a save that several operations share saves more than each of them.
+None of the three is built, and that is a shortfall: on btrfs a deletion still waits under the lock for one fsync of names that writes, and an overlay layer for two; and the saves are under it on every file system. Each of the three lets others see what they never see now: a flagged layer without the lock, or without a claim. That is a change of what the model (LayerStore.tla), those who load, and the store beside ours may meet, before it is one of code. What is built saves more where many delete: deletions that wait together [share their saves](../spec/StoreGroup.tla), though not their names.
 `
 
 const calibrated = `
