@@ -27,6 +27,18 @@
 // kernels can be replayed as well ([ReadLog]). Sectors that are half written are not
 // modelled.
 //
+// # What a state costs
+//
+// Not the disk, which is memory: 3.9 ms of the worker's thread (mean of 735 states of the
+// three file systems, on a busy machine), of which mounting takes 1.5, two looks at the tree
+// 0.7, unmounting 0.6, recovery 0.5, and making the image 0.4; and about half as much of
+// other threads: loop devices, and those that a mount starts and stops. One cycle of btrfs waits
+// 65 times, 30 of them for such a thread to start or stop; one of ext4 40 times, mostly for
+// single blocks; xfs reads its log record by record, 5 times each. A block device that
+// needs no thread (zram) would save a sixth of that on btrfs and a tenth on ext4, wants
+// sectors of 4 KiB, and stays when its process is killed. A shutdown before unmounting
+// saves ext4 a third of its waits, and prints to the console each time, which costs more.
+//
 // # Which fsyncs are needed
 //
 // An fsync of the library can be left out of a job; it is named after the function
