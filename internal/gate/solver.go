@@ -262,15 +262,9 @@ func (s Solver) MustFail(ctx context.Context, f proof.MustFail) (wrong string, e
 	if err != nil {
 		return "", err
 	}
-	questions, want, by := th.Different(), "unsat", s
-	if f.Action != "" {
-		of, clauses := th.Each(f.Action)
-		questions, want, by = nil, "sat", s.finder()
-		for i, c := range clauses {
-			if c.Name == f.Clause {
-				questions = of[i : i+1]
-			}
-		}
+	questions, want, by := th.Only(f.Action, f.Clause), "sat", s.finder()
+	if f.Action == "" {
+		questions, want, by = th.Different(), "unsat", s
 	}
 	answers, err := by.Prove(ctx, questions, func(Proved) {})
 	if err != nil {

@@ -103,7 +103,7 @@ func compile(t *term, sc scope) compiled {
 		value := t.value
 		return func(*evaluation) uint8 { return value }
 	case opApply:
-		return compileApply(t.function, args())
+		return compileApply(t, sc)
 	case opEqual:
 		a := args()
 		return func(e *evaluation) uint8 { return flag(a[0](e) == a[1](e)) }
@@ -111,7 +111,20 @@ func compile(t *term, sc scope) compiled {
 		a := args()[0]
 		return func(e *evaluation) uint8 { return 1 - a(e) }
 	case opAnd, opOr:
+		if of, set := among(t); of != nil {
+			value := compile(of, sc)
+			return func(e *evaluation) uint8 { return uint8(set >> value(e) & 1) }
+		}
 		all, decides := args(), flag(t.op == opOr)
+		if len(all) == 2 {
+			a, b := all[0], all[1]
+			return func(e *evaluation) uint8 {
+				if a(e) == decides {
+					return decides
+				}
+				return b(e)
+			}
+		}
 		return func(e *evaluation) uint8 {
 			for _, a := range all {
 				if a(e) == decides {
@@ -143,8 +156,38 @@ func compile(t *term, sc scope) compiled {
 	}
 }
 
-func compileApply(f *function, args []compiled) compiled {
+// among is a function at an argument, and the set of values of which t says that it is
+// one: in. It is nil if t is something else.
+func among(t *term) (of *term, set uint64) {
+	for _, a := range t.args {
+		if t.op != opOr || a.op != opEqual || a.args[0].op != opApply || len(a.args[0].args) != 1 || a.args[1].op != opValue {
+			return nil, 0
+		}
+		if of == nil {
+			of = a.args[0]
+		}
+		if a.args[0].function != of.function || a.args[0].args[0] != of.args[0] {
+			return nil, 0
+		}
+		set |= 1 << a.args[1].value
+	}
+	return of, set
+}
+
+func compileApply(t *term, sc scope) compiled {
+	f := t.function
 	at, after := f.at, !f.rigid && f.next == nil
+	if len(t.args) == 1 && t.args[0].op == opVariable {
+		slot := sc.slot(t.args[0]) & 15
+		if after {
+			return func(e *evaluation) uint8 { return e.n.values[at+int(e.variables[slot])] }
+		}
+		return func(e *evaluation) uint8 { return e.s.values[at+int(e.variables[slot])] }
+	}
+	var args []compiled
+	for _, a := range t.args {
+		args = append(args, compile(a, sc))
+	}
 	values := func(e *evaluation) []uint8 {
 		if after {
 			return e.n.values

@@ -202,12 +202,24 @@ func (th *Theory) Obligations() (all []Obligation) {
 }
 
 // Each has one obligation for each clause of an action: which of them are open.
-func (th *Theory) Each(action string) (all []Obligation, clauses []Clause) {
+func (th *Theory) Each(action string) ([]Obligation, []Clause) { return th.each(action, "") }
+
+// Only is the obligation of one clause of an action: nil if there is none.
+func (th *Theory) Only(action, clause string) []Obligation {
+	only, _ := th.each(action, clause)
+	return only
+}
+
+// each is Each, of one clause if it has a name.
+func (th *Theory) each(action, only string) (all []Obligation, clauses []Clause) {
 	for _, a := range th.Actions {
 		if a.String() != action {
 			continue
 		}
 		for _, c := range slices.Concat(th.proves(), th.Steps) {
+			if only != "" && c.Name != only {
+				continue
+			}
 			t := th.conclusion(a, []Clause{c}, nil)
 			if slices.ContainsFunc(th.Steps, func(s Clause) bool { return s.Name == c.Name }) {
 				t = th.conclusion(a, nil, []Clause{c})
@@ -224,12 +236,7 @@ func (th *Theory) Each(action string) (all []Obligation, clauses []Clause) {
 // Alone has the obligations of one clause, or of a property: none if it has no such.
 func (th *Theory) Alone(clause string) (all []Obligation) {
 	for _, a := range th.Actions {
-		of, clauses := th.Each(a.String())
-		for i, c := range clauses {
-			if c.Name == clause {
-				all = append(all, of[i])
-			}
-		}
+		all = append(all, th.Only(a.String(), clause)...)
 	}
 	for _, c := range th.Properties {
 		if c.Name == clause && len(all) == 0 {
