@@ -37,6 +37,14 @@ func Samples(m *model.Model, g *model.Graph, edges int) (declarations string, al
 	for _, v := range parameters {
 		d.declare(&function{name: v.name, result: v.sort})
 	}
+	var variables []*function
+	for _, f := range vocabulary {
+		if !f.rigid {
+			variables = append(variables, f)
+			continue
+		}
+		d.facts(b.start, []*function{f}, false)
+	}
 	none := 0
 	for k := 0; len(all) < 2*edges && k < 40*edges; k++ {
 		s, _ := g.State(k * 7919 % g.States())
@@ -81,7 +89,7 @@ func Samples(m *model.Model, g *model.Graph, edges int) (declarations string, al
 		} else if len(all)+1-none > edges {
 			continue
 		}
-		all = append(all, Sample{taken, b.question(arm, after, taken)})
+		all = append(all, Sample{taken, b.question(arm, variables, after, taken)})
 	}
 	if len(all) < 2*edges {
 		return "", nil, fmt.Errorf("%s has no %d steps and as many others", m.Name, edges)
@@ -158,16 +166,10 @@ func (s *structure) points(f *function, visit func(args []uint8, value uint8)) {
 }
 
 // question asks for what contradicts the evaluator's answer.
-func (b *Bridge) question(a *instance, after *structure, edge bool) string {
+func (b *Bridge) question(a *instance, variables []*function, after *structure, edge bool) string {
 	p := &printer{names: map[*term]string{}}
 	p.printf("(push 1)\n")
-	var variables []*function
-	for _, f := range vocabulary {
-		if !f.rigid {
-			variables = append(variables, f)
-		}
-	}
-	p.facts(b.before.s, vocabulary, false)
+	p.facts(b.before.s, variables, false)
 	p.facts(after, variables, true)
 	for k, v := range parameters {
 		if a.free[k] {
