@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/internal/testfs"
 )
@@ -189,6 +190,14 @@ func TestTicketsAreShared(t *testing.T) {
 	assert.Equal(t, []int64{1, 2, 3}, []int64{a.next(), b.next(), a.next()})
 	_, err = openTickets(path, true)
 	assert.ErrorIs(t, err, os.ErrExist)
+}
+
+// On a full disk there are no tickets. A mapping of a hole would kill who draws one.
+func TestTicketsOnAFullDisk(t *testing.T) {
+	dir := testfs.Tmpfs(t, "size=64k")
+	testfs.Fill(t, filepath.Join(dir, "full"), false)
+	_, err := openTickets(filepath.Join(dir, "tickets"), true)
+	assert.ErrorIs(t, err, unix.ENOSPC)
 }
 
 // A record ends where its process was killed, in the middle of a line or not.

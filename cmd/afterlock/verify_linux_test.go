@@ -71,7 +71,8 @@ func TestVerifySweepsWhatAKilledRunHasLeftAndPrintsJSON(t *testing.T) {
 
 func TestVerifyThatCannotRunExitsWith2(t *testing.T) {
 	full := testfs.Tmpfs(t, "size=1m")
-	stdout, _, code := call(t, "verify", "--run", "lifecycle", "--dir", full, "--json")
+	stdout, stderr, code := call(t, "verify", "--run", "lifecycle", "--dir", full, "--json")
+	require.NotEmpty(t, stdout, "exit code %d: %s", code, stderr)
 	got := parse[report](t, stdout)
 	assert.Equal(t, 2, code)
 	assert.Equal(t, "environment", got.Verdict)

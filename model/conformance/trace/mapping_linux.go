@@ -24,6 +24,9 @@ func Create(path string, events, files int) (*Recording, error) {
 	size := headerBytes + int64(events)*recordBytes
 	if err = unix.Fallocate(int(file.Fd()), 0, 0, size); errors.Is(err, unix.EOPNOTSUPP) {
 		err = file.Truncate(size)
+		for at := int64(0); at < size && err == nil; at += 512 { // in each block
+			_, err = file.WriteAt([]byte{0}, at)
+		}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("record to %s: %d bytes: %w", path, size, err)

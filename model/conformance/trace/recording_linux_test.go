@@ -9,14 +9,17 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/kernel"
+	"github.com/afterlock/afterlock/internal/testfs"
 )
 
 func TestMain(m *testing.M) { proc.Main(m) }
@@ -209,6 +212,19 @@ func TestEveryPrefixIsABehaviour(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, Valid, report.Verdict, "%d of %d: %s", n, len(whole.Events), strings.Join(report.Problems, "\n"))
 	}
+}
+
+// A full disk is an error, also where space cannot be taken by a call of its own. A
+// recording with a hole would kill who records.
+func TestRecordingOnAFullDisk(t *testing.T) {
+	full := testfs.Tmpfs(t, "size=64k")
+	create := func(t *testing.T) {
+		_, err := Create(filepath.Join(full, "recording"), 1<<12, 2)
+		assert.ErrorIs(t, err, unix.ENOSPC)
+		os.Remove(filepath.Join(full, "recording"))
+	}
+	create(t)
+	testfs.Without(t, testfs.Lack{Calls: map[string]syscall.Errno{strconv.Itoa(unix.SYS_FALLOCATE): unix.EOPNOTSUPP}}, create)
 }
 
 func TestRecordingsThatCannotBe(t *testing.T) {
