@@ -9,7 +9,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/afterlock/afterlock/crashsim"
+	"github.com/afterlock/afterlock/internal/bench/proc"
 )
+
+func TestMain(m *testing.M) { proc.Main(m) }
 
 func TestEveryCrashIsRecoveredFrom(t *testing.T) {
 	if testing.Short() {

@@ -13,7 +13,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/afterlock/afterlock/internal/bench/proc"
 )
+
+func TestMain(m *testing.M) { proc.Main(m) }
 
 // A fake is a stage with a result that is known beforehand.
 type fake struct {
