@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/afterlock/afterlock/internal/kernel"
+	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -146,7 +147,7 @@ func operationOf(call string) string {
 // Every row of the table: the operation fails with the errno and the kind, or
 // goes on, as the row says; and leaves behind what it found.
 func TestErrnoTable(t *testing.T) {
-	base := t.TempDir()
+	base := testfs.InMemory(t)
 	methods := reflect.TypeFor[kernel.Kernel]()
 	tested := 0
 	rows := tempdir.ErrnoTable()
@@ -395,7 +396,7 @@ func TestNotFoundIsNotBelieved(t *testing.T) {
 // Rule 14: whatever a helper answers, while the call about the victim keeps being
 // refused, nil means gone, and so does "not found".
 func TestHelpersDecideNothing(t *testing.T) {
-	base := t.TempDir()
+	base := testfs.InMemory(t)
 	helpers := []string{"Stat", "StatName", "ChangeMode", "ClearFlags", "SetFlags", "Detach", "OpenParent", "LockHolder", "ShareLock", "OpenToInspect", "ReadOwner", "Hoist"}
 	errnos := []unix.Errno{unix.ENOENT}
 	if !testing.Short() {
