@@ -2,6 +2,7 @@ package model_test
 
 import (
 	"os"
+	"runtime/debug"
 	"strings"
 	"testing"
 
@@ -10,6 +11,8 @@ import (
 
 	"github.com/afterlock/afterlock/model"
 )
+
+func init() { debug.SetGCPercent(400) } // a tenth of the time is garbage
 
 func manifest(t *testing.T) []model.Recorded {
 	t.Helper()

@@ -3,6 +3,7 @@ package proof
 import (
 	"fmt"
 	"math/rand/v2"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +14,8 @@ import (
 	"github.com/afterlock/afterlock/model"
 	"github.com/afterlock/afterlock/spec"
 )
+
+func init() { debug.SetGCPercent(400) } // a tenth of the time is garbage
 
 // Larger ones are for verify --deep.
 const states, shortStates = 35_000, 3_500
