@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/afterlock/afterlock/model"
 )
@@ -30,8 +31,8 @@ func NewCoverage(ctx context.Context, name string) (*Coverage, error) {
 		return nil, fmt.Errorf("no model is called %q", name)
 	}
 	classes, unseen, err := m.Classes(ctx)
-	if err == nil && len(classes) > len(blocks) {
-		err = fmt.Errorf("%s has %d classes, and there are %d blocks", name, len(classes), len(blocks))
+	if err == nil && len(classes) > len(blocks()) {
+		err = fmt.Errorf("%s has %d classes, and there are %d blocks", name, len(classes), len(blocks()))
 	}
 	return &Coverage{Hidden: unseen, classes: classes, hits: make([]int, len(classes))}, err
 }
@@ -43,7 +44,7 @@ func (c *Coverage) Step(m *model.Protocol, from *model.State, action uint16) {
 		return
 	}
 	if !c.Unseen {
-		c.steps += blocks[i]()
+		c.steps += blocks()[i]()
 	}
 	if c.hits[i]++; c.hits[i] == 1 {
 		c.count++
@@ -67,12 +68,14 @@ func (c *Coverage) Missing() (words []string) {
 // blocks are functions that the fuzzer counts apart: a generic function is compiled
 // once for each type, if they differ in size, and each copy has its counter. So
 // these three make 4096 blocks of code.
-var blocks = slices.Concat(
-	blocks256[[1]byte](), blocks256[[2]byte](), blocks256[[3]byte](), blocks256[[4]byte](),
-	blocks256[[5]byte](), blocks256[[6]byte](), blocks256[[7]byte](), blocks256[[8]byte](),
-	blocks256[[9]byte](), blocks256[[10]byte](), blocks256[[11]byte](), blocks256[[12]byte](),
-	blocks256[[13]byte](), blocks256[[14]byte](), blocks256[[15]byte](), blocks256[[16]byte](),
-)
+var blocks = sync.OnceValue(func() []func() int64 {
+	return slices.Concat(
+		blocks256[[1]byte](), blocks256[[2]byte](), blocks256[[3]byte](), blocks256[[4]byte](),
+		blocks256[[5]byte](), blocks256[[6]byte](), blocks256[[7]byte](), blocks256[[8]byte](),
+		blocks256[[9]byte](), blocks256[[10]byte](), blocks256[[11]byte](), blocks256[[12]byte](),
+		blocks256[[13]byte](), blocks256[[14]byte](), blocks256[[15]byte](), blocks256[[16]byte](),
+	)
+})
 
 func blocks256[T any]() []func() int64 {
 	return slices.Concat(
