@@ -167,7 +167,26 @@ func (s *site) makeStore(ctx context.Context, at, content string, ids ...string)
 	if s.is(use, "held") && err == nil && len(ids) > 1 && ids[1] == "base" {
 		_, err = store.Mount(ctx, "base")
 	}
-	return errors.Join(err, store.Close(), s.ownAll(at))
+	if err = errors.Join(err, store.Close()); err == nil && s.is(fileSystem, "fuse") {
+		err = s.unhidden(ctx, at)
+	}
+	return errors.Join(err, s.ownAll(at))
+}
+
+// unhidden waits until libfuse has removed what it renames while somebody has it open.
+func (s *site) unhidden(ctx context.Context, dir string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var hidden []string
+	if !settled(ctx, func() bool {
+		top, _ := filepath.Glob(filepath.Join(dir, ".fuse_hidden*"))
+		below, _ := filepath.Glob(filepath.Join(dir, "*", ".fuse_hidden*"))
+		hidden = append(top, below...)
+		return len(hidden) == 0
+	}) {
+		return fmt.Errorf("removed, and still open: %q", hidden)
+	}
+	return nil
 }
 
 // ownAll gives everything that is there to the owner of the store, with its mode.

@@ -150,8 +150,8 @@ func (g *game) finish(ctx context.Context) {
 	}
 }
 
-// settle waits for the locks that are left: a process that another world forks has those
-// of this one until its exec. It takes none, or who is forked meanwhile would have that.
+// settle waits for the locks that are left, see settled. It takes none, or who is forked
+// meanwhile would have that.
 func (g *game) settle(ctx context.Context) {
 	locks, _ := filepath.Glob(filepath.Join(g.root, "lock-*"))
 	for _, lock := range locks {
@@ -159,15 +159,24 @@ func (g *game) settle(ctx context.Context) {
 		if err != nil {
 			continue
 		}
-		for locked(fd) {
-			if ctx.Err() != nil {
-				g.find("%s is locked, and all who could hold the lock have ended", filepath.Base(lock))
-				break
-			}
-			time.Sleep(time.Millisecond) // to wait for a lock is to take it
+		if !settled(ctx, func() bool { return !locked(fd) }) {
+			g.find("%s is locked, and all who could hold the lock have ended", filepath.Base(lock))
 		}
 		unix.Close(fd)
 	}
+}
+
+// settled waits until it is so, and reports whether it is before ctx is done: a process that
+// another world forks has the descriptors of this one, and their locks, until its exec, and
+// nothing tells when the kernel has closed the last of them.
+func settled(ctx context.Context, is func() bool) bool {
+	for !is() {
+		if ctx.Err() != nil {
+			return false
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return true
 }
 
 func locked(fd int) bool {
