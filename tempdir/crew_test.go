@@ -198,6 +198,23 @@ func TestCrewHires(t *testing.T) {
 	require.LessOrEqual(t, most.Load(), int64(2), "one, and perhaps one that has not quite ended")
 }
 
+// A long removal gives others a turn by itself. Without, a system call that takes longer
+// gives them one by chance: not in each of these.
+func TestCrewYields(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	for range 10 {
+		top := directory(t, testfs.InMemory(t), "top")
+		for n := range 700 {
+			require.NoError(t, unix.Mknod(filepath.Join(top, fmt.Sprint(n)), unix.S_IFREG, 0))
+		}
+		var turns atomic.Int32
+		go turns.Add(1)
+		err := tempdir.Remove(background, top, tempdir.Workers(1))
+		require.EqualValues(t, 1, turns.Load())
+		require.NoError(t, err)
+	}
+}
+
 // What a walk below others hoisted is listed again at the top, where nothing was removed.
 func TestCrewHoists(t *testing.T) {
 	top := filepath.Join(testfs.InMemory(t), "top")
