@@ -81,7 +81,7 @@ interrupted.`,
 			if record != "" {
 				return recordUses(cmd, th, solvers[0], record)
 			}
-			answers, err := solvers[0].Prove(cmd.Context(), all, func(gate.Proved) {})
+			answers, err := solvers[0].Decide(cmd.Context(), all, func(gate.Proved) {})
 			if err != nil {
 				return err
 			}
@@ -130,8 +130,8 @@ func writeObligations(dir string, all []proof.Obligation) error {
 	return nil
 }
 
-// recordUses asks what is not proved without each clause of the theory, and writes it to
-// the file, which keeps what it has of others, and of this one if it is not stale. It
+// recordUses asks what is proved of the theory, and what is not without each clause, and
+// writes it to the file, which keeps what it has of others, and of this one if it is not stale. It
 // takes some minutes.
 func recordUses(cmd *cobra.Command, th *proof.Theory, s gate.Solver, file string) error {
 	all := map[string]proof.Recorded{}
@@ -146,6 +146,26 @@ func recordUses(cmd *cobra.Command, th *proof.Theory, s gate.Solver, file string
 	if r.Questions != th.Hash() {
 		r = proof.Recorded{Questions: th.Hash(), Solver: s.Name, Used: map[string][]string{}}
 	}
+	write := func() error {
+		all[th.Name] = r
+		text, err := json.MarshalIndent(all, "", "  ")
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(file, append(text, '\n'), 0o644)
+	}
+	answers, err := s.Decide(cmd.Context(), th.Obligations(), func(gate.Proved) {})
+	if err != nil {
+		return err
+	}
+	if r.Proved == nil {
+		r.Proved = map[string]int{}
+	}
+	r.Proved[s.Name] = len(slices.DeleteFunc(answers, func(p gate.Proved) bool { return p.Answer != "unsat" }))
+	fmt.Fprintln(cmd.ErrOrStderr(), "proved by", s.Name+":", r.Proved[s.Name])
+	if err := write(); err != nil {
+		return err
+	}
 	for _, c := range th.Clauses {
 		if _, known := r.Used[c.Name]; known { // somebody was interrupted
 			continue
@@ -154,11 +174,7 @@ func recordUses(cmd *cobra.Command, th *proof.Theory, s gate.Solver, file string
 			return err
 		}
 		fmt.Fprintln(cmd.ErrOrStderr(), c.Name+":", strings.Join(r.Used[c.Name], ", "))
-		all[th.Name] = r
-		if text, err = json.MarshalIndent(all, "", "  "); err != nil {
-			return err
-		}
-		if err := os.WriteFile(file, append(text, '\n'), 0o644); err != nil {
+		if err := write(); err != nil {
 			return err
 		}
 	}

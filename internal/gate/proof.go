@@ -34,6 +34,11 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 	if err != nil {
 		return result, err
 	}
+	theories, mustFails := part(env.Shard, proof.Theories()), part(env.Shard, proof.MustFails)
+	if len(theories) == 0 { // there are more shards than theories
+		result.Ran, result.Counts = "every state of the models compared", bridged
+		return result, nil
+	}
 	solvers := Solvers()
 	if len(solvers) == 0 {
 		result.Skips = append(result.Skips, Skip{"the proof by solvers", "neither z3 nor cvc5 is installed: " + InstallSolvers})
@@ -47,7 +52,7 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 		obligations                               []proof.Obligation
 		clauses, arms, open, failing, able, asked int64
 	)
-	for _, th := range proof.Theories() {
+	for _, th := range theories {
 		obligations = append(obligations, th.Obligations()...)
 		clauses += int64(len(th.Clauses))
 		arms += int64(len(th.Actions) - len(th.Never))
@@ -55,7 +60,7 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 	for _, s := range solvers {
 		env.Progress(s.Name)
 		total := 0.0
-		answers, err := s.Prove(ctx, obligations, func(p Proved) {
+		answers, err := s.Decide(ctx, obligations, func(p Proved) {
 			env.Log.Debug("asked", "solver", s.Name, "theory", p.Theory, "of", p.Name, "answer", p.Answer, "seconds", p.Seconds)
 			total += p.Seconds
 		})
@@ -63,16 +68,22 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 			return result, err
 		}
 		for _, p := range answers {
-			if p.Answer != "unsat" {
-				open++
+			if p.Answer == "unsat" {
+				continue
+			}
+			open++
+			if undecided(p.Answer) {
+				result.Undecided = true
+				result.Because += fmt.Sprintf("%s does not decide %s of %s; ", p.Solver, p.Name, p.Theory)
+			} else {
 				result.Problems = append(result.Problems, fmt.Sprintf("%s of %s is not proved: %s says %s; afterlock proof --theory %[2]s shows why", p.Name, p.Theory, p.Solver, p.Answer))
 			}
 		}
 		result.Ran += fmt.Sprintf("%s: %d questions, %.1f s of it; ", s.Name, len(obligations), total)
 		env.Progress("must-fail proofs")
-		wrong := make([]string, len(proof.MustFails))
+		wrong := make([]string, len(mustFails))
 		err = onEveryCore(ctx, len(wrong), func(ctx context.Context, i int) (err error) {
-			wrong[i], err = s.MustFail(ctx, proof.MustFails[i])
+			wrong[i], err = s.MustFail(ctx, mustFails[i])
 			return err
 		})
 		if err != nil {
@@ -85,20 +96,20 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 				result.Problems = append(result.Problems, problem)
 			}
 		}
-		for _, th := range proof.Theories() {
+		for _, th := range theories {
 			of := taken[th.Name]
 			if th.Name == "refinement" { // of the same models
 				of = taken["ours"]
 			}
-			if env.Deep {
+			if env.Deep || env.Shard.N > 1 {
 				of = nil // the solver finds out by itself
 			}
 			n, err := s.enabled(ctx, th, of, &result)
 			if err != nil {
 				return result, err
 			}
-			if able += n; !env.Deep {
-				continue
+			if able += n; !env.Deep || s.Name != solvers[0].Name {
+				continue // one of them is enough: it takes longer than all else
 			}
 			env.Progress("what clauses are used for")
 			if err := s.recorded(ctx, th, &result); err != nil {
@@ -118,14 +129,26 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 		result.Ran += "; not asked again: what each clause is used for"
 	}
 	result.Counts = append([]Count{
-		AtLeast("clauses", clauses, minClauses),
-		AtLeast("proved", int64(len(obligations)*len(solvers))-open, minObligations),
-		AtLeast("without a rule as they must be", failing, int64(len(proof.MustFails)*len(solvers))),
+		AtLeast("clauses", clauses, least(env.Shard, minClauses)),
+		AtLeast("proved", int64(len(obligations)*len(solvers))-open, least(env.Shard, int64(minObligations*len(solvers)))),
+		AtLeast("without a rule as they must be", failing, int64(len(mustFails)*len(solvers))),
 		AtLeast("actions that can be taken", able, arms*int64(len(solvers))),
 		AtLeast("printed steps and others", asked, int64(2*printedEdges*len(solvers))),
 	}, bridged...)
 	return result, nil
 }
+
+// part is what a shard has of what is listed; least is what it counts of what all count.
+func part[T any](shard Shard, all []T) (some []T) {
+	for i, one := range all {
+		if i%max(shard.N, 1) == max(shard.I, 1)-1 {
+			some = append(some, one)
+		}
+	}
+	return some
+}
+
+func least(shard Shard, all int64) int64 { return all / int64(max(shard.N*shard.N, 1)) }
 
 // beside are models of the theories that are not of our processes alone.
 var beside = []string{"HarmlessTable", "MixedOurCreatorsRefinement", "MixedTogetherCopies", "RepairedUpstream"}
@@ -189,7 +212,7 @@ func bridge(ctx context.Context, env Env, kinds []string, result *Result) ([]Cou
 		bridges []*proof.Bridge
 		of      []*model.Model
 	)
-	for _, m := range model.Models() {
+	for _, m := range part(env.Shard, model.Models()) {
 		if m.Protocol == nil || !slices.Contains(kinds, m.Kind) && !slices.Contains(beside, m.Name) {
 			continue
 		}
@@ -228,11 +251,11 @@ func bridge(ctx context.Context, env Env, kinds []string, result *Result) ([]Cou
 		env.Log.Debug("compared", "model", name, "states", b.States, "edges", b.Edges)
 	}
 	return []Count{
-		AtLeast("models compared", models, minBridgeModels),
-		AtLeast("theories that some model is of", int64(len(taken)), minTheories),
-		AtLeast("states", states, minBridgeStates),
-		AtLeast("edges", edges, minBridgeEdges),
-		AtLeast("clauses of states", clauses, minBridgeClauses),
+		AtLeast("models compared", models, least(env.Shard, minBridgeModels)),
+		AtLeast("theories that some model is of", int64(len(taken)), least(env.Shard, minTheories)),
+		AtLeast("states", states, least(env.Shard, minBridgeStates)),
+		AtLeast("edges", edges, least(env.Shard, minBridgeEdges)),
+		AtLeast("clauses of states", clauses, least(env.Shard, minBridgeClauses)),
 		Never("differences", differences),
 	}, taken, nil
 }

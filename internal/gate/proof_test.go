@@ -110,6 +110,48 @@ func TestAnAnswerIsOfItsQuestion(t *testing.T) {
 	}
 }
 
+// What is not decided as a whole is asked in parts; a part without an answer is named, and
+// is no proof.
+func TestWhatIsNotDecidedIsAskedInParts(t *testing.T) {
+	awk, err := exec.LookPath("awk")
+	if err != nil {
+		t.Skip("skipped, because there is no awk to play the solver")
+	}
+	const script = `
+		/^\(assert \(not/ { answer = length($0) > 2000 ? whole : part }
+		/^\(check-sat/ { print found ? found : answer }
+		/^\(echo/ { gsub(/[()]|echo /, ""); print }`
+	all := proof.Ours().Obligations()
+	action, property := all[1:2], all[len(all)-1:]
+	for name, c := range map[string]struct {
+		of                       []proof.Obligation
+		whole, part, found, want string
+	}{
+		"proved":                   {action, "unsat", "unknown", "unknown", "unsat"},
+		"refuted":                  {action, "sat", "unsat", "unsat", "sat"},
+		"an error":                 {action, "error", "unsat", "unsat", "error"},
+		"proved in parts":          {action, "unknown", "unsat", "unknown", "unsat"},
+		"a part is refuted":        {action, "unknown", "sat", "unknown", "sat"},
+		"an error about a part":    {action, "unknown", "error", "unsat", "error"},
+		"a part has an example":    {action, "unknown", "unknown", "sat", "sat"},
+		"a part is not decided":    {action, "unknown", "unknown", "timeout", "timeout"},
+		"a property is not":        {property, "unknown", "unknown", "unknown", "unknown"},
+		"a property is refuted":    {property, "unknown", "unknown", "sat", "sat"},
+		"nor with another attempt": {property, "timeout", "timeout", "unknown", "unknown"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := Solver{Name: "z3", path: awk, args: []string{script, "whole=" + c.whole, "part=" + c.part}, more: []string{"found=" + c.found}}
+			answers, err := s.Decide(t.Context(), c.of, func(Proved) {})
+			require.NoError(t, err)
+			require.Len(t, answers, 1)
+			assert.Equal(t, c.want, answers[0].Answer)
+			if c.want == "timeout" { // and which one is named
+				assert.Contains(t, answers[0].Name, c.of[0].Name+" ")
+			}
+		})
+	}
+}
+
 // The first error ends the other questions, and so does the caller; neither is an answer.
 func TestAnErrorEndsTheOtherQuestions(t *testing.T) {
 	sh, err := exec.LookPath("sh")

@@ -25,10 +25,16 @@ type Solver struct {
 	path string
 	args []string // it reads standard input
 	more []string // where a counterexample is wanted
+
+	limit time.Duration // of a question; 0 is limit
 }
 
-// limit ends a question that takes a hundred times as long as it should.
-const limit = 60 * time.Second
+// limit ends a question that takes a hundred times as long as it should, and limitWhole
+// one that can be asked in parts.
+const (
+	limit      = 60 * time.Second
+	limitWhole = 10 * time.Second
+)
 
 // InstallSolvers is how to get them.
 const InstallSolvers = "apt-get install z3 cvc5"
@@ -68,6 +74,7 @@ func (s Solver) Ask(ctx context.Context, text string) (lines []string, err error
 func (s Solver) run(ctx context.Context, text string, each func(line string)) error {
 	limited, cancel := context.WithCancel(ctx)
 	defer cancel()
+	limit := cmp.Or(s.limit, limit)
 	slow := time.AfterFunc(limit, cancel)
 	defer slow.Stop()
 	cmd := exec.CommandContext(limited, s.path, s.args...)
@@ -176,6 +183,47 @@ func (s Solver) Prove(ctx context.Context, all []proof.Obligation, each func(Pro
 		}
 		return nil
 	})
+}
+
+// undecided says of an answer that it is none.
+func undecided(answer string) bool { return answer == "unknown" || answer == "timeout" }
+
+// Decide is Prove. What the solver does not decide as a whole it is asked clause by clause,
+// and about a clause that it does not decide, for a counterexample: so an end comes in a
+// known time. What has no answer then has the name of such a clause.
+func (s Solver) Decide(ctx context.Context, all []proof.Obligation, each func(Proved)) ([]Proved, error) {
+	whole := s
+	whole.limit = limitWhole
+	answers, err := whole.Prove(ctx, all, each)
+	for i := 0; i < len(answers) && err == nil; i++ {
+		if !undecided(answers[i].Answer) {
+			continue
+		}
+		clauses := all[i : i+1] // Init, or a property, or of a mutant
+		if th := proof.Find(answers[i].Theory); th != nil {
+			if each, _ := th.Each(answers[i].Name); len(each) > 0 {
+				clauses = each
+			}
+		}
+		var parts []Proved
+		if parts, err = s.Prove(ctx, clauses, each); err != nil {
+			break
+		}
+		answers[i].Answer = "unsat"
+		for _, p := range parts {
+			if undecided(p.Answer) {
+				shown, err := s.finder().Prove(ctx, []proof.Obligation{p.Obligation}, each)
+				if err != nil {
+					return nil, err
+				}
+				p = shown[0]
+			}
+			if p.Answer != "unsat" && answers[i].Answer != "sat" {
+				answers[i].Name, answers[i].Answer = p.Name, p.Answer
+			}
+		}
+	}
+	return answers, err
 }
 
 // onEveryCore calls do with 0 to n-1, as many at a time as there are cores. The first

@@ -91,8 +91,9 @@ func (th *Theory) Without(clause string) *Theory {
 // becomes of a theory without each clause.
 type Recorded struct {
 	Questions string              `json:"questions"` // Hash of the theory when they were asked
-	Solver    string              `json:"solver"`
-	Used      map[string][]string `json:"used"` // clause: what is not proved without it
+	Proved    map[string]int      `json:"proved"`    // by each solver: how many of its questions
+	Solver    string              `json:"solver"`    // of Used
+	Used      map[string][]string `json:"used"`      // clause: what is not proved without it
 }
 
 // RecordFile is where it is recorded, by theory.

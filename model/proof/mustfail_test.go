@@ -24,6 +24,9 @@ func TestRecordedIsOfTheseFormulas(t *testing.T) {
 	for _, th := range Theories() {
 		assert.Equal(t, th.Hash(), r[th.Name].Questions, "stale: afterlock proof --theory %s --record %s", th.Name, RecordFile)
 		assert.Len(t, r[th.Name].Used, len(th.Clauses), th.Name)
+		for _, solver := range []string{"z3", "cvc5"} {
+			assert.Equal(t, len(th.Obligations()), r[th.Name].Proved[solver], "stale: afterlock proof --theory %s --solver %s --record %s", th.Name, solver, RecordFile)
+		}
 		for _, c := range th.Clauses {
 			used, known := r[th.Name].Used[c.Name]
 			assert.True(t, known, c.Name)
