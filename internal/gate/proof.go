@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 
 	"github.com/afterlock/afterlock/model"
@@ -68,14 +69,8 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 			return result, err
 		}
 		for _, p := range answers {
-			if p.Answer == "unsat" {
-				continue
-			}
-			open++
-			if undecided(p.Answer) {
-				result.Undecided = true
-				result.Because += fmt.Sprintf("%s does not decide %s of %s; ", p.Solver, p.Name, p.Theory)
-			} else {
+			if p.Answer != "unsat" {
+				open++
 				result.Problems = append(result.Problems, fmt.Sprintf("%s of %s is not proved: %s says %s; afterlock proof --theory %[2]s shows why", p.Name, p.Theory, p.Solver, p.Answer))
 			}
 		}
@@ -124,6 +119,7 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 			result.Problems = append(result.Problems, fmt.Sprintf("%s and the evaluator differ about %d possible steps", s.Name, differences))
 		}
 	}
+	result.open()
 	result.Ran += "every state of the models compared"
 	if !env.Deep {
 		result.Ran += "; not asked again: what each clause is used for"
@@ -136,6 +132,20 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 		AtLeast("printed steps and others", asked, int64(2*printedEdges*len(solvers))),
 	}, bridged...)
 	return result, nil
+}
+
+// noAnswer is in what is said of a question that a solver does not decide.
+var noAnswer = regexp.MustCompile(` says (unknown|timeout)\b`)
+
+// open makes undecided what no more is wrong with.
+func (r *Result) open() {
+	r.Problems = slices.DeleteFunc(r.Problems, func(problem string) bool {
+		open := noAnswer.MatchString(problem)
+		if open {
+			r.Undecided, r.Because = true, r.Because+problem+"; "
+		}
+		return open
+	})
 }
 
 // part is what a shard has of what is listed; least is what it counts of what all count.

@@ -152,6 +152,15 @@ func TestWhatIsNotDecidedIsAskedInParts(t *testing.T) {
 	}
 }
 
+func TestWhatHasNoAnswerIsUndecided(t *testing.T) {
+	r := Result{Problems: []string{"A of ours is not proved: cvc5 says timeout; see", "whether B can be taken: cvc5 says unknown, not sat"}}
+	r.open()
+	assert.Equal(t, Result{Problems: []string{}, Undecided: true, Because: "A of ours is not proved: cvc5 says timeout; see; whether B can be taken: cvc5 says unknown, not sat; "}, r)
+	r.Problems = []string{"C is not proved: z3 says sat", "D: z3 says (error unknown)"}
+	r.open()
+	assert.Len(t, r.Problems, 2)
+}
+
 // The first error ends the other questions, and so does the caller; neither is an answer.
 func TestAnErrorEndsTheOtherQuestions(t *testing.T) {
 	sh, err := exec.LookPath("sh")
