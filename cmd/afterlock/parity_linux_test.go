@@ -78,8 +78,8 @@ func TestParityWithRm(t *testing.T) {
 	if testing.Short() {
 		t.Skip("skipped with -short, because it makes many file systems")
 	}
-	places := map[string][]hard{}          // by world
-	temporary, n, ran := t.TempDir(), 0, 0 // a short path, for sockets
+	places := map[string][]hard{}                 // by world
+	temporary, n, ran := testfs.InMemory(t), 0, 0 // a short path, for sockets
 	for _, place := range slices.Concat(fullPlaces(), refusingPlaces(), peoplePlaces(), shapePlaces()) {
 		places[place.world] = append(places[place.world], place)
 		n++
