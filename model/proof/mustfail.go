@@ -127,9 +127,9 @@ func (th *Theory) Recorded(r Recorded, clause string) map[string][]Obligation {
 		return map[string][]Obligation{"unsat": less.Obligations()}
 	}
 	questions := less.Obligations()
-	for _, a := range less.Actions {
-		each, _ := less.Each(a.String())
-		questions = append(questions, each...)
+	for _, name := range used {
+		action, clause, _ := strings.Cut(name, " ") // a property is one of the others
+		questions = append(questions, less.Only(action, clause)...)
 	}
 	return map[string][]Obligation{"sat": slices.DeleteFunc(questions, func(o Obligation) bool { return !slices.Contains(used, o.Name) })}
 }
