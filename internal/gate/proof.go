@@ -148,7 +148,8 @@ func (r *Result) open() {
 	})
 }
 
-// part is what a shard has of what is listed; least is what it counts of what all count.
+// part is what a shard has of what is listed; least is what it counts of what all count:
+// one theory has one clause.
 func part[T any](shard Shard, all []T) (some []T) {
 	for i, one := range all {
 		if i%max(shard.N, 1) == max(shard.I, 1)-1 {
@@ -158,7 +159,12 @@ func part[T any](shard Shard, all []T) (some []T) {
 	return some
 }
 
-func least(shard Shard, all int64) int64 { return all / int64(max(shard.N*shard.N, 1)) }
+func least(shard Shard, all int64) int64 {
+	if shard.N > 1 {
+		return 1
+	}
+	return all
+}
 
 // beside are models of the theories that are not of our processes alone.
 var beside = []string{"HarmlessTable", "MixedOurCreatorsRefinement", "MixedTogetherCopies", "RepairedUpstream"}
