@@ -123,7 +123,7 @@ func (t *trial) adoptedBuilds(ctx context.Context) error {
 					"build", "-trimpath", "-tags", tags, "-o", os.DevNull, "./cmd/containers-storage")
 			}
 			said[variant] = "builds"
-			if lacks(err) {
+			if lacks(err) || Unavailable(err) {
 				return err
 			} else if err != nil {
 				said[variant] = "fails"

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -228,8 +229,12 @@ func (w *Workshop) Go(ctx context.Context, variant string, env []string, args ..
 	return run(ctx, dir, env, args...)
 }
 
+// unreachable is what the go command says of a module that it cannot get.
+var unreachable = []string{"module lookup disabled by GOPROXY=off", "dial tcp", "no such host"}
+
 // run runs the go command in the directory. Its error has what was printed on
-// standard error, and matches [ErrUnavailable] if there is no go command.
+// standard error, and matches [ErrUnavailable] if there is no go command, or a
+// module cannot be got.
 func run(ctx context.Context, dir string, env []string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
@@ -248,6 +253,9 @@ func run(ctx context.Context, dir string, env []string, args ...string) ([]byte,
 		err = ctx.Err()
 	case err != nil:
 		err = fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, bytes.TrimSpace(failure.Bytes()))
+		if slices.ContainsFunc(unreachable, func(what string) bool { return strings.Contains(failure.String(), what) }) {
+			err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
 	}
 	return output, err
 }

@@ -50,6 +50,19 @@ func TestPathsWithBlanksAndARelativeTemporaryDirectory(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// The module cache may have a release, and not all that it requires.
+func TestABuildWithoutAModuleIsUnavailable(t *testing.T) {
+	t.Setenv("GOPROXY", "off")
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module m\n\ngo 1.23.0\n"), 0o600))
+	for text, unavailable := range map[string]bool{"import _ \"example.com/none\"": true, "import _ \"none\"": false} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "m.go"), []byte("package m\n\n"+text+"\n"), 0o600))
+		_, err := run(t.Context(), dir, nil, "build")
+		require.Error(t, err)
+		require.Equal(t, unavailable, Unavailable(err), err)
+	}
+}
+
 func TestWhatCannotBeHadIsUnavailable(t *testing.T) {
 	t.Setenv("GOPROXY", "off")
 	_, err := Open(t.Context(), Options{Version: "v0.0.1", Dir: t.TempDir()})
