@@ -4,6 +4,7 @@ package layerstore_test
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -148,9 +149,10 @@ var operations = map[string]operation{
 		return err
 	}},
 	"Maintain": {run: func(s *layerstore.Store) error {
+		before := flagged(s)
 		_, _, err := layerstore.Look(s)
 		staged, _ := os.ReadDir(filepath.Join(layerstore.PathOf(s), "tempdirs"))
-		if isFlagged(s) && // a root seems dirty for 3 s anyway
+		if isFlagged(s, before) && // a root seems dirty for 3 s anyway
 			!layerstore.MayBeFlagged(s) || len(staged) > 0 && !s.MaybeDirty() {
 			return fmt.Errorf("%w: something is left, after %v", errLie, err)
 		}
@@ -163,15 +165,32 @@ func deleteAll(ids ...string) func(*layerstore.Store) error {
 }
 
 func load(s *layerstore.Store) error {
+	before := flagged(s)
 	finished, err := s.Load(background)
 	slices.Sort(finished)
 	// Somebody else may have finished some, or a try that failed.
-	return is(true)(!isFlagged(s) && strings.Contains("half torn", strings.Join(finished, " ")), err)
+	return is(true)(!isFlagged(s, before) && strings.Contains("half torn", strings.Join(finished, " ")), err)
 }
 
-func isFlagged(s *layerstore.Store) bool {
+type flaggedLayer struct {
+	ID         string
+	Serial     uint64
+	Incomplete bool
+}
+
+// flagged are the layers that have the flag.
+func flagged(s *layerstore.Store) []flaggedLayer {
+	var m struct{ Layers []flaggedLayer }
 	text, _ := os.ReadFile(filepath.Join(layerstore.PathOf(s), "layers.json"))
-	return strings.Contains(string(text), "incomplete")
+	_ = json.Unmarshal(text, &m)
+	return slices.DeleteFunc(m.Layers, func(l flaggedLayer) bool { return !l.Incomplete })
+}
+
+// isFlagged reports whether one that had the flag before still has it. What got it since is
+// one that somebody else adds, under a lock that this look does not take.
+func isFlagged(s *layerstore.Store, before []flaggedLayer) bool {
+	now := flagged(s)
+	return slices.ContainsFunc(before, func(l flaggedLayer) bool { return slices.Contains(now, l) })
 }
 
 // A faulty kernel and disk refuse some calls while they are armed.
