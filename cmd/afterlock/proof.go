@@ -89,11 +89,11 @@ interrupted.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&theory, "theory", "ours", "what is proved")
+	flags.StringVar(&theory, "theory", "ours", "")
 	flags.StringVar(&clause, "clause", "", "only this `clause` of the invariant: one question for each action")
 	flags.StringVar(&mutant, "mutant", "", "the proof of this `model`, which has a mutant in place of an action")
 	flags.StringVar(&smt, "smt", "", "write the questions to this `directory`, and ask nobody")
-	flags.StringVar(&record, "record", "", "find out what each clause of the theory is used for, and write it to this `file`: "+proof.RecordFile+" of a checkout")
+	flags.StringVar(&record, "record", "", "find out what the solver proves of the theory, and what each clause is used for, and write it to this `file`: "+proof.RecordFile+" of a checkout")
 	flags.StringVar(&solver, "solver", "", "`z3` or cvc5 (default: the first of them that is installed)")
 	flags.BoolVar(&asJSON, "json", false, "print the answers as JSON")
 	cmd.MarkFlagsMutuallyExclusive("theory", "mutant") // a model is of one theory
@@ -102,7 +102,7 @@ interrupted.`,
 	}
 	help := cmd.HelpFunc()
 	cmd.SetHelpFunc(func(c *cobra.Command, args []string) { // only now: to build them takes half of the start of a command
-		flags.Lookup("theory").Usage += ": " + theories()
+		flags.Lookup("theory").Usage = "what is proved: " + theories()
 		help(c, args)
 	})
 	return cmd
@@ -131,8 +131,8 @@ func writeObligations(dir string, all []proof.Obligation) error {
 }
 
 // recordUses asks what is proved of the theory, and what is not without each clause, and
-// writes it to the file, which keeps what it has of others, and of this one if it is not stale. It
-// takes some minutes.
+// writes both to the file, which keeps what it has of others, and of this one if it is not
+// stale. It takes some minutes.
 func recordUses(cmd *cobra.Command, th *proof.Theory, s gate.Solver, file string) error {
 	all := map[string]proof.Recorded{}
 	text, err := os.ReadFile(file)

@@ -33,7 +33,7 @@ func TestProofFlags(t *testing.T) {
 	} {
 		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
 			if c.asks && testing.Short() {
-				t.Skip("asks a solver")
+				t.Skip("skipped with -short, because it asks a solver")
 			}
 			if c.asks && len(gate.Solvers()) == 0 {
 				t.Skip("skipped, because there is no solver: " + gate.InstallSolvers)

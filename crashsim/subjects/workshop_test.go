@@ -52,14 +52,26 @@ func TestPathsWithBlanksAndARelativeTemporaryDirectory(t *testing.T) {
 
 // The module cache may have a release, and not all that it requires.
 func TestABuildWithoutAModuleIsUnavailable(t *testing.T) {
-	t.Setenv("GOPROXY", "off")
 	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte("module m\n\ngo 1.23.0\n"), 0o600))
-	for text, unavailable := range map[string]bool{"import _ \"example.com/none\"": true, "import _ \"none\"": false} {
-		require.NoError(t, os.WriteFile(filepath.Join(dir, "m.go"), []byte("package m\n\n"+text+"\n"), 0o600))
+	for _, c := range []struct {
+		proxy, require, imports string
+		unavailable             bool
+	}{
+		{"off", "", "example.com/none", true},
+		{"off", "example.com/none v1.0.0", "example.com/none", true},
+		{"http://127.0.0.1:1", "example.com/none v1.0.0", "example.com/none", true},
+		{"off", "", "none", false}, // of the standard library
+	} {
+		t.Setenv("GOPROXY", c.proxy)
+		mod := "module m\n\ngo 1.23.0\n"
+		if c.require != "" {
+			mod += "\nrequire " + c.require + "\n"
+		}
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "go.mod"), []byte(mod), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "m.go"), []byte("package m\n\nimport _ \""+c.imports+"\"\n"), 0o600))
 		_, err := run(t.Context(), dir, nil, "build")
 		require.Error(t, err)
-		require.Equal(t, unavailable, Unavailable(err), err)
+		require.Equal(t, c.unavailable, Unavailable(err), err)
 	}
 }
 

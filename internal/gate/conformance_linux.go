@@ -55,16 +55,7 @@ func whereToRun(env Env) ([]place, error) {
 			add(at, deepModels...)
 		}
 	}
-	if env.Shard.N == 0 {
-		return all, nil
-	}
-	var mine []place
-	for i, p := range all {
-		if i%env.Shard.N == env.Shard.I-1 {
-			mine = append(mine, p)
-		}
-	}
-	return mine, nil
+	return part(env.Shard, all), nil
 }
 
 // runConformance executes every edge of models of the specification on real file

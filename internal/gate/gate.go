@@ -45,6 +45,16 @@ type Config struct {
 // The zero value is all of it.
 type Shard struct{ I, N int }
 
+// part is what falls to the shard of what is listed.
+func part[T any](s Shard, all []T) (its []T) {
+	for i, one := range all {
+		if i%max(s.N, 1) == max(s.I, 1)-1 {
+			its = append(its, one)
+		}
+	}
+	return its
+}
+
 // An Env is what a stage gets.
 type Env struct {
 	Config

@@ -36,7 +36,7 @@ func runPowerLoss(ctx context.Context, env Env) (Result, error) {
 	}
 	var result Result
 	var jobs []powerloss.Job
-	part, parts := max(env.Shard.I, 1)-1, max(env.Shard.N, 1)
+	first, parts := max(env.Shard.I, 1)-1, max(env.Shard.N, 1)
 	var systems []string
 	for _, name := range names {
 		f, err := powerloss.FileSystemOf(name)
@@ -51,14 +51,10 @@ func runPowerLoss(ctx context.Context, env Env) (Result, error) {
 		}
 		systems = append(systems, name)
 		for i, j := range powerloss.Jobs(name, states) {
-			j.Part, j.Parts = (part+i)%parts, parts // of each job, so that what is expected of a shard is so of all
+			j.Part, j.Parts = (first+i)%parts, parts // of each job, so that what is expected of a shard is so of all
 			jobs = append(jobs, j)
 		}
-		for i, j := range append(powerloss.Shutdowns(name, env.Deep), powerloss.Controls(name, env.Deep)...) {
-			if i%parts == part {
-				jobs = append(jobs, j)
-			}
-		}
+		jobs = append(jobs, part(env.Shard, append(powerloss.Shutdowns(name, env.Deep), powerloss.Controls(name, env.Deep)...))...)
 	}
 	if len(systems) == 0 {
 		result.Skipped, result.Because = true, result.Skips[0].Why

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/afterlock/afterlock/model"
 	"github.com/afterlock/afterlock/model/proof"
@@ -36,10 +37,6 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 		return result, err
 	}
 	theories, mustFails := part(env.Shard, proof.Theories()), part(env.Shard, proof.MustFails)
-	if len(theories) == 0 { // there are more shards than theories
-		result.Ran, result.Counts = "every state of the models compared", bridged
-		return result, nil
-	}
 	solvers := Solvers()
 	if len(solvers) == 0 {
 		result.Skips = append(result.Skips, Skip{"the proof by solvers", "neither z3 nor cvc5 is installed: " + InstallSolvers})
@@ -124,13 +121,15 @@ func runProof(ctx context.Context, env Env) (result Result, err error) {
 	if !env.Deep {
 		result.Ran += "; not asked again: what each clause is used for"
 	}
-	result.Counts = append([]Count{
-		AtLeast("clauses", clauses, least(env.Shard, minClauses)),
-		AtLeast("proved", int64(len(obligations)*len(solvers))-open, least(env.Shard, int64(minObligations*len(solvers)))),
-		AtLeast("without a rule as they must be", failing, int64(len(mustFails)*len(solvers))),
-		AtLeast("actions that can be taken", able, arms*int64(len(solvers))),
-		AtLeast("printed steps and others", asked, int64(2*printedEdges*len(solvers))),
-	}, bridged...)
+	by := len(solvers)
+	result.Counts = slices.Concat(
+		counted(env.Shard, "clauses", clauses, minClauses, len(theories)),
+		counted(env.Shard, "proved", int64(len(obligations)*by)-open, int64(minObligations*by), len(obligations)*by),
+		counted(env.Shard, "without a rule as they must be", failing, int64(len(mustFails)*by), len(mustFails)*by),
+		counted(env.Shard, "actions that can be taken", able, arms*int64(by), int(arms)*by),
+		[]Count{AtLeast("printed steps and others", asked, int64(2*printedEdges*by))},
+		bridged,
+	)
 	return result, nil
 }
 
@@ -139,31 +138,28 @@ var noAnswer = regexp.MustCompile(` says (unknown|timeout)\b`)
 
 // open makes undecided what no more is wrong with.
 func (r *Result) open() {
+	var open []string
 	r.Problems = slices.DeleteFunc(r.Problems, func(problem string) bool {
-		open := noAnswer.MatchString(problem)
-		if open {
-			r.Undecided, r.Because = true, r.Because+problem+"; "
+		if !noAnswer.MatchString(problem) {
+			return false
 		}
-		return open
+		open = append(open, problem)
+		return true
 	})
+	if len(open) > 0 {
+		r.Undecided, r.Because = true, strings.Join(open, "; ")
+	}
 }
 
-// part is what a shard has of what is listed; least is what it counts of what all count:
-// one theory has one clause.
-func part[T any](shard Shard, all []T) (some []T) {
-	for i, one := range all {
-		if i%max(shard.N, 1) == max(shard.I, 1)-1 {
-			some = append(some, one)
-		}
+// counted is a count of all, or of what falls to a shard: none if nothing does.
+func counted(shard Shard, name string, n, all int64, its int) []Count {
+	switch {
+	case shard.N <= 1:
+		return []Count{AtLeast(name, n, all)}
+	case its > 0:
+		return []Count{AtLeast(name, n, int64(its))}
 	}
-	return some
-}
-
-func least(shard Shard, all int64) int64 {
-	if shard.N > 1 {
-		return 1
-	}
-	return all
+	return nil
 }
 
 // beside are models of the theories that are not of our processes alone.
@@ -266,14 +262,14 @@ func bridge(ctx context.Context, env Env, kinds []string, result *Result) ([]Cou
 		}
 		env.Log.Debug("compared", "model", name, "states", b.States, "edges", b.Edges)
 	}
-	return []Count{
-		AtLeast("models compared", models, least(env.Shard, minBridgeModels)),
-		AtLeast("theories that some model is of", int64(len(taken)), least(env.Shard, minTheories)),
-		AtLeast("states", states, least(env.Shard, minBridgeStates)),
-		AtLeast("edges", edges, least(env.Shard, minBridgeEdges)),
-		AtLeast("clauses of states", clauses, least(env.Shard, minBridgeClauses)),
-		Never("differences", differences),
-	}, taken, nil
+	return slices.Concat(
+		counted(env.Shard, "models compared", models, minBridgeModels, len(of)),
+		counted(env.Shard, "theories that some model is of", int64(len(taken)), minTheories, min(1, len(of))),
+		counted(env.Shard, "states", states, minBridgeStates, len(of)),
+		counted(env.Shard, "edges", edges, minBridgeEdges, len(of)),
+		counted(env.Shard, "clauses of states", clauses, minBridgeClauses, len(of)),
+		[]Count{Never("differences", differences)},
+	), taken, nil
 }
 
 // printed asks the solver about steps of a model, and about what is none.

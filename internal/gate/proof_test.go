@@ -3,6 +3,7 @@ package gate
 import (
 	"bytes"
 	"context"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -152,10 +153,47 @@ func TestWhatIsNotDecidedIsAskedInParts(t *testing.T) {
 	}
 }
 
+// A shard to which no theory falls has its proofs that must fail.
+func TestAShardBeyondTheTheories(t *testing.T) {
+	if testing.Short() {
+		t.Skip("skipped with -short, because it asks a solver")
+	}
+	if len(Solvers()) == 0 {
+		t.Skip("skipped, because there is no solver: " + InstallSolvers)
+	}
+	shard := Shard{len(proof.Theories()) + 1, len(proof.Theories()) + 1}
+	its := part(shard, proof.MustFails)
+	require.NotEmpty(t, its)
+	result, err := runProof(t.Context(), Env{Config: Config{Shard: shard}, Log: slog.New(slog.DiscardHandler), Progress: func(string) {}})
+	require.NoError(t, err)
+	assert.Empty(t, result.Problems)
+	for _, c := range result.Counts {
+		assert.GreaterOrEqual(t, c.N, c.Min, c.Name)
+		if c.Name == "without a rule as they must be" {
+			assert.EqualValues(t, len(its), c.N)
+		}
+	}
+	assert.Contains(t, result.Ran, "0 questions")
+}
+
+func TestPartsOfAShardAreTheWhole(t *testing.T) {
+	all := []int{1, 2, 3, 4, 5}
+	assert.Equal(t, all, part(Shard{}, all))
+	assert.Equal(t, []int{2, 4}, part(Shard{2, 2}, all))
+	assert.Empty(t, part(Shard{6, 6}, all))
+	for n := 1; n < 7; n++ {
+		var its []int
+		for i := 1; i <= n; i++ {
+			its = append(its, part(Shard{i, n}, all)...)
+		}
+		assert.ElementsMatch(t, all, its, n)
+	}
+}
+
 func TestWhatHasNoAnswerIsUndecided(t *testing.T) {
 	r := Result{Problems: []string{"A of ours is not proved: cvc5 says timeout; see", "whether B can be taken: cvc5 says unknown, not sat"}}
 	r.open()
-	assert.Equal(t, Result{Problems: []string{}, Undecided: true, Because: "A of ours is not proved: cvc5 says timeout; see; whether B can be taken: cvc5 says unknown, not sat; "}, r)
+	assert.Equal(t, Result{Problems: []string{}, Undecided: true, Because: "A of ours is not proved: cvc5 says timeout; see; whether B can be taken: cvc5 says unknown, not sat"}, r)
 	r.Problems = []string{"C is not proved: z3 says sat", "D: z3 says (error unknown)"}
 	r.open()
 	assert.Len(t, r.Problems, 2)

@@ -1,6 +1,7 @@
 package worlds
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -167,10 +168,11 @@ func (s *site) makeStore(ctx context.Context, at, content string, ids ...string)
 	if s.is(use, "held") && err == nil && len(ids) > 1 && ids[1] == "base" {
 		_, err = store.Mount(ctx, "base")
 	}
-	if err = errors.Join(err, store.Close()); err == nil && s.is(fileSystem, "fuse") {
+	closed := store.Close()
+	if err = cmp.Or(err, closed); err == nil && s.is(fileSystem, "fuse") {
 		err = s.unhidden(ctx, at)
 	}
-	return errors.Join(err, s.ownAll(at))
+	return cmp.Or(err, s.ownAll(at)) // the first alone says whether this world can be built
 }
 
 // unhidden waits until libfuse has removed what it renames while somebody has it open.
