@@ -103,8 +103,9 @@ func (s *Store) Create(ctx context.Context, layer Layer, content Content) (Layer
 		err = s.exclusively(ctx, op, r.ID, add)
 		if errors.Is(err, ErrBusy) {
 			// What was left of an earlier layer could not be moved aside. Who wants
-			// its id removes it where it is, as recovery would, without the lock.
-			if done, _ := s.finishFlagged(ctx, op, func(f *record) bool { return f.ID == r.ID }); len(done) > 0 {
+			// its id removes it where it is, as recovery would, without the lock; and
+			// what was left of its descendants, since its record stays as long as theirs.
+			if done, _ := s.finishFlagged(ctx, op, func(m *metadata, f *record) bool { return m.belongs(f, r.ID) }); len(done) > 0 {
 				err = s.exclusively(ctx, op, r.ID, add)
 			}
 		}
@@ -115,7 +116,7 @@ func (s *Store) Create(ctx context.Context, layer Layer, content Content) (Layer
 	}
 	if err != nil && flagged && EffectOf(err) == NoEffect {
 		// Its own alone. If that fails, somebody else will.
-		s.finishFlagged(context.WithoutCancel(ctx), op, r.same)
+		s.finishFlagged(context.WithoutCancel(ctx), op, func(_ *metadata, f *record) bool { return r.same(f) })
 	}
 	if err != nil {
 		return Layer{}, err

@@ -66,6 +66,14 @@ func (m *metadata) flagged() []record {
 	return found
 }
 
+// belongs reports whether the record is the layer's of this id, or a descendant's.
+func (m *metadata) belongs(r *record, id string) bool {
+	for r != nil && r.ID != id {
+		r = m.find(r.Parent)
+	}
+	return r != nil
+}
+
 // copy returns metadata whose records can be changed; their labels cannot.
 func (m *metadata) copy() *metadata {
 	c := *m

@@ -3,6 +3,7 @@
 package layerstore_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -226,20 +227,26 @@ func TestLoadReportsWhatIsGone(t *testing.T) {
 }
 
 // Who wants the id of a layer that was left flagged and cannot be moved aside gets
-// it: the layer is removed where it is.
+// it: the layer is removed where it is, and so is what was left of its descendants,
+// without which its record cannot go.
 func TestIDOfWhatCannotBeMoved(t *testing.T) {
 	for _, driver := range []layerstore.Driver{layerstore.VFS, layerstore.Overlay, layerstore.Direct} {
 		s, path := newStore(t, append(refused{"Kernel.StageDeletion": unix.EXDEV}.options(), layerstore.WithDriver(driver))...)
-		for _, id := range []string{"a", "other"} {
-			create(t, s, id, someFiles(3, "old"))
+		parents := map[string]string{"child": "a", "grandchild": "child"}
+		for _, id := range []string{"a", "child", "grandchild", "other"} {
+			_, err := s.Create(background, layerstore.Layer{ID: id, Parent: parents[id]}, someFiles(3, "old"))
+			require.NoError(t, err)
+		}
+		for _, id := range []string{"a", "child", "grandchild", "other"} {
 			setFlag(t, path, id)
 		}
 		create(t, s, "a", someFiles(3, "a"))
 		assertWhole(t, s, "a", 3)
 		text, err := os.ReadFile(filepath.Join(path, "layers.json"))
 		require.NoError(t, err)
-		assert.Contains(t, string(text), `"incomplete":true`, "nobody wanted the other one")
+		assert.Equal(t, 1, bytes.Count(text, []byte(`"incomplete":true`)), "nobody wanted the other one: %s", text)
 		assert.FileExists(t, filepath.Join(path, driver.Files(layerstore.Placed{ID: "other"}), "dir0/file0"))
+		assert.NoDirExists(t, filepath.Join(path, driver.Files(layerstore.Placed{ID: "grandchild"})))
 	}
 }
 

@@ -275,11 +275,11 @@ func (s *Store) Load(ctx context.Context) (finished []string, err error) {
 	if err != nil || !flagged {
 		return nil, err
 	}
-	return s.finishFlagged(ctx, op, func(*record) bool { return true })
+	return s.finishFlagged(ctx, op, func(*metadata, *record) bool { return true })
 }
 
 // finishFlagged finishes the flagged layers that are wanted.
-func (s *Store) finishFlagged(ctx context.Context, op string, wanted func(*record) bool) (finished []string, err error) {
+func (s *Store) finishFlagged(ctx context.Context, op string, wanted func(*metadata, *record) bool) (finished []string, err error) {
 	tried := map[uint64]bool{}
 	var failures []error
 	for {
@@ -288,7 +288,7 @@ func (s *Store) finishFlagged(ctx context.Context, op string, wanted func(*recor
 			return finished, errors.Join(append(failures, err)...)
 		}
 		left, unclear := s.unfinished(m, tried)
-		left = slices.DeleteFunc(left, func(r record) bool { return !wanted(&r) })
+		left = slices.DeleteFunc(left, func(r record) bool { return !wanted(m, &r) })
 		failures = append(failures, unclear...)
 		if len(left) == 0 {
 			h.drop()
