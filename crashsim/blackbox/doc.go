@@ -50,6 +50,10 @@
 // which layers there are. An error says its effect, and that is what the disk
 // shows.
 //
+// In deletegroup several goroutines of one handle delete at once, and their saves are
+// one: the driver holds the first of them up until all are in the line, by the context
+// that each is given, so that a run makes the same calls again.
+//
 // A process that would wait for a lock does not run until the lock is free, which
 // the supervisor asks the kernel (F_OFD_GETLK).
 //

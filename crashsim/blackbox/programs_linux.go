@@ -25,6 +25,7 @@ type program struct {
 	scene     tree
 
 	victims   []string // paths that it deletes; in a store, ids
+	group     bool     // by a deletion each
 	additions []string // paths that it commits, or ids
 
 	// spareDescriptors are those that the Go runtime may open on the way and

@@ -113,7 +113,8 @@ func (c *campaign) crashes(ctx context.Context) error {
 // faults answers calls with errnos. A start of the command costs as much as a
 // whole run of a driver, so it gets the first errno only, unless deep, and so do
 // additions of layers, which make many calls. Their deletions get ENOSPC as well,
-// which leads them another way.
+// which leads them another way. A group of deletions gets none: each has an outcome of
+// its own then.
 func (c *campaign) faults(ctx context.Context) error {
 	type fault struct {
 		program program
@@ -121,6 +122,9 @@ func (c *campaign) faults(ctx context.Context) error {
 	}
 	var faults []fault
 	for _, p := range programs() {
+		if p.group {
+			continue
+		}
 		for i, errno := range errnos {
 			if i == 0 || c.Deep || p.serves && (p.store == "" || i == 1 && len(p.additions) == 0) {
 				faults = append(faults, fault{p, errno})

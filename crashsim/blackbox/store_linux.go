@@ -122,7 +122,10 @@ var layoutDirectories = map[string]tree{
 
 // storeScene is a layer store: the layer keep, v1, its child v2, and what to
 // make another layer of. Flagged layers have a record, and here no parts.
-func storeScene(layout string, flagged ...string) tree {
+func storeScene(layout string, flagged ...string) tree { return familyScene(layout, "v1", flagged...) }
+
+// familyScene is storeScene with another parent of v2, or none.
+func familyScene(layout, parent string, flagged ...string) tree {
 	c := &catalogue{Version: 1, Serial: 3}
 	for i, id := range []string{"keep", "v1", "v2"} {
 		c.Layers = append(c.Layers, stored{
@@ -130,7 +133,7 @@ func storeScene(layout string, flagged ...string) tree {
 			Short: strings.Repeat(string("KVW"[i]), shortLength), Incomplete: slices.Contains(flagged, id),
 		})
 	}
-	c.Layers[2].Parent = "v1"
+	c.Layers[2].Parent = parent
 	text, _ := json.Marshal(c) // it has strings and numbers only
 	scene := []tree{
 		files("n1").put("content"), directory(storeDir), directory(storeRoot), layoutDirectories[layout],
@@ -171,12 +174,13 @@ func storePrograms() (all []program) {
 			{name: "create-", words: words("create /store " + layout + " n1 keep /content"), additions: []string{"n1"}},
 			{name: "deletelayer-", words: words("delete /store v2"), victims: []string{"v2"}},
 			{name: "deletechain-", words: words("delete /store v1 v2"), victims: []string{"v1", "v2"}},
-			{name: "recover-", words: words("recover /store")},
+			{name: "deletegroup-", words: words("group /store v1 v2"), victims: []string{"v1", "v2"}, group: true, scene: familyScene(layout, "")},
+			{name: "recover-", words: words("recover /store"), scene: halfDeleted(layout)},
 		} {
-			p.binary, p.serves, p.store, p.root, p.scene = "layers", true, layout, storeRoot, storeScene(layout)
+			p.binary, p.serves, p.store, p.root = "layers", true, layout, storeRoot
 			p.spareDescriptors = 2
-			if p.name == "recover-" {
-				p.scene = halfDeleted(layout)
+			if p.scene == nil {
+				p.scene = storeScene(layout)
 			}
 			p.name += layout
 			all = append(all, p)

@@ -110,3 +110,22 @@ func TestAProcessThatWaitsForALockDoesNotRun(t *testing.T) {
 	assert.Empty(t, problems)
 	assert.True(t, m.over())
 }
+
+// When the last layer of the group has moved, all are flagged, and no record is dropped:
+// what each kill leaves is that of a group, and not of one deletion after another.
+func TestTheDeletionsOfAGroupShareSaves(t *testing.T) {
+	_, w := newCampaign(t)
+	for _, layout := range []string{"vfs", "overlay"} {
+		saves, before := 0, []int(nil)
+		w.watch(t, findProgram("deletegroup-"+layout), func(at *stop) {
+			switch c := w.super.resolve(at); {
+			case c.name == "renameat2" && strings.HasSuffix(c.paths[1], metadataPath):
+				saves++
+			case c.name == "renameat2":
+				before = append(before, saves)
+			}
+		})
+		assert.Equal(t, 2, saves)
+		assert.Equal(t, map[string][]int{"vfs": {1, 1}, "overlay": {1, 1, 1, 1}}[layout], before)
+	}
+}

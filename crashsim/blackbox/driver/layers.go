@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
@@ -17,6 +18,7 @@ var layouts = map[string]layerstore.Driver{"vfs": layerstore.VFS, "overlay": lay
 //	open STORE                               open it as anybody does, which recovers, and recover
 //	create STORE LAYOUT ID PARENT DIRECTORY  a layer of the directory's files; PARENT "-": none
 //	delete STORE ID...                       all of them
+//	group STORE ID...                        each by itself, at once, by one handle
 //
 // An error begins with its effect. Opening recovers for a limited time, so the
 // commands that are looked at call by call open without. The options are asked
@@ -66,6 +68,50 @@ func doLayers(options []layerstore.Option, words []string) (err error) {
 	case command == "delete":
 		_, err := store.Delete(ctx, rest...)
 		return err
+	case command == "group":
+		return deleteGroup(ctx, store, rest)
 	}
 	return fmt.Errorf("no command %q", words)
+}
+
+// deleteGroup deletes each layer by a goroutine of its own. The first one, which leads
+// the line of the handle, stays there until all are in it, so that it makes the saves
+// for all. At any time one of them makes calls, and a run makes the same ones again.
+func deleteGroup(ctx context.Context, store *layerstore.Store, ids []string) error {
+	receipts, said := make([]*layerstore.Receipt, len(ids)), make([]error, len(ids))
+	complete := make(chan struct{})
+	var all sync.WaitGroup
+	for i, id := range ids {
+		there := make(chan struct{})
+		arrive := sync.OnceFunc(func() { close(there) })
+		all.Go(func() {
+			defer arrive()
+			receipts[i], said[i] = store.DeferredDelete(waiting{ctx, func() {
+				if arrive(); i == 0 {
+					<-complete
+				}
+			}}, id)
+		})
+		<-there
+	}
+	close(complete)
+	all.Wait()
+	for i, receipt := range receipts {
+		if receipt != nil {
+			_, err := receipt.Finish(ctx)
+			said[i] = errors.Join(said[i], err)
+		}
+	}
+	return errors.Join(said...)
+}
+
+// A waiting context says when somebody is about to wait for its end.
+type waiting struct {
+	context.Context
+	begins func()
+}
+
+func (w waiting) Done() <-chan struct{} {
+	w.begins()
+	return w.Context.Done()
 }
