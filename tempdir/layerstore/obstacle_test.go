@@ -250,6 +250,34 @@ func TestIDOfWhatCannotBeMoved(t *testing.T) {
 	}
 }
 
+// What is flagged and not there any more needs no instance: whoever saves next forgets it,
+// although nothing could be moved aside.
+func TestNothingNeedsNoInstance(t *testing.T) {
+	for _, obstacle := range obstacles {
+		refuse := refused{}
+		for _, method := range obstacle {
+			refuse[method] = unix.ENOSPC
+		}
+		for _, driver := range []layerstore.Driver{layerstore.VFS, layerstore.Overlay} {
+			s, path := newStore(t, layerstore.WithDriver(driver))
+			create(t, s, "a", someFiles(3, "a"))
+			for _, part := range []string{"overlay/l/*", "overlay/a", "vfs/dir/a"} {
+				for _, path := range must(filepath.Glob(filepath.Join(path, part))) {
+					require.NoError(t, os.RemoveAll(path))
+				}
+			}
+			create(t, s, "other", someFiles(3, "other"))
+			full := openStore(t, path, append(refuse.options(), layerstore.WithDriver(driver))...)
+			setFlag(t, path, "a")
+			require.NoError(t, full.Save(background, "other", map[string]string{"k": "v"}))
+			text, err := os.ReadFile(filepath.Join(path, "layers.json"))
+			require.NoError(t, err)
+			assert.NotContains(t, string(text), `"incomplete":true`, "%v", obstacle)
+			assertWhole(t, s, "other", 3)
+		}
+	}
+}
+
 // Who wants something of the store pays nothing for what others left: flagged
 // layers are moved aside and released, never removed (REVIEW B7).
 func TestNobodyPaysForOthers(t *testing.T) {

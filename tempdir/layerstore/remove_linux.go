@@ -155,13 +155,13 @@ func (r *removal) moveLayer(g *graph, layer *record) error {
 		return nil
 	}
 	r.prepare(g)
-	reason := r.noDir[g]
+	var reason error
 	for _, part := range layer.driver().Parts(layer.placed()) {
-		if reason != nil {
-			break
-		}
 		path := filepath.Join(g.path, part)
-		err := r.dirs[g].StageDeletion(path)
+		err := r.noDir[g]
+		if err == nil {
+			err = r.dirs[g].StageDeletion(path)
+		}
 		switch {
 		case err == nil:
 			r.moved++
@@ -169,18 +169,21 @@ func (r *removal) moveLayer(g *graph, layer *record) error {
 				// As fuse-overlayfs does: what is below shows again.
 				reason = fmt.Errorf("%s is still there after it was moved", quote(path))
 			}
-		case errors.Is(err, tempdir.ErrVictimGone) && absent(path):
+		case errors.Is(err, tempdir.ErrMountPoint):
+			return r.failure(layer, path, ErrMounted, err)
+		case absent(path):
 			// The process that crashed had moved this part already, or somebody deleted it
-			// by hand. An instance that is gone is another error (rule 10).
+			// by hand. Whatever kept this one from moving it does not matter then.
 			if dir := filepath.Dir(path); r.store.orders(g, dir) {
 				r.byOrder = append(r.byOrder, dir)
 			} else {
 				r.lost = append(r.lost, dir)
 			}
-		case errors.Is(err, tempdir.ErrMountPoint):
-			return r.failure(layer, path, ErrMounted, err)
 		default:
 			reason = err // whatever it is: what was not moved is removed where it is
+		}
+		if reason != nil {
+			break
 		}
 	}
 	switch {
