@@ -48,7 +48,8 @@ is written to them.
 
 Tables: removal; hold, how long a layer store's lock is held by deletions, by the
 size of a layer and for several at once; idle, a look at a root with nothing to
-recover; recovery of many stale instances; memory, the peak of removals.
+recover; recovery of many stale instances; memory, the peak of removals; checks, what
+the explorer, a solver and the judge of histories do in a second.
 
 Who may mount gets file systems of its own, in images in --dir, or in memory, in a
 mount name space that ends with the run; others measure in --dir alone ("here").

@@ -117,7 +117,7 @@ func (b *bench) run(ctx context.Context) error {
 	defer func() { b.report.LoadAfter = load() }()
 	for _, table := range b.Tables {
 		measure := map[string]func(context.Context) error{
-			"removal": b.removals, "hold": b.holds, "idle": b.idle, "recovery": b.recoveries, "memory": b.memory,
+			"removal": b.removals, "hold": b.holds, "idle": b.idle, "recovery": b.recoveries, "memory": b.memory, "checks": b.checks,
 		}[table]
 		if err := measure(ctx); err != nil {
 			return fmt.Errorf("%s: %w", table, err)

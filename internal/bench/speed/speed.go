@@ -38,7 +38,7 @@ type Options struct {
 
 // What there is to choose from.
 var (
-	Tables        = []string{"removal", "hold", "idle", "recovery", "memory"}
+	Tables        = []string{"removal", "hold", "idle", "recovery", "memory", "checks"}
 	FileSystems   = []string{"tmpfs", "ext4", "xfs", "btrfs", "here"}
 	Shapes        = []string{"nested", "many", "flat", "small", "deep", "huge", "toolchain"}
 	DefaultShapes = []string{"nested", "flat"}
@@ -174,7 +174,7 @@ type Row struct {
 	Table      string        `json:"table"`
 	FileSystem string        `json:"file_system"`
 	What       string        `json:"what"`
-	N          int           `json:"n"` // of files, deleters, instances
+	N          int           `json:"n"` // of files, deleters, instances, states
 	Took       time.Duration `json:"nanoseconds,omitempty"`
 	Each       time.Duration `json:"nanoseconds_each,omitempty"`
 	User       time.Duration `json:"nanoseconds_user,omitempty"` // of processors

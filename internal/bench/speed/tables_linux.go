@@ -1,6 +1,7 @@
 package speed
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/kernel"
+	"github.com/afterlock/afterlock/model"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/afterlock/afterlock/tempdir/layerstore"
 )
@@ -323,8 +325,12 @@ func one(arguments []string) {
 	path := arguments[1]
 	var before, after unix.Rusage
 	proc.Fail(unix.Getrusage(unix.RUSAGE_SELF, &before))
-	began := time.Now()
+	began, n := time.Now(), 0
 	switch arguments[0] {
+	case "explore":
+		found, err := model.Find(path).Check(context.Background(), model.Options{}, false)
+		proc.Fail(err)
+		n = int(found.Distinct)
 	case "remove":
 		proc.Fail(tempdir.Remove(context.Background(), path))
 	case "recover":
@@ -336,7 +342,7 @@ func one(arguments []string) {
 			proc.Fail(fmt.Errorf("%d were recovered of %s", n, path))
 		}
 	}
-	r := Row{Took: time.Since(began)}
+	r := Row{N: n, Took: time.Since(began)}
 	proc.Fail(unix.Getrusage(unix.RUSAGE_SELF, &after))
 	r.User = time.Duration(after.Utime.Nano() - before.Utime.Nano())
 	r.Kernel = time.Duration(after.Stime.Nano() - before.Stime.Nano())
@@ -364,7 +370,7 @@ func (b *bench) apart(row func(Row), r Row, do, path string) error {
 		p.Kill() // after which all is there that it said
 		return fmt.Errorf("%w: %s", err, p.Said())
 	}
-	r.Took, r.User, r.Kernel, r.Memory = said.Took, said.User, said.Kernel, said.Memory
+	r.N, r.Took, r.User, r.Kernel, r.Memory = cmp.Or(said.N, r.N), said.Took, said.User, said.Kernel, said.Memory
 	if r.N > 0 {
 		r.Each = r.Took / time.Duration(r.N)
 	}

@@ -77,6 +77,7 @@ var headings = map[string][]string{
 	"idle":     {"", "each", "system calls"},
 	"recovery": {"", "time", "each", "peak memory", "processors", "of it kernel"},
 	"memory":   {"", "time", "each", "peak memory", "processors", "of it kernel"},
+	"checks":   {"", "time", "each", "a second", "peak memory", "bytes each"},
 }
 
 func (r Row) cells() []string {
@@ -89,6 +90,17 @@ func (r Row) cells() []string {
 			return []string{n, "-", fmt.Sprint(r.Count)}
 		}
 		return []string{n, short(r.Each), "-"}
+	case "checks":
+		each, second, bytes := "-", "-", "-"
+		if r.N > 0 {
+			each, second = short(r.Took/time.Duration(r.N)), fmt.Sprintf("%.0f", float64(r.N)/r.Took.Seconds())
+		}
+		if r.Memory == 0 {
+			mib = "-"
+		} else if r.N > 0 {
+			bytes = fmt.Sprint(r.Memory / int64(r.N))
+		}
+		return []string{n, short(r.Took), each, second, mib, bytes}
 	}
 	kernel := "-"
 	if all := r.User + r.Kernel; all > 0 {
