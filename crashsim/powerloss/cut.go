@@ -156,3 +156,21 @@ func MarksBefore(log []Entry, at int) (marks []string) {
 	}
 	return marks
 }
+
+// Torn is the log with every write in parts of so many bytes of the disk at most, each of
+// which can be lost.
+func Torn(log []Entry, atom int64) (parts []Entry) {
+	for _, e := range log {
+		for e.Size > atom-e.Offset%atom {
+			part := e
+			part.Size = atom - e.Offset%atom
+			if e.Data != nil {
+				part.Data, e.Data = e.Data[:part.Size], e.Data[part.Size:]
+			}
+			e.Offset, e.Size, e.Flush = e.Offset+part.Size, e.Size-part.Size, false
+			parts = append(parts, part)
+		}
+		parts = append(parts, e)
+	}
+	return parts
+}

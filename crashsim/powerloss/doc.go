@@ -24,8 +24,11 @@
 // leaves ([Replayed]).
 //
 // The log is that of Linux's dm-log-writes and QEMU's blklogwrites, so logs of other
-// kernels can be replayed as well ([ReadLog]). Sectors that are half written are not
-// modelled.
+// kernels can be replayed as well ([ReadLog]).
+//
+// A write is lost as a whole or, in jobs that are torn, sector by sector, as disks do: of 512
+// bytes on xfs, 1,024 on ext4 and 4,096 on btrfs, which cannot be mounted when their super
+// blocks are torn. A sector is old or new.
 //
 // # What a state costs
 //

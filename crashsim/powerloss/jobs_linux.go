@@ -1,6 +1,7 @@
 package powerloss
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/afterlock/afterlock/internal/bench/world"
@@ -9,18 +10,20 @@ import (
 // Jobs are programs of ours on the file system, for about so many states in all, of
 // which some are less than they may be where a program writes little.
 func Jobs(fileSystem string, states int) (jobs []Job) {
-	const deep = 1000 // from here on every program, with every noise
+	const deep = 1000 // from here on every program, with every noise, and torn or not
 	for _, p := range programs() {
 		if p.control || p.other {
 			continue
 		}
-		for _, noise := range noises {
-			weight := weights[p.name+","+noise]
+		for i, noise := range slices.Concat(noises, noises) {
+			j := Job{Program: p.name, FileSystem: fileSystem, Noise: noise, Torn: i >= len(noises)}
+			weight := weights[j.text()]
 			if states >= deep && weight == 0 {
 				weight = 4
 			}
 			if weight > 0 {
-				jobs = append(jobs, Job{Program: p.name, FileSystem: fileSystem, Noise: noise, Budget: max(states*weight/100, 1)})
+				j.Budget = max(states*weight/100, 1)
+				jobs = append(jobs, j)
 			}
 		}
 	}
@@ -29,14 +32,14 @@ func Jobs(fileSystem string, states int) (jobs []Job) {
 
 // weights are percentages of the states of a short run.
 var weights = map[string]int{
-	"delete-durable,fsync":  10,
-	"instances,fsync":       12,
-	"records,fsync":         10,
-	"vfs-delete,fsync":      16,
-	"vfs-create-durable,":   8,
-	"vfs-create,fsync":      8,
-	"overlay-stores,fsync":  20,
-	"overlay-recover,fsync": 16,
+	"delete-durable,noise=fsync":      10,
+	"instances,noise=fsync":           12,
+	"records,noise=fsync":             10,
+	"vfs-delete,noise=fsync":          16,
+	"vfs-create-durable":              8,
+	"vfs-create,noise=fsync,torn":     8,
+	"overlay-stores,noise=fsync,torn": 20,
+	"overlay-recover,noise=fsync":     16,
 }
 
 // Shutdowns are jobs whose power losses are the kernel's own: a few, or deep. The programs
@@ -102,6 +105,7 @@ ext4,xfs,btrfs vfs-create         replies-true     without=save.SyncSpare deep
 btrfs          files-durable      replies-true     without=syncSource.SyncData
 btrfs          vfs-delete         replies-true     without=Sync.SyncData deep
 btrfs          vfs-create         whole-or-flagged without=commit.SyncDirectory
+ext4,xfs       written-over       whole-or-flagged torn
 ext4           in-place           reachable-whole  noise=fsync shutdown=nologflush
 xfs            in-place           reachable-whole  noise=fsync shutdown=nologflush deep
 ext4           delete-durable     replayed         shutdown=default

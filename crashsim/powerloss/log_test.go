@@ -1,6 +1,7 @@
 package powerloss_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -98,4 +99,41 @@ func TestCutsLeaveEveryPrefixAndSubsetsOfTheOpenEpoch(t *testing.T) {
 
 	assert.Equal(t, []powerloss.Cut{{At: 4}, {At: 5}}, powerloss.Cut{At: 4}.Same(log), "the mark promises more")
 	assert.Equal(t, []string{"begin", "gone v1"}, powerloss.MarksBefore(log, 5))
+}
+
+// Every part is in one sector, or atom, of the disk; together they are the write.
+func TestTornWritesAreTheSameWrites(t *testing.T) {
+	const sector = 512
+	data := func(s string) (all []byte) {
+		for _, c := range []byte(s) {
+			all = append(all, bytes.Repeat([]byte{c}, sector)...)
+		}
+		return all
+	}
+	log := []powerloss.Entry{
+		{Mark: "m"},
+		{Offset: sector, Size: 3 * sector, Data: data("abc"), Flush: true, FUA: true},
+		{Offset: 7 * sector, Size: 2 * sector}, // a discard
+		{Offset: 9 * sector, Size: sector, Data: data("d")},
+		{Flush: true},
+	}
+	assert.Equal(t, []powerloss.Entry{
+		{Mark: "m"},
+		{Offset: sector, Size: sector, Data: data("a"), Flush: true, FUA: true},
+		{Offset: 2 * sector, Size: sector, Data: data("b"), FUA: true},
+		{Offset: 3 * sector, Size: sector, Data: data("c"), FUA: true},
+		{Offset: 7 * sector, Size: sector},
+		{Offset: 8 * sector, Size: sector},
+		{Offset: 9 * sector, Size: sector, Data: data("d")},
+		{Flush: true},
+	}, powerloss.Torn(log, sector))
+	assert.Equal(t, []powerloss.Entry{
+		{Mark: "m"},
+		{Offset: sector, Size: sector, Data: data("a"), Flush: true, FUA: true},
+		{Offset: 2 * sector, Size: 2 * sector, Data: data("bc"), FUA: true},
+		{Offset: 7 * sector, Size: sector},
+		{Offset: 8 * sector, Size: sector},
+		{Offset: 9 * sector, Size: sector, Data: data("d")},
+		{Flush: true},
+	}, powerloss.Torn(log, 2*sector))
 }

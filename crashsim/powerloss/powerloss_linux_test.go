@@ -49,9 +49,11 @@ func TestPowerLossTakesNothingThatWasAcknowledged(t *testing.T) {
 		powerloss.Job{Program: "delete", FileSystem: "ext4", Noise: "fsync", Budget: 9, Parts: 2, Part: 1},
 		powerloss.Job{Program: "in-place", FileSystem: "ext4", Noise: "fsync", Shutdown: "nologflush", Until: world.ReachableWhole},
 		powerloss.Job{Program: "delete-durable", FileSystem: "ext4", Noise: "fsync", Shutdown: "logflush", Every: 9},
-		powerloss.Job{Program: "delete-durable", FileSystem: "ext4", Shutdown: "default", Until: powerloss.Replayed})
+		powerloss.Job{Program: "delete-durable", FileSystem: "ext4", Shutdown: "default", Until: powerloss.Replayed},
+		powerloss.Job{Program: "written-over", FileSystem: "ext4", Budget: 9},
+		powerloss.Job{Program: "written-over", FileSystem: "ext4", Budget: 9, Torn: true})
 	require.NoError(t, err)
-	for i, claims := range [][]world.Claim{nil, {world.ReachableWhole}, {world.RepliesTrue}, nil, nil, {world.ReachableWhole}, nil, {powerloss.Replayed}} {
+	for i, claims := range [][]world.Claim{nil, {world.ReachableWhole}, {world.RepliesTrue}, nil, nil, {world.ReachableWhole}, nil, {powerloss.Replayed}, nil, {world.WholeOrFlagged}} {
 		r := results[i]
 		require.Empty(t, r.Err)
 		var found []world.Claim
@@ -69,7 +71,7 @@ func TestPowerLossTakesNothingThatWasAcknowledged(t *testing.T) {
 
 	assert.Positive(t, results[6].Counts.Shutdowns)
 
-	for _, r := range []powerloss.Result{results[1], results[5], results[7]} {
+	for _, r := range []powerloss.Result{results[1], results[5], results[7], results[9]} {
 		var said strings.Builder
 		findings, err := powerloss.Replay(context.Background(), powerloss.Options{Dir: dir, Replay: r.Findings[0].Repeat}, &said)
 		require.NoError(t, err)
@@ -81,6 +83,7 @@ func TestPowerLossTakesNothingThatWasAcknowledged(t *testing.T) {
 		"powerloss:delete@ext4/A2":                    "expected powerloss:PROGRAM@FILESYSTEM/DNc/LOST",
 		"powerloss:nothing@ext4/D2c":                  `no program "nothing"`,
 		"powerloss:delete,x=1@ext4/D9c":               `cannot read "x=1"`,
+		"powerloss:delete,torn=x@ext4/D9c":            `cannot read "torn=x"`,
 		"powerloss:delete,noise=x@ext4/D9c":           `cannot read "noise=x"`,
 		"powerloss:delete,shutdown=x@ext4/D9c":        `cannot read "shutdown=x"`,
 		"powerloss:delete,shutdown=default@ext4/D99c": "the program makes fewer changes than 99",

@@ -1,11 +1,13 @@
 package powerloss
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/afterlock/afterlock/internal/bench/world"
 	"github.com/afterlock/afterlock/tempdir"
@@ -266,6 +268,9 @@ func oneByOne(s *site) error {
 	})
 }
 
+// over is metadata that is one write, of several parts.
+func over(with byte) []byte { return bytes.Repeat([]byte{with}, 4096) }
+
 // programs are all that there are.
 func programs() (all []program) {
 	background := context.Background()
@@ -323,6 +328,21 @@ func programs() (all []program) {
 		}},
 		{name: "records", layers: recorded(there("keep", "v1", "v2")), run: remove(false, "v1", "v2")},
 		{name: "records-first", layers: recorded(there("keep", "v1", "v2")), run: remove(true, "v1", "v2"), control: true},
+		{name: "written-over", control: true, setup: func(s *site) error { return os.WriteFile(s.path(metaName, "m"), over('0'), 0o600) },
+			run: func(s *site) error {
+				file, err := os.OpenFile(s.path(metaName, "m"), os.O_WRONLY, 0)
+				if err != nil {
+					return err
+				}
+				_, err = file.Write(over('1'))
+				return errors.Join(err, file.Sync(), file.Close())
+			}, look: func(tree world.Tree) (world.Tree, error) {
+				i := slices.IndexFunc(tree, func(n world.Node) bool { return n.Path == metaName+"/m" })
+				if text := tree[i].Content; text != string(over('0')) && text != string(over('1')) {
+					return nil, errors.New("half of it is new")
+				}
+				return slices.Delete(slices.Clone(tree), i, i+1), nil
+			}},
 		{name: "in-place", layers: there("keep", "v1", "v2"), control: true, run: func(s *site) error {
 			for _, id := range []string{"v1", "v2"} {
 				if err := s.says("pending", id)(); err != nil {

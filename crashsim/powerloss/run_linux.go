@@ -28,6 +28,7 @@ type Job struct {
 	Part       int         // of the states, those whose number leaves this rest
 	Parts      int         // divided by this; 0: all of them
 	Until      world.Claim // stop as soon as this is found to be false
+	Torn       bool        // parts of a write can be lost
 	Shutdown   string      // the power losses are shutdowns of this kind, and each tree has to be one of replay
 	Every      int         // of the shutdowns, only each so many'th; 0: all
 }
@@ -40,6 +41,9 @@ func (j Job) text() string {
 	}
 	if j.Without != "" {
 		text += ",without=" + j.Without
+	}
+	if j.Torn {
+		text += ",torn"
 	}
 	if j.Shutdown != "" {
 		text += ",shutdown=" + j.Shutdown
@@ -59,6 +63,9 @@ func (j *Job) set(word string) bool {
 	case "without":
 		j.Without = value
 		return true
+	case "torn":
+		j.Torn = true
+		return value == ""
 	case "shutdown":
 		j.Shutdown = value
 		_, is := shutdowns[value]
@@ -247,6 +254,9 @@ func (s *shop) record(j Job, dir string) (r *recording, err error) {
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%v: %w", j, err)
+	}
+	if j.Torn {
+		r.log = Torn(r.log, r.fs.atom())
 	}
 	for name := range at.fsyncs {
 		r.fsyncs = append(r.fsyncs, name)

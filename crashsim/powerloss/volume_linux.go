@@ -46,6 +46,18 @@ func ext4() []string {
 func (f FileSystem) Kind() string          { return f.kind }
 func (f FileSystem) RecordOptions() string { return f.record }
 
+// atom is how many bytes it takes for granted that the disk writes whole or not at all: those
+// of its super block, which is in one place. If that is torn, it cannot be mounted.
+func (f FileSystem) atom() int64 {
+	switch f.kind {
+	case "btrfs":
+		return 4096
+	case "ext4":
+		return 1024
+	}
+	return sector
+}
+
 // Names are those that [FileSystemOf] knows.
 func Names() (names []string) {
 	for _, f := range fileSystems {
