@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,10 +13,15 @@ import (
 
 	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/bench/speed"
+	"github.com/afterlock/afterlock/internal/gate"
 	"github.com/afterlock/afterlock/internal/scratch"
+	"github.com/afterlock/afterlock/model/proof"
 )
 
-func init() { proc.Register(speed.RoleProgram, func([]string) { begin() }) }
+func init() {
+	proc.Register(speed.RoleProgram, func([]string) { begin() })
+	speed.Prove = prove
+}
 
 func newBench() *cobra.Command {
 	var (
@@ -113,6 +119,21 @@ printed is of the rounds until then.`,
 	flags.StringVar(&out, "out", "", "`directory` for text, JSON, lines for benchstat and plots")
 	flags.BoolVar(&asJSON, "json", false, "print the report as JSON")
 	return cmd
+}
+
+// prove has the first solver that is installed prove the protocol.
+func prove(ctx context.Context) (questions int, err error) {
+	solvers := gate.Solvers()
+	if len(solvers) == 0 {
+		return 0, fmt.Errorf("%w: there is no solver: %s", errors.ErrUnsupported, gate.InstallSolvers)
+	}
+	answers, err := solvers[0].Prove(ctx, proof.Ours().Obligations(), func(gate.Proved) {})
+	for _, a := range answers {
+		if err == nil && a.Answer != "unsat" {
+			err = fmt.Errorf("%s does not prove that %s", a.Solver, a.Name)
+		}
+	}
+	return len(answers), err
 }
 
 // keep writes all that there is of the report into the directory.

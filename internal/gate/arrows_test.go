@@ -35,7 +35,7 @@ var mayImport = map[string][]string{
 	"internal/bench/world":           {"golang.org/x/sys/"},
 	"internal/bench/worlds":          {module + "internal/bench/", "golang.org/x/sys/", module + "internal/kernel", module + "tempdir", module + "tempdir/layerstore"},
 	"internal/bench/volume":          {"golang.org/x/sys/"},
-	"internal/bench/speed":           {"golang.org/x/", module, "github.com/hanwen/go-fuse/", "github.com/anishathalye/porcupine", "github.com/go-analyze/", "github.com/golang/freetype/", "github.com/dustin/go-humanize", "github.com/vbauerster/mpb/", "github.com/VividCortex/", "github.com/acarl005/", "github.com/mattn/", "github.com/rivo/", "github.com/clipperhouse/"},
+	"internal/bench/speed":           {module + "internal/bench/", "golang.org/x/sys/", module + "internal/kernel", module + "internal/scratch", module + "tempdir", module + "tempdir/layerstore", module + "linearizability", module + "model", "github.com/anishathalye/porcupine", "github.com/go-analyze/", "github.com/golang/freetype/", "github.com/dustin/go-humanize", "golang.org/x/image/"},
 	"internal/upstream":              {"golang.org/x/sys/"},
 	"model/conformance/trace":        {"golang.org/x/sys/", module + "tempdir", module + "model", module + "internal/kernel"},
 	"model/conformance/trace/fleet":  {"golang.org/x/sys/", module + "tempdir", module + "model", module + "internal/kernel", module + "internal/scratch", module + "internal/bench/", module + "model/conformance/trace"},

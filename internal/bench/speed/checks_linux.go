@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/afterlock/afterlock/internal/gate"
 	"github.com/afterlock/afterlock/linearizability"
-	"github.com/afterlock/afterlock/model/proof"
 )
 
 // mostHistories bounds those that are recorded, of each kind.
@@ -30,29 +28,16 @@ func (b *bench) checks(ctx context.Context) error {
 		if err := b.apart(row, Row{What: "states explored of " + explored}, "explore", explored); err != nil {
 			return err
 		}
-		solvers := gate.Solvers()
-		if len(solvers) == 0 {
-			b.skip("questions of the proof: there is no solver: %s", gate.InstallSolvers)
-		} else {
-			solvers = solvers[:1]
-		}
-		for _, s := range solvers {
-			questions := proof.Ours().Obligations()
-			began, open := time.Now(), 0
-			_, err := s.Prove(ctx, questions, func(p gate.Proved) {
-				if p.Answer != "unsat" {
-					open++
-				}
-			})
-			if err != nil {
-				return err
-			}
-			if open > 0 {
-				return fmt.Errorf("%s leaves %d questions open", s.Name, open)
-			}
-			row(Row{What: "questions of the proof, to " + s.Name, N: len(questions), Took: time.Since(began)})
-		}
 		began := time.Now()
+		switch questions, err := Prove(ctx); {
+		case errors.Is(err, errors.ErrUnsupported):
+			b.skip("questions of the proof: %v", err)
+		case err != nil:
+			return err
+		default:
+			row(Row{What: "questions of the proof", N: questions, Took: time.Since(began)})
+		}
+		began = time.Now()
 		r, err := linearizability.Run(ctx, linearizability.Config{Dir: dir, Seed: 1, Goroutines: histories, Processes: histories})
 		if err == nil && len(r.Problems)+len(r.Because) > 0 {
 			err = fmt.Errorf("histories: %q %q", r.Problems, r.Because)

@@ -13,6 +13,7 @@
 package speed
 
 import (
+	"context"
 	"math"
 	"slices"
 	"time"
@@ -35,6 +36,11 @@ type Options struct {
 
 	Progress func(text string) `json:"-"` // if not nil
 }
+
+// Prove is set by a program that can prove the protocol, in all of its processes; for the
+// table of the checks. It returns how many questions that took. An error that matches
+// errors.ErrUnsupported says that it cannot be done here.
+var Prove func(context.Context) (questions int, err error)
 
 // What there is to choose from.
 var (
