@@ -170,6 +170,7 @@
 //	StageDeletion EINVAL: refused, ErrContainsRoot if it is seen, else errors.ErrUnsupported
 //	StageDeletion EACCES: mended
 //	StageDeletion EPERM: mended, ErrImmutable if it is seen
+//	StageDeletion EROFS: mended, ErrReadOnly
 //	Commit ENOENT: refused, ErrInstanceGone if it is seen
 //	Commit EXDEV: refused, ErrCrossDevice
 //	Commit EACCES: mended
@@ -194,11 +195,13 @@
 //	RemoveEntry EISDIR: another type
 //	RemoveEntry EACCES: mended
 //	RemoveEntry EPERM: mended, ErrImmutable if it is seen
+//	RemoveEntry EROFS: mended, ErrReadOnly
 //	RemoveEntry EBUSY: mended, ErrMountPoint if it is seen
 //	RemoveDirectory ENOENT: gone
 //	RemoveDirectory ENOTEMPTY EEXIST: another type
 //	RemoveDirectory EACCES: mended
 //	RemoveDirectory EPERM: mended, ErrImmutable if it is seen
+//	RemoveDirectory EROFS: mended, ErrReadOnly
 //	RemoveDirectory EBUSY: mended, ErrMountPoint if it is seen
 //	RemoveData ENOENT: gone
 //	RemoveData ENOTEMPTY EEXIST: another type

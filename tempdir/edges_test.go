@@ -33,6 +33,7 @@ var elsewhereTested = map[string]string{
 	"countedAtOnce": "when the clock is looked at", "shortSlice": "when it is, in a trial", "maxWorkers": "TestPace", "firstRest": "TestPace", "restFactor": "TestPace", "settledRest": "TestPace", "maxRest": "TestPace",
 	"gain": "TestPace", "slice": "when the clock is heeded", "slump": "TestPace",
 	"talliedAtOnce": "TestProgressComesNowAndThen", "progressPause": "TestProgressComesNowAndThen",
+	"subvolumeRoot": "TestSubvolumes", "sealed": "a flag", "subvolumeGet": "a call", "subvolumeSet": "a call",
 	"burst": "TestRate", "leastWait": "TestRate", "quarantine": "TestReapBacksOff", "unasked": "TestReapLooksNowAndThen",
 }
 

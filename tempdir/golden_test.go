@@ -132,6 +132,7 @@ var golden = map[string]string{
 fchmodat2
 close(<root/temp-dir-2/0-hoisted>)`,
 	"ClearFlags": `openat2(<root/temp-dir-2>, "0-hoisted", {flags=O_RDONLY|O_NOCTTY|O_NONBLOCK|O_NOFOLLOW|O_CLOEXEC, resolve=beneath}, 24)
+ioctl(<root/temp-dir-2/0-hoisted>, BTRFS_IOC_SUBVOL_GETFLAGS, P) = ENOTTY
 ioctl(<root/temp-dir-2/0-hoisted>, FS_IOC_GETFLAGS, append)
 ioctl(<root/temp-dir-2/0-hoisted>, FS_IOC_SETFLAGS)
 close(<root/temp-dir-2/0-hoisted>)`,
@@ -165,6 +166,7 @@ close(<root/temp-dir-2>)`,
 	"RemoveEntry":     `unlinkat(<root/temp-dir-2>, "file", 0)`,
 	"RemoveLock":      `unlinkat(<root>, "lock-1", 0)`,
 	"SetFlags": `openat2(<root/temp-dir-2>, "0-hoisted", {flags=O_RDONLY|O_NOCTTY|O_NONBLOCK|O_NOFOLLOW|O_CLOEXEC, resolve=beneath}, 24)
+ioctl(<root/temp-dir-2/0-hoisted>, BTRFS_IOC_SUBVOL_GETFLAGS, P) = ENOTTY
 ioctl(<root/temp-dir-2/0-hoisted>, FS_IOC_GETFLAGS)
 ioctl(<root/temp-dir-2/0-hoisted>, FS_IOC_SETFLAGS, append)
 close(<root/temp-dir-2/0-hoisted>)`,
@@ -236,6 +238,7 @@ mount(<root/temp-dir-2/0-hoisted>)
 openat(<root/temp-dir-2>, "0-hoisted", O_RDONLY|O_NOCTTY|O_NONBLOCK|O_NOFOLLOW|O_CLOEXEC)
 mount(<root/temp-dir-2/0-hoisted>)
 close(<root/temp-dir-2/0-hoisted>)
+ioctl(<root/temp-dir-2/0-hoisted>, BTRFS_IOC_SUBVOL_GETFLAGS, P) = ENOTTY
 ioctl(<root/temp-dir-2/0-hoisted>, FS_IOC_GETFLAGS, append)
 ioctl(<root/temp-dir-2/0-hoisted>, FS_IOC_SETFLAGS)
 close(<root/temp-dir-2/0-hoisted>)`,
@@ -285,6 +288,7 @@ mount(<root/temp-dir-2/0-hoisted>)
 openat(<root/temp-dir-2>, "0-hoisted", O_RDONLY|O_NOCTTY|O_NONBLOCK|O_NOFOLLOW|O_CLOEXEC)
 mount(<root/temp-dir-2/0-hoisted>)
 close(<root/temp-dir-2/0-hoisted>)
+ioctl(<root/temp-dir-2/0-hoisted>, BTRFS_IOC_SUBVOL_GETFLAGS, P) = ENOTTY
 ioctl(<root/temp-dir-2/0-hoisted>, FS_IOC_GETFLAGS)
 ioctl(<root/temp-dir-2/0-hoisted>, FS_IOC_SETFLAGS, append)
 close(<root/temp-dir-2/0-hoisted>)`,

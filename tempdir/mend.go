@@ -42,10 +42,14 @@ func (m *mending) mend(err error) bool {
 	switch err {
 	case unix.EACCES:
 		return m.mode == nil && m.why == nil && m.makeWritable()
-	case unix.EPERM:
+	case unix.EPERM, unix.EROFS:
 		tried := m.triedFlags
 		m.triedFlags = true
-		return m.root.options.clearFlags && !tried && m.clearFlags()
+		names := []string{m.name, "."}
+		if err == unix.EROFS {
+			names = names[:1] // a victim can be a subvolume; one that it is in stays as it is
+		}
+		return m.root.options.clearFlags && !tried && m.clearFlags(names)
 	}
 	return false
 }
@@ -65,9 +69,9 @@ func (m *mending) makeWritable() bool {
 	return true
 }
 
-// clearFlags clears the flags of the victim and of its parent.
-func (m *mending) clearFlags() bool {
-	for _, name := range []string{m.name, "."} {
+// clearFlags clears the flags of the victim, and of its parent.
+func (m *mending) clearFlags(names []string) bool {
+	for _, name := range names {
 		dir, err := m.root.kernel.OpenParent(m.parent + ".")
 		if err != nil {
 			m.why = err

@@ -103,7 +103,8 @@ func DetachMounts() Option {
 }
 
 // ClearFlags clears immutable and append-only flags that keep data from being
-// removed, instead of reporting them. It needs CAP_LINUX_IMMUTABLE. A flag
+// removed, instead of reporting them. It needs CAP_LINUX_IMMUTABLE. So does it make
+// subvolumes of btrfs writable that are read-only, which their owner may. A flag
 // belongs to the inode: if the file has another name outside, that is affected.
 func ClearFlags() Option {
 	return func(o *options) { o.clearFlags = true }

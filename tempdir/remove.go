@@ -466,6 +466,11 @@ func (v *removal) remove(top int, name, call string) error {
 		switch err {
 		case unix.EACCES:
 			tried, why = v.mendPermissions(top)
+		case unix.EROFS: // of a subvolume that the walk is in, maybe
+			tried = false
+			for at := top; at >= 0 && !tried; at-- {
+				tried = v.root.clearFlags(place{v.dir(at - 1), v.levels[at].name})
+			}
 		case unix.EPERM:
 			places := []place{{v.dir(top), name}}
 			if top >= 0 {

@@ -97,8 +97,9 @@ type Kernel interface {
 	// unix.AT_FDCWD and name a path; links and mounts are crossed up to its last
 	// element then. It needs no /proc. openat2 with O_PATH, fchmodat2, close.
 	ChangeMode(dir int, name string, mode fs.FileMode) error
-	// ClearFlags clears the immutable and the append-only flag of name, and
-	// returns which of them it had, for SetFlags. openat2, ioctl, ioctl, close.
+	// ClearFlags clears the immutable and the append-only flag of name, and of the
+	// root of a subvolume of btrfs that it is read-only, and returns which of them it
+	// had, for SetFlags. openat2, ioctl for a subvolume, ioctl, ioctl, close.
 	ClearFlags(dir int, name string) (cleared int, err error)
 	// SetFlags sets flags that ClearFlags returned. openat2, ioctl, ioctl, close.
 	SetFlags(dir int, name string, flags int) error
@@ -173,8 +174,13 @@ func (a Attributes) Same(b Attributes) bool {
 // MayHaveFlags reports whether flags of the inode may have to be cleared, and can
 // be: a device is not even opened for that, which could have effects of its own.
 func (a Attributes) MayHaveFlags() bool {
-	return (a.Immutable || a.FlagsUnknown) && (a.Mode == 0 || a.Mode == fs.ModeDir)
+	subvolume := a.Inode == subvolumeRoot && a.Mode == fs.ModeDir
+	return (a.Immutable || a.FlagsUnknown || subvolume) && (a.Mode == 0 || a.Mode == fs.ModeDir)
 }
+
+// subvolumeRoot is the number of the root of every subvolume of btrfs, and of nothing
+// else there.
+const subvolumeRoot = 256
 
 // An Entry is one name that [Kernel.List] found.
 type Entry struct {

@@ -329,16 +329,36 @@ func (linuxKernel) Hoist(dir int, name string, data int, hoisted string) error {
 // numbers in FS_IOC_GETFLAGS and in statx.
 const guards = unix.STATX_ATTR_IMMUTABLE | unix.STATX_ATTR_APPEND
 
+// sealed is the flag of a subvolume of btrfs that is read-only, and none of guards.
+const sealed = 2
+
 func (linuxKernel) ClearFlags(dir int, name string) (cleared int, err error) {
 	err = changeFlags(dir, name, func(flags uint32) uint32 {
-		cleared = int(flags & guards)
-		return flags &^ guards
+		cleared |= int(flags & (guards | sealed))
+		return flags &^ (guards | sealed)
 	})
 	return cleared, err
 }
 
 func (linuxKernel) SetFlags(dir int, name string, flags int) error {
-	return changeFlags(dir, name, func(old uint32) uint32 { return old | uint32(flags)&guards })
+	return changeFlags(dir, name, func(old uint32) uint32 { return old | uint32(flags)&(guards|sealed) })
+}
+
+// The calls for the flags of a subvolume of btrfs, which have a u64. Anything else
+// answers EINVAL or ENOTTY.
+const (
+	subvolumeGet = unix.FS_IOC_GETFLAGS&^(1<<29-1) | 8<<16 | 0x94<<8 | 25
+	subvolumeSet = unix.FS_IOC_SETFLAGS&^(1<<29-1) | 8<<16 | 0x94<<8 | 26
+)
+
+func subvolume(fd int, call uint, flags uint64) (uint64, error) {
+	err := Again(func() error {
+		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), uintptr(call), uintptr(unsafe.Pointer(&flags))); errno != 0 {
+			return errno
+		}
+		return nil
+	})
+	return flags, err
 }
 
 func changeFlags(dir int, name string, change func(uint32) uint32) error {
@@ -347,6 +367,15 @@ func changeFlags(dir int, name string, change func(uint32) uint32) error {
 		return err
 	}
 	defer unix.Close(fd)
+	var before, after uint64 // of a subvolume
+	if before, err = subvolume(fd, subvolumeGet, 0); err == nil {
+		after = before&^sealed | uint64(change(uint32(before&sealed)))&sealed
+	}
+	if after < before { // first: nothing else can be changed before
+		if _, err := subvolume(fd, subvolumeSet, after); err != nil {
+			return err
+		}
+	}
 	var flags uint32
 	err = Again(func() (err error) {
 		flags, err = unix.IoctlGetUint32(fd, unix.FS_IOC_GETFLAGS)
@@ -355,8 +384,11 @@ func changeFlags(dir int, name string, change func(uint32) uint32) error {
 	if err != nil {
 		return err
 	}
-	if changed := change(flags); changed != flags {
+	if changed := change(flags)&^sealed | flags&sealed; changed != flags {
 		err = Again(func() error { return unix.IoctlSetPointerInt(fd, unix.FS_IOC_SETFLAGS, int(changed)) })
+	}
+	if err == nil && after > before {
+		_, err = subvolume(fd, subvolumeSet, after)
 	}
 	return err
 }

@@ -119,7 +119,7 @@ func TestObstaclesThatAreLifted(t *testing.T) {
 				if info.IsDir() && info.Sys().(*syscall.Stat_t).Ino == 256 {
 					run(t, "btrfs", "property", "set", path, "ro", "false")
 				}
-			}, unix.EROFS, false},
+			}, unix.EROFS, true},
 	} {
 		for _, driver := range layouts {
 			t.Run(c.name+"/"+driver.Name(), func(t *testing.T) {

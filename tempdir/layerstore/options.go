@@ -55,8 +55,9 @@ func WithoutRecovery() Option { return func(o *options) { o.noRecover = true } }
 func CountsOnly() Option { return func(o *options) { o.countsOnly = true } }
 
 // ClearFlags clears immutable and append-only flags that keep a layer from being
-// removed, see [tempdir.ClearFlags]. Without it such a layer is left, with
-// [tempdir.ErrImmutable], and the next recovery tries again.
+// removed, and makes read-only subvolumes writable, see [tempdir.ClearFlags]. Without
+// it such a layer is left, with [tempdir.ErrImmutable] or [tempdir.ErrReadOnly], and
+// the next recovery tries again.
 func ClearFlags() Option {
 	return func(o *options) { o.roots = append(o.roots, tempdir.ClearFlags()) }
 }

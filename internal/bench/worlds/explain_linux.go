@@ -73,7 +73,8 @@ var excuses = []excuse{
 func unexplained(w World, s step) string {
 	var allowed []string
 	for _, e := range excuses {
-		flags, mounts := strings.HasPrefix(e.when, "shape=immutable"), strings.Contains(e.what, "ErrMountPoint")
+		flags := strings.HasPrefix(e.when, "shape=immutable") || e.when == "shape=sealed"
+		mounts := strings.Contains(e.what, "ErrMountPoint")
 		// What is added clears nothing; what is staged or in a store detaches nothing, nor
 		// what was mounted by another name.
 		asked := s.Demand && w.is(user, "self") &&
