@@ -24,7 +24,7 @@ func newProof() *cobra.Command {
 	)
 	cmd := &cobra.Command{
 		Use:   "proof",
-		Short: "Prove the protocol safe for any number of processes, with z3 or cvc5",
+		Short: "Prove the protocol safe for any number of processes",
 		Long: `Proof gives a solver what is to be proved of the protocol: the first state has the
 invariant, each action keeps it, and each property follows from it. Each line is one
 question; unsat is the proof.
@@ -34,10 +34,10 @@ has another kind of lock, it asks what is not the same then. It says which actio
 which clause, with a state in which all clauses hold and the step after which one does
 not: found by the solver, and taken by the model.
 
-It needs z3 or cvc5: ` + gate.InstallSolvers + `
+The solver is z3 or cvc5 (` + gate.InstallSolvers + `), and where neither is
+installed, or with --solver go, one that is built in, which shows no states.
 
-Exit codes: 0 all is proved, 1 something is not, 2 usage, or there is no solver, 3
-interrupted.`,
+Exit codes: 0 all is proved, 1 something is not, 2 usage, 3 interrupted.`,
 		Example: `  afterlock proof
   afterlock proof --theory powerloss
   afterlock proof --clause ActingIsNamed
@@ -76,7 +76,7 @@ interrupted.`,
 				solvers = slices.DeleteFunc(solvers, func(s gate.Solver) bool { return s.Name != solver })
 			}
 			if len(solvers) == 0 {
-				return errors.New("there is no solver; " + gate.InstallSolvers)
+				return errors.New("there is no such solver; " + gate.InstallSolvers)
 			}
 			if record != "" {
 				return recordUses(cmd, th, solvers[0], record)
@@ -94,7 +94,7 @@ interrupted.`,
 	flags.StringVar(&mutant, "mutant", "", "the proof of this `model`, which has a mutant in place of an action")
 	flags.StringVar(&smt, "smt", "", "write the questions to this `directory`, and ask nobody")
 	flags.StringVar(&record, "record", "", "find out what the solver proves of the theory, and what each clause is used for, and write it to this `file`: "+proof.RecordFile+" of a checkout")
-	flags.StringVar(&solver, "solver", "", "`z3` or cvc5 (default: the first of them that is installed)")
+	flags.StringVar(&solver, "solver", "", "`z3`, cvc5 or go (default: the first of them that there is)")
 	flags.BoolVar(&asJSON, "json", false, "print the answers as JSON")
 	cmd.MarkFlagsMutuallyExclusive("theory", "mutant") // a model is of one theory
 	for _, other := range []string{"clause", "mutant", "smt", "json"} {

@@ -50,7 +50,7 @@ var mayImport = map[string][]string{
 	"crashsim/subjects":              {"golang.org/x/", module, "github.com/hanwen/go-fuse/"},
 	"fuzz":                           {module + "internal/bench/", "golang.org/x/sys/", module + "crashsim", module + "crashsim/disk", module + "tempdir", module + "model", module + "model/conformance/trace", module + "internal/kernel"},
 	"internal/scratch":               {"golang.org/x/sys/", module + "internal/kernel", module + "tempdir"},
-	"internal/gate":                  {"golang.org/x/", module, "github.com/hanwen/go-fuse/", "github.com/anishathalye/porcupine", "github.com/vbauerster/mpb/", "github.com/VividCortex/", "github.com/acarl005/", "github.com/mattn/", "github.com/rivo/", "github.com/clipperhouse/"},
+	"internal/gate":                  {"golang.org/x/", module, "github.com/hanwen/go-fuse/", "github.com/anishathalye/porcupine", "github.com/crillab/gophersat/", "github.com/vbauerster/mpb/", "github.com/VividCortex/", "github.com/acarl005/", "github.com/mattn/", "github.com/rivo/", "github.com/clipperhouse/"},
 	"cmd/afterlock":                  {"*"},
 }
 

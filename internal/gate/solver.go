@@ -19,7 +19,7 @@ import (
 	"github.com/afterlock/afterlock/model/proof"
 )
 
-// A Solver is a program that decides formulas in SMT-LIB.
+// A Solver is a program that decides formulas in SMT-LIB, or the one that is built in.
 type Solver struct {
 	Name string
 	path string
@@ -39,7 +39,7 @@ const (
 // InstallSolvers is how to get them.
 const InstallSolvers = "apt-get install z3 cvc5"
 
-// Solvers returns those that are installed: z3, cvc5.
+// Solvers returns those that are installed, z3 and cvc5, and the one that is built in.
 func Solvers() (all []Solver) {
 	for _, s := range []Solver{
 		{Name: "z3", args: []string{"-smt2", "-in"}},
@@ -53,7 +53,7 @@ func Solvers() (all []Solver) {
 			}
 		}
 	}
-	return all
+	return append(all, builtIn)
 }
 
 // finder is the solver for what has a counterexample.
@@ -145,6 +145,9 @@ const (
 // Prove gives the obligations to the solver, several at once, and returns the answers
 // in their order. The first error ends the other questions.
 func (s Solver) Prove(ctx context.Context, all []proof.Obligation, each func(Proved)) ([]Proved, error) {
+	if s.isBuiltIn() {
+		return s.proveHere(ctx, all, each)
+	}
 	var (
 		mu      sync.Mutex
 		answers = make([]Proved, len(all))
@@ -282,6 +285,9 @@ func (s Solver) Breaks(ctx context.Context, th *proof.Theory, open []Proved) (al
 
 // show asks for counterexamples of growing size.
 func (s Solver) show(ctx context.Context, th *proof.Theory, action string, c proof.Clause) (*model.Counterexample, string, error) {
+	if s.isBuiltIn() {
+		return nil, "a counterexample is shown where a program is the solver: " + InstallSolvers, nil
+	}
 	unshown := "no counterexample of the sizes that a model has"
 	a := th.Actions[slices.IndexFunc(th.Actions, func(a *proof.Action) bool { return a.String() == action })]
 	for _, size := range proof.Sizes {
@@ -327,9 +333,9 @@ func (s Solver) MustFail(ctx context.Context, f proof.MustFail) (wrong string, e
 		wrong = f.Model + ": there is nothing to ask"
 	}
 	if want == "unsat" {
-		lines, err := s.finder().Ask(ctx, th.Consistent().Text)
-		if err != nil || lines[0] != "sat" {
-			return fmt.Sprintf("%s: what is assumed is not consistent: %v", f.Model, lines), err
+		is, err := s.finder().Prove(ctx, []proof.Obligation{th.Consistent()}, func(Proved) {})
+		if err != nil || is[0].Answer != "sat" {
+			return fmt.Sprintf("%s: what is assumed is not consistent: %s", f.Model, is[0].Answer), err
 		}
 	}
 	return wrong, nil

@@ -73,7 +73,7 @@ var MustFails = []MustFail{
 // is the answer that is wanted.
 func (th *Theory) Enabled() (all []Obligation) {
 	for _, a := range th.Actions {
-		all = append(all, Obligation{th.Name, a.String(), query(sized(Size{3, 2, 2}).elements(), th.knows(), a, no)})
+		all = append(all, ask(th.Name, a.String(), sized(Size{3, 2, 2}).elements(), th.knows(), a, no))
 	}
 	return all
 }

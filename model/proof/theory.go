@@ -155,12 +155,26 @@ type Obligation struct {
 	Theory string `json:"theory"`
 	Name   string `json:"name"` // Init, an action, or a property
 	Text   string `json:"-"`    // SMT-LIB: unsat is the proof
+
+	question *question
+}
+
+// A question is an obligation as formulas: whether the conclusion can be false.
+type question struct {
+	hypotheses []*term
+	action     *Action
+	conclusion *term
+}
+
+// ask is the obligation of that name, with at most so many elements of the sorts in its text.
+func ask(theory, name string, bound map[*sort][]string, hypotheses []*term, a *Action, conclusion *term) Obligation {
+	return Obligation{theory, name, query(bound, hypotheses, a, conclusion), &question{hypotheses, a, conclusion}}
 }
 
 // Consistent asks for a state in which all clauses hold: sat is the answer that is
 // wanted, without which everything would be proved.
 func (th *Theory) Consistent() Obligation {
-	return Obligation{th.Name, "consistent", query(sized(Size{2, 1, 1}).elements(), th.knows(), nil, no)}
+	return ask(th.Name, "consistent", sized(Size{2, 1, 1}).elements(), th.knows(), nil, no)
 }
 
 // Different are the obligations of a mutant that the proof without it does not have.
@@ -187,16 +201,18 @@ func formulas(clauses []Clause) (all []*term) {
 
 // Obligations are what is to be proved of the theory, in order.
 func (th *Theory) Obligations() (all []Obligation) {
-	add := func(name, text string) { all = append(all, Obligation{th.Name, name, text}) }
+	add := func(name string, hypotheses []*term, a *Action, conclusion *term) {
+		all = append(all, ask(th.Name, name, nil, hypotheses, a, conclusion))
+	}
 	first := slices.Concat(formulas(th.proves()), th.Starts)
-	add("Init", query(nil, slices.Concat(th.Hypotheses, th.Init), nil, and(first...)))
+	add("Init", slices.Concat(th.Hypotheses, th.Init), nil, and(first...))
 	for _, a := range th.Actions {
 		if t := th.conclusion(a, th.proves(), th.Steps); t != nil {
-			add(a.String(), query(nil, th.knows(), a, t))
+			add(a.String(), th.knows(), a, t)
 		}
 	}
 	for _, c := range th.Properties {
-		add(c.Name, query(nil, th.knows(), nil, c.formula))
+		add(c.Name, th.knows(), nil, c.formula)
 	}
 	return all
 }
@@ -225,7 +241,7 @@ func (th *Theory) each(action, only string) (all []Obligation, clauses []Clause)
 				t = th.conclusion(a, nil, []Clause{c})
 			}
 			if t != nil {
-				all = append(all, Obligation{th.Name, action + " " + c.Name, query(nil, th.knows(), a, t)})
+				all = append(all, ask(th.Name, action+" "+c.Name, nil, th.knows(), a, t))
 				clauses = append(clauses, c)
 			}
 		}
@@ -240,7 +256,7 @@ func (th *Theory) Alone(clause string) (all []Obligation) {
 	}
 	for _, c := range th.Properties {
 		if c.Name == clause && len(all) == 0 {
-			all = append(all, Obligation{th.Name, c.Name, query(nil, th.knows(), nil, c.formula)})
+			all = append(all, ask(th.Name, c.Name, nil, th.knows(), nil, c.formula))
 		}
 	}
 	return all
