@@ -46,7 +46,7 @@ func (r *Root) newMeter(op, path string) *meter {
 	if r.options.progress != nil {
 		m.told = r.options.now()
 	}
-	if r.options.sliceNames > 0 || r.options.rate != nil {
+	if r.options.sliceNames > 0 || r.options.sliceBytes > 0 || r.options.rate != nil {
 		m.often = 1
 	}
 	return m
@@ -58,7 +58,7 @@ func (m *meter) add(names, bytes int64) {
 	m.names.Add(names)
 	m.bytes.Add(bytes)
 	if m.budget != nil {
-		m.budget.spend(names)
+		m.budget.spend(names, bytes)
 	}
 	if m.options.progress == nil || !m.mu.TryLock() {
 		return
@@ -88,8 +88,8 @@ func (m *meter) report(done bool) {
 
 // A budget bounds one call of [Root.Recover], see [Slice].
 type budget struct {
-	names atomic.Int64 // still to be removed
-	end   context.CancelCauseFunc
+	names, bytes atomic.Int64 // still to be removed
+	end          context.CancelCauseFunc
 }
 
 // errSliceEnds is the cause of a context that a budget has ended.
@@ -99,12 +99,13 @@ var errSliceEnds = errors.New("the slice is at its end")
 // they hold. Without [Slice] there is no budget, and the context is the caller's.
 func (r *Root) newBudget(outer context.Context) (b *budget, ctx context.Context, release func()) {
 	o := &r.options
-	if o.sliceNames <= 0 && o.sliceTime <= 0 {
+	if o.sliceNames <= 0 && o.sliceBytes <= 0 && o.sliceTime <= 0 {
 		return nil, outer, func() {}
 	}
 	b = new(budget)
 	ctx, b.end = context.WithCancelCause(outer)
 	b.names.Store(cmp.Or(max(o.sliceNames, 0), math.MaxInt64))
+	b.bytes.Store(cmp.Or(max(o.sliceBytes, 0), math.MaxInt64))
 	stop := func() bool { return true }
 	if o.sliceTime > 0 {
 		stop = time.AfterFunc(o.sliceTime, func() { b.end(errSliceEnds) }).Stop
@@ -115,8 +116,8 @@ func (r *Root) newBudget(outer context.Context) (b *budget, ctx context.Context,
 	}
 }
 
-func (b *budget) spend(names int64) {
-	if b.names.Add(-names) <= 0 {
+func (b *budget) spend(names, bytes int64) {
+	if b.names.Add(-names) <= 0 || b.bytes.Add(-bytes) <= 0 {
 		b.end(errSliceEnds)
 	}
 }

@@ -26,6 +26,7 @@ type options struct {
 	eager        bool // as many workers as there can be from the start
 	parallel     int  // instances recovered at the same time
 	sliceNames   int64
+	sliceBytes   int64
 	sliceTime    time.Duration
 	progress     func(Progress)
 	countBytes   bool
@@ -129,6 +130,14 @@ func Workers(n int) Option {
 // not be removed; the error matches [context.Canceled] as well then.
 func Slice(names int64, d time.Duration) Option {
 	return func(o *options) { o.sliceNames, o.sliceTime = names, d }
+}
+
+// SliceBytes is [Slice] by allocated bytes: the call stops after the name with which it
+// has removed so many; 0 is no bound. Nothing but a look at each name tells them, so it
+// counts them, see [CountBytes], and what that costs is the price. A large file is
+// removed at once.
+func SliceBytes(n int64) Option {
+	return func(o *options) { o.sliceBytes, o.countBytes = n, o.countBytes || n > 0 }
 }
 
 // Parallel lets [Root.Recover] work on up to n instances at the same time, which share

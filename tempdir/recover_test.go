@@ -21,6 +21,7 @@ import (
 
 	"github.com/afterlock/afterlock/internal/bench/proc"
 	"github.com/afterlock/afterlock/internal/kernel"
+	"github.com/afterlock/afterlock/internal/testfs"
 	"github.com/afterlock/afterlock/tempdir"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -230,6 +231,32 @@ func TestSlicesOfNames(t *testing.T) {
 		require.True(t, p.Done && p.Names <= 3 && strings.Contains(p.Path, "/temp-dir-"), "nothing of the live one: %v", p)
 	}
 	require.NoError(t, live.Close(background))
+	require.Empty(t, rootNames(t, root))
+}
+
+// A slice of bytes ends with the name that fills it.
+func TestSlicesOfBytes(t *testing.T) {
+	const slice, file = 20_000, 8192
+	root := openAt(t, filepath.Join(testfs.InMemory(t), "root"), still, tempdir.SliceBytes(slice))
+	for _, id := range leaveMany(t, root, 1, 3) {
+		for i := range 4 {
+			path := filepath.Join(root.Path(), "temp-dir-"+id, fmt.Sprintf("9%d-file", i))
+			require.NoError(t, os.WriteFile(path, make([]byte, file), 0o600))
+		}
+	}
+	slices := 0
+	for more := true; more; slices++ {
+		report, err := root.Recover(background)
+		require.NoError(t, err)
+		more = report.More
+		var bytes int64
+		for _, result := range report.Results {
+			bytes += result.Bytes
+		}
+		require.True(t, !more || bytes >= slice, "%d", bytes)
+		require.Less(t, bytes, int64(slice+file))
+	}
+	require.Greater(t, slices, 3)
 	require.Empty(t, rootNames(t, root))
 }
 
