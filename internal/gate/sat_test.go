@@ -10,10 +10,11 @@ import (
 )
 
 // The solver that is built in says what the others said: of each theory, of each clause of
-// one what it is used for, and of the proofs that must fail.
+// one what it is used for, and of the proofs that must fail. The refinement, which takes it
+// three times as long as all the others, is for verify --deep.
 func TestTheBuiltInSolverSaysWhatOthersSay(t *testing.T) {
 	if testing.Short() {
-		t.Skip("skipped with -short, because it takes ten seconds of processor time")
+		t.Skip("skipped with -short, because it takes five seconds of processor time")
 	}
 	var all []proof.Obligation
 	want := map[string]string{} // by text
@@ -25,6 +26,9 @@ func TestTheBuiltInSolverSaysWhatOthersSay(t *testing.T) {
 	recorded, err := proof.ReadRecorded()
 	require.NoError(t, err)
 	for _, th := range proof.Theories() {
+		if th.Name == "refinement" {
+			continue
+		}
 		ask("unsat", th.Obligations())
 		for _, c := range th.Clauses {
 			for as, questions := range th.Recorded(recorded[th.Name], c.Name) {
