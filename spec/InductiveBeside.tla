@@ -101,6 +101,11 @@ TheirPlaces ==
 IdIsUsed ==
   \A p \in Proc : (id[p] # None) => (id[p] \in used)
 
+\* An upstream creator's id has no data before it makes it.
+TheirNoDataBefore ==
+  \A p \in Proc : (pc[p] \in {"upstreamNamed", "upstreamOpened",
+  "upstreamTaken"}) => ((p \in Creator) => (~(id[p] \in data)))
+
 \* Whoever else has opened the lock file of our creator, while it has its
 \* name, has that file.
 OneFile ==
@@ -119,14 +124,30 @@ OursAlone ==
   # None) /\ (id[p] = id[q])) /\ (pc[q] \in {"upstreamTaken"} \cup Acts)) =>
   (p = q)
 
-\* Upstream's processes keep their locks, where our files have a name
-\* before.
+\* Without unnamed files, a process of upstream has a file open once.
+TheirOwnFile ==
+  (TmpFile) \/ (\A p \in Proc : \A q \in Proc : ((fd[p] # None) /\ ((fd[q] #
+  None) /\ (fd[q] = fd[p])) /\ (((p \in Upstream) \/ (LockKind # "ofd")) /\
+  ((q \in Upstream) \/ (LockKind # "ofd")) /\ (Pid[p] = Pid[q]))) => (p =
+  q))
+
+\* Whoever is past taking the lock of a file that our creator made by its
+\* name holds it, while that creator is still to look.
 TheyHoldBeside ==
-  (TmpFile) \/ ((\A p \in Proc : \A q \in Proc : ((fd[p] # None) /\ ((fd[q]
-  # None) /\ (fd[q] = fd[p])) /\ (((p \in Upstream) \/ (LockKind # "ofd"))
-  /\ ((q \in Upstream) \/ (LockKind # "ofd")) /\ (Pid[p] = Pid[q]))) => (p =
-  q)) /\ (\A p \in Proc : (pc[p] \in {"upstreamTaken"} \cup Acts) =>
-  (Holds(p))))
+  \A p \in Proc : \A q \in Proc : ((((~(p \in Upstream)) /\ (p \in Creator))
+  /\ (id[p] # None) /\ ((fd[p] # None) /\ ((lock[id[p]] # None) /\
+  (lock[id[p]] = fd[p])))) /\ (pc[p] \in {"created", "taken"}) /\ ((id[p] #
+  None) /\ (id[q] # None) /\ (id[p] = id[q])) /\ (pc[q] \in
+  {"upstreamTaken"} \cup Acts)) => (Holds(q))
+
+\* Nobody else of ours opens a file that our creator made by its name, while
+\* that creator is still to look, if rule 13 is followed.
+OurYoungUntouched ==
+  (MixedFleet) => (\A p \in Proc : \A q \in Proc : (((~(p \in Upstream)) /\
+  (p \in Creator)) /\ (pc[p] \in {"created", "taken"}) /\ (~(q \in
+  Upstream)) /\ ((id[p] # None) /\ (id[q] # None) /\ (id[p] = id[q]))) =>
+  ((p = q) \/ (pc[q] \in {"sawLock"}) \/ ((pc[q] \in {"closing"}) /\
+  (~(fd[q] # None)))))
 
 \* Our creators make lock files by name only where they have to.
 Fallback ==
@@ -136,11 +157,6 @@ Fallback ==
 \* Whoever is past taking it in upstream's code holds the lock.
 TheyHold ==
   \A p \in Proc : (pc[p] \in {"upstreamTaken"}) => (Holds(p))
-
-\* An upstream creator's id has no data before it makes it.
-TheirNoDataBefore ==
-  \A p \in Proc : (pc[p] \in {"upstreamNamed", "upstreamOpened",
-  "upstreamTaken"}) => ((p \in Creator) => (~(id[p] \in data)))
 
 \* An upstream creator's lock file keeps its name until its owner removes
 \* it.
@@ -178,12 +194,14 @@ InductiveOurOwners ==
   HolderOpens /\ WorksOnId /\ HasFile /\ HolderHasFile /\ HolderPlacesBeside
   /\ CreatorPlacesBeside /\ RecovererPlaces /\ OneHolder /\
   PastLockHoldsBeside /\ InodeHasOneName /\ UnnamedHasNoName /\
-  UnnamedIsPrivate /\ ActingIsNamedBeside /\ OpenHasDataBeside /\ SeenIsUsed
-  /\ EntryHasData /\ ArgIsUsedBeside /\ ArgIsSet /\ CallIsOnOwnBeside /\
+  UnnamedIsPrivate /\ ActingIsNamedBeside /\ OpenHasDataBeside /\
+  CreatorsApart /\ SeenIsUsed /\ NoDataBefore /\ EntryHasData /\
+  ArgIsUsedBeside /\ ArgIsSet /\ CallIsOnOwnBeside /\
   RemovalStaysInsideBeside /\ ReachableWholeEverywhereBeside /\
   OpenIsWholeBeside /\ RepliesTrueEverywhere /\ NeverLostEverywhereBeside /\
-  TheirPlaces /\ NoFileBefore /\ OpenedByName /\ IdIsUsed /\ OneFile /\
-  OursAlone /\ TheyHoldBeside /\ Fallback
+  TheirPlaces /\ NoFileBefore /\ OpenedByName /\ IdIsUsed /\
+  TheirNoDataBefore /\ OneFile /\ OursAlone /\ TheirOwnFile /\
+  TheyHoldBeside /\ OurYoungUntouched /\ Fallback
 
 InductiveUpstreamOwners ==
   HolderOpens /\ WorksOnId /\ HasFile /\ HolderHasFile /\ HolderPlacesBeside

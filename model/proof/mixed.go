@@ -127,8 +127,8 @@ func Repaired() *Theory {
 }
 
 // OurOwners is the theory of our owners beside any processes of upstream, whatever those
-// do to each other. Where there are no unnamed files, it is about processes that have the
-// code of one side.
+// do to each other. Where there are no unnamed files, a process that has the code of both
+// sides follows rule 13.
 func OurOwners() *Theory {
 	ourCreator := func(p *term) *term { return and(ours(p), creator.of(p)) }
 	whoOfOurs := func(places string, holds func(p *term) *term) *term {
@@ -140,11 +140,11 @@ func OurOwners() *Theory {
 	sameID := func(p, q *term) *term { return and(idOf.is(p), idOf.is(q), equal(idOf.of(p), idOf.of(q))) }
 	return &Theory{
 		Name: "our-owners", Says: "our owners beside any processes of upstream",
-		Hypotheses: append(slices.Clone(assumptions), not(posixLocks), or(tmpFile, and(apart, oneName))),
-		Init:       initial(), Actions: beside(),
+		Hypotheses: append(slices.Clone(assumptions), not(posixLocks), or(tmpFile, and(oneName, or(apart, mixedFleet)))),
+		Init:       initial(), Actions: beside(), Never: []string{"MakeData/exists"},
 		Properties: []Clause{property("LiveIsLocked"), property("OurLiveKept"), property("RepliesTrue"),
 			{Name: "LiveKept", Says: "the same of any instance, if upstream's processes only recover", formula: or(theirCreators, property("LiveKept").formula)}},
-		Clauses: without(withTheirs(argIsUsed,
+		Clauses: without(withTheirs(argIsUsed, theirNoDataBefore,
 			Clause{Name: "PastLockHolds", Says: "whoever of ours is past TakeLock holds the lock",
 				formula: whoOfOurs(heldPCs, func(p *term) *term { return holds.of(p) })},
 			Clause{Name: "ActingIsNamed", Says: "whoever of our creators acts on an id has the file open that the id's lock file is",
@@ -158,9 +158,16 @@ func OurOwners() *Theory {
 			Clause{Name: "OursAlone", Says: "nobody else acts on an id on which our creator acts", formula: eachTwo(proc, func(p, q *term) *term {
 				return implies(and(named(p), in(p, namedPCs), sameID(p, q), in(q, "upstreamTaken"+namedPCs)), equal(p, q))
 			})},
-			Clause{Name: "TheyHoldBeside", Says: "upstream's processes keep their locks, where our files have a name before",
-				formula: or(tmpFile, and(eachOwnFile.formula,
-					whoIs("upstreamTaken"+namedPCs, func(p *term) *term { return holds.of(p) })))},
+			Clause{Name: "TheirOwnFile", Says: "without unnamed files, a process of upstream has a file open once", formula: or(tmpFile, eachOwnFile.formula)},
+			Clause{Name: "TheyHoldBeside", Says: "whoever is past taking the lock of a file that our creator made by its name holds it, while that creator is still to look",
+				formula: eachTwo(proc, func(p, q *term) *term {
+					return implies(and(named(p), in(p, "created taken"), sameID(p, q), in(q, "upstreamTaken"+namedPCs)), holds.of(q))
+				})},
+			Clause{Name: "OurYoungUntouched", Says: "nobody else of ours opens a file that our creator made by its name, while that creator is still to look, if rule 13 is followed",
+				formula: or(not(mixedFleet), eachTwo(proc, func(p, q *term) *term {
+					return implies(and(ourCreator(p), in(p, "created taken"), ours(q), sameID(p, q)),
+						or(equal(p, q), in(q, "sawLock"), and(in(q, "closing"), not(fd.is(q)))))
+				}))},
 			Clause{Name: "Fallback", Says: "our creators make lock files by name only where they have to", formula: whoIs("created taken", func(p *term) *term {
 				return or(recoverer(p), not(tmpFile))
 			})},
@@ -187,7 +194,7 @@ func OurOwners() *Theory {
 			})},
 			Clause{Name: "NeverLost", Stated: true, Says: "nobody of ours loses its own directory",
 				formula: forall(proc, func(p *term) *term { return implies(ours(p), not(in(p, "lost"))) })}),
-			"InspectorPlaces", "CreatorsApart", "NoDataBefore", "EmptiedHasNone", "DataHasLock"),
+			"InspectorPlaces", "EmptiedHasNone", "DataHasLock"),
 	}
 }
 

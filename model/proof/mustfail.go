@@ -43,6 +43,7 @@ var MustFails = []MustFail{
 	{Model: "Rule11NoSyncPerDirectory", Rule: "11, ordered within a directory", Action: "OpenDirectory", Clause: "EmptyingIsMoved"},
 	{Model: "Rule12MissingDataFails", Rule: "12", Kept: "it costs liveness: what a crash interrupted is never finished"},
 	{Model: "Rule13Off", Rule: "13", Action: "OpenLock", Clause: "YoungUntouched"},
+	{Model: "Rule13OffFallback", Rule: "13, beside our owner without unnamed files", Action: "Close", Clause: "TheyHoldBeside"},
 	{Model: "Rule15InspectsYoung", Rule: "13, in a listing", Action: "InspectsYoung", Clause: "YoungUntouched"},
 	{Model: "Rule14ErrorIsAnswer", Rule: "14", Action: "ErrorIsAnswer", Clause: "RepliesTrue"},
 	{Model: "Rule14UnknownIsNo", Rule: "14, of whose lock it is", Action: "UnknownIsNo", Clause: "ClosesNoLock"},

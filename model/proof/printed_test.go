@@ -53,3 +53,9 @@ func TestAFaultInThePrinterIsNoticed(t *testing.T) {
 	defer func() { smtOps[opForall] = "forall" }()
 	assert.NotZero(t, disagreements(t, 20))
 }
+
+// A formula that stands in a text twice says the same both times: none of its variables
+// has the name of another.
+func TestAFormulaCanBePrintedTwice(t *testing.T) {
+	assert.Equal(t, []string{"sat"}, asks(t, query(nil, nil, nil, or(and(oneName, no), oneName))))
+}

@@ -14,6 +14,7 @@ var smtOps = map[op]string{opEqual: "=", opNot: "not", opAnd: "and", opOr: "or",
 type printer struct {
 	b     strings.Builder
 	names map[*term]string // of bound variables
+	bound int              // how often one was bound: a formula may stand in a text twice
 }
 
 func (p *printer) printf(format string, args ...any) { fmt.Fprintf(&p.b, format, args...) }
@@ -67,13 +68,14 @@ func (p *printer) list(head string, args ...*term) {
 
 // bind gives a variable a name and is its declaration.
 func (p *printer) bind(v *term) string {
-	p.names[v] = fmt.Sprintf("%c%d", v.sort.name[0]|0x20, len(p.names))
+	p.names[v] = fmt.Sprintf("%c%d", v.sort.name[0]|0x20, p.bound)
+	p.bound++
 	return fmt.Sprintf("(%s %s)", p.names[v], v.sort.name)
 }
 
 func (p *printer) assert(t *term) {
 	p.b.WriteString("(assert ")
-	clear(p.names)
+	p.bound = 0
 	p.term(t)
 	p.b.WriteString(")\n")
 }

@@ -136,7 +136,7 @@ func about(c model.Config) *Theory {
 // facts are those of a model that are added where it does not have all hypotheses: so
 // that a proof fails because of what the model drops, and not of something else.
 func facts() (all []*term) {
-	for _, t := range []*term{mixedFleet, posixLocks, hasTable} {
+	for _, t := range []*term{mixedFleet, posixLocks, hasTable, oneName} {
 		all = append(all, t, not(t))
 	}
 	for _, role := range []func(*term) *term{func(p *term) *term { return creator.of(p) }, recoverer} {

@@ -17,7 +17,7 @@ var tlaText = map[string]string{
 	"haslock": "lock[%s] # None", "hasfd": "fd[%s] # None", "hasid": "id[%s] # None", "hasarg": "arg[%s] # None",
 	"lock": "lock[%s]", "fd": "fd[%s]", "id": "id[%s]", "arg": "arg[%s]", "pc": "pc[%s]", "place": "place[%s]", "pin": "place[%s]",
 	"whole": "tree[%s] = Files", "holds": "Holds(%s)",
-	"upstream": "%s \\in Upstream", "pid": "Pid[%s]", "tmpFile": "TmpFile", "posixLocks": "LockKind # \"ofd\"",
+	"upstream": "%s \\in Upstream", "pid": "Pid[%s]", "tmpFile": "TmpFile", "mixedFleet": "MixedFleet", "posixLocks": "LockKind # \"ofd\"",
 }
 
 // tla is a term as TLA+. Variables are named after their sort.
