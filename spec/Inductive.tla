@@ -73,7 +73,7 @@ UnnamedHasNoName ==
   \A p \in Proc : (pc[p] \in {"unnamed", "locked"}) => (\A i \in Id :
   ~((lock[i] # None) /\ (lock[i] = fd[p])))
 
-\* Nobody else has it open.
+\* Nobody else has a file open that was not linked yet.
 UnnamedIsPrivate ==
   \A p \in Proc : (pc[p] \in {"unnamed", "locked"}) => (\A q \in Proc :
   ((fd[q] # None) /\ (fd[q] = fd[p])) => (p = q))
@@ -123,7 +123,7 @@ ArgIsUsed ==
   \A p \in Proc : (arg[p] # None) => (pc[p] \in {"calling", "inside",
   "stuck"} \cup ReplyPCs)
 
-\* And in a call about a tree and in a removal there is one.
+\* In a call about a tree and in a removal there is a tree.
 ArgIsSet ==
   \A p \in Proc : (pc[p] \in {"calling", "inside"}) => (arg[p] # None)
 

@@ -55,7 +55,7 @@ var invariant = []Clause{
 	{Name: "UnnamedHasNoName", Says: "a file that was not linked yet has no name", formula: whoIs("unnamed locked", func(p *term) *term {
 		return forall(id, func(i *term) *term { return not(lock.to(i, fd.of(p))) })
 	})},
-	{Name: "UnnamedIsPrivate", Says: "nobody else has it open", formula: whoIs("unnamed locked", func(p *term) *term {
+	{Name: "UnnamedIsPrivate", Says: "nobody else has a file open that was not linked yet", formula: whoIs("unnamed locked", func(p *term) *term {
 		return forall(proc, func(q *term) *term { return implies(fd.to(q, fd.of(p)), equal(p, q)) })
 	})},
 	{Name: "ActingIsNamed", Says: "whoever acts on an id has the file open that the id's lock file is", formula: whoIs(namedPCs, func(p *term) *term {
@@ -84,7 +84,7 @@ var invariant = []Clause{
 	{Name: "ArgIsUsed", Says: "a tree is worked on in a call and in a removal only", formula: forall(proc, func(p *term) *term {
 		return implies(arg.is(p), in(p, "calling inside stuck"+replyPCs))
 	})},
-	{Name: "ArgIsSet", Stated: true, Says: "and in a call about a tree and in a removal there is one", formula: whoIs("calling inside", func(p *term) *term { return arg.is(p) })},
+	{Name: "ArgIsSet", Stated: true, Says: "in a call about a tree and in a removal there is a tree", formula: whoIs("calling inside", func(p *term) *term { return arg.is(p) })},
 	{Name: "CallIsOnOwn", Says: "a call is about a victim, or about an addition inside one's own instance", formula: whoIs("calling", func(p *term) *term {
 		return or(victim.of(arg.of(p)), and(addition.of(arg.of(p)), inside(arg.of(p), idOf.of(p))))
 	})},

@@ -122,7 +122,7 @@ var durable = []Clause{
 	{Name: "TornIsMoved", Says: "a tree that has lost a file is durably moved, unless all is ordered", formula: or(ordered, ofTrees(func(x *term) *term {
 		return or(whole.of(x), not(durablyAt(x, "home")))
 	}))},
-	{Name: "EmptyingIsMoved", Says: "and so is every directory that is inside an instance which is being emptied", formula: or(ordered, whoIs("emptying inside", func(p *term) *term {
+	{Name: "EmptyingIsMoved", Says: "every directory inside an instance that is being emptied is durably moved, unless all is ordered", formula: or(ordered, whoIs("emptying inside", func(p *term) *term {
 		return ofTrees(func(x *term) *term { return implies(inside(x, idOf.of(p)), or(twice(x), not(durablyAt(x, "home")))) })
 	}))},
 	{Name: "FoundDataHasLock", Says: "data is found with its lock file, or was an orphan, unless the order is weak", formula: or(weak(), forall(id, func(i *term) *term {
