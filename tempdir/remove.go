@@ -462,12 +462,11 @@ func (v *removal) remove(top int, name, call string) error {
 		case attempt >= mendings || !is(call, err, mended):
 			return v.explain(top, name, call, err, why)
 		}
-		tried := true
+		var tried bool
 		switch err {
 		case unix.EACCES:
 			tried, why = v.mendPermissions(top)
 		case unix.EROFS: // of a subvolume that the walk is in, maybe
-			tried = false
 			for at := top; at >= 0 && !tried; at-- {
 				tried = v.root.clearFlags(place{v.dir(at - 1), v.levels[at].name})
 			}

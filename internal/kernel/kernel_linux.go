@@ -367,10 +367,8 @@ func changeFlags(dir int, name string, change func(uint32) uint32) error {
 		return err
 	}
 	defer unix.Close(fd)
-	var before, after uint64 // of a subvolume
-	if before, err = subvolume(fd, subvolumeGet, 0); err == nil {
-		after = before&^sealed | uint64(change(uint32(before&sealed)))&sealed
-	}
+	before, _ := subvolume(fd, subvolumeGet, 0) // nothing, if it is none
+	after := before&^sealed | uint64(change(uint32(before&sealed)))&sealed
 	if after < before { // first: nothing else can be changed before
 		if _, err := subvolume(fd, subvolumeSet, after); err != nil {
 			return err
