@@ -56,7 +56,8 @@ func layers() tree {
 }
 
 // Ids of what a scene holds from the start. Recoveries go by the order of ids, and
-// these come before whatever is drawn, so that every run has the same order.
+// these come before whatever is drawn, so that every run has the same order. Of a group
+// two are drawn: with which of them a recovery begins is not the same in every run.
 var staleID, orphanID = strings.Repeat("0", 30) + "0a", strings.Repeat("0", 30) + "0b"
 
 // leftovers is a root with a stale instance, which has lost a file already, and
