@@ -126,7 +126,7 @@ type Counts struct {
 
 // WorkersPerCore is how many workers there are for each processor: they wait for the
 // disk, and for the kernel's own threads, longer than they work.
-const WorkersPerCore = 2
+const WorkersPerCore = 4
 
 // PerSecond is how many states there were a second and processor, if as many workers as
 // there are were at work all the time.
