@@ -233,8 +233,16 @@ func (c *crew) lend(v *removal) {
 		return
 	}
 	if n := len(v.borrowed); n > 1 || n == 1 && len(v.levels) > v.base {
-		lends := slices.Clone(v.borrowed[:(n+1)/2])
-		v.borrowed = v.borrowed[(n+1)/2:]
+		var lends []string
+		kept := v.borrowed[:0]
+		for i, name := range v.borrowed {
+			if i%2 == n%2 {
+				kept = append(kept, name)
+			} else {
+				lends = append(lends, name)
+			}
+		}
+		v.borrowed = kept
 		c.hire(c.below(v.levels[:v.base], v.to, lends))
 		return
 	}
@@ -246,22 +254,26 @@ func (c *crew) lend(v *removal) {
 		if l.lent == nil {
 			l.lent = new(lent)
 		}
-		c.hire(c.below(v.levels[:i+1], l.lent, l.take((l.dirs+1)/2)))
+		c.hire(c.below(v.levels[:i+1], l.lent, l.take()))
 		return
 	}
 }
 
-// take takes the last n directories out of what is left of the batch.
-func (l *level) take(n int) (names []string) {
-	for at := len(l.entries) - 1; len(names) < n; at-- {
-		if l.entries[at].Type == fs.ModeDir {
-			last := len(l.entries) - 1
-			names = append(names, l.entries[at].Name)
-			l.entries[at] = l.entries[last]
-			l.entries = l.entries[:last]
+// take takes every second directory out of what is left of the batch, and one at least, so
+// that the walks go on beside each other.
+func (l *level) take() (names []string) {
+	dirs := l.entries[len(l.entries)-l.dirs:]
+	kept := 0
+	for i, dir := range dirs {
+		if i%2 == 0 {
+			names = append(names, dir.Name)
+		} else {
+			dirs[kept] = dir
+			kept++
 		}
 	}
-	l.dirs -= n
+	l.entries, l.dirs = l.entries[:len(l.entries)-len(names)], kept
+	slices.Reverse(names) // the last one is the first to be removed
 	return names
 }
 
@@ -332,18 +344,29 @@ func (v *removal) collect(top int) bool {
 	return true
 }
 
-// arrange makes a batch ready: to be removed in the order of the inodes, if it was
-// gathered for that.
+// arrange makes a batch ready: what is no directory comes first, in the order of the inodes
+// if it was gathered for that, and the directories after it, the last one first.
+//
+// They keep the order in which they are listed since xfs makes directories in one group of
+// inodes after the other, and ends removals in the background, group by group: in the order
+// of the inodes a walk and the kernel's thread, or two walks, would be in the same one. On
+// btrfs two walks are faster than one if they go downwards. See docs/speed.md.
 func (v *removal) arrange(l *level) {
-	if v.gather > 1 {
-		slices.SortFunc(l.entries, func(a, b kernel.Entry) int { return cmp.Compare(a.Inode, b.Inode) })
-	}
-	l.dirs = 0
+	dirs, n := v.dirs[:0], 0
 	for _, entry := range l.entries {
 		if entry.Type == fs.ModeDir {
-			l.dirs++
+			dirs = append(dirs, entry)
+		} else {
+			l.entries[n] = entry
+			n++
 		}
 	}
+	if v.gather > 1 {
+		slices.SortFunc(l.entries[:n], func(a, b kernel.Entry) int { return cmp.Compare(a.Inode, b.Inode) })
+	}
+	slices.Reverse(dirs)
+	copy(l.entries[n:], dirs)
+	l.dirs, v.dirs = len(dirs), dirs
 }
 
 // shrink leaves the rest to one worker, because descriptors ran out. It reports false

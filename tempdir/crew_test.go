@@ -3,6 +3,7 @@
 package tempdir_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -363,20 +364,79 @@ func (h *heldNames) After(c *kernel.Call) {
 	}
 }
 
+// An afterwards hears of every call that was made.
+type afterwards func(c *kernel.Call)
+
+func (afterwards) Before(*kernel.Call) error  { return nil }
+func (after afterwards) After(c *kernel.Call) { after(c) }
+
+// Files are removed in the order of their inodes, and directories after them, from the end
+// of the listing.
+func TestOrderOfRemoval(t *testing.T) {
+	top := directory(t, testfs.InMemory(t), "top")
+	sub := directory(t, top, "sub") // what is listed first is not gathered
+	for n := range 20 {
+		require.NoError(t, unix.Mknod(filepath.Join(sub, fmt.Sprint("f", n)), unix.S_IFREG, 0))
+		require.NoError(t, os.Mkdir(filepath.Join(sub, fmt.Sprint("d", n)), 0o700))
+	}
+	random := rand.New(rand.NewPCG(1, 2))
+	var files []kernel.Entry
+	var dirs, removed, opened []string
+	require.NoError(t, tempdir.Remove(background, top, kernel.With[tempdir.Option](kernel.Around(kernel.Linux(), afterwards(func(c *kernel.Call) {
+		switch {
+		case c.Method == kernel.List:
+			for i := len(c.Entries) - c.Appended; i < len(c.Entries); i++ {
+				switch e := &c.Entries[i]; {
+				case e.Type != fs.ModeDir:
+					e.Inode = random.Uint64()
+					files = append(files, *e)
+				case e.Name != "sub":
+					dirs = append(dirs, e.Name)
+				}
+			}
+		case c.Method == kernel.RemoveEntry && c.Err == nil:
+			removed = append(removed, c.Name)
+		case c.Method == kernel.OpenDirectory && strings.HasPrefix(c.Name, "d"):
+			opened = append(opened, c.Name)
+		}
+	}))), tempdir.Eager(1)))
+	slices.SortFunc(files, func(a, b kernel.Entry) int { return cmp.Compare(a.Inode, b.Inode) })
+	slices.Reverse(dirs)
+	var want []string
+	for _, f := range files {
+		want = append(want, f.Name)
+	}
+	assert.Len(t, want, 20)
+	assert.Equal(t, want, removed)
+	assert.Len(t, dirs, 20)
+	assert.Equal(t, dirs, opened)
+}
+
+// Two walks go on beside each other.
+func TestEverySecondDirectoryIsLent(t *testing.T) {
+	for names, want := range map[string][2]string{"a": {"a", ""}, "a b": {"b", "a"}, "a b c d e": {"e c a", "d b"}} {
+		lent, left := tempdir.Lend(strings.Fields(names)...)
+		assert.Equal(t, want, [2]string{strings.Join(lent, " "), strings.Join(left, " ")})
+	}
+}
+
 // Large directories one in another are not all listed at once: each has one batch, whose
 // size is that of what the kernel fills.
 func TestListedNamesAreBoundedInDepth(t *testing.T) {
-	const levels, files, batch = 5, 5000, 700
+	const levels, siblings, batch = 5, 6000, 700
 	top := directory(t, testfs.InMemory(t), "top")
 	for dir, level := top, 0; level < levels; level++ {
-		inner := directory(t, dir, "inner") // the least inode, so that it comes first
-		for n := range files {
-			require.NoError(t, unix.Mknod(filepath.Join(dir, fmt.Sprint(n)), unix.S_IFREG, 0))
+		inner := ""
+		for n := range siblings {
+			require.NoError(t, os.Mkdir(filepath.Join(dir, fmt.Sprint(n)), 0o700))
+			if n == siblings/2 { // so that half of them are left, in whatever order
+				inner = directory(t, dir, "inner")
+			}
 		}
 		dir = inner
 	}
 	h := new(heldNames)
 	require.NoError(t, tempdir.Remove(background, top, kernel.With[tempdir.Option](kernel.Around(kernel.Linux(), h)), tempdir.Eager(1)))
 	assert.Less(t, h.most, 8192+(levels+1)*batch)
-	assert.Greater(t, h.most, files, "they are gathered")
+	assert.Greater(t, h.most, siblings, "they are gathered")
 }

@@ -3,7 +3,9 @@
 package tempdir
 
 import (
+	"io/fs"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -60,6 +62,22 @@ func Pace(most, slices int, rate func(slice, workers int) float64) (workers, hop
 		p.next(r)
 	}
 	return workers, hopeless
+}
+
+// Lend is what a level lends of these directories, in the order in which they are listed, and
+// what is left of them: both in the order in which they are removed.
+func Lend(names ...string) (lent, left []string) {
+	l := &level{}
+	for _, name := range names {
+		l.entries = append(l.entries, kernel.Entry{Name: name, Type: fs.ModeDir})
+	}
+	new(removal).arrange(l)
+	lent = l.take()
+	slices.Reverse(lent)
+	for _, entry := range l.entries {
+		left = append(left, entry.Name)
+	}
+	return lent, left
 }
 
 // Slices are how long the slices of a crew are, if so many workers remove 64 names in that time.

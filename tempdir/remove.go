@@ -108,16 +108,17 @@ func (r *Root) sync(op string, fd int, path string) error {
 // or of one that removes a directory below it which another walk has lent, see [crew].
 type removal struct {
 	*crew
-	levels   []level  // from the data directory down to where the walk is
-	base     int      // the levels above this one are the lender's: only their fd and name are used
-	borrowed []string // directories in the last of these, that the walk has not begun
-	to       *lent    // where the lender waits; nil: of the first walk
-	gather   int      // how many entries are listed before they are removed
-	due      int      // removals until they are counted
-	names    int64    // removed since the last tally
-	bytes    int64    // that were allocated for them
-	raised   bool     // something was hoisted
-	gone     bool     // the data directory was taken away under the walk
+	levels   []level        // from the data directory down to where the walk is
+	base     int            // the levels above this one are the lender's: only their fd and name are used
+	borrowed []string       // directories in the last of these, that the walk has not begun
+	to       *lent          // where the lender waits; nil: of the first walk
+	dirs     []kernel.Entry // memory for arrange
+	gather   int            // how many entries are listed before they are removed
+	due      int            // removals until they are counted
+	names    int64          // removed since the last tally
+	bytes    int64          // that were allocated for them
+	raised   bool           // something was hoisted
+	gone     bool           // the data directory was taken away under the walk
 }
 
 // A level is one open directory of the walk.
