@@ -47,7 +47,8 @@ func TestPace(t *testing.T) {
 		"half as fast after a while": {2, func(slice, workers int) float64 {
 			return []float64{0, 1, 2, 0.5}[workers+min(1, slice/500*(workers-1))]
 		}, 1, 501},
-		"one slow slice now and then": {2, func(slice, workers int) float64 { return []float64{0, 1, 2, 0, 0.4, 0.9}[workers+slice%50/49*3] }, 2, 5},
+		"one slow slice now and then":     {2, func(slice, workers int) float64 { return []float64{0, 1, 2, 0, 0.4, 0.9}[workers+slice%50/49*3] }, 2, 5},
+		"no faster than one now and then": {2, func(slice, workers int) float64 { return []float64{0, 1, 2, 0, 1, 1}[workers+slice%50/46*3] }, 2, 9},
 		"four, and one is best after a while": {16, func(slice, workers int) float64 {
 			return []float64{float64(min(workers, 4)), 1 / float64(workers)}[min(1, slice/500)]
 		}, 1, 504},

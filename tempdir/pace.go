@@ -38,6 +38,7 @@ type pace struct {
 	before  float64 // the rate then
 	best    float64 // the rate when the number of workers was settled
 	slumped bool    // the last slice was far slower; one may be an accident
+	unsure  bool    // the trial is for that: xfs with a full log is slow with any number
 	rest    int     // slices until the next trial
 	pause   int     // slices to rest after one that fails
 	down    bool    // the next trial is of less, where both are possible
@@ -61,11 +62,12 @@ func (p *pace) next(rate float64) {
 	case p.from == 0:
 		p.rest--
 		slumps := p.workers > 1 && rate < slump*p.best
-		if slumps && p.slumped {
+		p.unsure = slumps && p.slumped
+		if p.unsure {
 			p.rest, p.down = 0, true
 		}
 		p.slumped = slumps
-	case up && rate < gain*p.before, !up && p.before >= gain*rate:
+	case (up || p.unsure) && rate < gain*p.before, !up && p.before >= gain*rate:
 		p.workers, p.best = p.from, p.before
 		p.rest, p.pause = p.pause, min(restFactor*p.pause, maxRest)
 		p.down = up
@@ -76,6 +78,9 @@ func (p *pace) next(rate float64) {
 		if p.workers == p.most || p.workers == 1 {
 			p.rest, p.pause = settledRest, maxRest
 		}
+	}
+	if p.from != 0 {
+		p.unsure = false
 	}
 	p.from = 0
 	if p.rest > 0 || p.most == 1 {
