@@ -4,7 +4,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-analyze/charts"
 )
@@ -17,7 +19,7 @@ func (r *Report) WritePlots(dir string) error {
 		for _, s := range slices.Backward(c.Series) {
 			if len(s.Took) > 0 {
 				// Spaces, for fonts that are wider than the one that the library measures.
-				names, medians = append(names, s.By+"    "), append(medians, s.Median().Seconds()*1000)
+				names, medians = append(names, s.By+"    "), append(medians, float64(s.Median().Round(100*time.Microsecond))/1e6)
 			}
 		}
 		if len(names) == 0 {
@@ -27,6 +29,9 @@ func (r *Report) WritePlots(dir string) error {
 		o.Horizontal = true
 		o.Title.Text = c.title() + ": ms, median"
 		o.CategoryAxis.Labels = names
+		o.ValueAxis[0].Min = charts.Ptr(0.0) // or a bar's length says nothing
+		o.ValueFormatter = func(ms float64) string { return strconv.FormatFloat(ms, 'f', -1, 32) }
+		o.SeriesList[0].Label.ValueFormatter = o.ValueFormatter
 		o.SeriesList[0].Label.Show = charts.Ptr(true)
 		p := charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: 800, Height: 80 + 28*len(names)})
 		if err := p.BarChart(o); err != nil {

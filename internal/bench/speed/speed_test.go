@@ -1,6 +1,8 @@
 package speed
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -40,4 +42,17 @@ func TestRatiosAreOfPairs(t *testing.T) {
 	require.NoError(t, report.WriteBenchmarks(&text))
 	assert.Contains(t, text.String(), "\nBenchmarkRemoval/fs=fs/shape=like--a-b/files=0/cold=false/by=afterlock-rm 1 1000 ns/op\n")
 	assert.Equal(t, 30, strings.Count(text.String(), "\nBenchmark"))
+}
+
+// A bar begins at zero, or its length says nothing.
+func TestBarsBeginAtZero(t *testing.T) {
+	dir := t.TempDir()
+	ours, peer := &Series{By: "ours", Took: []time.Duration{1020 * time.Millisecond}}, &Series{By: "peer", Took: []time.Duration{1570 * time.Millisecond}}
+	report := Report{Cells: []*Cell{{FileSystem: "fs", Shape: "nested", Series: []*Series{ours, peer}}}}
+	require.NoError(t, report.WritePlots(dir))
+	text, err := os.ReadFile(filepath.Join(dir, "removal-fs-nested.svg"))
+	require.NoError(t, err)
+	for _, label := range []string{">0<", ">1020<", ">1570<"} {
+		assert.Contains(t, string(text), label)
+	}
 }
