@@ -119,7 +119,7 @@ func TestAProcessThatAProgramStartsIsReported(t *testing.T) {
 func TestEveryCallIsAStop(t *testing.T) {
 	_, w := newCampaign(t)
 	layer := strings.Repeat(" newfstatat newfstatat mkdirat openat write close", 2) + " renameat2"
-	removal := " openat2 getdents64 openat2 getdents64 unlinkat getdents64 unlinkat close unlinkat getdents64 unlinkat close"
+	removal := " openat2 getdents64 unlinkat openat2 getdents64 unlinkat getdents64 unlinkat close getdents64 unlinkat close"
 	for name, calls := range map[string]string{
 		"delete": " mkdirat renameat2 renameat2 openat2 getdents64" + removal + removal + " getdents64 unlinkat",
 		"add":    " mkdirat" + layer + layer + " openat2 getdents64 unlinkat",
