@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/afterlock/afterlock/model"
 )
@@ -134,6 +135,13 @@ func (s *scheduler) compareLocks(to *model.State, differs func(string, ...any)) 
 			continue
 		}
 		held, by, err := s.world.locked(n)
+		if held && to.Holder[n] == model.None {
+			// A process that is being started for another walk has our descriptors until
+			// it executes its program.
+			syscall.ForkLock.RLock()
+			held, by, err = s.world.locked(n)
+			syscall.ForkLock.RUnlock()
+		}
 		if err != nil {
 			return err
 		}
