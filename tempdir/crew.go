@@ -233,16 +233,8 @@ func (c *crew) lend(v *removal) {
 		return
 	}
 	if n := len(v.borrowed); n > 1 || n == 1 && len(v.levels) > v.base {
-		var lends []string
-		kept := v.borrowed[:0]
-		for i, name := range v.borrowed {
-			if i%2 == n%2 {
-				kept = append(kept, name)
-			} else {
-				lends = append(lends, name)
-			}
-		}
-		v.borrowed = kept
+		lends, left := halve(v.borrowed)
+		v.borrowed = left
 		c.hire(c.below(v.levels[:v.base], v.to, lends))
 		return
 	}
@@ -259,22 +251,28 @@ func (c *crew) lend(v *removal) {
 	}
 }
 
-// take takes every second directory out of what is left of the batch, and one at least, so
-// that the walks go on beside each other.
+// take takes half of the directories out of what is left of the batch, and one at least.
 func (l *level) take() (names []string) {
-	dirs := l.entries[len(l.entries)-l.dirs:]
-	kept := 0
-	for i, dir := range dirs {
+	taken, left := halve(l.entries[len(l.entries)-l.dirs:])
+	l.entries, l.dirs = l.entries[:len(l.entries)-len(taken)], len(left)
+	for _, dir := range slices.Backward(taken) { // the last one is the first to be removed
+		names = append(names, dir.Name)
+	}
+	return names
+}
+
+// halve takes every second one out, the first one to begin with: so two walks go on beside
+// each other. What is left is where all were.
+func halve[T any](all []T) (taken, left []T) {
+	left = all[:0]
+	for i, one := range all {
 		if i%2 == 0 {
-			names = append(names, dir.Name)
+			taken = append(taken, one)
 		} else {
-			dirs[kept] = dir
-			kept++
+			left = append(left, one)
 		}
 	}
-	l.entries, l.dirs = l.entries[:len(l.entries)-len(names)], kept
-	slices.Reverse(names) // the last one is the first to be removed
-	return names
+	return taken, left
 }
 
 func (c *crew) hire(v *removal) {
@@ -366,7 +364,10 @@ func (v *removal) arrange(l *level) {
 	}
 	slices.Reverse(dirs)
 	copy(l.entries[n:], dirs)
-	l.dirs, v.dirs = len(dirs), dirs
+	l.dirs, v.dirs = len(dirs), nil
+	if cap(dirs) <= keptEntries {
+		v.dirs = dirs
+	}
 }
 
 // shrink leaves the rest to one worker, because descriptors ran out. It reports false

@@ -69,7 +69,7 @@ func (m *mending) makeWritable() bool {
 	return true
 }
 
-// clearFlags clears the flags of the victim, and of its parent.
+// clearFlags clears the flags of the names in the victim's parent: the victim, and ".".
 func (m *mending) clearFlags(names []string) bool {
 	for _, name := range names {
 		dir, err := m.root.kernel.OpenParent(m.parent + ".")

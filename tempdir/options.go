@@ -104,9 +104,10 @@ func DetachMounts() Option {
 }
 
 // ClearFlags clears immutable and append-only flags that keep data from being
-// removed, instead of reporting them. It needs CAP_LINUX_IMMUTABLE. So does it make
-// subvolumes of btrfs writable that are read-only, which their owner may. A flag
-// belongs to the inode: if the file has another name outside, that is affected.
+// removed, instead of reporting them. It needs CAP_LINUX_IMMUTABLE. A flag belongs to
+// the inode: if the file has another name outside, that is affected. Read-only subvolumes
+// of btrfs inside, or a victim that is one, become writable, too, which their owner may
+// do; one that a victim lies in stays as it is.
 func ClearFlags() Option {
 	return func(o *options) { o.clearFlags = true }
 }

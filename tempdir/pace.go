@@ -38,7 +38,7 @@ type pace struct {
 	before  float64 // the rate then
 	best    float64 // the rate when the number of workers was settled
 	slumped bool    // the last slice was far slower; one may be an accident
-	unsure  bool    // the trial is for that: xfs with a full log is slow with any number
+	unsure  bool    // the trial is because of that
 	rest    int     // slices until the next trial
 	pause   int     // slices to rest after one that fails
 	down    bool    // the next trial is of less, where both are possible
@@ -57,7 +57,8 @@ func (p *pace) hopeless(rate float64) bool { return p.from != 0 && rate < slump*
 
 // next ends a slice, in which there was this rate.
 func (p *pace) next(rate float64) {
-	up := p.workers > p.from
+	up, unsure := p.workers > p.from, p.unsure
+	p.unsure = false
 	switch {
 	case p.from == 0:
 		p.rest--
@@ -67,7 +68,8 @@ func (p *pace) next(rate float64) {
 			p.rest, p.down = 0, true
 		}
 		p.slumped = slumps
-	case (up || p.unsure) && rate < gain*p.before, !up && p.before >= gain*rate:
+	case (up || unsure) && rate < gain*p.before, !up && p.before >= gain*rate:
+		// In a slump fewer have to be faster: all are slow while the log of xfs is full.
 		p.workers, p.best = p.from, p.before
 		p.rest, p.pause = p.pause, min(restFactor*p.pause, maxRest)
 		p.down = up
@@ -78,9 +80,6 @@ func (p *pace) next(rate float64) {
 		if p.workers == p.most || p.workers == 1 {
 			p.rest, p.pause = settledRest, maxRest
 		}
-	}
-	if p.from != 0 {
-		p.unsure = false
 	}
 	p.from = 0
 	if p.rest > 0 || p.most == 1 {

@@ -121,7 +121,7 @@ printed is of the rounds until then.`,
 	return cmd
 }
 
-// prove has the first solver that is installed prove the protocol.
+// prove has the first solver that there is prove the protocol.
 func prove(ctx context.Context) (questions int, err error) {
 	answers, err := gate.Solvers()[0].Prove(ctx, proof.Ours().Obligations(), func(gate.Proved) {})
 	for _, a := range answers {

@@ -16,7 +16,8 @@ var builtIn = Solver{Name: "go"}
 
 func (s Solver) isBuiltIn() bool { return s.path == "" }
 
-// proveHere is Prove by the solver that is built in.
+// proveHere is Prove by the solver that is built in. A search cannot be stopped: one that takes
+// longer than its limit goes on, and those after it wait, and have no answer either.
 func (s Solver) proveHere(ctx context.Context, all []proof.Obligation, each func(Proved)) ([]Proved, error) {
 	var mu sync.Mutex
 	answers := make([]Proved, len(all))
@@ -38,7 +39,8 @@ func (s Solver) proveHere(ctx context.Context, all []proof.Obligation, each func
 	})
 }
 
-// searching is held by who solves: gophersat has one buffer for all solvers.
+// searching is held by who solves: gophersat has one buffer for all solvers, and
+// panicked where two used it.
 var searching sync.Mutex
 
 // ground is sat only if all that holds for all was said of each term: else nothing is known.

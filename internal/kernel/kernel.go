@@ -101,7 +101,8 @@ type Kernel interface {
 	// root of a subvolume of btrfs that it is read-only, and returns which of them it
 	// had, for SetFlags. openat2, ioctl for a subvolume, ioctl, ioctl, close.
 	ClearFlags(dir int, name string) (cleared int, err error)
-	// SetFlags sets flags that ClearFlags returned. openat2, ioctl, ioctl, close.
+	// SetFlags sets flags that ClearFlags returned. openat2, ioctl for a subvolume,
+	// ioctl, ioctl, close.
 	SetFlags(dir int, name string, flags int) error
 	// Detach takes the mount at name away from the mount namespace, with
 	// everything that is mounted below it; what was mounted is not touched.

@@ -344,8 +344,9 @@ func (linuxKernel) SetFlags(dir int, name string, flags int) error {
 	return changeFlags(dir, name, func(old uint32) uint32 { return old | uint32(flags)&(guards|sealed) })
 }
 
-// The calls for the flags of a subvolume of btrfs, which have a u64. Anything else
-// answers EINVAL or ENOTTY.
+// The calls for the flags of a subvolume of btrfs, which have a u64; the highest bits, which
+// say in which direction, are not the same on all machines. Anything else answers EINVAL
+// or ENOTTY.
 const (
 	subvolumeGet = unix.FS_IOC_GETFLAGS&^(1<<29-1) | 8<<16 | 0x94<<8 | 25
 	subvolumeSet = unix.FS_IOC_SETFLAGS&^(1<<29-1) | 8<<16 | 0x94<<8 | 26

@@ -6,10 +6,15 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"syscall"
+	"time"
 
 	"github.com/afterlock/afterlock/model"
 )
+
+// patience is how long a lock is waited for that nobody should have. Whoever looks at what is
+// open here, as /proc/PID/fd tells, has a file open for some microseconds longer than we,
+// and a process that is being started until it executes its program.
+var patience = time.Second
 
 // compare looks at the world and says how it differs from the state that the
 // specification is in after a step from another.
@@ -135,12 +140,9 @@ func (s *scheduler) compareLocks(to *model.State, differs func(string, ...any)) 
 			continue
 		}
 		held, by, err := s.world.locked(n)
-		if held && to.Holder[n] == model.None {
-			// A process that is being started for another walk has our descriptors until
-			// it executes its program.
-			syscall.ForkLock.RLock()
+		for begin := time.Now(); err == nil && held && to.Holder[n] == model.None && time.Since(begin) < patience; {
+			time.Sleep(time.Millisecond) // nothing tells when it is let go
 			held, by, err = s.world.locked(n)
-			syscall.ForkLock.RUnlock()
 		}
 		if err != nil {
 			return err

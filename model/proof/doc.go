@@ -8,7 +8,8 @@
 // power loss; mixed.go and posix.go have what is so beside upstream's code, and with POSIX
 // locks. A [Theory] says what is proved under which hypotheses:
 // Init implies the invariant, each action keeps it, it implies the properties. Its
-// [Obligation]s are printed as SMT-LIB; package gate gives them to a solver.
+// [Obligation]s are printed as SMT-LIB, for z3 and cvc5, and made clauses (ground.go), for a
+// SAT solver; package gate gives them to these.
 //
 // Nobody has to believe that the formulas are the protocol. A [Bridge] compares them
 // with a model, state by state and step by step, both ways, and [Samples] asks a solver

@@ -37,9 +37,8 @@ type Options struct {
 	Progress func(text string) `json:"-"` // if not nil
 }
 
-// Prove is set by a program that can prove the protocol, in all of its processes; for the
-// table of the checks. It returns how many questions that took. An error that matches
-// errors.ErrUnsupported says that it cannot be done here.
+// Prove proves the protocol, for the table of the checks, and returns how many questions that
+// took. A program that measures sets it in all of its processes.
 var Prove func(context.Context) (questions int, err error)
 
 // What there is to choose from.
